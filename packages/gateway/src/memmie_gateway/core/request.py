@@ -1,0 +1,116 @@
+"""A request head as the edge has parsed it, and the answers the gateway itself gives."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qsl, urlencode
+
+from memmie_gateway.core.closing import Cause
+
+Headers = tuple[tuple[bytes, bytes], ...]
+"""Header fields in the order they came, names in lower case, values without surrounding blanks."""
+
+MAX_QUERY_FIELDS: Final = 100
+
+
+class BadRequestError(ValueError):
+    """The request cannot be understood; the message says why, in words for the client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request head.
+
+    Attributes:
+        method: as sent, for instance "GET".
+        path: the path, percent-decoding left undone.
+        query: its fields, decoded, in order.
+        version: "1.1" or "1.0".
+        headers: all fields.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...]
+    version: str
+    headers: Headers
+
+    def __repr__(self) -> str:
+        """Leave out the query and the headers: they carry tokens."""
+        return f"<Request {self.method} {self.path}>"
+
+    @classmethod
+    def parse(cls, method: bytes, target: bytes, version: str, headers: Headers) -> Request:
+        """Read the request line's parts (RFC 9112 §3).
+
+        Raises:
+            BadRequestError: the target is not in origin form or absolute form, not ASCII, or does not decode to UTF-8.
+        """
+        if not target.startswith(b"/"):
+            scheme, _, rest = target.partition(b"://")
+            if scheme.lower() not in (b"http", b"https", b"ws", b"wss"):
+                raise BadRequestError("the request target must be a path")
+            target = b"/" + rest.partition(b"/")[2]
+        try:
+            path, _, query = target.decode("ascii").partition("?")
+            fields = parse_qsl(
+                query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
+            )
+            return cls(method.decode("ascii"), path, tuple(fields), version, headers)
+        except UnicodeDecodeError:
+            raise BadRequestError("the URL is not UTF-8 text") from None
+        except ValueError:
+            raise BadRequestError(f"the URL has more than {MAX_QUERY_FIELDS} query fields") from None
+
+    def all(self, name: bytes) -> list[bytes]:
+        """Return every value of the header `name` (lower case)."""
+        return [value for field, value in self.headers if field == name]
+
+    def tokens(self, name: bytes) -> list[str]:
+        """Return the comma-separated elements of the header `name`, over all its fields (RFC 9110 §5.6.1)."""
+        elements = b",".join(self.all(name)).decode("latin-1").split(",")
+        return [stripped for element in elements if (stripped := element.strip(" \t"))]
+
+    def query_without(self, *names: str) -> str:
+        """Return the query string without the fields `names`."""
+        return urlencode([(name, value) for name, value in self.query if name not in names])
+
+
+def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1, status: int = 0) -> bytes:
+    """Build the whole HTTP answer that refuses a request (spec §1).
+
+    Args:
+        cause: why; its row of the closing table gives status, `code` and words.
+        detail: more words for this one case; they replace the row's.
+        retry_after: seconds, for a cause that may pass.
+        status: an HTTP status that replaces the row's.
+    """
+    ending = cause.ending
+    body = json.dumps({"error": detail or ending.words, "code": ending.code}).encode()
+    extra = ""
+    if ending.retry:
+        extra += f"Retry-After: {max(1, round(retry_after))}\r\n"
+    if cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
+        extra += "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    if ending.status == HTTPStatus.UNAUTHORIZED:
+        extra += "WWW-Authenticate: Bearer\r\n"
+    return http_response(status or ending.status, body, "application/json", extra)
+
+
+def http_response(status: int, body: bytes, content_type: str, extra: str = "") -> bytes:
+    """Build a complete HTTP/1.1 answer after which the connection is closed."""
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = ""
+    head = (
+        f"HTTP/1.1 {status} {phrase}\r\n"
+        f"Content-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\n"
+        f"Connection: close\r\n{extra}\r\n"
+    )
+    return head.encode("latin-1") + body

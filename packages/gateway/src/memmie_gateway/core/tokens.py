@@ -1,0 +1,68 @@
+"""Where a token may be in a handshake, and which subprotocols are left when it is taken out (spec §1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from memmie_gateway.core.request import Request
+
+MAX_TOKEN_LENGTH: Final = 8192
+"""Characters. A longer one is refused without asking Auth."""
+
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can carry after "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a handshake offers.
+
+    Attributes:
+        token: the token, or None where there is none. It never shows in a repr.
+        subprotocols: what else was offered in `Sec-WebSocket-Protocol`, in order: these go to Studio.
+        answer_bearer: the client offered `bearer` and must see it selected, unless Studio selects another.
+    """
+
+    token: str | None = field(repr=False)
+    subprotocols: tuple[str, ...] = ()
+    answer_bearer: bool = False
+
+
+def find_credentials(request: Request, *, first_message: bool = False) -> Credentials:
+    """Find the token; the first place that has one wins (spec §1).
+
+    The order is `Authorization: Bearer T`, `Sec-WebSocket-Protocol: bearer, T`, `?token=T`, and last a lone
+    `Sec-WebSocket-Protocol: T`: a client that sends its token elsewhere can so offer a subprotocol of its own.
+    Where `first_message` auth is on, a lone subprotocol is one, as the token is still to come.
+    """
+    offered = request.tokens(b"sec-websocket-protocol")
+    in_protocol: str | None = None
+    answer_bearer = False
+    for index, name in enumerate(offered):
+        if name.lower() == "bearer":
+            in_protocol = offered[index + 1] if index + 1 < len(offered) else None
+            del offered[index : index + 2]
+            answer_bearer = True
+            break
+    found = _from_authorization(request) or in_protocol or _from_query(request)
+    if found is None and len(offered) == 1 and not answer_bearer and not first_message:
+        return Credentials(offered[0])
+    return Credentials(found, tuple(offered), answer_bearer)
+
+
+def plausible(token: str) -> bool:
+    """Tell whether `token` could be one at all, so that Auth need not be asked about garbage."""
+    return len(token) <= MAX_TOKEN_LENGTH and _TOKEN.fullmatch(token) is not None
+
+
+def _from_authorization(request: Request) -> str | None:
+    for value in request.all(b"authorization"):
+        scheme, _, token = value.decode("latin-1").partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+    return None
+
+
+def _from_query(request: Request) -> str | None:
+    return next((value for name, value in request.query if name == "token" and value), None)
