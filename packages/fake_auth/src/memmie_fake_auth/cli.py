@@ -1,0 +1,67 @@
+"""`memmie-fake-auth`: the fake Auth as a command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from memmie_fake_auth.auth import FakeAuth
+from memmie_fake_auth.settings import AuthSettings
+from memmie_fake_base.cli import make_parser, run
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    defaults = AuthSettings()
+    parser, serve = make_parser(
+        "memmie-fake-auth", "A faithful fake of the Auth service, with faults on demand.", default_port=8001
+    )
+    serve.add_argument(
+        "--access-ttl",
+        type=float,
+        default=defaults.access_ttl_seconds,
+        metavar="SECONDS",
+        help="how long a token from register, login or refresh is valid",
+    )
+    serve.add_argument(
+        "--refresh-ttl",
+        type=float,
+        default=defaults.refresh_ttl_seconds,
+        metavar="SECONDS",
+        help="how long a refresh token is valid",
+    )
+    serve.add_argument(
+        "--refusal",
+        choices=("status", "body"),
+        default=defaults.refusal,
+        help="refuse a token with 401, or with 200 and valid: false",
+    )
+    serve.add_argument(
+        "--signing-key-file",
+        type=Path,
+        metavar="PEM",
+        help="an RSA private key; without it one is made at start",
+    )
+    return run(parser, "memmie-fake-auth", _make, arguments)
+
+
+def _make(options: argparse.Namespace) -> FakeAuth:
+    pem = options.signing_key_file.read_text() if options.signing_key_file else ""
+    return FakeAuth(
+        options.host,
+        options.port,
+        access_ttl_seconds=options.access_ttl,
+        refresh_ttl_seconds=options.refresh_ttl,
+        refusal=options.refusal,
+        signing_key=pem,
+        log_entries=options.log_entries,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Who is registered."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import re
+import secrets
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from memmie_fake_base import BoundedStore
+from memmie_fake_base.problems import Problem
+
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_SHORTEST_PASSWORD = 8
+# Low for a password that matters, right for a fake: a hundred logins a second stay possible.
+_SCRYPT_COST = 2**10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A registered user; the password is kept as a salted scrypt hash only."""
+
+    user_id: str
+    email: str
+    username: str
+    phone: str = ""
+    created: int = field(default_factory=lambda: int(time.time()))
+    salt: bytes = field(repr=False)
+    password_hash: bytes = field(repr=False)
+
+    def describe(self) -> dict[str, str | int]:
+        """Return the user as JSON, without anything about the password."""
+        return {
+            "user_id": self.user_id,
+            "email": self.email,
+            "username": self.username,
+            "phone": self.phone,
+            "created": self.created,
+        }
+
+
+class Users:
+    """Register, look up, check a password."""
+
+    def __init__(self, limit: int) -> None:
+        self._by_id: BoundedStore[User] = BoundedStore("users", limit)
+        self._by_email: dict[str, User] = {}
+
+    async def register(self, *, email: str, password: str, username: str, phone: str) -> User:
+        """Add a user.
+
+        Raises:
+            Problem: 400 for an address or a password that cannot be used, 409 for an address that is taken, 507 when full.
+        """
+        if not _EMAIL.fullmatch(email):
+            raise Problem(400, "bad_field", "email: this is no address; name@example.com is")
+        if len(password) < _SHORTEST_PASSWORD:
+            raise Problem(400, "bad_field", f"password: at least {_SHORTEST_PASSWORD} characters are needed")
+        salt = secrets.token_bytes(16)
+        password_hash = await _hash(password, salt)
+        if email.lower() in self._by_email:
+            raise Problem(409, "email_taken", "email: a user with this address is registered already")
+        user = User(
+            user_id=uuid.uuid4().hex,
+            email=email,
+            username=username,
+            phone=phone,
+            salt=salt,
+            password_hash=password_hash,
+        )
+        self._by_id[user.user_id] = user
+        self._by_email[email.lower()] = user
+        return user
+
+    async def log_in(self, email: str, password: str) -> User:
+        """Return the user whose address and password these are.
+
+        Raises:
+            Problem: 401, the same whether the address or the password is wrong.
+        """
+        user = self._by_email.get(email.lower())
+        # An unknown address costs the same time as a wrong password.
+        salt = user.salt if user else b"no such user    "
+        given = await _hash(password, salt)
+        if user is None or not hmac.compare_digest(given, user.password_hash):
+            raise Problem(401, "bad_credentials", "email or password is wrong")
+        return user
+
+    def get(self, user_id: str) -> User | None:
+        """Return a user, or None."""
+        return self._by_id.get(user_id)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._by_id.clear()
+        self._by_email.clear()
+
+
+async def _hash(password: str, salt: bytes) -> bytes:
+    return await asyncio.to_thread(hashlib.scrypt, password.encode(), salt=salt, n=_SCRYPT_COST, r=8, p=1)

@@ -1,0 +1,98 @@
+"""Read a JSON object from a request and say exactly what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from memmie_fake_base.problems import Problem
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+T = TypeVar("T")
+
+_WORDS: dict[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """Return the body as a JSON object; an empty body is an empty object.
+
+    Raises:
+        Problem: 400 when the body is no UTF-8, no JSON or no object.
+    """
+    raw = await request.read()
+    if not raw.strip():
+        return {}
+    try:
+        body = json.loads(raw.decode())
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "bad_json", f"the body is not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise Problem(400, "bad_json", f"the body is {_word_for(body)}; a JSON object is expected")
+    return body
+
+
+def required(body: dict[str, Any], name: str, kind: type[T]) -> T:
+    """Return a field that must be there and, if text, must not be blank.
+
+    Raises:
+        Problem: 400 when it is missing, empty or of another type.
+    """
+    value = optional(body, name, kind)
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise Problem(400, "bad_field", f"{name} is missing; {_WORDS[kind]} is expected")
+    return value
+
+
+def optional(body: dict[str, Any], name: str, kind: type[T]) -> T | None:
+    """Return a field, or None where it is missing or null.
+
+    Raises:
+        Problem: 400 when it is of another type.
+    """
+    value = body.get(name)
+    if value is None:
+        return None
+    if kind is float and type(value) is int:
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise Problem(400, "bad_field", f"{name} is {_word_for(value)}; {_WORDS[kind]} is expected")
+    return value
+
+
+def strings(body: dict[str, Any], name: str) -> list[str]:
+    """Return a list of strings, empty where it is missing.
+
+    Raises:
+        Problem: 400 when it is anything else.
+    """
+    values = optional(body, name, list) or []
+    for value in values:
+        if not isinstance(value, str):
+            raise Problem(400, "bad_field", f"{name} holds {_word_for(value)}; a list of strings is expected")
+    return values
+
+
+def only(body: dict[str, Any], *names: str) -> None:
+    """Refuse fields nobody would read.
+
+    Raises:
+        Problem: 400 that names the unknown fields and the allowed ones.
+    """
+    unknown = sorted(body.keys() - set(names))
+    if unknown:
+        raise Problem(
+            400, "unknown_field", f"unknown: {', '.join(unknown)}; allowed: {', '.join(sorted(names))}"
+        )
+
+
+def _word_for(value: Any) -> str:
+    return _WORDS.get(type(value), "null")

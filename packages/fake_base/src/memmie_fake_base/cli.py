@@ -1,0 +1,96 @@
+"""The command line both fakes have: `serve` and `version`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from importlib.metadata import version as version_of
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from memmie_fake_base.server import FakeServer
+
+_GRACE_SECONDS = 1.0
+_BAD_ARGUMENTS = 2
+
+
+def make_parser(
+    program: str, description: str, default_port: int
+) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return the parser and its `serve` command's, to which the fake adds its own options."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser(
+        "serve",
+        help="listen until Ctrl-C or SIGTERM",
+        description="Listen until Ctrl-C or SIGTERM (both end with exit code 0). Once listening, one JSON line "
+        'is printed: {"event": "listening", "url": …, "port": …}. Exit code 2: bad arguments, or the port is taken.',
+        epilog="Script faults with POST /_control/faults, read what was received with GET /_control/log, "
+        "clear both with POST /_control/reset. Nothing here is meant for production.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    serve.add_argument(
+        "--port", type=int, default=default_port, help="the port to listen on; 0 takes a free one"
+    )
+    serve.add_argument("--log-entries", type=int, default=10_000, help="how many log entries are kept")
+    commands.add_parser("version", help="print the version")
+    return parser, serve
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    package: str,
+    make: Callable[[argparse.Namespace], FakeServer],
+    arguments: Sequence[str] | None,
+) -> int:
+    """Do what the command line says.
+
+    Args:
+        parser: the whole parser, from `make_parser`.
+        package: the distribution whose version is printed.
+        make: makes the fake from the parsed options; a ValueError of its is a bad argument.
+        arguments: the command line; None is `sys.argv`.
+
+    Returns:
+        the exit code: 0, or 2 for bad arguments and a port in use.
+    """
+    options = parser.parse_args(arguments)
+    if options.command == "version":
+        _say(f"{parser.prog} {version_of(package)}")
+        return 0
+    try:
+        fake = make(options)
+    except (ValueError, OSError) as error:
+        parser.exit(_BAD_ARGUMENTS, f"{parser.prog}: {error}\n")
+    try:
+        asyncio.run(_serve(fake))
+    except OSError as error:
+        parser.exit(
+            _BAD_ARGUMENTS, f"{parser.prog}: cannot listen on {fake.host}:{fake.port}: {error.strerror}\n"
+        )
+    return 0
+
+
+async def _serve(fake: FakeServer) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Windows has no such handlers; Ctrl-C is a KeyboardInterrupt there.
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stopping.set)
+    await fake.start()
+    _say(json.dumps({"event": "listening", "url": fake.url, "port": fake.port}))
+    await stopping.wait()
+    await fake.stop(_GRACE_SECONDS)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

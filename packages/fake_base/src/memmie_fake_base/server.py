@@ -1,0 +1,254 @@
+"""A server with a life: started on any port, stopped as a crash would, started again on the same one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from aiohttp import web
+
+from memmie_fake_base import control
+from memmie_fake_base.faults import (
+    HTTP_FAULTS,
+    Fault,
+    FaultBook,
+    RequestFault,
+    ScriptedFault,
+    make_fault,
+)
+from memmie_fake_base.hijack import Hijacked
+from memmie_fake_base.log import EventLog
+from memmie_fake_base.problems import answer_problems
+from memmie_fake_base.redaction import redact_headers, redact_query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Self
+
+    from aiohttp.typedefs import Handler
+
+_ENTRY = web.RequestKey("entry", dict[str, Any])
+
+# How long handlers may take to notice that their connection is gone, once it has been cut.
+_CLEANUP_SECONDS = 1.0
+
+
+class FakeServer(ABC):
+    """What both fakes do: listen, misbehave as scripted, log what was received.
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 takes a free one at the first start, which later starts use again.
+        log_entries: how many log entries are kept.
+        max_body_bytes: the largest request body; a larger one is answered 413.
+
+    Attributes:
+        log: what was received, newest last.
+    """
+
+    catalogue: ClassVar[Mapping[str, type[Fault]]] = HTTP_FAULTS
+    selectors: ClassVar[frozenset[str]] = frozenset({"route"})
+
+    def __init__(self, host: str, port: int, *, log_entries: int, max_body_bytes: int) -> None:
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port: {port} given, allowed: 0-65535 (0 takes a free one)")
+        self.host = host
+        self.log = EventLog(log_entries)
+        self._port = port
+        self._max_body_bytes = max_body_bytes
+        self._book = FaultBook()
+        self._runner: web.AppRunner | None = None
+
+    @abstractmethod
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the routes of the service itself."""
+
+    @property
+    def port(self) -> int:
+        """The port; 0 until the first start where none was given."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The HTTP address, without a trailing slash."""
+        return f"http://{self._address}"
+
+    @property
+    def _address(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether it listens."""
+        return self._runner is not None
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            RuntimeError: it is running already.
+            OSError: the port is taken, or the address is not this machine's.
+        """
+        if self.running:
+            raise RuntimeError(f"already listening on {self.url}")
+        app = web.Application(
+            middlewares=[self._log_request, answer_problems, self._strike_faults],
+            client_max_size=self._max_body_bytes,
+        )
+        app.add_routes([*control.routes(self), *self.control_routes(), *self.routes()])
+        # Cancelling handlers of lost connections is what ends a scripted hang.
+        runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLEANUP_SECONDS
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self.host, self._port).start()
+            self._port = runner.addresses[0][1]
+            await self.opened()
+        except BaseException:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+
+    async def stop(self, grace: float = 0) -> None:
+        """Stop listening and cut every connection; nothing happens if it is not running.
+
+        Args:
+            grace: seconds for a polite goodbye first; 0 cuts at once, as a killed process would.
+        """
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        for site in list(runner.sites):
+            await site.stop()
+        if grace > 0:
+            await self.say_goodbye(grace)
+        if runner.server is not None:
+            for connection in runner.server.connections:
+                if connection.transport is not None:
+                    connection.transport.abort()
+        await runner.cleanup()
+        await self.closed()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def script(
+        self,
+        fault: str | Fault,
+        *,
+        route: str = "*",
+        user_id: str | None = None,
+        connection: str | None = None,
+        times: int | None = None,
+        **parameters: Any,
+    ) -> ScriptedFault:
+        """Script a fault; it strikes from now on, after those scripted before it.
+
+        Args:
+            fault: its name, with its parameters as keywords; or a fault object.
+            route: a path with shell wildcards (`/api/*`).
+            user_id: only this user (Studio).
+            connection: only this live connection, at once (Studio).
+            times: how often it strikes; None is always.
+            **parameters: the fault's own.
+
+        Raises:
+            ValueError: something is unknown, missing or out of range; the message says what is allowed.
+        """
+        given = {"user_id": user_id, "connection": connection}
+        for name, value in given.items():
+            if value is not None and name not in self.selectors:
+                raise ValueError(f"{name}: not a selector here; allowed: {', '.join(sorted(self.selectors))}")
+        if isinstance(fault, str):
+            fault = make_fault(self.catalogue, fault, parameters)
+        elif parameters:
+            raise ValueError(f"parameters belong to the fault object: {', '.join(sorted(parameters))}")
+        scripted = ScriptedFault(
+            id=self._book.next_id(), fault=fault, route=route, user_id=user_id, times=times
+        )
+        if connection is None:
+            self._book.add(scripted)
+        else:
+            self.strike_connection(connection, fault)
+            scripted.struck = 1
+        return scripted
+
+    def strike_connection(self, connection_id: str, fault: Fault) -> None:
+        """Strike one live connection at once.
+
+        Raises:
+            ValueError: there is no such connection, or the fault strikes requests.
+        """
+        raise ValueError(
+            f"connection: {connection_id!r} is unknown"
+        )  # pragma: no cover -- `selectors` forbids it
+
+    def unscript(self, fault_id: str) -> bool:
+        """Take a scripted fault back; return whether it was there."""
+        return self._book.remove(fault_id)
+
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        """The scripted faults, as `GET /_control/faults` shows them."""
+        return self._book.describe()
+
+    def reset(self) -> None:
+        """Forget the faults, the log and everything stored; connections stay."""
+        self._book.clear()
+        self.forget()
+        self.log.clear()
+
+    def control_routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the fake's own control routes, below `/_control/`."""
+        return ()
+
+    def forget(self) -> None:
+        """Empty the stores (a hook of `reset`)."""
+
+    async def opened(self) -> None:
+        """Open what the service needs while it listens (a hook of `start`)."""
+
+    async def closed(self) -> None:
+        """Close it again (a hook of `stop`)."""
+
+    async def say_goodbye(self, grace: float) -> None:
+        """Close connections politely within `grace` seconds (a hook of `stop`)."""
+
+    def user_of(self, request: web.Request) -> str | None:  # noqa: ARG002 -- a hook
+        """Return whose request it is, for faults that strike one user (a hook)."""
+        return None
+
+    @web.middleware
+    async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if control.is_control(request):
+            return await handler(request)
+        entry = self.log.add(
+            "request",
+            method=request.method,
+            path=request.path,
+            query=redact_query(request.query.items()),
+            headers=redact_headers(request.headers.items()),
+            status=None,
+        )
+        request[_ENTRY] = entry
+        response = await handler(request)
+        entry["status"] = None if isinstance(response, Hijacked) else response.status
+        return response
+
+    @web.middleware
+    async def _strike_faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if control.is_control(request):
+            return await handler(request)
+        strikes = self._book.strikes(RequestFault, path=request.path, user_id=self.user_of(request))
+        for fault in strikes:
+            entry = request[_ENTRY]
+            entry["fault"] = f"{entry['fault']}+{fault.name}" if "fault" in entry else fault.name
+            response = await fault.strike(request)
+            if response is not None:
+                return response
+        return await handler(request)
