@@ -1,0 +1,1 @@
+"""An authenticated WebSocket gateway: `Gateway(settings)`, `start()`, `stop()`."""

@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
-from memmie_gateway.core.closing import Cause, Side
+from memmie_gateway.core.closing import Blame, Cause, Side
 
 
 class State(enum.Enum):
@@ -119,9 +119,15 @@ class ClosingHandshake:
         return self._tell((side.other,), cause, cause.ending.words) + self._shut_done()
 
     def end(self, cause: Cause, reason: str) -> list[Step]:
-        """The gateway ends the connection: tell both sides that were not told yet."""
+        """The gateway ends the connection: tell the sides that were not told yet.
+
+        An end that is nobody's fault is told to the client alone. What the client sent before it read that still
+        reaches Studio, and its answer, passed on, ends the other half.
+        """
         self._begin(cause, cause.close_code, reason)
-        return self._tell((Side.CLIENT, Side.STUDIO), cause, reason) + self._shut_done()
+        gently = cause.ending.by is Blame.GATEWAY and self._state[Side.CLIENT] is State.OPEN
+        sides = (Side.CLIENT,) if gently else (Side.CLIENT, Side.STUDIO)
+        return self._tell(sides, cause, reason) + self._shut_done()
 
     def expire(self) -> list[Step]:
         """The deadline of the handshake has passed: say what is still owed and close what is not closed."""

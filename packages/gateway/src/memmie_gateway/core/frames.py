@@ -116,16 +116,16 @@ class FrameScanner:
         extra_frames: frames that were not the end of a message: fragments but the last, and control frames.
         remaining: bytes of the current frame still to come. 0 means that what `scan` has returned so far
             ends between two frames.
+        cut_bytes: bytes taken out of the stream: the pongs to the gateway's own pings.
         expected_pong: the payload of the gateway's own ping while its pong is awaited. That pong is cut out
             of the stream, and this becomes b"".
-        ended: a Close frame or a violation was seen, and nothing more will be forwarded.
+        ended: a Close frame or a violation was seen, or `finish` was called: no further frame is forwarded.
         close: that Close frame.
         violation: that violation.
     """
 
     __slots__ = (
         "_held",
-        "_in_message",
         "_kinds",
         "_mask_bit",
         "_max_message_bytes",
@@ -135,6 +135,7 @@ class FrameScanner:
         "_tables",
         "close",
         "control_bytes",
+        "cut_bytes",
         "ended",
         "expected_pong",
         "extra_frames",
@@ -159,6 +160,7 @@ class FrameScanner:
         self._pending = 0  # messages that end with the current frame: 0 or 1
         self.received = 0
         self.control_bytes = 0
+        self.cut_bytes = 0
         self.messages = 0
         self.extra_frames = 0
         self.remaining = 0
@@ -220,10 +222,16 @@ class FrameScanner:
         self._held = data[at:]
         return data[:at]
 
+    def finish(self) -> None:
+        """Forward no further frame; the rest of one that is under way still is."""
+        self.ended = True
+        self._kinds = _NOTHING_MORE
+
     def _scan_further(self, data: bytes, at: int) -> bytes:
         """Scan any frames, from the header at `at`, with everything that `scan` has no time for."""
         if self.ended:
-            return b""
+            self.remaining = 0
+            return data[:at]
         end = len(data)
         keep: list[bytes] = []  # what was found worth forwarding before `start`
         start = 0
@@ -254,6 +262,7 @@ class FrameScanner:
                     and self._payload(data[at:after]) == self.expected_pong
                 ):
                     self.expected_pong = b""
+                    self.cut_bytes += after - at
                     keep.append(data[start:at])
                     start = after
                 at = after
@@ -296,15 +305,13 @@ class FrameScanner:
         violation, code, reason = parse_close_payload(payload)
         if violation is not None:
             return self._violate(violation, keep, before)
-        self.ended = True
+        self.finish()
         self.close = CloseFrame(code, reason, frame)
-        self._kinds = _NOTHING_MORE
         return b"".join((*keep, before))
 
     def _violate(self, violation: Violation, keep: list[bytes], before: bytes) -> bytes:
-        self.ended = True
+        self.finish()
         self.violation = violation
-        self._kinds = _NOTHING_MORE
         return b"".join((*keep, before))
 
 
@@ -362,3 +369,16 @@ def close_payload(code: int, reason: str = "") -> bytes:
         return b""
     text = reason.encode()[: MAX_CONTROL_PAYLOAD - 2]
     return code.to_bytes(2, "big") + text.decode(errors="ignore").encode()
+
+
+def frame_length(data: bytes) -> int | None:
+    """Return how many bytes the frame at the start of `data` has in all, or None where its header is incomplete."""
+    if len(data) < 2:
+        return None
+    length = data[1] & 0x7F
+    size = {126: 2, 127: 8}.get(length, 0)
+    if len(data) < 2 + size:
+        return None
+    if size:
+        length = int.from_bytes(data[2 : 2 + size], "big")
+    return 2 + size + (4 if data[1] & 0x80 else 0) + length

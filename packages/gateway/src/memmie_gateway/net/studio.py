@@ -1,0 +1,155 @@
+"""One Studio as the gateway knows it: where it is, how it is, and what went through it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from memmie_gateway.core.closing import Side
+from memmie_gateway.core.frames import FrameScanner
+from memmie_gateway.core.health import Health, HealthTracker
+from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class StudioUrl:
+    """A Studio's WebSocket URL, taken apart once.
+
+    Attributes:
+        url: as configured; it names the Studio in metrics and logs.
+        host: a name or an address.
+        port: the TCP port.
+        secure: whether it is `wss`.
+        path: at least "/".
+        query: "" where there is none.
+    """
+
+    url: str
+    host: str
+    port: int
+    secure: bool
+    path: str
+    query: str
+
+    @classmethod
+    def parse(cls, url: str) -> StudioUrl:
+        """Take a URL apart.
+
+        Raises:
+            ValueError: it is not a `ws://` or `wss://` URL with a host, or it has credentials or a fragment.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise ValueError(f"{url!r} is not a URL such as ws://studio:8010/ws")
+        if parts.username is not None or parts.fragment:
+            raise ValueError(f"{url!r} must have neither credentials nor a fragment")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError(f"{url!r} has characters that must be percent-encoded")
+        secure = parts.scheme == "wss"
+        return cls(
+            url, parts.hostname, parts.port or (443 if secure else 80), secure, parts.path or "/", parts.query
+        )
+
+    @property
+    def host_header(self) -> str:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+
+    @property
+    def health_url(self) -> str:
+        """Where its health is asked: `{url}/health` (spec §3)."""
+        query = f"?{self.query}" if self.query else ""
+        scheme = "wss" if self.secure else "ws"
+        return f"{scheme}://{self.host_header}{self.path.rstrip('/')}/health{query}"
+
+    @property
+    def is_address(self) -> bool:
+        """Whether the host is an address, so that no name has to be looked up."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Totals:
+    """What went through a Studio in sessions that are over."""
+
+    messages: dict[Side, int] = field(default_factory=lambda: {Side.CLIENT: 0, Side.STUDIO: 0})
+    received: dict[Side, int] = field(default_factory=lambda: {Side.CLIENT: 0, Side.STUDIO: 0})
+
+    def add(self, side: Side, scanner: FrameScanner) -> None:
+        """Add what `side` sent in one session."""
+        self.messages[side] += scanner.messages
+        self.received[side] += scanner.received
+
+
+class Studio:
+    """One backend.
+
+    Args:
+        url: where it is.
+        tracker: judges its health.
+
+    Attributes:
+        connections: live sessions and dials under way.
+        totals: of the sessions that are over.
+        errors: errors by type, for the metrics.
+        latency: how long messages spent inside the gateway.
+        on_doubt: called when passive evidence is bad: the prober looks at once.
+        on_change: called when its health has changed.
+    """
+
+    def __init__(self, url: StudioUrl, tracker: HealthTracker) -> None:
+        self.where = url
+        self.tracker = tracker
+        self.connections = 0
+        self.totals = Totals()
+        self.errors: Counter[str] = Counter()
+        self.latency = Histogram(LATENCY_BOUNDS)
+        self.on_doubt: Callable[[], None] = _nothing
+        self.on_change: Callable[[Studio], None] = _nothing
+
+    def __repr__(self) -> str:
+        return f"<Studio {self.url} {self.tracker.state.value} connections={self.connections}>"
+
+    @property
+    def url(self) -> str:
+        """Its URL, which names it."""
+        return self.where.url
+
+    @property
+    def available(self) -> bool:
+        """Whether connections may go to it: it is not known to be unhealthy."""
+        return self.tracker.state is not Health.UNHEALTHY
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it is known to be healthy."""
+        return self.tracker.state is Health.HEALTHY
+
+    def worked(self) -> None:
+        """Count a success of any kind."""
+        if self.tracker.good():
+            self.on_change(self)
+
+    def failed(self, reason: str, *, doubt: bool = True) -> None:
+        """Count a failure of any kind.
+
+        Args:
+            reason: what failed, in words.
+            doubt: have it probed at once; False for a failed probe.
+        """
+        if self.tracker.bad(reason):
+            self.on_change(self)
+        if doubt:
+            self.on_doubt()
+
+
+def _nothing(*_: object) -> None:
+    """Stand in until somebody wants to know."""
