@@ -123,6 +123,7 @@ class FakeServer(ABC):
             await site.stop()
         if grace > 0:
             await self.say_goodbye(grace)
+        self.cut_connections()
         if runner.server is not None:
             for connection in runner.server.connections:
                 if connection.transport is not None:
@@ -219,9 +220,16 @@ class FakeServer(ABC):
     async def say_goodbye(self, grace: float) -> None:
         """Close connections politely within `grace` seconds (a hook of `stop`)."""
 
+    def cut_connections(self) -> None:
+        """Cut the connections the service keeps account of (a hook of `stop`; the rest are cut after it)."""
+
     def user_of(self, request: web.Request) -> str | None:  # noqa: ARG002 -- a hook
         """Return whose request it is, for faults that strike one user (a hook)."""
         return None
+
+    def note_status(self, request: web.Request, status: int) -> None:
+        """Complete a request's log entry early, where its handler lives on after the answer (an upgrade)."""
+        request[_ENTRY]["status"] = status
 
     @web.middleware
     async def _log_request(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -237,7 +245,8 @@ class FakeServer(ABC):
         )
         request[_ENTRY] = entry
         response = await handler(request)
-        entry["status"] = None if isinstance(response, Hijacked) else response.status
+        if not isinstance(response, Hijacked):
+            entry["status"] = response.status
         return response
 
     @web.middleware

@@ -1,0 +1,69 @@
+"""`memmie-fake-studio`: the fake Studio as a command."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING
+
+from memmie_fake_base.cli import make_parser, run
+from memmie_fake_studio.settings import StudioSettings
+from memmie_fake_studio.studio import FakeStudio
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+# Each option sets the setting of its name; its type is the default's.
+_OPTIONS = {
+    "auth_url": "Auth, which validates HTTP tokens; without it X-User-ID is trusted",
+    "max_message_bytes": "the largest WebSocket message and HTTP body",
+    "ping_interval_seconds": "how often a client is pinged; 0 never",
+    "pong_timeout_seconds": "a client that has sent no pong for so long is disconnected; 0 never",
+    "write_timeout_seconds": "a client that lets its bytes wait for so long is disconnected",
+    "close_timeout_seconds": "how long a close handshake may take",
+    "queue_messages": "events that may wait for a slow client; one more disconnects it",
+    "auth_timeout_seconds": "how long Auth may take to answer",
+    "log_entries": "how many log entries are kept",
+    "max_items": "how many blobs, buckets and books (each) are held",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    defaults = StudioSettings()
+    parser, serve = make_parser(
+        "memmie-fake-studio",
+        "A faithful fake of the Studio service, with faults on demand.",
+        default_port=8010,
+    )
+    for name, words in _OPTIONS.items():
+        default = getattr(defaults, name)
+        serve.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=words)
+    serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket opens")
+    serve.add_argument("--echo", action="store_true", help="send every data frame on /ws straight back")
+    serve.add_argument(
+        "--no-compression", dest="compression", action="store_false", help="refuse permessage-deflate"
+    )
+    serve.add_argument(
+        "--no-log-messages", dest="log_messages", action="store_false", help="log no WebSocket messages"
+    )
+    serve.add_argument(
+        "--subprotocol",
+        dest="subprotocols",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a subprotocol Studio speaks; may be given several times",
+    )
+    return run(parser, "memmie-fake-studio", _make, arguments)
+
+
+def _make(options: argparse.Namespace) -> FakeStudio:
+    given = {field.name: getattr(options, field.name) for field in dataclasses.fields(StudioSettings)}
+    given["subprotocols"] = tuple(given["subprotocols"])
+    return FakeStudio(options.host, options.port, settings=StudioSettings(**given))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""What Studio answers to each message (spec §4)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from memmie_fake_base.bodies import optional, required, strings
+from memmie_fake_base.problems import Problem
+from memmie_fake_studio.hub import encode
+
+if TYPE_CHECKING:
+    from memmie_fake_studio.announcing import Announcer
+    from memmie_fake_studio.connection import Connection
+    from memmie_fake_studio.content import Content
+    from memmie_fake_studio.wire import Message
+
+Reply = dict[str, Any]
+
+
+class Conversation:
+    """Answers one message at a time; the table in `__init__` is the whole of what Studio understands."""
+
+    def __init__(self, content: Content, announcer: Announcer) -> None:
+        self._content = content
+        self._announcer = announcer
+        self._answers: dict[str, Callable[[Connection, dict[str, Any]], Reply]] = {
+            "heartbeat": self._heartbeat,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+            "create_blob": self._create_blob,
+            "update_blob": self._update_blob,
+            "create_bucket": self._create_bucket,
+        }
+
+    def answer(self, connection: Connection, message: Message) -> None:
+        """Reply with what the table says, or with an `error` that keeps the request's id; the connection stays."""
+        request_id: Any = None
+        try:
+            request = _parse(message)
+            request_id = request.get("id")
+            answer = self._answers.get(required(request, "type", str))
+            if answer is None:
+                known = ", ".join(self._answers)
+                raise Problem(400, "unknown_type", f"type {request['type']!r} is unknown; allowed: {known}")
+            reply = answer(connection, optional(request, "data", dict) or {})
+        except Problem as problem:
+            reply = {"type": "error", "error": problem.message}
+        if request_id is not None:
+            reply = {"id": request_id, **reply}
+        connection.reply(encode(reply))
+
+    def _heartbeat(self, _: Connection, __: dict[str, Any]) -> Reply:
+        return {"type": "ack"}
+
+    def _subscribe(self, connection: Connection, data: dict[str, Any]) -> Reply:
+        connection.subscriptions.subscribe(strings(data, "types"), strings(data, "bucket_ids"))
+        return {"type": "ack"}
+
+    def _unsubscribe(self, connection: Connection, data: dict[str, Any]) -> Reply:
+        connection.subscriptions.unsubscribe(strings(data, "types"), strings(data, "bucket_ids"))
+        return {"type": "ack"}
+
+    def _create_blob(self, connection: Connection, data: dict[str, Any]) -> Reply:
+        blob = self._content.create_blob(connection.user_id, data)
+        self._announcer.blob_created(blob, by=connection)
+        return {"type": "blob.created", "data": asdict(blob)}
+
+    def _update_blob(self, connection: Connection, data: dict[str, Any]) -> Reply:
+        blob = self._content.update_blob(connection.user_id, data)
+        self._announcer.blob_updated(blob, by=connection)
+        return {"type": "blob.updated", "data": asdict(blob)}
+
+    def _create_bucket(self, connection: Connection, data: dict[str, Any]) -> Reply:
+        bucket = self._content.create_bucket(connection.user_id, data)
+        self._announcer.bucket_created(bucket, by=connection)
+        return {"type": "bucket.created", "data": asdict(bucket)}
+
+
+def _parse(message: Message) -> dict[str, Any]:
+    """Return a message as a JSON object.
+
+    Raises:
+        Problem: it is binary, no JSON or no object.
+    """
+    if isinstance(message, bytes):
+        raise Problem(400, "bad_message", "a binary message: JSON text is expected")
+    try:
+        request = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, "bad_message", f"not JSON: {error}") from None
+    if not isinstance(request, dict):
+        raise Problem(400, "bad_message", "a JSON object is expected")
+    return request

@@ -1,0 +1,45 @@
+"""Books as text, Markdown or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from memmie_fake_base.problems import Problem
+
+if TYPE_CHECKING:
+    from memmie_fake_studio.content import Book
+
+
+def _text(book: Book) -> web.Response:
+    parts = [book.title, *([f"by {book.author}"] if book.author else [])]
+    parts += [f"{chapter['title']}\n\n{chapter['content']}" for chapter in book.chapters]
+    return web.Response(text="\n\n".join(parts) + "\n", content_type="text/plain")
+
+
+def _markdown(book: Book) -> web.Response:
+    parts = [f"# {book.title}", *([f"*{book.author}*"] if book.author else [])]
+    parts += [f"## {chapter['title']}\n\n{chapter['content']}" for chapter in book.chapters]
+    return web.Response(text="\n\n".join(parts) + "\n", content_type="text/markdown")
+
+
+def _json(book: Book) -> web.Response:
+    return web.json_response(asdict(book))
+
+
+_FORMATS: dict[str, Callable[[Book], web.Response]] = {"text": _text, "markdown": _markdown, "json": _json}
+
+
+def export(book: Book, format_name: str) -> web.Response:
+    """Return a book in a format.
+
+    Raises:
+        Problem: 400, an unknown format.
+    """
+    render = _FORMATS.get(format_name)
+    if render is None:
+        raise Problem(400, "bad_format", f"format {format_name!r} is unknown; allowed: {', '.join(_FORMATS)}")
+    return render(book)

@@ -1,0 +1,217 @@
+"""The fake Studio service: spec §4 over WebSocket and HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from memmie_fake_base import FakeServer
+from memmie_fake_base.hijack import Hijacked, transport_of
+from memmie_fake_base.problems import Problem
+from memmie_fake_base.redaction import redact_headers
+from memmie_fake_studio import control
+from memmie_fake_studio.announcing import Announcer
+from memmie_fake_studio.connection import Connection
+from memmie_fake_studio.content import Content
+from memmie_fake_studio.conversation import Conversation
+from memmie_fake_studio.faults import STUDIO_FAULTS, ConnectionFault
+from memmie_fake_studio.guard import Guard
+from memmie_fake_studio.handshake import accept
+from memmie_fake_studio.hub import Hub, encode
+from memmie_fake_studio.routes import Routes
+from memmie_fake_studio.settings import StudioSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from memmie_fake_base import Fault
+    from memmie_fake_studio.wire import Message
+
+_DEFAULTS = StudioSettings()
+_GOING_AWAY = 1001
+# Events are emitted in batches, so that clients in the same process get to read in between.
+_EMIT_BATCH = 16
+
+
+class FakeStudio(FakeServer):
+    """A faithful Studio: `async with FakeStudio(auth_url=auth.url) as studio: studio.ws_url`.
+
+    Args:
+        host: the address to listen on.
+        port: the port; 0 takes a free one.
+        settings: limits and habits.
+        **changes: single settings, by name (`greeting=True`).
+    """
+
+    catalogue = STUDIO_FAULTS
+    selectors = frozenset({"route", "user_id", "connection"})
+
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, *, settings: StudioSettings = _DEFAULTS, **changes: Any
+    ) -> None:
+        self.settings = replace(settings, **changes)
+        super().__init__(
+            host,
+            port,
+            log_entries=self.settings.log_entries,
+            max_body_bytes=self.settings.max_message_bytes,
+        )
+        self._content = Content(self.settings.max_items)
+        self._hub = Hub()
+        announcer = Announcer(self._hub)
+        self._conversation = Conversation(self._content, announcer)
+        self._guard = Guard(self.settings)
+        self._routes = Routes(self._content, announcer, self._guard)
+        self._numbers = itertools.count(1)
+
+    @property
+    def ws_url(self) -> str:
+        """The address of the WebSocket, without `?user_id=`."""
+        return f"ws://{self._address}/ws"
+
+    @property
+    def connections(self) -> list[Connection]:
+        """The live connections, oldest first."""
+        return self._hub.all()
+
+    def connection(self, connection_id: str) -> Connection:
+        """Return a live connection.
+
+        Raises:
+            ValueError: there is none of this id.
+        """
+        connection = self._hub.get(connection_id)
+        if connection is None:
+            raise ValueError(
+                f"connection: {connection_id!r} is not open; GET /_control/connections lists the open ones"
+            )
+        return connection
+
+    async def emit(self, user_id: str, event_type: str, data: Any = None, count: int = 1) -> int:
+        """Push an event to a user's connections that want it.
+
+        Args:
+            user_id: whose connections.
+            event_type: such as `processor.status`.
+            data: anything JSON.
+            count: how often.
+
+        Returns:
+            how many messages were sent or queued, over all connections.
+        """
+        sent = 0
+        for number in range(count):
+            if number and number % _EMIT_BATCH == 0:
+                await asyncio.sleep(0)
+            sent += self._hub.publish(user_id, event_type, data)
+        return sent
+
+    def routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return the routes of spec §3 and §4, and the echo."""
+        answer = self._echo if self.settings.echo else self._conversation.answer
+        return [
+            web.get("/ws", self._websocket(answer, needs_user=not self.settings.echo)),
+            web.get("/ws/health", self._websocket(self._conversation.answer)),
+            web.get("/ws/echo", self._websocket(self._echo)),
+            web.get("/ws/echo/health", self._websocket(self._conversation.answer)),
+            *self._routes.all(),
+        ]
+
+    def control_routes(self) -> Iterable[web.AbstractRouteDef]:
+        """Return Studio's own control routes."""
+        return control.routes(self)
+
+    def strike_connection(self, connection_id: str, fault: Fault) -> None:
+        """Strike one live connection."""
+        if not isinstance(fault, ConnectionFault):
+            raise ValueError(f"{fault.name} strikes requests, not connections: select by route or user_id")
+        self.connection(connection_id).strike(fault)
+
+    def forget(self) -> None:
+        """Forget blobs, buckets and books."""
+        self._content.clear()
+
+    async def opened(self) -> None:
+        """Make ready to ask Auth."""
+        await self._guard.open()
+
+    async def closed(self) -> None:
+        """Let go of Auth."""
+        await self._guard.close()
+
+    async def say_goodbye(self, grace: float) -> None:
+        """Close every WebSocket with 1001 and wait for the clients' answers."""
+        for connection in self.connections:
+            connection.close(_GOING_AWAY, "Studio is shutting down")
+        await self._hub.empty(grace)
+
+    def cut_connections(self) -> None:
+        """Cut every WebSocket."""
+        for connection in self.connections:
+            connection.wire.cut("Studio stopped")
+
+    def user_of(self, request: web.Request) -> str | None:
+        """Return the user a request names: on the WebSocket in the query, over HTTP in `X-User-ID`."""
+        return request.query.get("user_id") or request.headers.get("X-User-ID")
+
+    def _echo(self, connection: Connection, message: Message) -> None:
+        connection.reply(message)
+
+    def _websocket(
+        self, answer: Callable[[Connection, Message], None], *, needs_user: bool = False
+    ) -> Callable[[web.Request], Any]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            protocol = accept(request, self.settings)
+            user_ids = request.query.getall("user_id", [])
+            if len(user_ids) > 1 or (needs_user and not any(user_ids)):
+                raise Problem(
+                    400, "bad_user", f"{request.path} needs exactly one ?user_id=, {len(user_ids)} given"
+                )
+            gone = asyncio.get_running_loop().create_future()
+
+            def lost(connection: Connection) -> None:
+                self._hub.remove(connection)
+                if not gone.done():
+                    gone.set_result(None)
+
+            connection = Connection(
+                f"c{next(self._numbers)}",
+                user_id=user_ids[0] if user_ids else "",
+                path=request.path,
+                protocol=protocol,
+                transport=transport_of(request),
+                settings=self.settings,
+                log=self.log,
+                answer=answer,
+                lost=lost,
+            )
+            self._open(connection, request, needs_user=needs_user)
+            await gone
+            return Hijacked()
+
+        return handle
+
+    def _open(self, connection: Connection, request: web.Request, *, needs_user: bool) -> None:
+        protocol = connection.wire.protocol
+        self.log.add(
+            "connect",
+            connection=connection.id,
+            user_id=connection.user_id,
+            session_id=connection.session_id,
+            path=connection.path,
+            subprotocol=protocol.subprotocol,
+            extensions=[extension.name for extension in protocol.extensions],
+            headers=redact_headers(request.headers.items()),
+        )
+        connection.wire.open(request.protocol)
+        self.note_status(request, 101)
+        self._hub.add(connection)
+        if needs_user and self.settings.greeting:
+            greeting = {"status": "ready", "user_id": connection.user_id, "session_id": connection.session_id}
+            connection.reply(encode({"type": "connected", "data": greeting}))
+        for fault in self._book.strikes(ConnectionFault, path=request.path, user_id=connection.user_id):
+            connection.strike(fault)
