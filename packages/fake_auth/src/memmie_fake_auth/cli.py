@@ -26,20 +26,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         type=float,
         default=defaults.access_ttl_seconds,
         metavar="SECONDS",
-        help="how long a token from register, login or refresh is valid",
+        help="how long a token from register, login or refresh is valid (default: %(default)s)",
     )
     serve.add_argument(
         "--refresh-ttl",
         type=float,
         default=defaults.refresh_ttl_seconds,
         metavar="SECONDS",
-        help="how long a refresh token is valid",
+        help="how long a refresh token is valid (default: %(default)s)",
     )
     serve.add_argument(
         "--refusal",
         choices=("status", "body"),
         default=defaults.refusal,
-        help="refuse a token with 401, or with 200 and valid: false",
+        help="refuse a token with 401, or with 200 and valid: false (default: %(default)s)",
     )
     serve.add_argument(
         "--signing-key-file",

@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 from importlib.metadata import version as version_of
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,11 +20,19 @@ _GRACE_SECONDS = 1.0
 _BAD_ARGUMENTS = 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with exit code 2."""
+        self.exit(_BAD_ARGUMENTS, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def make_parser(
     program: str, description: str, default_port: int
 ) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """Return the parser and its `serve` command's, to which the fake adds its own options."""
-    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser = _Parser(prog=program, description=description)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
@@ -33,13 +41,14 @@ def make_parser(
         'is printed: {"event": "listening", "url": …, "port": …}. Exit code 2: bad arguments, or the port is taken.',
         epilog="Script faults with POST /_control/faults, read what was received with GET /_control/log, "
         "clear both with POST /_control/reset. Nothing here is meant for production.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     serve.add_argument(
         "--port", type=int, default=default_port, help="the port to listen on; 0 takes a free one"
     )
-    serve.add_argument("--log-entries", type=int, default=10_000, help="how many log entries are kept")
+    serve.add_argument(
+        "--log-entries", type=int, default=10_000, help="how many log entries are kept (default: %(default)s)"
+    )
     commands.add_parser("version", help="print the version")
     return parser, serve
 

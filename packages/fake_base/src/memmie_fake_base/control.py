@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from memmie_fake_base.server import FakeServer
 
 _PREFIX = "/_control/"
+_LOG_FILTERS = ("kind", "path", "connection", "user_id")
 _SELECTORS = ("fault", "route", "user_id", "connection", "times")
 
 
@@ -50,6 +51,10 @@ def routes(fake: FakeServer) -> list[web.AbstractRouteDef]:
         return web.Response(status=204)
 
     async def read_log(request: web.Request) -> web.Response:
+        unknown = sorted(request.query.keys() - set(_LOG_FILTERS))
+        if unknown:
+            allowed = ", ".join(_LOG_FILTERS)
+            raise Problem(400, "bad_query", f"unknown: {', '.join(unknown)}; allowed: {allowed}")
         entries = fake.log.entries(**dict(request.query))
         return web.json_response({"entries": entries, "forgotten": fake.log.forgotten})
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
+
+from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,12 +22,10 @@ class DrippingTransport(asyncio.Transport):
     Reading is untouched. Back-pressure works as ever: the protocol's writing is paused while much is waiting.
     """
 
-    def __init__(
-        self, real: asyncio.Transport, bytes_per_second: float, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, real: asyncio.Transport, bytes_per_second: float) -> None:
         super().__init__()
         self._real = real
-        self._loop = loop
+        self._loop = asyncio.get_running_loop()
         self._chunk = max(1, int(bytes_per_second * _TICK_SECONDS))
         self._interval = self._chunk / bytes_per_second
         self._waiting = bytearray()
@@ -120,3 +121,7 @@ class DrippingTransport(asyncio.Transport):
     def is_reading(self) -> bool:
         """Tell whether the real transport is read."""
         return self._real.is_reading()
+
+
+# Those of a running server, so that it can cut them when it stops: aiohttp forgets a transport it has closed.
+SLOW_TRANSPORTS: web.AppKey[WeakSet[DrippingTransport]] = web.AppKey("slow_transports", WeakSet)

@@ -38,6 +38,11 @@ def transport_of(request: web.BaseRequest) -> asyncio.Transport:
     return request.transport
 
 
+def early_bytes(request: web.BaseRequest) -> bytes:
+    """Return what came behind the head of an upgrade request, before anybody was there to read it."""
+    return request.protocol._message_tail  # noqa: SLF001 -- aiohttp hands it to its own WebSocket only
+
+
 def reset(transport: asyncio.Transport) -> None:
     """End a connection with RST: an abort after SO_LINGER 0 (`man 7 socket`) drops unsent bytes and says so."""
     connection = transport.get_extra_info("socket")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakSet
 
 from aiohttp import web
 
 from memmie_fake_base import control
+from memmie_fake_base.dripping import SLOW_TRANSPORTS
 from memmie_fake_base.faults import (
     HTTP_FAULTS,
     Fault,
@@ -17,15 +19,18 @@ from memmie_fake_base.faults import (
     make_fault,
 )
 from memmie_fake_base.hijack import Hijacked
+from memmie_fake_base.hooks import Hooks
 from memmie_fake_base.log import EventLog
 from memmie_fake_base.problems import answer_problems
 from memmie_fake_base.redaction import redact_headers, redact_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Self
 
     from aiohttp.typedefs import Handler
+
+F = TypeVar("F", bound=Fault)
 
 _ENTRY = web.RequestKey("entry", dict[str, Any])
 
@@ -33,7 +38,7 @@ _ENTRY = web.RequestKey("entry", dict[str, Any])
 _CLEANUP_SECONDS = 1.0
 
 
-class FakeServer(ABC):
+class FakeServer(Hooks, ABC):
     """What both fakes do: listen, misbehave as scripted, log what was received.
 
     Args:
@@ -95,6 +100,7 @@ class FakeServer(ABC):
             middlewares=[self._log_request, answer_problems, self._strike_faults],
             client_max_size=self._max_body_bytes,
         )
+        app[SLOW_TRANSPORTS] = WeakSet()
         app.add_routes([*control.routes(self), *self.control_routes(), *self.routes()])
         # Cancelling handlers of lost connections is what ends a scripted hang.
         runner = web.AppRunner(
@@ -124,6 +130,9 @@ class FakeServer(ABC):
         if grace > 0:
             await self.say_goodbye(grace)
         self.cut_connections()
+        slow_transports = runner.app[SLOW_TRANSPORTS]
+        for slow in list(slow_transports):
+            slow.abort()
         if runner.server is not None:
             for connection in runner.server.connections:
                 if connection.transport is not None:
@@ -161,6 +170,8 @@ class FakeServer(ABC):
         Raises:
             ValueError: something is unknown, missing or out of range; the message says what is allowed.
         """
+        if connection is not None and (route != "*" or user_id is not None or times is not None):
+            raise ValueError("connection: it names one already; leave out route, user_id and times")
         given = {"user_id": user_id, "connection": connection}
         for name, value in given.items():
             if value is not None and name not in self.selectors:
@@ -179,19 +190,13 @@ class FakeServer(ABC):
             scripted.struck = 1
         return scripted
 
-    def strike_connection(self, connection_id: str, fault: Fault) -> None:
-        """Strike one live connection at once.
-
-        Raises:
-            ValueError: there is no such connection, or the fault strikes requests.
-        """
-        raise ValueError(
-            f"connection: {connection_id!r} is unknown"
-        )  # pragma: no cover -- `selectors` forbids it
-
     def unscript(self, fault_id: str) -> bool:
         """Take a scripted fault back; return whether it was there."""
         return self._book.remove(fault_id)
+
+    def struck_by(self, kind: type[F], path: str, user_id: str | None) -> Iterator[F]:
+        """Yield the scripted faults of a kind that strike now, in their order; see `FaultBook.strikes`."""
+        return self._book.strikes(kind, path=path, user_id=user_id)
 
     @property
     def faults(self) -> list[dict[str, Any]]:
@@ -203,29 +208,6 @@ class FakeServer(ABC):
         self._book.clear()
         self.forget()
         self.log.clear()
-
-    def control_routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Return the fake's own control routes, below `/_control/`."""
-        return ()
-
-    def forget(self) -> None:
-        """Empty the stores (a hook of `reset`)."""
-
-    async def opened(self) -> None:
-        """Open what the service needs while it listens (a hook of `start`)."""
-
-    async def closed(self) -> None:
-        """Close it again (a hook of `stop`)."""
-
-    async def say_goodbye(self, grace: float) -> None:
-        """Close connections politely within `grace` seconds (a hook of `stop`)."""
-
-    def cut_connections(self) -> None:
-        """Cut the connections the service keeps account of (a hook of `stop`; the rest are cut after it)."""
-
-    def user_of(self, request: web.Request) -> str | None:  # noqa: ARG002 -- a hook
-        """Return whose request it is, for faults that strike one user (a hook)."""
-        return None
 
     def note_status(self, request: web.Request, status: int) -> None:
         """Complete a request's log entry early, where its handler lives on after the answer (an upgrade)."""
@@ -253,8 +235,7 @@ class FakeServer(ABC):
     async def _strike_faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if control.is_control(request):
             return await handler(request)
-        strikes = self._book.strikes(RequestFault, path=request.path, user_id=self.user_of(request))
-        for fault in strikes:
+        for fault in self.struck_by(RequestFault, request.path, self.user_of(request)):  # type: ignore[type-abstract] # only asked about, never made
             entry = request[_ENTRY]
             entry["fault"] = f"{entry['fault']}+{fault.name}" if "fault" in entry else fault.name
             response = await fault.strike(request)

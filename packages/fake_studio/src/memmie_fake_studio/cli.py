@@ -24,7 +24,6 @@ _OPTIONS = {
     "close_timeout_seconds": "how long a close handshake may take",
     "queue_messages": "events that may wait for a slow client; one more disconnects it",
     "auth_timeout_seconds": "how long Auth may take to answer",
-    "log_entries": "how many log entries are kept",
     "max_items": "how many blobs, buckets and books (each) are held",
 }
 
@@ -39,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     for name, words in _OPTIONS.items():
         default = getattr(defaults, name)
-        serve.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=words)
+        shown = f"{words} (default: {default})" if default else words
+        serve.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=shown)
     serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket opens")
     serve.add_argument("--echo", action="store_true", help="send every data frame on /ws straight back")
     serve.add_argument(

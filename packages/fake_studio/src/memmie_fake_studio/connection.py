@@ -7,22 +7,25 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from websockets.frames import EXTERNAL_CLOSE_CODES
+
 from memmie_fake_base import redact
 from memmie_fake_studio.subscriptions import Subscriptions
 from memmie_fake_studio.wire import Message, Wire
-from websockets.frames import EXTERNAL_CLOSE_CODES
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from websockets.frames import Frame
+
     from memmie_fake_base import EventLog
     from memmie_fake_studio.faults.fault import ConnectionFault
     from memmie_fake_studio.handshake import StudioProtocol
     from memmie_fake_studio.settings import StudioSettings
-    from websockets.frames import Frame
 
 _LONGEST_LOGGED_TEXT = 256
+_MOST_FAULTS = 100
 
 
 class Connection:
@@ -118,6 +121,8 @@ class Connection:
 
     def strike(self, fault: ConnectionFault) -> None:
         """Let a fault act, now or after its messages."""
+        if len(self._faults) >= _MOST_FAULTS:
+            raise ValueError(f"connection: {_MOST_FAULTS} faults wait on {self.id} already")
         if fault.after_messages:
             self._faults.append((self.received + fault.after_messages, fault))
         else:

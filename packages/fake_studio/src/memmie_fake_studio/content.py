@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from memmie_fake_base import BoundedStore
-from memmie_fake_base.bodies import only, optional, required, strings
+from memmie_fake_base.bodies import optional, required, strings
 from memmie_fake_base.problems import Problem
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ class Content:
 
     def create_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
         """Store a blob."""
-        only(body, "processor_id", "schema_id", "data", "bucket_ids", "parent_id", "metadata")
         if "data" not in body:
             raise Problem(400, "bad_field", "data is missing; any JSON is expected")
         blob = Blob(
@@ -114,7 +113,6 @@ class Content:
 
     def update_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
         """Change a blob's data, buckets or metadata; its version rises by one."""
-        only(body, "id", "blob_id", "data", "bucket_ids", "metadata")
         blob = self.blob(user_id, optional(body, "blob_id", str) or required(body, "id", str))
         bucket_ids = self._own_buckets(user_id, strings(body, "bucket_ids"))
         metadata = optional(body, "metadata", dict)
@@ -131,7 +129,6 @@ class Content:
 
     def create_bucket(self, user_id: str, body: dict[str, Any]) -> Bucket:
         """Store a bucket."""
-        only(body, "name", "parent_id", "metadata")
         bucket = Bucket(
             user_id=user_id,
             name=required(body, "name", str),
@@ -154,7 +151,6 @@ class Content:
 
     def put_in_bucket(self, user_id: str, bucket_id: str, body: dict[str, Any]) -> Bucket:
         """Put blobs that exist into a bucket."""
-        only(body, "blob_id", "blob_ids")
         bucket = self.bucket(user_id, bucket_id)
         blob_ids = strings(body, "blob_ids") or [required(body, "blob_id", str)]
         for blob in [self.blob(user_id, blob_id) for blob_id in blob_ids]:
@@ -178,7 +174,6 @@ class Content:
 
     def create_book(self, user_id: str, body: dict[str, Any]) -> Book:
         """Store a book."""
-        only(body, "title", "author", "description")
         book = Book(
             user_id=user_id,
             title=required(body, "title", str),
@@ -194,7 +189,6 @@ class Content:
 
     def add_chapter(self, user_id: str, book_id: str, body: dict[str, Any]) -> Book:
         """Append a chapter to a book."""
-        only(body, "title", "content")
         book = self.book(user_id, book_id)
         if len(book.chapters) >= _MOST_CHAPTERS:
             raise Problem(507, "store_full", f"a book holds at most {_MOST_CHAPTERS} chapters")

@@ -41,16 +41,20 @@ class Conversation:
         try:
             request = _parse(message)
             request_id = request.get("id")
-            answer = self._answers.get(required(request, "type", str))
-            if answer is None:
-                known = ", ".join(self._answers)
-                raise Problem(400, "unknown_type", f"type {request['type']!r} is unknown; allowed: {known}")
-            reply = answer(connection, optional(request, "data", dict) or {})
+            reply = self._reply(connection, request)
         except Problem as problem:
             reply = {"type": "error", "error": problem.message}
         if request_id is not None:
             reply = {"id": request_id, **reply}
         connection.reply(encode(reply))
+
+    def _reply(self, connection: Connection, request: dict[str, Any]) -> Reply:
+        message_type = required(request, "type", str)
+        answer = self._answers.get(message_type)
+        if answer is None:
+            known = ", ".join(self._answers)
+            raise Problem(400, "unknown_type", f"type {message_type!r} is unknown; allowed: {known}")
+        return answer(connection, optional(request, "data", dict) or {})
 
     def _heartbeat(self, _: Connection, __: dict[str, Any]) -> Reply:
         return {"type": "ack"}

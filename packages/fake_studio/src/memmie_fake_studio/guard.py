@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import aiohttp
+
 from memmie_fake_base.problems import Problem
 
 if TYPE_CHECKING:
     from aiohttp import web
+
     from memmie_fake_studio.settings import StudioSettings
 
 
@@ -62,10 +63,11 @@ class Guard:
                 if response.status != 200:
                     raise Problem(503, "auth_unavailable", f"Auth answered {response.status}")
                 verdict = await response.json()
-        except (aiohttp.ClientError, asyncio.TimeoutError, ValueError) as error:
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             raise Problem(503, "auth_unavailable", f"Auth gave no answer: {type(error).__name__}") from None
         if not isinstance(verdict, dict) or not isinstance(verdict.get("valid"), bool):
             raise Problem(503, "auth_unavailable", "Auth answered something else than a verdict")
-        if not verdict["valid"] or not isinstance(verdict.get("user_id"), str):
+        user_id = verdict.get("user_id")
+        if not verdict["valid"] or not isinstance(user_id, str):
             raise Problem(401, "invalid_token", "Auth refused the token")
-        return verdict["user_id"]
+        return user_id

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from memmie_fake_base.problems import Problem
 from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from memmie_fake_base.problems import Problem
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiohttp import web
-    from memmie_fake_studio.settings import StudioSettings
     from websockets.typing import Subprotocol
+
+    from memmie_fake_studio.settings import StudioSettings
 
 
 class StudioProtocol(ServerProtocol):

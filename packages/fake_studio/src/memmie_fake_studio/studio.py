@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from memmie_fake_base import FakeServer
-from memmie_fake_base.hijack import Hijacked, transport_of
+from memmie_fake_base.hijack import Hijacked, early_bytes, transport_of
 from memmie_fake_base.problems import Problem
 from memmie_fake_base.redaction import redact_headers
 from memmie_fake_studio import control
@@ -114,7 +114,7 @@ class FakeStudio(FakeServer):
         """Return the routes of spec §3 and §4, and the echo."""
         answer = self._echo if self.settings.echo else self._conversation.answer
         return [
-            web.get("/ws", self._websocket(answer, needs_user=not self.settings.echo)),
+            web.get("/ws", self._websocket(answer, needs_user=True)),
             web.get("/ws/health", self._websocket(self._conversation.answer)),
             web.get("/ws/echo", self._websocket(self._echo)),
             web.get("/ws/echo/health", self._websocket(self._conversation.answer)),
@@ -128,7 +128,8 @@ class FakeStudio(FakeServer):
     def strike_connection(self, connection_id: str, fault: Fault) -> None:
         """Strike one live connection."""
         if not isinstance(fault, ConnectionFault):
-            raise ValueError(f"{fault.name} strikes requests, not connections: select by route or user_id")
+            # A ValueError, as for every other unusable script.
+            raise ValueError(f"{fault.name} strikes requests: select by route or user_id")  # noqa: TRY004 -- see above
         self.connection(connection_id).strike(fault)
 
     def forget(self) -> None:
@@ -213,5 +214,8 @@ class FakeStudio(FakeServer):
         if needs_user and self.settings.greeting:
             greeting = {"status": "ready", "user_id": connection.user_id, "session_id": connection.session_id}
             connection.reply(encode({"type": "connected", "data": greeting}))
-        for fault in self._book.strikes(ConnectionFault, path=request.path, user_id=connection.user_id):
+        for fault in self.struck_by(ConnectionFault, request.path, connection.user_id):  # type: ignore[type-abstract] # only asked about, never made
             connection.strike(fault)
+        early = early_bytes(request)
+        if early:
+            connection.wire.data_received(early)

@@ -6,9 +6,10 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
-from memmie_fake_base.hijack import reset
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
+
+from memmie_fake_base.hijack import reset
 
 if TYPE_CHECKING:
     from memmie_fake_studio.handshake import StudioProtocol
@@ -69,6 +70,9 @@ class Wire(asyncio.Protocol):
         """Take the connection over from the HTTP protocol, send the handshake response, start pinging."""
         self._http = http
         self.transport.set_protocol(self)
+        if not self.transport.is_reading():
+            # The HTTP protocol stops reading behind an upgrade once its buffer is full.
+            self.transport.resume_reading()
         self._flush()
         self._ping_later()
         self._expect_pong()
@@ -131,7 +135,7 @@ class Wire(asyncio.Protocol):
 
     def reply(self, message: Message) -> None:
         """Send a message now, however full the transport is: reading is paused until it has drained."""
-        if self.protocol.state is not OPEN:
+        if self.protocol.state is not OPEN or self.transport.is_closing():
             return
         if isinstance(message, str):
             self.protocol.send_text(message.encode())
@@ -171,8 +175,10 @@ class Wire(asyncio.Protocol):
             self.transport.close()
 
     def freeze(self) -> None:
-        """Read nothing more (a fault)."""
+        """Read nothing more, and miss no pong for it (a fault)."""
         self._frozen = True
+        if self._pong_deadline is not None:
+            self._pong_deadline.cancel()
         self.transport.pause_reading()
 
     def _flush(self) -> None:

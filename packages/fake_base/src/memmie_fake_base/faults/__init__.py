@@ -5,7 +5,7 @@ from __future__ import annotations
 from memmie_fake_base.faults.book import FaultBook, ScriptedFault
 from memmie_fake_base.faults.drip import Drip
 from memmie_fake_base.faults.error import Error
-from memmie_fake_base.faults.fault import Fault, RequestFault, at_least, make_fault, one_of
+from memmie_fake_base.faults.fault import Fault, RequestFault, at_least, http_status, make_fault, one_of
 from memmie_fake_base.faults.garbage import Garbage
 from memmie_fake_base.faults.hang import Hang
 from memmie_fake_base.faults.html import Html
@@ -30,6 +30,7 @@ __all__ = [
     "Reset",
     "ScriptedFault",
     "at_least",
+    "http_status",
     "make_fault",
     "one_of",
 ]

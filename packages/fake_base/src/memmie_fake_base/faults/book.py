@@ -81,6 +81,8 @@ class FaultBook:
         if scripted.route != "*" and not scripted.route.startswith(("/", "*")):
             raise ValueError(f"route: {scripted.route!r} given, allowed: a path such as /ws, /api/* or *")
         if len(self._faults) >= _MOST_FAULTS:
+            self._faults = {key: each for key, each in self._faults.items() if not each.spent}
+        if len(self._faults) >= _MOST_FAULTS:
             raise ValueError(f"{_MOST_FAULTS} faults are scripted, no more are allowed: delete some or reset")
         self._faults[scripted.id] = scripted
 

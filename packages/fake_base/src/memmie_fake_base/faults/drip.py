@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from memmie_fake_base.dripping import DrippingTransport
+from memmie_fake_base.dripping import SLOW_TRANSPORTS, DrippingTransport
 from memmie_fake_base.faults.fault import RequestFault, at_least
 from memmie_fake_base.hijack import transport_of
 
@@ -26,5 +25,6 @@ class Drip(RequestFault):
 
     async def strike(self, request: web.Request) -> None:
         """Put a slow transport between aiohttp and the socket."""
-        loop = asyncio.get_running_loop()
-        request.protocol.transport = DrippingTransport(transport_of(request), self.bytes_per_second, loop)
+        slow = DrippingTransport(transport_of(request), self.bytes_per_second)
+        request.app[SLOW_TRANSPORTS].add(slow)
+        request.protocol.transport = slow

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aiohttp import web
 
-from memmie_fake_base.faults.fault import RequestFault, one_of
+from memmie_fake_base.faults.fault import RequestFault, http_status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,7 @@ class Error(RequestFault):
     retry_after: int = 0
 
     def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
-            one_of("status", self.status, ("200-599",))
+        http_status(self.status)
 
     async def strike(self, request: web.Request) -> web.Response:  # noqa: ARG002 -- the same signature for all
         """Answer."""

@@ -86,3 +86,13 @@ def one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
     """
     if value not in allowed:
         raise ValueError(f"{name}: {value!r} given, allowed: {', '.join(map(str, allowed))}")
+
+
+def http_status(value: int) -> None:
+    """Check a response's status.
+
+    Raises:
+        ValueError: no final status (RFC 9110 §15).
+    """
+    if not 200 <= value <= 599:
+        raise ValueError(f"status: {value} given, allowed: 200-599")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aiohttp import web
 
-from memmie_fake_base.faults.fault import RequestFault, one_of
+from memmie_fake_base.faults.fault import RequestFault, http_status
 
 _PAGE = (
     "<!DOCTYPE html><html><head><title>Sorry</title></head><body><h1>We will be back soon</h1></body></html>"
@@ -25,8 +25,7 @@ class Html(RequestFault):
     status: int = 200
 
     def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
-            one_of("status", self.status, ("200-599",))
+        http_status(self.status)
 
     async def strike(self, request: Request) -> web.Response:  # noqa: ARG002 -- the same signature for all
         """Answer."""

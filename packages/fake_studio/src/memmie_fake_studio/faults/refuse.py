@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from memmie_fake_base.faults import RequestFault, one_of
+from memmie_fake_base.faults import RequestFault, http_status
 from memmie_fake_base.problems import Problem
 from memmie_fake_studio.handshake import wants_websocket
 
@@ -21,8 +21,7 @@ class Refuse(RequestFault):
     status: int = 503
 
     def __post_init__(self) -> None:
-        if not 200 <= self.status <= 599:
-            one_of("status", self.status, ("200-599",))
+        http_status(self.status)
 
     async def strike(self, request: web.Request) -> web.Response | None:
         """Refuse an upgrade; let anything else pass."""
