@@ -1,0 +1,1 @@
+"""``memmie dev``: the whole stack in one process, proven by a heartbeat."""

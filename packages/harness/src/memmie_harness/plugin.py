@@ -1,0 +1,231 @@
+"""The pytest plugin: an Auth, Studios, a gateway and clients for a test, by asking for a fixture.
+
+It costs a run nothing that does not use it: fixtures import what they need when they are first asked for.
+"""
+# ruff: noqa: PLC0415 - imports inside the fixtures, see above
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from memmie_harness import marker
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+
+    from websockets.asyncio.client import ClientConnection
+
+    from memmie_fake_auth import FakeAuth
+    from memmie_fake_studio import FakeStudio
+    from memmie_harness.fixture_types import Connect, MintToken, StartGateway
+    from memmie_harness.targets import Target
+
+TAIL_LINES = 60
+"""How much of a gateway's log goes into the report of a failed test."""
+
+_targets_key = pytest.StashKey["list[Target]"]()
+_failed_key = pytest.StashKey[bool]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options, in a group of their own in ``pytest --help``."""
+    group = parser.getgroup("memmie", "gateway under test (memmie-harness)")
+    group.addoption(
+        "--memmie-target",
+        default="process",
+        metavar="process|inprocess|URL",
+        help="which gateway the tests speak to: the installed one as a process per test (default), the same "
+        "inside pytest's process (for a debugger), or one that already runs at URL. With a URL, tests that "
+        "need a stack of their own are skipped.",
+    )
+    group.addoption(
+        "--memmie-auth-url",
+        metavar="URL",
+        help="with --memmie-target=URL: the fake Auth of that gateway, which mints the tests' tokens "
+        "(`memmie dev` prints both URLs)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the mark and refuse options that mean nothing."""
+    config.addinivalue_line("markers", marker.HELP)
+    choice = config.getoption("memmie_target")
+    if choice != "process":
+        from memmie_harness.targets.choice import check_choice
+
+        try:
+            check_choice(choice)
+        except ValueError as error:
+            raise pytest.UsageError(f"--memmie-target: {error}") from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the tail of each gateway's log to the report of a failed test.
+
+    It goes with the teardown's part of the report: only then has the gateway's last line been read.
+    """
+    report = yield
+    item.stash[_failed_key] = item.stash.get(_failed_key, False) or report.failed
+    if report.when == "teardown" and item.stash[_failed_key]:
+        for target in item.stash.get(_targets_key, []):
+            tail = target.log_tail(TAIL_LINES)
+            if tail:
+                report.sections.append((f"memmie gateway log, teardown included: {target!r}", tail))
+    return report
+
+
+@pytest.fixture
+def _memmie_request(request: pytest.FixtureRequest) -> marker.StackRequest:
+    try:
+        return marker.read_marks(request.node.iter_markers("memmie"))
+    except ValueError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def _memmie_running_url(pytestconfig: pytest.Config) -> str | None:
+    """The address of a gateway that already runs, if that is what the tests are for."""
+    from memmie_harness.targets.choice import is_url
+
+    choice: str = pytestconfig.getoption("memmie_target")
+    return choice if is_url(choice) else None
+
+
+@pytest.fixture
+def _memmie_own_stack(_memmie_running_url: str | None) -> None:
+    """Whoever needs this decides what Auth, Studios and gateway do, which a running stack does not allow."""
+    if _memmie_running_url is not None:
+        pytest.skip("needs a stack of its own, and --memmie-target is a gateway that already runs")
+
+
+@pytest_asyncio.fixture
+async def memmie_auth(_memmie_own_stack: None) -> AsyncIterator[FakeAuth]:
+    """A fake Auth on any free port, for one test."""
+    from memmie_fake_auth import FakeAuth
+
+    async with FakeAuth(port=0) as auth:
+        yield auth
+
+
+@pytest_asyncio.fixture
+async def memmie_studios(
+    memmie_auth: FakeAuth, _memmie_request: marker.StackRequest
+) -> AsyncIterator[list[FakeStudio]]:
+    """Fake Studios that ask `memmie_auth`; two, or as many as the test's mark says."""
+    from memmie_fake_studio import FakeStudio
+
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(FakeStudio(port=0, auth_url=memmie_auth.url))
+            for _ in range(_memmie_request.studios)
+        ]
+
+
+@pytest_asyncio.fixture
+async def memmie_start_gateway(
+    request: pytest.FixtureRequest,
+    memmie_auth: FakeAuth,
+    memmie_studios: list[FakeStudio],
+    _memmie_request: marker.StackRequest,
+) -> AsyncIterator[StartGateway]:
+    """A function that starts gateways on `memmie_auth` and `memmie_studios`; all are stopped after the test."""
+    from memmie_harness.targets import make_target
+    from memmie_harness.wiring import FOR_TESTS, gateway_environment
+
+    choice: str = request.config.getoption("memmie_target")
+    targets: list[Target] = request.node.stash.setdefault(_targets_key, [])
+
+    async with AsyncExitStack() as stack:
+
+        async def start(env: Mapping[str, object] | None = None, /, *, until_ready: bool = True) -> Target:
+            environment = gateway_environment(
+                auth_url=memmie_auth.url,
+                studio_ws_urls=[studio.ws_url for studio in memmie_studios],
+                extra={**FOR_TESTS, **_memmie_request.env, **(env or {})},
+            )
+            target = make_target(choice, environment)
+            targets.append(target)
+            await target.start(until_ready=until_ready)
+            stack.push_async_callback(target.stop)
+            return target
+
+        yield start
+
+
+@pytest.fixture
+def _memmie_start_default(
+    request: pytest.FixtureRequest, _memmie_running_url: str | None, _memmie_request: marker.StackRequest
+) -> Callable[[], Awaitable[Target]]:
+    """How `memmie_gateway` is had; a plain function, for a coroutine cannot ask for a fixture by its name."""
+    if _memmie_running_url is None:
+        start: StartGateway = request.getfixturevalue("memmie_start_gateway")
+        return start
+    if _memmie_request != marker.DEFAULT:
+        pytest.skip(
+            "its mark asks for a stack of its own, and --memmie-target is a gateway that already runs"
+        )
+    from memmie_harness.targets import UrlTarget
+
+    running = UrlTarget(_memmie_running_url)
+
+    async def wait_until_there() -> Target:
+        await running.start()
+        return running
+
+    return wait_until_there
+
+
+@pytest_asyncio.fixture
+async def memmie_gateway(_memmie_start_default: Callable[[], Awaitable[Target]]) -> Target:
+    """The gateway under test, ready: on `memmie_auth` and `memmie_studios`, or at ``--memmie-target=URL``."""
+    return await _memmie_start_default()
+
+
+@pytest.fixture
+def memmie_token(request: pytest.FixtureRequest, _memmie_running_url: str | None) -> MintToken:
+    """A function that returns a valid token of a user."""
+    if _memmie_running_url is None:
+        auth: FakeAuth = request.getfixturevalue("memmie_auth")
+        mint: MintToken = auth.mint
+        return mint
+
+    auth_url = request.config.getoption("memmie_auth_url")
+    if auth_url is None:
+        pytest.fail("with --memmie-target=URL a token needs --memmie-auth-url=URL", pytrace=False)
+    from memmie_harness.tokens import mint_token
+
+    return functools.partial(mint_token, auth_url)
+
+
+@pytest_asyncio.fixture
+async def memmie_connect(memmie_gateway: Target, memmie_token: MintToken) -> AsyncIterator[Connect]:
+    """A function that opens WebSocket clients through `memmie_gateway`; all are closed after the test."""
+    from memmie_harness.client import connect
+
+    connections: list[ClientConnection] = []
+
+    async def connect_user(
+        user_id: str | None = "u1",
+        /,
+        *,
+        token: str | None = None,
+        target: Target | None = None,
+        **options: Any,
+    ) -> ClientConnection:
+        if token is None and user_id is not None:
+            token = memmie_token(user_id)
+        connection = await connect((target or memmie_gateway).ws_url, token, **options)
+        connections.append(connection)
+        return connection
+
+    yield connect_user
+    await asyncio.gather(*(connection.close() for connection in connections))
