@@ -42,18 +42,18 @@ def as_text(running: Running, *, colour: bool) -> str:
         *((f"studio {number}", url) for number, url in enumerate(running.studios, start=1)),
     ]
     proof = f"heartbeat → ack through the gateway in {running.round_trip_seconds * 1000:.1f} ms"
+    # Tokens are long: the addresses come last, where they stay in sight.
     return "\n".join(
         [
-            f"{paint(GREEN, 'ready')} in {running.start_seconds:.2f} s, {proof}",
-            "",
-            *(f"  {paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
-            "",
-            f"  {paint(BOLD, 'token')} of user {running.user_id!r}, good for a day on this stack:",
+            f"{paint(BOLD, 'token')} of user {running.user_id!r}, good for a day on this stack:",
             f"  {running.token}",
             "",
-            'Paste one of these, then type {"id":"1","type":"heartbeat"} and Enter:',
-            *(f"  {paint(GREEN, line)}" for line in client_lines(running).values()),
+            'To talk to Studio paste one of these lines, then type {"id":"1","type":"heartbeat"} and Enter:',
+            *(f"  {line}" for line in client_lines(running).values()),
             "",
+            *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
+            "",
+            f"{paint(GREEN, 'ready')} in {running.start_seconds:.2f} s; {proof}",
         ]
     )
 

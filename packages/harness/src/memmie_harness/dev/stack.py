@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from websockets.exceptions import InvalidStatus, WebSocketException
+
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
-from memmie_harness.client import connect, heartbeat
+from memmie_harness.client import HeartbeatError, connect, heartbeat
 from memmie_harness.targets import InProcessTarget
 from memmie_harness.wiring import gateway_environment
 
