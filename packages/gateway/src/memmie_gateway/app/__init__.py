@@ -1,0 +1,1 @@
+"""The wiring: settings, logs, metrics, HTTP routes, the server object and the command line."""

@@ -47,8 +47,10 @@ class Request:
         """Read the request line's parts (RFC 9112 §3).
 
         Raises:
-            BadRequestError: the target is not in origin form or absolute form, not ASCII, or does not decode to UTF-8.
+            BadRequestError: the version is not 1.0 or 1.1, or the target is not in origin form or absolute form, not ASCII, or does not decode to UTF-8.
         """
+        if version not in ("1.0", "1.1"):
+            raise BadRequestError("only HTTP/1.1 is spoken here")
         if not target.startswith(b"/"):
             scheme, _, rest = target.partition(b"://")
             if scheme.lower() not in (b"http", b"https", b"ws", b"wss"):

@@ -1,0 +1,153 @@
+"""The command line: `memmie-gateway serve | check | healthcheck | version`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+import urllib.request
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from memmie_gateway.app.server import VERSION, Gateway
+from memmie_gateway.app.settings import Settings, SettingsError
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+
+_DESCRIPTION = """\
+An authenticated WebSocket gateway: a client connects with a token, Auth says whose it is,
+a healthy Studio gets the connection, and messages pass both ways."""
+
+_EPILOG = """\
+Settings come from the environment. The ones to begin with:
+
+  STUDIO_WS_URLS          ws://studio-1:8010/ws,ws://studio-2:8010/ws
+  AUTH_URL                http://auth:8001
+  PORT                    8000
+  TRUSTED_PROXIES         10.0.0.0/8        whose X-Forwarded-For is believed
+  ALLOWED_ORIGINS         https://app.example.com
+
+`memmie-gateway settings` lists all of them with their defaults.
+`memmie-gateway check` tries them before you deploy."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0 well, 1 failed, 2 not usable as given."""
+    parser = argparse.ArgumentParser(
+        prog="memmie-gateway",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands.add_parser(
+        "serve", help="run the gateway until SIGTERM, which drains it; a second signal ends it at once"
+    )
+    check = commands.add_parser("check", help="validate the settings, and try Auth and each Studio")
+    check.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    settings = commands.add_parser("settings", help="list every setting with its default and meaning")
+    settings.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    commands.add_parser(
+        "healthcheck", help="ask a gateway on this machine for /ready; for container health checks"
+    )
+    commands.add_parser("version", help="print the version")
+    options = parser.parse_args(arguments)
+    commands_by_name: dict[str, Callable[[argparse.Namespace], int]] = {
+        "serve": _serve,
+        "check": _check,
+        "settings": _settings,
+        "healthcheck": _healthcheck,
+        "version": _version,
+    }
+    try:
+        return commands_by_name[options.command](options)
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            _complain(line)
+        return EXIT_USAGE
+
+
+def _complain(line: str) -> None:
+    print(f"memmie-gateway: {line}", file=sys.stderr)
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(VERSION)
+    return 0
+
+
+def _serve(_: argparse.Namespace) -> int:
+    settings = Settings.from_env(os.environ)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_run(Gateway(settings)))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _run(gateway: Gateway) -> int:
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    insisted = asyncio.Event()
+
+    def stop() -> None:
+        (insisted if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    settings = gateway.settings
+    try:
+        await gateway.start()
+    except OSError as error:
+        _complain(f"cannot listen on {settings.host} port {settings.port}: {error.strerror} (HOST, PORT)")
+        return EXIT_USAGE
+    await asked.wait()
+    stopping = asyncio.ensure_future(gateway.stop(settings.drain_seconds))
+    insisting = asyncio.ensure_future(insisted.wait())
+    await asyncio.wait({stopping, insisting}, return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        # Told twice: the kernel closes what is open.
+        sys.stdout.flush()
+        os._exit(EXIT_FAILED)
+    insisting.cancel()
+    await stopping
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from memmie_gateway.app.check import check, show  # noqa: PLC0415 - serving does not need it
+
+    results = asyncio.run(check(Settings.from_env(os.environ)))
+    print(
+        json.dumps({"ok": all(r.ok for r in results), "checks": [r.as_dict() for r in results]})
+        if options.json
+        else show(results)
+    )
+    return 0 if all(result.ok for result in results) else EXIT_FAILED
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from memmie_gateway.app.reference import as_table, rows  # noqa: PLC0415 - serving does not need it
+
+    print(json.dumps([row.as_dict() for row in rows()], indent=2) if options.json else as_table(rows()))
+    return 0
+
+
+def _healthcheck(_: argparse.Namespace) -> int:
+    settings = Settings.from_env(os.environ)
+    url = f"{Gateway(settings).url}/ready"
+    try:
+        with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - http to this machine
+            return 0 if answer.status == 200 else EXIT_FAILED
+    except OSError as error:
+        _complain(f"{url}: {error}")
+        return EXIT_FAILED

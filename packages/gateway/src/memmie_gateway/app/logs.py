@@ -1,0 +1,46 @@
+"""Structured logs: one line per ended connection and per refusal, as JSON or for a person."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Final, Literal, TextIO, cast
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+
+def make_logger(
+    log_format: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None
+) -> FilteringBoundLogger:
+    """Make a logger of its own: nothing global is configured, so that two gateways may live in one process.
+
+    Args:
+        log_format: "json", "console", or "auto" for console on a terminal and JSON elsewhere.
+        level: the least level that is written.
+        stream: where to; standard output by default.
+    """
+    stream = stream or sys.stdout
+    terminal = stream.isatty()
+    console = log_format == "console" or (log_format == "auto" and terminal)
+    processors: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        structlog.dev.ConsoleRenderer(colors=terminal) if console else structlog.processors.JSONRenderer(),
+    ]
+    return cast(
+        "FilteringBoundLogger",
+        structlog.wrap_logger(
+            structlog.PrintLogger(stream),
+            processors=processors,
+            wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        ),
+    )

@@ -1,0 +1,214 @@
+"""The metrics (spec §6): read at scrape time from integers that the data path keeps anyway."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from memmie_gateway.app.observer import ConnectionObserver
+from memmie_gateway.core.closing import Side
+from memmie_gateway.core.health import Health
+from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
+from memmie_gateway.net.auth_client import AuthClient
+from memmie_gateway.net.edge import Edge
+from memmie_gateway.net.registry import Registry
+
+_DIRECTIONS: Final = {Side.CLIENT: "client->backend", Side.STUDIO: "backend->client"}
+
+LAG_SECONDS: Final = 0.5
+"""How often the lag of the event loop is measured."""
+
+
+class LoopLag:
+    """Measures how late the event loop runs what is due: its only sign of being too busy.
+
+    Attributes:
+        histogram: of the lag in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.histogram = Histogram(CALL_BOUNDS)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Measure from now on."""
+        self._timer = asyncio.get_running_loop().call_later(LAG_SECONDS, self._measure, time.perf_counter())
+
+    def stop(self) -> None:
+        """Measure no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _measure(self, since: float) -> None:
+        self.histogram.add(max(0.0, time.perf_counter() - since - LAG_SECONDS))
+        self.start()
+
+
+class GatewayCollector:
+    """Turns what the gateway's parts have counted into Prometheus metrics."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        observer: ConnectionObserver,
+        auth: AuthClient,
+        edge: Edge,
+        lag: LoopLag,
+        version: str,
+    ) -> None:
+        self._registry = registry
+        self._observer = observer
+        self._auth = auth
+        self._edge = edge
+        self._lag = lag
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric; called at each scrape."""
+        yield from self._traffic()
+        yield from self._backends()
+        yield from self._ends()
+        yield from self._auth_metrics()
+        yield from self._process()
+
+    def _traffic(self) -> Iterator[Metric]:
+        connections = GaugeMetricFamily(
+            "gateway_websocket_connections", "Live WebSocket connections.", labels=["backend"]
+        )
+        messages = CounterMetricFamily(
+            "gateway_websocket_messages", "Messages forwarded.", labels=["direction", "backend"]
+        )
+        received = CounterMetricFamily(
+            "gateway_websocket_bytes",
+            "Bytes received, frame headers included.",
+            labels=["direction", "backend"],
+        )
+        live: dict[tuple[str, Side], tuple[int, int]] = {}
+        count: dict[str, int] = {}
+        for session in self._registry:
+            url = session.info.studio.url
+            count[url] = count.get(url, 0) + 1
+            for side in Side:
+                scanner = session.scanner(side)
+                had = live.get((url, side), (0, 0))
+                live[url, side] = (had[0] + scanner.messages, had[1] + scanner.received)
+        for studio in self._registry.studios:
+            connections.add_metric([studio.url], count.get(studio.url, 0))
+            for side, direction in _DIRECTIONS.items():
+                now = live.get((studio.url, side), (0, 0))
+                messages.add_metric([direction, studio.url], studio.totals.messages[side] + now[0])
+                received.add_metric([direction, studio.url], studio.totals.received[side] + now[1])
+        yield connections
+        yield messages
+        yield received
+
+    def _backends(self) -> Iterator[Metric]:
+        errors = CounterMetricFamily(
+            "gateway_websocket_errors",
+            "Errors by type: the codes of the closing table.",
+            labels=["type", "backend"],
+        )
+        latency = HistogramMetricFamily(
+            "gateway_websocket_latency_seconds",
+            "Time a message spent inside the gateway, of a sample of 1 in 64.",
+            labels=["backend"],
+        )
+        healthy = GaugeMetricFamily(
+            "gateway_backend_healthy",
+            "1 for a healthy Studio, 0 for an unhealthy or unknown one.",
+            labels=["backend"],
+        )
+        for studio in self._registry.studios:
+            for kind, number in studio.errors.items():
+                errors.add_metric([kind, studio.url], number)
+            _add_histogram(latency, [studio.url], studio.latency)
+            healthy.add_metric([studio.url], int(studio.tracker.state is Health.HEALTHY))
+        yield errors
+        yield latency
+        yield healthy
+
+    def _ends(self) -> Iterator[Metric]:
+        closes = CounterMetricFamily(
+            "gateway_websocket_closes",
+            "Ended connections, by close code and by who closed.",
+            labels=["code", "by"],
+        )
+        for (code, by), number in self._observer.closes.items():
+            closes.add_metric([str(code), by], number)
+        yield closes
+        refusals = CounterMetricFamily(
+            "gateway_refusals", "Refused requests, by reason and HTTP status.", labels=["reason", "status"]
+        )
+        for (reason, status), number in self._observer.refusals.items():
+            refusals.add_metric([reason, str(status)], number)
+        yield refusals
+        pending = GaugeMetricFamily(
+            "gateway_pending_connections", "Connections whose request is not answered yet."
+        )
+        pending.add_metric([], len(self._edge.pending))
+        yield pending
+
+    def _auth_metrics(self) -> Iterator[Metric]:
+        auth = self._auth
+        latency = HistogramMetricFamily(
+            "gateway_auth_latency_seconds", "Time Auth took to answer.", labels=[]
+        )
+        _add_histogram(latency, [], auth.latency)
+        yield latency
+        verdicts = CounterMetricFamily(
+            "gateway_auth_verdicts",
+            "Tokens judged, by where the verdict came from: the cache, a question of another connection, or Auth.",
+            labels=["source", "outcome"],
+        )
+        verdicts.add_metric(["cache", "known"], auth.hits)
+        verdicts.add_metric(["shared", "known"], auth.shared)
+        for outcome, number in auth.asked.items():
+            verdicts.add_metric(["auth", outcome], number)
+        yield verdicts
+        cached = GaugeMetricFamily("gateway_auth_cached_verdicts", "Verdicts in the cache.")
+        cached.add_metric([], auth.cached)
+        yield cached
+        circuit = GaugeMetricFamily(
+            "gateway_auth_circuit_open", "1 while Auth is left alone after repeated failures."
+        )
+        circuit.add_metric([], int(auth.circuit != "closed"))
+        yield circuit
+
+    def _process(self) -> Iterator[Metric]:
+        lag = HistogramMetricFamily(
+            "gateway_event_loop_lag_seconds", "How late the event loop runs what is due.", labels=[]
+        )
+        _add_histogram(lag, [], self._lag.histogram)
+        yield lag
+        build = GaugeMetricFamily("gateway_build_info", "What is running.", labels=["version", "python"])
+        build.add_metric([self._version, platform.python_version()], 1)
+        yield build
+
+
+def make_registry(collector: GatewayCollector) -> CollectorRegistry:
+    """Make a registry of its own: nothing global, so that two gateways may live in one process."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    ProcessCollector(registry=registry)
+    return registry
+
+
+def _add_histogram(family: HistogramMetricFamily, labels: list[str], histogram: Histogram) -> None:
+    total = 0
+    buckets: list[tuple[str, float]] = []
+    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
+        total += count
+        buckets.append(("+Inf" if bound == float("inf") else str(bound), total))
+    family.add_metric(labels, buckets, histogram.total)

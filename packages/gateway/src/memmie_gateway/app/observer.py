@@ -1,0 +1,92 @@
+"""What is told of every connection: one log line, and counters for the metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from structlog.typing import FilteringBoundLogger
+
+from memmie_gateway.core.closing import Cause, Side
+from memmie_gateway.core.request import Request
+from memmie_gateway.net.connector import RefusedError
+from memmie_gateway.net.splice import Session
+from memmie_gateway.net.studio import Studio
+
+
+class ConnectionObserver:
+    """Logs and counts how connections end, or why they never began.
+
+    Args:
+        log: where the lines go.
+
+    Attributes:
+        refusals: clients refused, by `code` of the closing table and HTTP status.
+        closes: ended connections, by close code and by who closed.
+        accepted: connections that were spliced and have ended.
+    """
+
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        self._log = log
+        self.refusals: Counter[tuple[str, int]] = Counter()
+        self.closes: Counter[tuple[int, str]] = Counter()
+
+    def refused(self, address: str, request: Request | None, request_id: str, error: RefusedError) -> None:
+        """Log and count a refusal. The query is not logged: it may hold the token."""
+        ending = error.cause.ending
+        status = error.answer.status if error.answer is not None else ending.status
+        self.refusals[ending.code, status] += 1
+        self._log.info(
+            "refused",
+            address=address,
+            path=request.path if request is not None else None,
+            request_id=request_id or None,
+            status=status,
+            code=ending.code,
+            by=ending.by.value,
+            detail=str(error),
+        )
+
+    def edge_refused(self, address: str, request: Request | None, cause: Cause, detail: str) -> None:
+        """Log and count a refusal that the edge made."""
+        self.refused(address, request, "", RefusedError(cause, detail))
+
+    def dial_failed(self, studio: Studio, request_id: str, words: str) -> None:
+        """Log and count a Studio that did not accept a connection."""
+        studio.errors["dial_failed"] += 1
+        self._log.warning("dial_failed", backend=studio.url, request_id=request_id, detail=words)
+
+    def health_changed(self, studio: Studio) -> None:
+        """Log a Studio that became healthy or unhealthy."""
+        tracker = studio.tracker
+        log = self._log.info if studio.healthy else self._log.warning
+        log("backend_health", backend=studio.url, state=tracker.state.value, detail=tracker.reason or None)
+
+    def ended(self, session: Session) -> None:
+        """Log and count the end of a connection."""
+        closing, info = session.closing, session.info
+        assert closing is not None  # noqa: S101 - an ended session has a closing handshake
+        assert closing.cause is not None  # noqa: S101 - and a cause
+        ending = closing.cause.ending
+        self.closes[closing.code, ending.by.value] += 1
+        if ending.error:
+            info.studio.errors[ending.code] += 1
+        up, down = session.scanner(Side.CLIENT), session.scanner(Side.STUDIO)
+        self._log.info(
+            "closed",
+            request_id=info.id,
+            user_id=info.verdict.user_id,
+            address=info.client.address,
+            path=info.path,
+            backend=info.studio.url,
+            by=ending.by.value,
+            cause=ending.code,
+            code=closing.code,
+            reason=closing.reason or None,
+            error=session.error or None,
+            seconds=round(asyncio.get_running_loop().time() - session.started, 3),
+            messages_from_client=up.messages,
+            messages_from_studio=down.messages,
+            bytes_from_client=up.received,
+            bytes_from_studio=down.received,
+        )

@@ -1,0 +1,157 @@
+"""Asking Auth about tokens: cached, one request per token at a time, and not at all while Auth is down (spec §2)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Final
+
+import aiohttp
+
+from memmie_gateway.core.breaker import Breaker
+from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
+from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict, VerdictCache, read_verdict
+
+MAX_ANSWER: Final = 64 * 1024
+"""Bytes of an answer of Auth."""
+
+
+class AuthClient:
+    """Finds out whose a token is.
+
+    Args:
+        url: Auth's base URL, without a slash at the end.
+        cache: what is known already.
+        breaker: stops asking an Auth that fails.
+        timeout: seconds for one question, waiting for a free connection included.
+        max_connections: to Auth, at once.
+
+    Attributes:
+        asked: questions to Auth by outcome: "valid", "refused", "unavailable".
+        hits: tokens whose verdict was known.
+        shared: tokens that waited for the answer to the question of another connection.
+        latency: of the questions.
+    """
+
+    def __init__(
+        self, url: str, *, cache: VerdictCache, breaker: Breaker, timeout: float, max_connections: int
+    ) -> None:
+        self._url = f"{url}/api/v1/auth/validate"
+        self._cache = cache
+        self._breaker = breaker
+        self._timeout = timeout
+        self._max_connections = max_connections
+        self._session: aiohttp.ClientSession | None = None
+        self._asking: dict[bytes, asyncio.Task[Verdict]] = {}
+        self.asked: Counter[str] = Counter()
+        self.hits = 0
+        self.shared = 0
+        self.latency = Histogram(CALL_BOUNDS)
+
+    def __repr__(self) -> str:
+        return f"<AuthClient {self._breaker.circuit.value} asking={len(self._asking)}>"
+
+    async def start(self) -> None:
+        """Open the pool of connections; it connects when first needed."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=5),
+            timeout=aiohttp.ClientTimeout(total=self._timeout),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    async def stop(self) -> None:
+        """Drop the questions under way and close the pool."""
+        for task in self._asking.values():
+            task.cancel()
+        await asyncio.gather(*self._asking.values(), return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def digest(self, token: str) -> bytes:
+        """Return the name under which a token is known here."""
+        return self._cache.digest(token)
+
+    @property
+    def cached(self) -> int:
+        """How many verdicts are known."""
+        return len(self._cache)
+
+    @property
+    def circuit(self) -> str:
+        """The state of the breaker."""
+        return self._breaker.circuit.value
+
+    def retry_after(self) -> float:
+        """Return the seconds after which it makes sense to ask again."""
+        return self._breaker.retry_after(time.monotonic())
+
+    async def verdict(self, token: str, digest: bytes) -> Verdict:
+        """Return Auth's word on a token.
+
+        Raises:
+            AuthUnavailableError: Auth gave no usable answer, or is not asked at present.
+        """
+        known = self._cache.get(digest)
+        if known is not None:
+            self.hits += 1
+            return known
+        task = self._asking.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._ask(token, digest))
+            self._asking[digest] = task
+            task.add_done_callback(lambda done: self._asked(digest, done))
+        else:
+            self.shared += 1
+        # Shielded: a client that leaves must not take the answer away from the others.
+        return await asyncio.shield(task)
+
+    def _asked(self, digest: bytes, task: asyncio.Task[Verdict]) -> None:
+        del self._asking[digest]
+        if not task.cancelled():
+            task.exception()  # whoever asked has it; nobody may be left to see it
+
+    async def _ask(self, token: str, digest: bytes) -> Verdict:
+        if not self._breaker.allows(time.monotonic()):
+            self.asked["unavailable"] += 1
+            raise AuthUnavailableError("Auth has failed repeatedly and is left alone for a moment")
+        started = time.perf_counter()
+        concluded = False
+        try:
+            status, body = await self._post(token)
+            verdict = read_verdict(status, body, time.time())
+            concluded = True
+        except AuthUnavailableError:
+            self.asked["unavailable"] += 1
+            raise
+        finally:
+            self.latency.add(time.perf_counter() - started)
+            if concluded:
+                self._breaker.succeeded()
+            else:
+                self._breaker.failed(time.monotonic())
+        self._cache.put(digest, verdict)
+        self.asked["valid" if verdict.valid else "refused"] += 1
+        return verdict
+
+    async def _post(self, token: str) -> tuple[int, bytes]:
+        assert self._session is not None, "not started"  # noqa: S101 - a mistake of ours, not of a peer
+        try:
+            async with self._session.post(
+                self._url,
+                json={"token": token},
+                headers={"Authorization": f"Bearer {token}"},
+                allow_redirects=False,
+            ) as response:
+                body = bytearray()
+                async for chunk in response.content.iter_any():
+                    body += chunk
+                    if len(body) > MAX_ANSWER:
+                        raise AuthUnavailableError("Auth's answer is too large")
+                return response.status, bytes(body)
+        except TimeoutError:
+            raise AuthUnavailableError(f"Auth did not answer within {self._timeout:g} seconds") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            # Only the kind of error: its text may quote the request.
+            raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None

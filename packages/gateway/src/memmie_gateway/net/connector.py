@@ -1,0 +1,368 @@
+"""Letting a client in: everything between its request and the splice, in order.
+
+    route → limits by address → token → verdict → limits by user → a Studio → dial, else the next → answer → splice
+
+Each step either goes on or raises `RefusedError`; what was taken on the way is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from memmie_gateway.core import handshake
+from memmie_gateway.core.closing import Cause
+from memmie_gateway.core.handshake import Answer, Forwarded
+from memmie_gateway.core.limits import Client, ConcurrencyLimit, Network, Rates, TokenBucket, find_client
+from memmie_gateway.core.request import Request, http_response, refusal
+from memmie_gateway.core.tokens import Credentials, find_credentials, plausible
+from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict
+from memmie_gateway.net.auth_client import AuthClient
+from memmie_gateway.net.edge import EdgeProtocol
+from memmie_gateway.net.first_message import FirstMessageError, FirstMessageProtocol
+from memmie_gateway.net.registry import Registry
+from memmie_gateway.net.splice import ConnectionInfo, Session, SpliceOptions
+from memmie_gateway.net.studio import Studio
+from memmie_gateway.net.upstream import Dialer, DialError, StudioRefusedError, Upstream
+
+MAX_DIALS: Final = 3
+"""Studios tried for one connection, so that a client is answered even where many hang."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorOptions:
+    """Who may come in.
+
+    Attributes:
+        enabled: whether WebSockets are served at all.
+        trusted_proxies: whose X-Forwarded headers count.
+        allowed_origins: of pages; "*" for all.
+        first_message_auth: whether the token may come in the first frame.
+        first_message_seconds: how long it may take.
+    """
+
+    enabled: bool
+    trusted_proxies: tuple[Network, ...]
+    allowed_origins: tuple[str, ...]
+    first_message_auth: bool
+    first_message_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The stores behind the limits. Each may be replaced by one that is shared with other gateways."""
+
+    by_address: ConcurrencyLimit
+    by_user: ConcurrencyLimit
+    connects: Rates
+    messages: Rates
+
+
+class RefusedError(Exception):
+    """This client is not let in.
+
+    Args:
+        cause: why.
+        detail: in words, where there is more to tell the client than the cause does.
+        inside: in words, for the log only.
+        retry_after: seconds.
+        answer: Studio's own answer, to be passed on.
+    """
+
+    def __init__(
+        self,
+        cause: Cause,
+        detail: str = "",
+        *,
+        inside: str = "",
+        retry_after: float = 1,
+        answer: Answer | None = None,
+    ) -> None:
+        super().__init__(inside or detail or cause.ending.words)
+        self.cause = cause
+        self.detail = detail
+        self.retry_after = retry_after
+        self.answer = answer
+
+
+class Observer(Protocol):
+    """Is told how every connection ended, or why it never began: logs and metrics."""
+
+    def refused(self, address: str, request: Request | None, request_id: str, error: RefusedError) -> None:
+        """A client was refused."""
+
+    def dial_failed(self, studio: Studio, request_id: str, words: str) -> None:
+        """A Studio did not accept a connection; the next one is tried."""
+
+    def ended(self, session: Session) -> None:
+        """A live connection is over."""
+
+
+@dataclass(slots=True)
+class _Visit:
+    """One client on its way in, and what it has taken so far."""
+
+    edge: EdgeProtocol
+    request: Request
+    client: Client
+    request_id: str
+    give_back: list[Callable[[], None]] = field(default_factory=list)
+    first_message: FirstMessageProtocol | None = None
+
+    def leave(self) -> None:
+        """Give back every slot."""
+        while self.give_back:
+            self.give_back.pop()()
+
+    def take_early(self) -> bytes:
+        """Return what the client has sent already for Studio."""
+        return (self.first_message or self.edge).take_early()
+
+    def refuse(self, error: RefusedError) -> None:
+        """Tell the client why, as HTTP or, once the upgrade was answered, as a Close frame."""
+        if self.first_message is not None:
+            status = error.answer.status if error.answer else 0
+            code = 4000 + status if status else error.cause.close_code
+            self.first_message.close(code, error.detail or error.cause.ending.words)
+        elif error.answer is not None:
+            content_type = error.answer.one(b"content-type") or "application/octet-stream"
+            self.edge.refuse(http_response(error.answer.status, error.answer.body, content_type))
+        else:
+            self.edge.refuse(refusal(error.cause, error.detail, retry_after=error.retry_after))
+
+
+class Connector:
+    """Lets WebSocket clients in.
+
+    Args:
+        options: who may come in.
+        splice: how sessions behave.
+        limits: the stores behind the limits.
+        auth: knows whose a token is.
+        registry: knows the Studios and the live sessions.
+        dialer: connects to Studios.
+        observer: is told of every end.
+        rng: makes ids and keys.
+
+    Attributes:
+        draining: the gateway is shutting down, and nobody is let in.
+    """
+
+    def __init__(
+        self,
+        options: ConnectorOptions,
+        splice: SpliceOptions,
+        *,
+        limits: Limits,
+        auth: AuthClient,
+        registry: Registry,
+        dialer: Dialer,
+        observer: Observer,
+        rng: random.Random,
+    ) -> None:
+        self._options = options
+        self._splice = splice
+        self._limits = limits
+        self._auth = auth
+        self._registry = registry
+        self._dialer = dialer
+        self._observer = observer
+        self._rng = rng
+        self.draining = False
+
+    async def connect(self, edge: EdgeProtocol, request: Request) -> None:
+        """Let a client in, or refuse it; either way the edge is done with it when this returns."""
+        client = self._find_client(edge.peer, request)
+        visit = _Visit(edge, request, client, handshake.request_id(request, self._rng.getrandbits(128)))
+        try:
+            await self._admit(visit)
+        except RefusedError as error:
+            visit.leave()
+            self._observer.refused(client.address, request, visit.request_id, error)
+            visit.refuse(error)
+        except asyncio.CancelledError:
+            # The client left, or the gateway stops: there is nobody to answer.
+            visit.leave()
+            self._observer.refused(client.address, request, visit.request_id, RefusedError(Cause.CLIENT_LEFT))
+            edge.transport.abort()
+        except BaseException:
+            visit.leave()
+            failed = RefusedError(Cause.INTERNAL)
+            self._observer.refused(client.address, request, visit.request_id, failed)
+            visit.refuse(failed)
+            raise
+
+    def _find_client(self, peer: str, request: Request) -> Client:
+        trusted = self._options.trusted_proxies
+        return find_client(peer, request.tokens(b"x-forwarded-for") if trusted else (), trusted)
+
+    async def _admit(self, visit: _Visit) -> None:
+        self._check(visit.request)
+        self._limit_by_address(visit)
+        credentials = find_credentials(visit.request, first_message=self._options.first_message_auth)
+        if credentials.token is None and self._options.first_message_auth:
+            credentials = await self._first_message(visit, credentials)
+        verdict, digest = await self._authenticate(credentials.token)
+        self._limit_by_user(visit, verdict.user_id)
+        await self._join(visit, credentials, verdict, digest)
+
+    # Before the token.
+
+    def _check(self, request: Request) -> None:
+        if not self._options.enabled:
+            raise RefusedError(Cause.DISABLED)
+        if self.draining:
+            raise RefusedError(Cause.DRAINING)
+        problem = handshake.check_upgrade(request)
+        if problem is not None:
+            raise RefusedError(*problem)
+        if not handshake.origin_allowed(request, self._options.allowed_origins):
+            raise RefusedError(Cause.ORIGIN_REFUSED)
+
+    def _limit_by_address(self, visit: _Visit) -> None:
+        key = visit.client.limit_key
+        wait = self._limits.connects.take(key, asyncio.get_running_loop().time())
+        if wait:
+            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
+        if not self._limits.by_address.acquire(key):
+            raise RefusedError(Cause.ADDRESS_FULL)
+        visit.give_back.append(lambda: self._limits.by_address.release(key))
+
+    # The token.
+
+    async def _first_message(self, visit: _Visit, credentials: Credentials) -> Credentials:
+        """Answer the upgrade and wait for the token. No extension is accepted, as Studio was not asked yet."""
+        subprotocols = credentials.subprotocols[:1]
+        answer = Answer(
+            101,
+            (
+                (b"sec-websocket-accept", handshake.accept_for(visit.request.all(b"sec-websocket-key")[0])),
+                *((b"sec-websocket-protocol", name.encode("latin-1")) for name in subprotocols),
+            ),
+        )
+        edge = visit.edge
+        edge.transport.write(handshake.client_answer(answer, credentials, visit.request_id))
+        visit.first_message = FirstMessageProtocol(edge.transport, edge.take_early(), edge.connection_lost)
+        try:
+            async with asyncio.timeout(self._options.first_message_seconds):
+                token = await visit.first_message.token()
+        except TimeoutError:
+            raise RefusedError(Cause.AUTH_LATE) from None
+        except FirstMessageError as error:
+            raise RefusedError(Cause.AUTH_LATE, str(error)) from None
+        return Credentials(token, subprotocols)
+
+    async def _authenticate(self, token: str | None) -> tuple[Verdict, bytes]:
+        if token is None:
+            raise RefusedError(Cause.TOKEN_MISSING)
+        if not plausible(token):
+            raise RefusedError(Cause.TOKEN_REFUSED)
+        digest = self._auth.digest(token)
+        try:
+            verdict = await self._auth.verdict(token, digest)
+        except AuthUnavailableError as error:
+            raise RefusedError(
+                Cause.AUTH_UNAVAILABLE, inside=str(error), retry_after=self._auth.retry_after()
+            ) from None
+        if not verdict.valid:
+            raise RefusedError(Cause.TOKEN_REFUSED)
+        return verdict, digest
+
+    def _limit_by_user(self, visit: _Visit, user_id: str) -> None:
+        if not self._limits.by_user.acquire(user_id):
+            raise RefusedError(Cause.USER_FULL)
+        visit.give_back.append(lambda: self._limits.by_user.release(user_id))
+
+    # The Studio.
+
+    async def _join(self, visit: _Visit, credentials: Credentials, verdict: Verdict, digest: bytes) -> None:
+        """Find a Studio that accepts, answer the client, and let the bytes flow."""
+        studios = self._registry.preferred(verdict.user_id)
+        if not studios:
+            raise RefusedError(Cause.NO_STUDIO)
+        trace = handshake.traceparent(visit.request, self._rng.getrandbits(192))
+        for studio in studios[:MAX_DIALS]:
+            with self._registry.dialing(verdict.user_id, studio):
+                try:
+                    upstream = await self._dial(visit, studio, credentials, verdict.user_id, trace)
+                except StudioRefusedError as error:
+                    studio.worked()
+                    raise RefusedError(Cause.STUDIO_REFUSED, inside=str(error), answer=error.answer) from None
+                except DialError as error:
+                    studio.failed(str(error))
+                    self._observer.dial_failed(studio, visit.request_id, str(error))
+                    continue
+                studio.worked()
+                if self.draining:
+                    upstream.transport.abort()
+                    raise RefusedError(Cause.DRAINING)
+                info = ConnectionInfo(
+                    visit.request_id, visit.request.path, visit.client, verdict, digest, studio
+                )
+                self._splice_together(visit, credentials, info, upstream)
+                return
+        raise RefusedError(Cause.STUDIO_FAILED)
+
+    async def _dial(
+        self, visit: _Visit, studio: Studio, credentials: Credentials, user_id: str, trace: str
+    ) -> Upstream:
+        own_key = base64.b64encode(self._rng.randbytes(16)) if visit.first_message else None
+        head = handshake.upstream_head(
+            visit.request,
+            host=studio.where.host_header,
+            path=studio.where.path,
+            query=studio.where.query,
+            user_id=user_id,
+            forwarded=self._forwarded(visit),
+            correlation=(visit.request_id, trace),
+            subprotocols=credentials.subprotocols,
+            key=own_key,
+        )
+        key = own_key or visit.request.all(b"sec-websocket-key")[0]
+        return await self._dialer.dial(studio, head, key=key, subprotocols=credentials.subprotocols)
+
+    def _forwarded(self, visit: _Visit) -> Forwarded:
+        def told(name: bytes) -> str:
+            values = visit.request.tokens(name) if visit.client.trusted_peer else []
+            return values[-1] if values else ""
+
+        host = told(b"x-forwarded-host") or visit.request.all(b"host")[0].decode("latin-1")
+        return Forwarded(visit.client.chain, told(b"x-forwarded-proto") or "http", host)
+
+    def _splice_together(
+        self, visit: _Visit, credentials: Credentials, info: ConnectionInfo, upstream: Upstream
+    ) -> None:
+        transport = visit.edge.transport
+        if visit.first_message is None:
+            transport.write(handshake.client_answer(upstream.answer, credentials, visit.request_id))
+        session = Session(
+            info,
+            transport,
+            upstream.transport,
+            options=self._splice,
+            reserved_bits=handshake.reserved_bits(upstream.answer.one(b"sec-websocket-extensions")),
+            bucket=self._message_bucket(info.verdict.user_id),
+            rng=self._rng,
+            on_end=lambda session: self._ended(session, visit.give_back),
+        )
+        visit.edge.let_go()
+        self._registry.add(session)
+        session.start(visit.take_early(), upstream.take_early())
+
+    def _message_bucket(self, user_id: str) -> TokenBucket | None:
+        return self._limits.messages.bucket(user_id, asyncio.get_running_loop().time())
+
+    def _ended(self, session: Session, give_back: list[Callable[[], None]]) -> None:
+        self._registry.remove(session)
+        for release in give_back:
+            release()
+        closing = session.closing
+        if closing is not None and closing.cause is Cause.STUDIO_GONE:
+            session.info.studio.failed(
+                f"a connection broke: {session.error or 'closed without a Close frame'}"
+            )
+        self._observer.ended(session)

@@ -1,0 +1,106 @@
+"""Active health: a WebSocket to each Studio's health URL, a ping, its pong in time (spec §3)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
+
+from memmie_gateway.core.health import next_probe
+from memmie_gateway.net.studio import Studio, StudioUrl
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOptions:
+    """When Studios are probed.
+
+    Attributes:
+        interval: seconds between probes of a healthy Studio.
+        recovery_interval: seconds between probes of one that is not, or that has just failed.
+        timeout: seconds for the whole probe.
+    """
+
+    interval: float
+    recovery_interval: float
+    timeout: float
+
+
+class ProbeError(Exception):
+    """A probe failed; the message says at what."""
+
+
+async def probe(where: StudioUrl, timeout: float) -> float:  # noqa: ASYNC109 - it ends with an error of its own
+    """Connect to a Studio's health URL, ping it, and return the seconds its pong took.
+
+    Raises:
+        ProbeError: no pong within `timeout` seconds, or no connection.
+    """
+    try:
+        async with (
+            asyncio.timeout(timeout),
+            connect(
+                where.health_url, ping_interval=None, compression=None, proxy=None, close_timeout=0.2
+            ) as health,
+        ):
+            started = time.perf_counter()
+            await (await health.ping())
+            return time.perf_counter() - started
+    except TimeoutError:
+        raise ProbeError(f"no pong within {timeout:g} seconds") from None
+    except (OSError, WebSocketException, EOFError) as error:
+        raise ProbeError(f"no health connection: {error}") from None
+
+
+class Prober:
+    """Keeps every Studio's health up to date, one task each.
+
+    Args:
+        options: when.
+        rng: spreads the probes.
+    """
+
+    def __init__(self, options: ProbeOptions, rng: random.Random) -> None:
+        self._options = options
+        self._rng = rng
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def __repr__(self) -> str:
+        return f"<Prober studios={len(self._tasks)}>"
+
+    def watch(self, studio: Studio) -> None:
+        """Probe `studio` now and from now on."""
+        doubted = asyncio.Event()
+        studio.on_doubt = doubted.set
+        self._tasks[studio.url] = asyncio.create_task(self._watch(studio, doubted))
+
+    async def stop(self) -> None:
+        """Stop probing."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _watch(self, studio: Studio, doubted: asyncio.Event) -> None:
+        options = self._options
+        while True:
+            doubted.clear()
+            try:
+                await probe(studio.where, options.timeout)
+            except ProbeError as error:
+                studio.failed(str(error), doubt=False)
+            else:
+                studio.worked()
+            delay = next_probe(
+                studio.tracker,
+                interval=options.interval,
+                recovery_interval=options.recovery_interval,
+                spread=self._rng.uniform(-1, 1),
+            )
+            try:
+                async with asyncio.timeout(delay):
+                    await doubted.wait()
+            except TimeoutError:
+                continue

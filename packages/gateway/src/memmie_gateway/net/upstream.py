@@ -1,0 +1,235 @@
+"""The connection to a Studio: dial, send the handshake, read the answer (RFC 6455 §4.1)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from dataclasses import dataclass
+from typing import Final, cast
+
+import httptools
+
+from memmie_gateway.core.handshake import Answer, check_answer
+from memmie_gateway.net.studio import Studio, StudioUrl
+
+MAX_ANSWER_HEAD: Final = 32 * 1024
+"""Bytes of the head of Studio's answer."""
+
+MAX_REFUSAL_BODY: Final = 64 * 1024
+"""Bytes of the body of a Studio's refusal that are passed on."""
+
+_MAX_EARLY: Final = 256 * 1024
+"""Bytes that a Studio may send behind its 101 before the splice reads them; then it is paused."""
+
+_ADDRESS_SECONDS: Final = 5.0
+"""How long a looked-up address is used. A container that is started again has a new one."""
+
+
+class DialError(Exception):
+    """This Studio did not accept the connection, another one may; the message says what it did."""
+
+
+class StudioRefusedError(Exception):
+    """Studio said no to this client (a 4xx), which is passed on."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"Studio answered {answer.status}")
+        self.answer = answer
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A Studio that has accepted.
+
+    Attributes:
+        transport: the open connection.
+        answer: its 101.
+        protocol: still receives; `take_early` gives what came behind the 101.
+    """
+
+    transport: asyncio.Transport
+    answer: Answer
+    protocol: _AnswerProtocol
+
+    def take_early(self) -> bytes:
+        """Return the bytes that Studio sent behind its answer; call it when another protocol takes over."""
+        return self.protocol.take_early()
+
+
+class _AnswerProtocol(asyncio.Protocol):
+    """Reads Studio's answer to the handshake, and keeps what follows it."""
+
+    def __init__(self) -> None:
+        self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._body = b""
+        self._head_bytes = 0
+        self._in_body = False
+        self._early: list[bytes] = []
+        self._early_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+
+    def data_received(self, data: bytes) -> None:
+        if self.answered.done():
+            self._keep(data)
+            return
+        self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._keep(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._fail(f"its answer is not HTTP ({error})")
+        if not self.answered.done() and not self._in_body and self._head_bytes > MAX_ANSWER_HEAD:
+            self._fail("the head of its answer is too large")
+
+    def eof_received(self) -> None:
+        self._end("it closed the connection instead of answering")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(f"the connection broke: {exc}" if exc else "it closed the connection instead of answering")
+
+    # Called by the parser.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status == 101:
+            self._succeed()
+        elif 400 <= status < 500:
+            self._in_body = True
+        elif status >= 200:
+            self._fail(f"it answered {status} to the upgrade")
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body[: MAX_REFUSAL_BODY - len(self._body)]
+        if len(self._body) == MAX_REFUSAL_BODY:
+            self._succeed()
+
+    def on_message_complete(self) -> None:
+        if self._in_body:
+            self._succeed()
+        self._headers = []  # of an interim answer (1xx); the next one is read
+
+    # The outcome.
+
+    def take_early(self) -> bytes:
+        early, self._early = b"".join(self._early), []
+        return early
+
+    def _keep(self, data: bytes) -> None:
+        self._early.append(data)
+        self._early_bytes += len(data)
+        if self._early_bytes > _MAX_EARLY and self._transport is not None:
+            self._transport.pause_reading()
+
+    def _succeed(self) -> None:
+        if not self.answered.done():
+            self.answered.set_result(Answer(self._parser.get_status_code(), tuple(self._headers), self._body))
+
+    def _fail(self, words: str) -> None:
+        if not self.answered.done():
+            self.answered.set_exception(DialError(words))
+
+    def _end(self, words: str) -> None:
+        if self._in_body:
+            self._succeed()  # a body without a length ends with the connection
+        else:
+            self._fail(words)
+
+
+class Dialer:
+    """Connects to Studios.
+
+    Args:
+        timeout: seconds from the first packet to the answer.
+        tls: for `wss` Studios.
+    """
+
+    def __init__(self, *, timeout: float, tls: ssl.SSLContext | None = None) -> None:
+        self._timeout = timeout
+        self._tls = tls
+        self._addresses: dict[str, tuple[float, list[str]]] = {}
+
+    async def dial(
+        self, studio: Studio, head: bytes, *, key: bytes, subprotocols: tuple[str, ...]
+    ) -> Upstream:
+        """Connect, send `head` and check the answer.
+
+        Args:
+            studio: where to.
+            head: the whole request.
+            key: the Sec-WebSocket-Key in it.
+            subprotocols: those offered in it.
+
+        Raises:
+            DialError: this Studio failed.
+            StudioRefusedError: it answered with a 4xx.
+        """
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._dial(studio.where, head, key, subprotocols)
+        except TimeoutError:
+            raise DialError(f"no answer within {self._timeout:g} seconds") from None
+
+    async def _dial(
+        self, where: StudioUrl, head: bytes, key: bytes, subprotocols: tuple[str, ...]
+    ) -> Upstream:
+        transport, protocol = await self._connect(where)
+        upstream = None
+        try:
+            transport.write(head)
+            answer = await protocol.answered
+            if answer.status != 101:
+                raise StudioRefusedError(answer)
+            if problem := check_answer(answer, key=key, subprotocols=subprotocols):
+                raise DialError(f"its answer to the upgrade is wrong: {problem}")
+            upstream = Upstream(transport, answer, protocol)
+        finally:
+            if upstream is None:
+                transport.abort()
+        return upstream
+
+    async def _connect(self, where: StudioUrl) -> tuple[asyncio.Transport, _AnswerProtocol]:
+        loop = asyncio.get_running_loop()
+        tls = (self._tls or ssl.create_default_context()) if where.secure else None
+        error: OSError = OSError("no address")
+        addresses = await self._resolve(where)
+        for address in addresses:
+            try:
+                transport, protocol = await loop.create_connection(
+                    _AnswerProtocol, address, where.port, ssl=tls, server_hostname=where.host if tls else None
+                )
+            except OSError as exc:
+                error = exc
+            else:
+                if addresses[0] != address:  # the next dial starts with the one that answers
+                    addresses.remove(address)
+                    addresses.insert(0, address)
+                return transport, protocol
+        self._addresses.pop(where.host, None)
+        raise DialError(f"cannot connect: {error.strerror or error}")
+
+    async def _resolve(self, where: StudioUrl) -> list[str]:
+        """Return the addresses of a host; those of a name are remembered for a few seconds."""
+        if where.is_address:
+            return [where.host]
+        loop = asyncio.get_running_loop()
+        known = self._addresses.get(where.host)
+        if known is not None and known[0] > loop.time():
+            return known[1]
+        found = None
+        with contextlib.suppress(OSError):
+            found = await loop.getaddrinfo(where.host, where.port, type=1)
+        if not found:
+            raise DialError(f"the name {where.host!r} cannot be looked up")
+        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+        self._addresses[where.host] = (loop.time() + _ADDRESS_SECONDS, addresses)
+        return addresses
