@@ -10,7 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from memmie_gateway.core.closing import Cause, Side
 from memmie_gateway.core.request import Request
 from memmie_gateway.net.connector import RefusedError
-from memmie_gateway.net.splice import Session
+from memmie_gateway.net.session import Session
 from memmie_gateway.net.studio import Studio
 
 

@@ -29,7 +29,7 @@ from memmie_gateway.net.connector import Connector, ConnectorOptions, Limits
 from memmie_gateway.net.edge import Edge, EdgeHandlers, EdgeOptions
 from memmie_gateway.net.prober import ProbeOptions, Prober
 from memmie_gateway.net.registry import Registry
-from memmie_gateway.net.splice import Session, SpliceOptions
+from memmie_gateway.net.session import Session, SessionOptions
 from memmie_gateway.net.studio import Studio, StudioUrl
 from memmie_gateway.net.upstream import Dialer
 
@@ -133,7 +133,7 @@ class Gateway:
                 first_message_auth=settings.first_message_auth,
                 first_message_seconds=settings.first_message_seconds,
             ),
-            SpliceOptions(
+            SessionOptions(
                 max_message_bytes=settings.max_message_bytes,
                 write_buffer_bytes=settings.write_buffer_bytes,
                 idle_seconds=settings.ws_timeout_seconds,

@@ -25,7 +25,7 @@ from memmie_gateway.net.auth_client import AuthClient
 from memmie_gateway.net.edge import EdgeProtocol
 from memmie_gateway.net.first_message import FirstMessageError, FirstMessageProtocol
 from memmie_gateway.net.registry import Registry
-from memmie_gateway.net.splice import ConnectionInfo, Session, SpliceOptions
+from memmie_gateway.net.session import ConnectionInfo, Session, SessionOptions
 from memmie_gateway.net.studio import Studio
 from memmie_gateway.net.upstream import Dialer, DialError, StudioRefusedError, Upstream
 
@@ -140,7 +140,7 @@ class Connector:
 
     Args:
         options: who may come in.
-        splice: how sessions behave.
+        sessions: how sessions behave.
         limits: the stores behind the limits.
         auth: knows whose a token is.
         registry: knows the Studios and the live sessions.
@@ -155,7 +155,7 @@ class Connector:
     def __init__(
         self,
         options: ConnectorOptions,
-        splice: SpliceOptions,
+        sessions: SessionOptions,
         *,
         limits: Limits,
         auth: AuthClient,
@@ -165,7 +165,7 @@ class Connector:
         rng: random.Random,
     ) -> None:
         self._options = options
-        self._splice = splice
+        self._sessions = sessions
         self._limits = limits
         self._auth = auth
         self._registry = registry
@@ -343,7 +343,7 @@ class Connector:
             info,
             transport,
             upstream.transport,
-            options=self._splice,
+            options=self._sessions,
             reserved_bits=handshake.reserved_bits(upstream.answer.one(b"sec-websocket-extensions")),
             bucket=self._message_bucket(info.verdict.user_id),
             rng=self._rng,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from memmie_gateway.core.balancer import Balancer
 from memmie_gateway.core.closing import Side
-from memmie_gateway.net.splice import Session
+from memmie_gateway.net.session import Session
 from memmie_gateway.net.studio import Studio
 
 
