@@ -47,12 +47,18 @@ def run(options: Options) -> int:
         return runner.run(_run(options))
 
 
+def _settings(options: Options) -> dict[str, str]:
+    # A proof is short: what goes well need not be told. Whoever works with the stack wants every connection.
+    level = "warning" if options.once else "info"
+    return {"LOG_FORMAT": "console", "LOG_LEVEL": level, **options.gateway_settings}
+
+
 async def _run(options: Options) -> int:
     notes = sys.stderr if options.json else sys.stdout
     exit_code = INTERRUPTED
     try:
         with _signals_cancel_this_task():
-            async with running_stack(options.ports, options.gateway_settings) as running:
+            async with running_stack(options.ports, _settings(options), _log) as running:
                 exit_code = 0
                 if options.json:
                     _say(as_json(running), sys.stdout)
@@ -65,9 +71,9 @@ async def _run(options: Options) -> int:
         pass  # by a signal: everything is stopped by now
     except PortError as error:
         return _fail(error, USAGE)
-    except ValueError as error:  # a setting that the gateway refuses
-        return _fail(error, USAGE)
-    except (TargetError, ProofError, OSError) as error:
+    except TargetError as error:
+        return _fail(error, error.exit_code or FAILED)
+    except (ProofError, OSError) as error:
         return _fail(error, FAILED)
     _say("stopped", notes)
     return exit_code
@@ -76,6 +82,10 @@ async def _run(options: Options) -> int:
 def _fail(error: Exception, exit_code: int) -> int:
     _say(f"memmie dev: {error}", sys.stderr)
     return exit_code
+
+
+def _log(line: str) -> None:
+    _say(line, sys.stderr)
 
 
 def _say(text: str, stream: TextIO) -> None:

@@ -18,18 +18,12 @@ from memmie_harness.targets import InProcessTarget
 from memmie_harness.wiring import gateway_environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from memmie_harness.dev.ports import Ports
 
 USER_ID = "dev"
 TOKEN_SECONDS = 24 * 3600
-
-FOR_DEV = {
-    "DRAIN_SECONDS": "0.2",  # Ctrl-C shall not wait for clients to leave
-    "LOG_FORMAT": "console",
-}
-"""Where the gateway of ``memmie dev`` differs from its defaults; ``--env`` wins over these."""
 
 WHY_NO_PORT = {
     errno.EADDRINUSE: "is in use: stop what listens there",
@@ -72,12 +66,19 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running_stack(ports: Ports, gateway_settings: Mapping[str, str]) -> AsyncIterator[Running]:
+async def running_stack(
+    ports: Ports, gateway_settings: Mapping[str, str], on_log_line: Callable[[str], None]
+) -> AsyncIterator[Running]:
     """Start everything, prove it by a heartbeat, and stop everything at the end, also if a start fails.
+
+    Args:
+        ports: Where the services listen.
+        gateway_settings: Settings of the gateway (spec §7) besides the stack's own.
+        on_log_line: Called with each line the gateway logs.
 
     Raises:
         PortError: A port is not to be had.
-        TargetError: The gateway is not installed or did not become ready.
+        TargetError: The gateway is not installed, refuses a setting (``exit_code`` 2) or did not become ready.
         ProofError: The gateway was ready but did not carry a heartbeat.
     """
     began = time.monotonic()
@@ -93,8 +94,9 @@ async def running_stack(ports: Ports, gateway_settings: Mapping[str, str]) -> As
                 auth_url=auth.url,
                 studio_ws_urls=[studio.ws_url for studio in studios],
                 port=ports.gateway,
-                extra={**FOR_DEV, **gateway_settings},
-            )
+                extra=gateway_settings,
+            ),
+            on_line=on_log_line,
         )
         with _port_of("the gateway", ports.gateway):
             await gateway.start()

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+import json
+import shlex
+
+import pytest
+
+from memmie_harness.dev.report import as_json, as_text, client_lines, wants_colour
+from memmie_harness.dev.stack import Running
+
+RUNNING = Running(
+    gateway="http://127.0.0.1:8000",
+    websocket="ws://127.0.0.1:8000/ws",
+    auth="http://127.0.0.1:8001",
+    studios=("http://127.0.0.1:8010", "http://127.0.0.1:8011"),
+    user_id="dev",
+    token="a.b-c_d",
+    start_seconds=0.25,
+    round_trip_seconds=0.00125,
+)
+
+
+def test_json_is_one_line_with_everything() -> None:
+    line = as_json(RUNNING)
+
+    assert "\n" not in line
+    assert json.loads(line) == {
+        "gateway": "http://127.0.0.1:8000",
+        "websocket": "ws://127.0.0.1:8000/ws",
+        "auth": "http://127.0.0.1:8001",
+        "studios": ["http://127.0.0.1:8010", "http://127.0.0.1:8011"],
+        "user_id": "dev",
+        "token": "a.b-c_d",
+        "start_seconds": 0.25,
+        "round_trip_ms": 1.25,
+    }
+
+
+def test_text_has_every_address_the_token_and_the_round_trip() -> None:
+    text = as_text(RUNNING, colour=False)
+
+    for expected in (
+        RUNNING.gateway,
+        RUNNING.websocket,
+        RUNNING.auth,
+        *RUNNING.studios,
+        f"  {RUNNING.token}\n",
+    ):
+        assert expected in text
+    assert "1.2 ms" in text
+    assert all(f"  {line}\n" in text for line in client_lines(RUNNING).values())
+
+
+def test_colour_changes_nothing_but_colour() -> None:
+    plain, painted = as_text(RUNNING, colour=False), as_text(RUNNING, colour=True)
+
+    assert "\x1b" not in plain
+    assert "\x1b[32mready\x1b[0m" in painted
+    for code in ("0", "1", "2", "32"):
+        painted = painted.replace(f"\x1b[{code}m", "")
+    assert painted == plain
+
+
+def test_lines_to_paste_are_what_the_clients_take() -> None:
+    # Each was run against the stack by hand; this holds them to what worked.
+    assert {name: shlex.split(line) for name, line in client_lines(RUNNING).items()} == {
+        "websocat": ["websocat", "-H=Authorization: Bearer a.b-c_d", "ws://127.0.0.1:8000/ws"],
+        "wscat": ["wscat", "-H", "Authorization: Bearer a.b-c_d", "-c", "ws://127.0.0.1:8000/ws"],
+        "python": ["python", "-m", "websockets", "ws://127.0.0.1:8000/ws?token=a.b-c_d"],
+    }
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environment", "expected"),
+    [
+        (Terminal(), {}, True),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": "0"}, False),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {}, False),
+    ],
+)
+def test_colour_is_for_terminals_whose_user_wants_it(
+    stream: io.StringIO, environment: dict[str, str], *, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+    assert wants_colour(stream) is expected

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp import web
+
+from memmie_harness.targets import TargetError, UrlTarget
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@contextlib.asynccontextmanager
+async def served(statuses: list[int]) -> AsyncIterator[str]:
+    """A gateway whose ``/ready`` answers these, then always the last one."""
+
+    async def ready(_request: web.Request) -> web.Response:
+        return web.Response(status=statuses.pop(0) if len(statuses) > 1 else statuses[0], text="draining")
+
+    app = web.Application()
+    app.router.add_get("/ready", ready)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_waits_until_it_is_ready_and_leaves_it_running() -> None:
+    async with served([503, 503, 200]) as url:
+        target = UrlTarget(url + "/")
+        await target.start()
+        await target.stop()
+
+        assert target.url == url
+        assert target.ws_url == url.replace("http", "ws") + "/ws"
+        await target.start()
+
+
+async def test_says_what_ready_answered_last() -> None:
+    async with served([503]) as url:
+        with pytest.raises(TargetError, match=r"was not 200 within 0\.1 s; the last answer: 503 draining"):
+            await UrlTarget(url, start_seconds=0.1).start()
+
+
+async def test_says_that_nobody_listens() -> None:
+    async with served([200]) as url:
+        pass
+    with pytest.raises(TargetError, match="Cannot connect"):
+        await UrlTarget(url, start_seconds=0.1).start()
+
+
+async def test_need_not_be_ready() -> None:
+    async with served([503]) as url, asyncio.timeout(5):
+        await UrlTarget(url).start(until_ready=False)
