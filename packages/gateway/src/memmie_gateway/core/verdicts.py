@@ -15,7 +15,17 @@ MAX_USER_ID_LENGTH: Final = 256
 
 
 class AuthUnavailableError(Exception):
-    """Auth gave no answer that can be used: never a refusal, never a free pass. The message says what it did."""
+    """Auth gave no answer that can be used: never a refusal, never a free pass.
+
+    Args:
+        words: what it did.
+        alive: it did answer, only not to this question. Such an answer must not open the breaker: a client that
+            found a token Auth chokes on could shut the door to everybody.
+    """
+
+    def __init__(self, words: str, *, alive: bool = False) -> None:
+        super().__init__(words)
+        self.alive = alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ def read_verdict(status: int, body: bytes, now: float) -> Verdict:
     if status == 401:
         return REFUSED
     if status != 200:
-        raise AuthUnavailableError(f"Auth answered with status {status}")
+        raise AuthUnavailableError(f"Auth answered with status {status}", alive=400 <= status < 500)
     try:
         answer = json.loads(body)
     except ValueError:

@@ -117,17 +117,18 @@ class AuthClient:
             self.asked["unavailable"] += 1
             raise AuthUnavailableError("Auth has failed repeatedly and is left alone for a moment")
         started = time.perf_counter()
-        concluded = False
+        alive = False
         try:
             status, body = await self._post(token)
             verdict = read_verdict(status, body, time.time())
-            concluded = True
-        except AuthUnavailableError:
+            alive = True
+        except AuthUnavailableError as error:
             self.asked["unavailable"] += 1
+            alive = error.alive
             raise
         finally:
             self.latency.add(time.perf_counter() - started)
-            if concluded:
+            if alive:
                 self._breaker.succeeded()
             else:
                 self._breaker.failed(time.monotonic())

@@ -361,8 +361,6 @@ class Connector:
         for release in give_back:
             release()
         closing = session.closing
-        if closing is not None and closing.cause is Cause.STUDIO_GONE:
-            session.info.studio.failed(
-                f"a connection broke: {session.error or 'closed without a Close frame'}"
-            )
+        if closing is not None and closing.cause in (Cause.STUDIO_GONE, Cause.STUDIO_SILENT):
+            session.info.studio.broke(f"a connection broke: {session.error or closing.reason}")
         self._observer.ended(session)

@@ -23,6 +23,9 @@ WEBSOCKET_ROUTES: Final = frozenset({"/ws", "/websocket", "/api/v1/ws", "/socket
 _MAX_EARLY: Final = 64 * 1024
 """Bytes a client may send before its upgrade is answered; then it is paused."""
 
+RESERVE: Final = 64
+"""Connections beyond the bound that are still accepted, for `/health` and `/metrics`: a full gateway is not dead."""
+
 _LINGER_SECONDS: Final = 2.0
 """How long a refused client that is still sending may take to read the answer."""
 
@@ -35,7 +38,7 @@ class EdgeOptions:
         max_head_bytes: of request line and headers together.
         max_headers: how many header fields.
         head_seconds: from accepting the connection to the end of the head.
-        max_connections: of all kinds at once, in this process.
+        max_connections: WebSockets and requests at once, in this process.
     """
 
     max_head_bytes: int
@@ -84,10 +87,9 @@ class Edge:
         """Make a protocol for a new connection."""
         return EdgeProtocol(self)
 
-    @property
-    def full(self) -> bool:
-        """Whether there are as many connections as there may be."""
-        return len(self.pending) + self.handlers.connections() >= self.options.max_connections
+    def full(self, reserve: int = 0) -> bool:
+        """Whether there are more connections than there may be, and `reserve` on top."""
+        return len(self.pending) + self.handlers.connections() > self.options.max_connections + reserve
 
     async def stop(self) -> None:
         """Drop every connection that is not answered yet."""
@@ -148,11 +150,10 @@ class EdgeProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the head, or refuse at once where the gateway is full."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        if self._edge.full:
-            self._edge.pending.add(self)
+        self._edge.pending.add(self)
+        if self._edge.full(RESERVE):
             self._refuse(None, Cause.GATEWAY_FULL)
             return
-        self._edge.pending.add(self)
         self._timer = asyncio.get_running_loop().call_later(self._edge.options.head_seconds, self._late)
 
     def data_received(self, data: bytes) -> None:
@@ -242,6 +243,9 @@ class EdgeProtocol(asyncio.Protocol):
             if request.path not in WEBSOCKET_ROUTES:
                 self._refuse(request, Cause.NO_ROUTE)
                 return
+            if self._edge.full():
+                self._refuse(request, Cause.GATEWAY_FULL)
+                return
             self.task = asyncio.get_running_loop().create_task(self._edge.handlers.upgrade(self, request))
         elif request.path in WEBSOCKET_ROUTES:
             self._refuse(request, Cause.NOT_AN_UPGRADE, linger=True)
@@ -270,7 +274,7 @@ class EdgeProtocol(asyncio.Protocol):
         self._refused = True
         if self._timer is not None:
             self._timer.cancel()
-        if linger:
+        if linger and not self.transport.is_closing():
             self.transport.write_eof()
             self._timer = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.transport.abort)
         else:

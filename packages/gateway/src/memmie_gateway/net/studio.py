@@ -150,6 +150,16 @@ class Studio:
         if doubt:
             self.on_doubt()
 
+    def broke(self, reason: str) -> None:
+        """Count a connection that broke: as one failure, however many break, until a probe has had a look.
+
+        A Studio that throws out two clients at once must not pass for a dead one.
+        """
+        if self.tracker.reason:
+            self.on_doubt()
+        else:
+            self.failed(reason)
+
 
 def _nothing(*_: object) -> None:
     """Stand in until somebody wants to know."""
