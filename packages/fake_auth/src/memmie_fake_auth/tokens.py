@@ -105,7 +105,7 @@ class TokenMint:
             )
         except jwt.ExpiredSignatureError:
             raise RefusedTokenError("the token has expired") from None
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, UnicodeError):
             raise RefusedTokenError("the token is invalid") from None
         if claims["jti"] in self._revoked:
             raise RefusedTokenError("the token has been revoked")

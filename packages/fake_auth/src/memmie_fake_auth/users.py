@@ -101,4 +101,5 @@ class Users:
 
 
 async def _hash(password: str, salt: bytes) -> bytes:
-    return await asyncio.to_thread(hashlib.scrypt, password.encode(), salt=salt, n=_SCRYPT_COST, r=8, p=1)
+    secret = password.encode("utf-8", "surrogatepass")
+    return await asyncio.to_thread(hashlib.scrypt, secret, salt=salt, n=_SCRYPT_COST, r=8, p=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from memmie_fake_base.problems import Problem
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 T = TypeVar("T")
+
+_DEEPEST = 100
+_TOO_DEEP = f"nested too deeply; at most {_DEEPEST} levels are allowed"
 
 _WORDS: dict[type, str] = {
     str: "a string",
@@ -26,18 +30,51 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     """Return the body as a JSON object; an empty body is an empty object.
 
     Raises:
-        Problem: 400 when the body is no UTF-8, no JSON or no object.
+        Problem: 400 when the body is no UTF-8 or no JSON object.
     """
     raw = await request.read()
     if not raw.strip():
         return {}
     try:
-        body = json.loads(raw.decode())
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "bad_json", f"the body is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise Problem(400, "bad_json", f"the body is {_word_for(body)}; a JSON object is expected")
-    return body
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise Problem(
+            400, "bad_json", f"the body is not UTF-8: {error.reason} at byte {error.start}"
+        ) from None
+    return parse_object(text)
+
+
+def parse_object(text: str) -> dict[str, Any]:
+    """Return JSON text as an object.
+
+    Raises:
+        Problem: 400 when it is no JSON (RFC 8259: NaN and Infinity are none), no object, or nested too deeply.
+    """
+    try:
+        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except ValueError as error:
+        raise Problem(400, "bad_json", f"not JSON: {error}") from None
+    except RecursionError:
+        raise Problem(400, "bad_json", _TOO_DEEP) from None
+    if not isinstance(value, dict):
+        raise Problem(400, "bad_json", f"{_word_for(value)} is given; a JSON object is expected")
+    if _deeper_than(_DEEPEST, value):
+        raise Problem(400, "bad_json", _TOO_DEEP)
+    return value
+
+
+def _finite(literal: str) -> float:
+    number = float(literal)
+    if not math.isfinite(number):
+        raise ValueError(f"{literal} is not a finite number")
+    return number
+
+
+def _deeper_than(levels: int, value: Any) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return levels < 0 or any(
+        _deeper_than(levels - 1, each) for each in inner if isinstance(each, dict | list)
+    )
 
 
 def required(body: dict[str, Any], name: str, kind: type[T]) -> T:

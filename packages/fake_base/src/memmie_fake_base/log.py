@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ class EventLog:
             raise ValueError(f"log_entries: {limit} given, at least 1 allowed")
         self._entries: deque[Entry] = deque(maxlen=limit)
         self.forgotten = 0
+        self._news = asyncio.Event()
 
     def add(self, kind: str, **details: Any) -> Entry:
         """Append an entry and return it, so that its maker can complete it (a request's status) later."""
@@ -33,6 +35,7 @@ class EventLog:
             self.forgotten += 1
         entry: Entry = {"time": time.time(), "kind": kind, **details}
         self._entries.append(entry)
+        self._news.set()
         return entry
 
     def entries(self, kind: str | None = None, **details: Any) -> list[Entry]:
@@ -43,6 +46,18 @@ class EventLog:
             if (kind is None or entry["kind"] == kind)
             and all(entry.get(name) == value for name, value in details.items())
         ]
+
+    async def wait_for(self, kind: str, *, count: int = 1, seconds: float = 5, **details: Any) -> Entry:
+        """Return the `count`-th entry that `entries(kind, **details)` finds, waiting until there is one.
+
+        Raises:
+            TimeoutError: there was none within `seconds`.
+        """
+        async with asyncio.timeout(seconds):
+            while len(found := self.entries(kind, **details)) < count:
+                self._news.clear()
+                await self._news.wait()
+        return found[count - 1]
 
     def clear(self) -> None:
         """Forget everything."""

@@ -16,7 +16,7 @@ _SECRET_NAMES = frozenset({"token", "access_token", "refresh_token", "password"}
 
 def token_digest(token: str) -> str:
     """Return what the log shows instead of a token: `sha256:` and the first 12 hex digits."""
-    return "sha256:" + hashlib.sha256(token.encode()).hexdigest()[:12]
+    return "sha256:" + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def redact(text: str) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from memmie_fake_base.bodies import optional, required, strings
+from memmie_fake_base.bodies import optional, parse_object, required, strings
 from memmie_fake_base.problems import Problem
 from memmie_fake_studio.hub import encode
 
@@ -91,10 +90,4 @@ def _parse(message: Message) -> dict[str, Any]:
     """
     if isinstance(message, bytes):
         raise Problem(400, "bad_message", "a binary message: JSON text is expected")
-    try:
-        request = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, "bad_message", f"not JSON: {error}") from None
-    if not isinstance(request, dict):
-        raise Problem(400, "bad_message", "a JSON object is expected")
-    return request
+    return parse_object(message)

@@ -17,17 +17,23 @@ if TYPE_CHECKING:
 def _text(book: Book) -> web.Response:
     parts = [book.title, *([f"by {book.author}"] if book.author else [])]
     parts += [f"{chapter['title']}\n\n{chapter['content']}" for chapter in book.chapters]
-    return web.Response(text="\n\n".join(parts) + "\n", content_type="text/plain")
+    return _utf8(parts, "text/plain")
 
 
 def _markdown(book: Book) -> web.Response:
     parts = [f"# {book.title}", *([f"*{book.author}*"] if book.author else [])]
     parts += [f"## {chapter['title']}\n\n{chapter['content']}" for chapter in book.chapters]
-    return web.Response(text="\n\n".join(parts) + "\n", content_type="text/markdown")
+    return _utf8(parts, "text/markdown")
 
 
 def _json(book: Book) -> web.Response:
     return web.json_response(asdict(book))
+
+
+def _utf8(parts: list[str], content_type: str) -> web.Response:
+    # JSON can hold lone surrogates, UTF-8 cannot.
+    body = ("\n\n".join(parts) + "\n").encode("utf-8", "replace")
+    return web.Response(body=body, content_type=content_type, charset="utf-8")
 
 
 _FORMATS: dict[str, Callable[[Book], web.Response]] = {"text": _text, "markdown": _markdown, "json": _json}

@@ -63,7 +63,7 @@ def accept(request: web.Request, settings: StudioSettings) -> StudioProtocol:
         raise problem
     protocol = StudioProtocol(settings)
     # aiohttp has parsed the head already; the protocol wants to see one itself.
-    head = [f"{request.method} {request.raw_path} HTTP/1.1".encode()]
+    head = [f"{request.method} {request.raw_path} HTTP/1.1".encode("utf-8", "surrogateescape")]
     head += [name + b": " + value for name, value in request.raw_headers]
     protocol.receive_data(b"\r\n".join(head) + b"\r\n\r\n")
     events = protocol.events_received()

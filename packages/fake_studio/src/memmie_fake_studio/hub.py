@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def encode(message: dict[str, Any]) -> str:
     """Return one of Studio's messages as JSON text, with its `timestamp` (unix seconds)."""
-    return json.dumps({**message, "timestamp": int(time.time())}, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps({**message, "timestamp": int(time.time())}, separators=(",", ":"))
 
 
 class Hub:
