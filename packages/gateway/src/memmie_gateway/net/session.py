@@ -322,9 +322,10 @@ class Session:
         if waiting and (not backlog or waiting < backlog):
             self._timer = self._loop.call_later(self.options.close_timeout, self._expire, waiting)
             return
-        for step in self._deferred:
-            self._side(step.side).transport.abort()
         self._do(closing.expire())
+        for step in self._deferred:
+            # It waits for the end of a frame that does not come.
+            self._side(step.side).transport.abort()
         self._timer = self._loop.call_later(1.0, self._abort)
 
     def _abort(self) -> None:
