@@ -1,0 +1,148 @@
+"""What the black-box tests share: other ways to connect, refusals, metrics, plain HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import InvalidStatus
+
+from memmie_harness.client import connect
+from memmie_harness.fixture_types import Connect
+from memmie_harness.targets import Target
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer to an upgrade that is not 101."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.body)
+        return answer
+
+    @property
+    def code(self) -> str:
+        return str(self.json["code"])
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        yield session
+
+
+@pytest.fixture
+async def dial() -> AsyncIterator[Callable[..., Awaitable[ClientConnection]]]:
+    """Opens a WebSocket at any URL, where `memmie_connect` decides the URL and the header itself."""
+    connections: list[ClientConnection] = []
+
+    async def dial(url: str, token: str | None = None, **options: Any) -> ClientConnection:
+        connection = await connect(url, token, **options)
+        connections.append(connection)
+        return connection
+
+    yield dial
+    await asyncio.gather(*(connection.close() for connection in connections))
+
+
+async def refused(opening: Awaitable[ClientConnection]) -> Refusal:
+    """Await an opening that must fail."""
+    with pytest.raises(InvalidStatus) as caught:
+        await opening
+    response = caught.value.response
+    headers = {name.lower(): value for name, value in response.headers.raw_items()}
+    return Refusal(response.status_code, headers, bytes(response.body or b""))
+
+
+@pytest.fixture
+def refusal(memmie_connect: Connect) -> Callable[..., Awaitable[Refusal]]:
+    """`memmie_connect`, for a client that must be refused; returns the answer."""
+
+    async def expect(*arguments: Any, **options: Any) -> Refusal:
+        return await refused(memmie_connect(*arguments, **options))
+
+    return expect
+
+
+@pytest.fixture
+def dial_refusal(dial: Callable[..., Awaitable[ClientConnection]]) -> Callable[..., Awaitable[Refusal]]:
+    """`dial`, for a client that must be refused; returns the answer."""
+
+    async def expect(*arguments: Any, **options: Any) -> Refusal:
+        return await refused(dial(*arguments, **options))
+
+    return expect
+
+
+@pytest.fixture
+def closed() -> Callable[[ClientConnection], Awaitable[tuple[int | None, str | None]]]:
+    """Waits for a connection's end; returns code and reason as the client got them, 1006 for none."""
+
+    async def wait(connection: ClientConnection) -> tuple[int | None, str | None]:
+        async with asyncio.timeout(10):
+            await connection.wait_closed()
+        return connection.close_code, connection.close_reason
+
+    return wait
+
+
+@pytest.fixture
+def metric(http: aiohttp.ClientSession) -> Callable[..., Awaitable[float]]:
+    """Sums the samples of a name at a gateway's `/metrics` that have the given labels."""
+
+    async def read(target: Target, name: str, **labels: str) -> float:
+        async with http.get(f"{target.url}/metrics") as response:
+            text = await response.text()
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    return read
+
+
+@pytest.fixture
+def ready(http: aiohttp.ClientSession) -> Callable[[Target], Awaitable[tuple[int, dict[str, Any]]]]:
+    """Asks a gateway's `/ready`; returns the status and the body."""
+
+    async def ask(target: Target) -> tuple[int, dict[str, Any]]:
+        async with http.get(f"{target.url}/ready") as response:
+            return response.status, await response.json()
+
+    return ask
+
+
+@pytest.fixture
+def health_is(memmie_gateway: Target) -> Callable[..., Awaitable[None]]:
+    """Waits until the gateway logs that a Studio is healthy, or is not (`state`)."""
+
+    async def wait(url: str, state: str, *, count: int = 1) -> None:
+        seen = 0
+
+        def fits(record: dict[str, Any]) -> bool:
+            nonlocal seen
+            if (record["event"], record.get("backend"), record.get("state")) == (
+                "backend_health",
+                url,
+                state,
+            ):
+                seen += 1
+            return seen == count
+
+        await memmie_gateway.wait_for_log(fits)
+
+    return wait
