@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from memmie_fake_base import token_digest
 from memmie_fake_studio import FakeStudio
@@ -49,8 +50,9 @@ async def test_a_bad_upgrade_is_refused(
 
 async def test_the_first_offered_subprotocol_that_studio_speaks_is_selected() -> None:
     async with FakeStudio(subprotocols=("v1", "v2")) as studio:
-        for offered, selected in ((["v3", "v2", "v1"], "v2"), (["v3"], None), (None, None)):
-            async with connect(f"{studio.ws_url}?user_id=u1", subprotocols=offered) as client:
+        for offered, selected in (("v3 v2 v1", "v2"), ("v3", None), ("", None)):
+            names = [Subprotocol(name) for name in offered.split()]
+            async with connect(f"{studio.ws_url}?user_id=u1", subprotocols=names or None) as client:
                 assert client.subprotocol == selected
         assert [entry["subprotocol"] for entry in studio.log.entries("connect")] == ["v2", None, None]
 
@@ -75,7 +77,7 @@ async def test_what_was_received_is_logged_and_tokens_are_digests(auth: Any, stu
     async with connect(
         f"{studio.ws_url}?user_id=u1&token={token}",
         additional_headers=headers,
-        subprotocols=["bearer", token],
+        subprotocols=[Subprotocol("bearer"), Subprotocol(token)],
     ):
         entry = studio.log.entries("connect")[0]
     assert entry["headers"]["authorization"] == f"Bearer {token_digest(token)}"

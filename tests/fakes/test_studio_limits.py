@@ -19,8 +19,7 @@ MIB = 1024 * 1024
 
 async def close_code(client: Any) -> int | None:
     with pytest.raises(ConnectionClosed) as ending:
-        while True:
-            await client.ws.recv()
+        await client.ws.recv()
     return int(ending.value.rcvd.code) if ending.value.rcvd else None
 
 
@@ -60,7 +59,7 @@ async def test_a_violation_of_the_protocol_is_closed_1002(studio: FakeStudio, op
     assert (entry["code"], entry["closed_by"]) == (1002, "studio")
 
 
-async def test_studio_pings_and_a_client_that_answers_stays(studio: FakeStudio, open_client: Any) -> None:
+async def test_studio_pings_and_a_client_that_answers_stays(open_client: Any) -> None:
     async with (
         FakeStudio(ping_interval_seconds=0.02, pong_timeout_seconds=0.5) as studio,
         open_client(at=studio),

@@ -170,7 +170,8 @@ class Wire(asyncio.Protocol):
         """End the connection without a close frame: with RST, or with FIN once all is written (faults)."""
         self.cut_because = self.cut_because or because
         if with_reset:
-            reset(self.transport)
+            # Not before the loop has written what is waiting (uvloop writes at the end of its turn).
+            self._loop.call_soon(reset, self.transport)
         else:
             self.transport.close()
 
