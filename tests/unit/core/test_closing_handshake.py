@@ -155,6 +155,18 @@ BOTH_LEAVE: Scenario = [(leaves(STUDIO), [Shut(CLIENT)]), (leaves(CLIENT), [])]
         ),
         pytest.param(
             [
+                (ends(Cause.IDLE), [Say(CLIENT, 1001, IDLE)]),
+                (closes(STUDIO, 4002, "own"), []),
+                (leaves(CLIENT), [Say(STUDIO, 4002, ""), Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+            ],
+            Cause.IDLE,
+            1001,
+            IDLE,
+            id="a gentle end crosses a close of Studio's: it gets its own code back",
+        ),
+        pytest.param(
+            [
                 (ends(Cause.DRAINING), [Say(CLIENT, 1001, Cause.DRAINING.ending.words)]),
                 (ends(Cause.INTERNAL), [Say(STUDIO, 1001, Cause.INTERNAL.ending.words)]),
                 *BOTH_LEAVE[1:],

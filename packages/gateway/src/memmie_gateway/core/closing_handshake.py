@@ -71,9 +71,10 @@ class ClosingHandshake:
         reason: the reason that goes with it.
     """
 
-    __slots__ = ("_state", "cause", "code", "reason")
+    __slots__ = ("_received_codes", "_state", "cause", "code", "reason")
 
     def __init__(self) -> None:
+        self._received_codes: dict[Side, int] = {}
         self._state = {Side.CLIENT: State.OPEN, Side.STUDIO: State.OPEN}
         self.cause: Cause | None = None
         self.code = 1005
@@ -104,6 +105,7 @@ class ClosingHandshake:
     def received(self, side: Side, code: int, reason: str) -> list[Step]:
         """`side` sent a Close frame: pass it on, unless the other side was already told."""
         self._begin(Cause.CLIENT_CLOSED if side is Side.CLIENT else Cause.STUDIO_CLOSED, code, reason)
+        self._received_codes[side] = code
         self._advance(side, Event.RECEIVE)
         steps: list[Step] = []
         if self.may_write(side.other):
@@ -149,7 +151,7 @@ class ClosingHandshake:
                 continue
             if self._state[side] is State.RECEIVED:
                 # It asked to close and waits for the echo; RFC 6455 §5.5.1 echoes the code received.
-                steps.append(Say(side, self.code, ""))
+                steps.append(Say(side, self._received_codes[side], ""))
             else:
                 code = cause.close_code if side is Side.CLIENT else cause.ending.to_studio
                 steps.append(Say(side, code, reason))
