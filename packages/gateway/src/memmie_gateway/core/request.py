@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -14,6 +16,8 @@ Headers = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order they came, names in lower case, values without surrounding blanks."""
 
 MAX_QUERY_FIELDS: Final = 100
+
+_ABSOLUTE: Final = re.compile(rb"(?:http|ws)s?://[^/?#]+", re.IGNORECASE)  # up to where the path begins
 
 
 class BadRequestError(ValueError):
@@ -47,15 +51,15 @@ class Request:
         """Read the request line's parts (RFC 9112 §3).
 
         Raises:
-            BadRequestError: the version is not 1.0 or 1.1, or the target is not in origin form or absolute form, not ASCII, or does not decode to UTF-8.
+            BadRequestError: the version is not 1.0 or 1.1, or the target is neither in origin form nor in absolute
+                form, is not ASCII, does not decode to UTF-8, or has too many query fields.
         """
         if version not in ("1.0", "1.1"):
             raise BadRequestError("only HTTP/1.1 is spoken here")
-        if not target.startswith(b"/"):
-            scheme, _, rest = target.partition(b"://")
-            if scheme.lower() not in (b"http", b"https", b"ws", b"wss"):
-                raise BadRequestError("the request target must be a path")
-            target = b"/" + rest.partition(b"/")[2]
+        if absolute := _ABSOLUTE.match(target):
+            target = b"/" + target[absolute.end() :].removeprefix(b"/")
+        elif not target.startswith(b"/"):
+            raise BadRequestError("the request target must be a path")
         try:
             path, _, query = target.decode("ascii").partition("?")
             fields = parse_qsl(
@@ -91,15 +95,17 @@ def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1, status: i
         status: an HTTP status that replaces the row's.
     """
     ending = cause.ending
+    status = status or ending.status
     body = json.dumps({"error": detail or ending.words, "code": ending.code}).encode()
     extra = ""
     if ending.retry:
-        extra += f"Retry-After: {max(1, round(retry_after))}\r\n"
+        extra += f"Retry-After: {max(1, math.ceil(retry_after))}\r\n"
     if cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
-        extra += "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    if ending.status == HTTPStatus.UNAUTHORIZED:
+        # Upgrade goes with a connection option of that name (RFC 9110 §7.8).
+        extra += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    if status == HTTPStatus.UNAUTHORIZED:
         extra += "WWW-Authenticate: Bearer\r\n"
-    return http_response(status or ending.status, body, "application/json", extra)
+    return http_response(status, body, "application/json", extra)
 
 
 def http_response(status: int, body: bytes, content_type: str, extra: str = "") -> bytes:
