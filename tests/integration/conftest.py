@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -55,6 +56,31 @@ async def dial() -> AsyncIterator[Callable[..., Awaitable[ClientConnection]]]:
 
     yield dial
     await asyncio.gather(*(connection.close() for connection in connections))
+
+
+@pytest.fixture
+async def raw_upgrade() -> AsyncIterator[
+    Callable[[Target, str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+]:
+    """Sends a handshake over a bare TCP connection, for clients that then misbehave."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def send(target: Target, token: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = target.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writers.append(writer)
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+            b"Authorization: Bearer " + token.encode() + b"\r\n\r\n"
+        )
+        return reader, writer
+
+    yield send
+    for writer in writers:
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 async def refused(opening: Awaitable[ClientConnection]) -> Refusal:

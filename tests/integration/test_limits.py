@@ -21,10 +21,11 @@ from memmie_harness.targets import Target
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Dial = Callable[..., Awaitable[ClientConnection]]
 Metric = Callable[..., Awaitable[float]]
+RawUpgrade = Callable[[Target, str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 Refused = Callable[..., Awaitable[Any]]
 
 
-def from_address(address: str) -> dict[str, dict[str, str]]:
+def from_address(address: str) -> dict[str, Any]:
     return {"additional_headers": {"X-Forwarded-For": address}}
 
 
@@ -59,6 +60,7 @@ async def test_failed_handshakes_give_their_slots_back(
     memmie_connect: Connect,
     refusal: Refused,
     metric: Metric,
+    raw_upgrade: RawUpgrade,
 ) -> None:
     [studio] = memmie_studios
     for _ in range(3):
@@ -71,16 +73,13 @@ async def test_failed_handshakes_give_their_slots_back(
         assert (await refusal(token=memmie_auth.mint())).status == 503
 
     # Clients that leave while Auth, or Studio, is thinking.
-    host, port = memmie_gateway.url.removeprefix("http://").split(":")
     for hanging in (memmie_auth, studio):
         hang = hanging.script("hang", route="*/validate" if hanging is memmie_auth else "/ws")
         for _ in range(2):
-            _reader, writer = await asyncio.open_connection(host, int(port))
-            writer.write(upgrade(memmie_auth.mint("u1")))
+            _reader, writer = await raw_upgrade(memmie_gateway, memmie_auth.mint("u1"))
             while await metric(memmie_gateway, "gateway_pending_connections") < 1:
                 pass
             writer.close()
-            await writer.wait_closed()
             while await metric(memmie_gateway, "gateway_pending_connections"):
                 pass
         hanging.unscript(hang.id)
@@ -88,14 +87,6 @@ async def test_failed_handshakes_give_their_slots_back(
     await heartbeat(await memmie_connect("u1"))
     await heartbeat(await memmie_connect("u1"))
     assert (await refusal("u1")).code == "too_many_connections_from_address"
-
-
-def upgrade(token: str) -> bytes:
-    return (
-        "GET /ws HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        f"Authorization: Bearer {token}\r\n\r\n"
-    ).encode()
 
 
 @pytest.mark.memmie(env={"CONNECT_RATE_PER_IP": 0.5, "CONNECT_BURST_PER_IP": 3})
