@@ -116,20 +116,32 @@ async def test_a_frozen_connection_reads_nothing(studio: FakeStudio, open_client
         frozen.abort()
 
 
-async def test_a_connection_can_freeze_later_and_stays_frozen_when_writing_resumes(
+async def test_a_frozen_connection_stays_frozen_when_its_client_catches_up(
     studio: FakeStudio, open_client: Any
 ) -> None:
-    studio.script("freeze", after_messages=1)
-    async with open_client(path="/ws/echo", max_size=None) as client:
+    async with open_client(max_size=None) as client:
         client.ws.transport.pause_reading()
-        await client.ws.send(b"x" * 1024 * 1024)
-        await studio.log.wait_for("message")
+        # More than the sockets hold: reading is paused for the slow client, too.
+        await studio.emit("u1", "event", "x" * 100_000, count=150)
+        frozen = studio.connections[0]
+        studio.script("freeze", connection=frozen.id)
         client.ws.transport.resume_reading()
-        assert len(await client.ws.recv()) == 1024 * 1024
-        await client.ws.send("more")
+        for _ in range(150):
+            await client.receive()
+        await client.send(type="heartbeat")
+        with pytest.raises(TimeoutError):
+            await studio.log.wait_for("message", seconds=0.1)
+        frozen.abort()
+
+
+async def test_a_connection_can_freeze_after_messages(studio: FakeStudio, open_client: Any) -> None:
+    studio.script("freeze", after_messages=1)
+    async with open_client() as client:
+        assert (await client.ask(type="heartbeat"))["type"] == "ack"
+        await client.send(type="heartbeat")
         with pytest.raises(TimeoutError):
             await studio.log.wait_for("message", count=2, seconds=0.1)
-        await studio.stop()
+        studio.connections[0].abort()
 
 
 async def test_ignored_pings_get_no_pong_but_messages_an_answer(studio: FakeStudio, open_client: Any) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
-
-from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,7 +118,3 @@ class DrippingTransport(asyncio.Transport):
     def is_reading(self) -> bool:
         """Tell whether the real transport is read."""
         return self._real.is_reading()
-
-
-# Those of a running server, so that it can cut them when it stops: aiohttp forgets a transport it has closed.
-SLOW_TRANSPORTS: web.AppKey[WeakSet[DrippingTransport]] = web.AppKey("slow_transports", WeakSet)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-from weakref import WeakSet
 
 from aiohttp import web
 
 from memmie_fake_base import control
-from memmie_fake_base.dripping import SLOW_TRANSPORTS
 from memmie_fake_base.faults import (
     HTTP_FAULTS,
     Fault,
@@ -100,7 +98,6 @@ class FakeServer(Hooks, ABC):
             middlewares=[self._log_request, answer_problems, self._strike_faults],
             client_max_size=self._max_body_bytes,
         )
-        app[SLOW_TRANSPORTS] = WeakSet()
         app.add_routes([*control.routes(self), *self.control_routes(), *self.routes()])
         # Cancelling handlers of lost connections is what ends a scripted hang.
         runner = web.AppRunner(
@@ -130,9 +127,6 @@ class FakeServer(Hooks, ABC):
         if grace > 0:
             await self.say_goodbye(grace)
         self.cut_connections()
-        slow_transports = runner.app[SLOW_TRANSPORTS]
-        for slow in list(slow_transports):
-            slow.abort()
         if runner.server is not None:
             for connection in runner.server.connections:
                 if connection.transport is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from memmie_fake_base.dripping import SLOW_TRANSPORTS, DrippingTransport
+from memmie_fake_base.dripping import DrippingTransport
 from memmie_fake_base.faults.fault import RequestFault, at_least
 from memmie_fake_base.hijack import transport_of
 
@@ -25,6 +25,4 @@ class Drip(RequestFault):
 
     async def strike(self, request: web.Request) -> None:
         """Put a slow transport between aiohttp and the socket."""
-        slow = DrippingTransport(transport_of(request), self.bytes_per_second)
-        request.app[SLOW_TRANSPORTS].add(slow)
-        request.protocol.transport = slow
+        request.protocol.transport = DrippingTransport(transport_of(request), self.bytes_per_second)
