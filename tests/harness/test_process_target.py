@@ -143,13 +143,13 @@ async def test_bad_settings_are_told_with_the_exit_code_and_the_line(make_target
         await target.start()
 
     assert caught.value.exit_code == 2
-    assert "ended with exit code 2" in str(caught.value)
+    assert "ended with exit code 2 before it listened" in str(caught.value)
 
 
 @pytest.mark.parametrize(
     ("habit", "message"),
     [
-        ("never-listens", r"none came within 0\.5 s"),
+        ("never-listens", r"did not listen within 0\.5 s"),
         ("never-ready", r"/ready was not 200 within 0\.5 s; the last answer: 503 .*none healthy"),
     ],
 )

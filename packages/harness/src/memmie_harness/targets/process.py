@@ -121,7 +121,7 @@ class ProcessTarget:
         except TargetError as error:
             exit_code = self.exit_code
             await self.kill()
-            raise self._failure(f"the gateway did not start: {error}", exit_code) from error
+            raise self._failure(f"the gateway did not start: {error}", exit_code) from None
         except BaseException:  # cancelled: the caller will not call stop()
             await self.kill()
             raise
@@ -195,7 +195,12 @@ class ProcessTarget:
         )
 
     async def _wait_started(self, *, until_ready: bool) -> None:
-        listening = await self._log.wait_for(_is_listening, self._start_seconds)
+        try:
+            listening = await self._log.wait_for(_is_listening, self._start_seconds)
+        except TargetError:
+            if self.exit_code is None:
+                raise TargetError(f"it did not listen within {self._start_seconds:g} s") from None
+            raise TargetError(f"it ended with exit code {self.exit_code} before it listened") from None
         self._url = str(listening["url"]).rstrip("/")
         if not until_ready:
             return

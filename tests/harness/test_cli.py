@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError
+
+import pytest
+
+from memmie_harness import cli
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["deploy"], "invalid choice: 'deploy'"),
+        (["dev", "--port-base", "many"], "--port-base: invalid int value: 'many'"),
+        (["dev", "--port-base", "65530"], "--port-base must be 0 (any free ports) to 65524"),
+        (["dev", "--studios", "0"], "--studios must be 1 to 50, not 0"),
+        (["dev", "--env", "NAME"], "'NAME' is not NAME=VALUE"),
+        (["dev", "--env", "=1"], "'=1' is not NAME=VALUE"),
+        (["dev", "--env", "port=1"], "port is the stack's own; see --port-base and --studios"),
+    ],
+)
+def test_what_cannot_be_is_told_with_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+
+    assert caught.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["dev", "--help"])
+
+    text = capsys.readouterr().out
+    assert caught.value.code == 0
+    for word in ("--port-base", "--studios", "--once", "--json", "--env", "exit codes:", "examples:"):
+        assert word in text
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_version_names_every_package(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def version(package: str) -> str:
+        if package == "memmie-gateway":
+            raise PackageNotFoundError
+        return "1.2.3"
+
+    monkeypatch.setattr(cli, "version", version)
+    assert cli.main(["version"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "memmie-harness 1.2.3",
+        "memmie-gateway not installed",
+        "memmie-fake-auth 1.2.3",
+        "memmie-fake-studio 1.2.3",
+    ]
+
+
+def test_the_installed_command_runs() -> None:
+    command = [sys.executable, "-m", "memmie_harness", "version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own command
+    assert re.fullmatch(r"(memmie-[a-z-]+ \d+\.\d+\.\d+\n){4}", done.stdout)
+
+
+def test_a_ctrl_c_while_the_command_is_loaded_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_version", interrupted)
+    assert cli.main(["version"]) == 130

@@ -1,0 +1,199 @@
+"""``memmie dev``: with signals as a process of its own, otherwise in this one, which is quicker."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shlex
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from memmie_harness import cli
+from memmie_harness.client import connect, heartbeat
+from memmie_harness.dev.ports import Ports
+from memmie_harness.dev.report import client_lines
+from memmie_harness.dev.stack import PortError, Running, running_stack
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import AsyncIterator, Iterator
+
+
+@contextlib.asynccontextmanager
+async def python_module(*arguments: str) -> AsyncIterator[Process]:
+    """``python -m …``, killed if a test leaves it running."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate(b"")
+
+
+def memmie_dev(*options: str) -> contextlib.AbstractAsyncContextManager[Process]:
+    return python_module("memmie_harness", "dev", "--port-base", "0", *options)
+
+
+async def read_until(stream: asyncio.StreamReader | None, words: str) -> str:
+    assert stream is not None
+    text = ""
+    while words not in text:
+        line = await stream.readline()
+        assert line, f"ended before {words!r}: {text}"
+        text += line.decode()
+    return text
+
+
+async def stopped_by(process: Process, signum: signal.Signals) -> tuple[str, str]:
+    """What the command still writes after a signal, on standard output and on standard error."""
+    process.send_signal(signum)
+    async with asyncio.timeout(10):
+        out, err = await process.communicate()
+    return out.decode(), err.decode()
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        yield taken.getsockname()[1]
+
+
+async def test_json_is_all_of_standard_output_and_describes_a_stack_that_works() -> None:
+    async with memmie_dev("--json", "--studios", "3") as process:
+        assert process.stdout is not None
+        told = json.loads(await process.stdout.readline())
+
+        assert len(told["studios"]) == 3
+        assert told["round_trip_ms"] > 0
+        async with await connect(told["websocket"], told["token"]) as client:
+            await heartbeat(client)
+        listening = [
+            connection.laddr
+            for connection in psutil.Process(process.pid).net_connections(kind="inet")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        assert {address.ip for address in listening} == {"127.0.0.1"}
+        assert len(listening) == 5
+
+        out, err = await stopped_by(process, signal.SIGINT)
+
+    assert process.returncode == 0
+    assert out == ""
+    assert err.endswith("stopped\n")
+    assert "Traceback" not in err
+    assert told["token"] not in err
+
+
+async def test_text_has_lines_that_work_and_no_colour_where_there_is_no_terminal() -> None:
+    async with memmie_dev() as process:
+        text = await read_until(process.stdout, "Ctrl-C stops it all.\n")
+        [line] = [line for line in text.splitlines() if "python -m websockets" in line]
+        async with python_module(*shlex.split(line)[2:]) as client:
+            assert client.stdin is not None
+            client.stdin.write(b'{"id":"1","type":"heartbeat"}\n')
+            await read_until(client.stdout, "ack")
+
+        out, err = await stopped_by(process, signal.SIGTERM)
+
+    assert "ready in " in text
+    assert "\x1b" not in text + out + err
+    assert out == "stopped\n"
+    assert "Traceback" not in err
+    assert process.returncode == 0
+
+
+async def test_ctrl_c_before_the_proof_ends_it_with_130() -> None:
+    # So many good probes in a row are asked for that the gateway is not ready for a long while.
+    async with memmie_dev("--env", "HEALTH_RISE=100") as process:
+        await read_until(process.stderr, "listening")
+        out, err = await stopped_by(process, signal.SIGINT)
+
+    assert process.returncode == 130
+    assert out == "stopped\n"
+    assert "Traceback" not in err
+
+
+def test_once_ends_after_the_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dev", "--once", "--json", "--port-base", "0"]) == 0
+    out, err = capsys.readouterr()
+
+    told = json.loads(out)
+    assert out.count("\n") == 1
+    assert err == "stopped\n"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(told["gateway"].rpartition(":")[2])))
+
+
+def test_a_stack_that_carries_no_heartbeat_is_not_proven(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dev", "--once", "--port-base", "0", "--env", "WEBSOCKET_ENABLED=false"]) == 1
+    out, err = capsys.readouterr()
+
+    assert out == ""
+    assert "is ready, but carries no heartbeat: it answered " in err
+
+
+def test_a_setting_that_the_gateway_refuses_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dev", "--once", "--port-base", "0", "--env", "MAX_CONNECTIONS_PER_IP=many"]) == 2
+    out, err = capsys.readouterr()
+
+    assert out == ""
+    assert err.startswith("memmie dev: the gateway refuses its settings: MAX_CONNECTIONS_PER_IP")
+    assert err.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_clear_line(taken_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dev", "--once", "--port-base", str(taken_port - 1)]) == 2
+    out, err = capsys.readouterr()
+
+    assert out == ""
+    assert err == (
+        f"memmie dev: port {taken_port} (for Auth) is in use: stop what listens there, "
+        "or choose others with --port-base (0 = any free ports)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "ports"),
+    [
+        ("Auth", lambda taken: Ports(gateway=0, auth=taken, studios=(0, 0))),
+        ("Studio 1", lambda taken: Ports(gateway=0, auth=0, studios=(taken, 0))),
+        ("Studio 2", lambda taken: Ports(gateway=0, auth=0, studios=(0, taken))),
+        ("the gateway", lambda taken: Ports(gateway=taken, auth=0, studios=(0, 0))),
+    ],
+)
+async def test_a_port_in_use_leaves_nothing_listening(service: str, ports: object, taken_port: int) -> None:
+    assert callable(ports)
+    with pytest.raises(PortError, match=rf"port {taken_port} \(for {service}\) is in use"):
+        async with running_stack(ports(taken_port), {}, on_log_line=lambda _: None):
+            pass
+
+    listening = {
+        connection.laddr.port
+        for connection in psutil.Process().net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert listening == {taken_port}
+
+
+async def test_the_log_is_handed_on_as_it_comes() -> None:
+    lines: list[str] = []
+    anywhere = Ports(gateway=0, auth=0, studios=(0,))
+    async with running_stack(anywhere, {"LOG_FORMAT": "json"}, on_log_line=lines.append) as running:
+        assert isinstance(running, Running)
+        assert set(client_lines(running)) == {"websocat", "wscat", "python"}
+        assert any('"closed"' in line and '"dev"' in line for line in lines)
+    assert not any(running.token in line for line in lines)
