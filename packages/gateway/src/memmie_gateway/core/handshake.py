@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -30,9 +31,6 @@ _REWRITTEN: Final = frozenset({
     b"authorization",
     b"proxy-authorization",
     b"x-user-id",
-    b"x-forwarded-for",
-    b"x-forwarded-proto",
-    b"x-forwarded-host",
     b"x-real-ip",
     b"forwarded",
     b"x-request-id",
@@ -57,10 +55,14 @@ _ANSWER_REWRITTEN: Final = frozenset({
     b"transfer-encoding",
 })  # fmt: skip
 
+_FORWARDED: Final = b"x-forwarded-"  # all names that begin so are the gateway's own, too
+
+_VISIBLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
-_TRACEPARENT: Final = re.compile(
-    rb"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
-)  # W3C Trace Context §3.2
+_TRACEPARENT: Final = re.compile(  # W3C Trace Context §3.2: neither version ff nor an id of zeros alone
+    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
 
 
 def is_upgrade(request: Request) -> bool:
@@ -122,8 +124,11 @@ def origin_allowed(request: Request, allowed: tuple[str, ...]) -> bool:
 
 
 def user_header(user_id: str) -> str:
-    """Return a user id as it may stand in a header: percent-encoded where it is not plain ASCII."""
-    return user_id if user_id.isascii() and user_id.isprintable() else quote(user_id, safe="")
+    """Return a user id as it may stand in a header: percent-encoded but for visible ASCII.
+
+    A percent sign is encoded, too, so that no two users have one header.
+    """
+    return quote(user_id, safe=_VISIBLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +154,7 @@ def traceparent(request: Request, bits: int) -> str:
         if _TRACEPARENT.fullmatch(value):
             return value.decode("ascii")
     trace, span = divmod(bits, 1 << 64)
-    return f"00-{trace:032x}-{span or 1:016x}-01"
+    return f"00-{trace or 1:032x}-{span or 1:016x}-01"
 
 
 def upstream_head(
@@ -180,12 +185,11 @@ def upstream_head(
     """
     rest = request.query_without("token", "user_id")
     target = path + "?" + "&".join(filter(None, (query, f"user_id={quote(user_id, safe='')}", rest)))
-    dropped = _REWRITTEN
-    nominated = request.tokens(b"connection")
-    if len(nominated) > 1:
-        dropped = dropped | {name.lower().encode("latin-1") for name in nominated}
+    dropped = _REWRITTEN | _nominated(request.tokens(b"connection"))
+    if correlation[1].encode("ascii") not in request.all(b"traceparent"):
+        dropped |= {b"tracestate"}  # it belongs to the traceparent that was not kept (W3C Trace Context §3.3)
     if key is not None:
-        dropped = dropped | {b"sec-websocket-key", b"sec-websocket-extensions"}
+        dropped |= {b"sec-websocket-key", b"sec-websocket-extensions"}
     lines = [
         f"GET {target} HTTP/1.1",
         f"host: {host}",
@@ -203,11 +207,18 @@ def upstream_head(
     parts = ["\r\n".join(lines).encode("latin-1")]
     # A name with an underscore is dropped: behind servers that fold it into a dash it would pass for another.
     parts += [
-        name + b": " + value for name, value in request.headers if name not in dropped and b"_" not in name
+        name + b": " + value
+        for name, value in request.headers
+        if name not in dropped and b"_" not in name and not name.startswith(_FORWARDED)
     ]
     if key is not None:
         parts.append(b"sec-websocket-key: " + key)
     return b"\r\n".join(parts) + b"\r\n\r\n"
+
+
+def _nominated(options: Iterable[str]) -> frozenset[bytes]:
+    """Return the names of the headers that a Connection header makes hop by hop (RFC 9110 §7.6.1)."""
+    return frozenset(option.lower().encode("latin-1") for option in options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +240,15 @@ class Answer:
         return b", ".join(value for field, value in self.headers if field == name).decode("latin-1")
 
 
+def _elements(value: str) -> list[str]:
+    return [element.strip(" \t") for element in value.split(",")]
+
+
 def check_answer(answer: Answer, *, key: bytes, subprotocols: tuple[str, ...]) -> str:
     """Return what is wrong with a Studio's 101, or "" (RFC 6455 §4.1, the client's duties)."""
     if answer.one(b"upgrade").lower() != "websocket":
         return "its Upgrade header does not say websocket"
-    if "upgrade" not in [name.strip() for name in answer.one(b"connection").lower().split(",")]:
+    if "upgrade" not in _elements(answer.one(b"connection").lower()):
         return "its Connection header does not name upgrade"
     if answer.one(b"sec-websocket-accept").encode("latin-1") != accept_for(key):
         return "its Sec-WebSocket-Accept does not fit the key"
@@ -248,7 +263,7 @@ def reserved_bits(extensions: str) -> int:
 
     permessage-deflate uses RSV1 (RFC 7692); of an extension that is not known here, any bit is believed.
     """
-    names = [element.split(";")[0].strip().lower() for element in extensions.split(",") if element.strip()]
+    names = [element.partition(";")[0].strip().lower() for element in _elements(extensions) if element]
     if not names:
         return 0
     return RSV1 if all(name in ("permessage-deflate", "x-webkit-deflate-frame") for name in names) else 0x70
@@ -256,10 +271,11 @@ def reserved_bits(extensions: str) -> int:
 
 def client_answer(answer: Answer, credentials: Credentials, request_id: str) -> bytes:
     """Build the 101 for the client from Studio's."""
-    selected = answer.one(b"sec-websocket-protocol") or ("bearer" if credentials.answer_bearer else "")
+    selected = answer.one(b"sec-websocket-protocol") or credentials.bearer
+    dropped = _ANSWER_REWRITTEN | _nominated(_elements(answer.one(b"connection")))
     lines = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade"]
     if selected:
         lines.append(b"sec-websocket-protocol: " + selected.encode("latin-1"))
     lines.append(b"x-request-id: " + request_id.encode("ascii"))
-    lines += [name + b": " + value for name, value in answer.headers if name not in _ANSWER_REWRITTEN]
+    lines += [name + b": " + value for name, value in answer.headers if name not in dropped]
     return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -21,12 +21,13 @@ class Credentials:
     Attributes:
         token: the token, or None where there is none. It never shows in a repr.
         subprotocols: what else was offered in `Sec-WebSocket-Protocol`, in order: these go to Studio.
-        answer_bearer: the client offered `bearer` and must see it selected, unless Studio selects another.
+        bearer: `bearer` as the client spelled it, who must see it selected unless Studio selects another; "" where
+            it was not offered.
     """
 
     token: str | None = field(repr=False)
     subprotocols: tuple[str, ...] = ()
-    answer_bearer: bool = False
+    bearer: str = ""
 
 
 def find_credentials(request: Request, *, first_message: bool = False) -> Credentials:
@@ -36,19 +37,21 @@ def find_credentials(request: Request, *, first_message: bool = False) -> Creden
     `Sec-WebSocket-Protocol: T`: a client that sends its token elsewhere can so offer a subprotocol of its own.
     Where `first_message` auth is on, a lone subprotocol is one, as the token is still to come.
     """
-    offered = request.tokens(b"sec-websocket-protocol")
+    bearer = ""
     in_protocol: str | None = None
-    answer_bearer = False
-    for index, name in enumerate(offered):
+    others: list[str] = []
+    offered = iter(request.tokens(b"sec-websocket-protocol"))
+    for name in offered:
         if name.lower() == "bearer":
-            in_protocol = offered[index + 1] if index + 1 < len(offered) else None
-            del offered[index : index + 2]
-            answer_bearer = True
-            break
+            bearer, token = bearer or name, next(offered, None)
+            in_protocol = in_protocol or token
+        else:
+            others.append(name)
     found = _from_authorization(request) or in_protocol or _from_query(request)
-    if found is None and len(offered) == 1 and not answer_bearer and not first_message:
-        return Credentials(offered[0])
-    return Credentials(found, tuple(offered), answer_bearer)
+    if found is None and len(others) == 1 and not bearer and not first_message:
+        return Credentials(others[0])
+    # A client may send its token in two places at once: Studio must not see it as a subprotocol.
+    return Credentials(found, tuple(name for name in others if name != found), bearer)
 
 
 def plausible(token: str) -> bool:
