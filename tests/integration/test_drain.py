@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import signal
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -110,7 +111,8 @@ async def test_a_second_signal_ends_it_at_once(
     memmie_gateway.send_signal(signal.SIGTERM)
 
     assert await memmie_gateway.wait_ended(2) == 1
-    assert sorted([(await closed(connection))[0] for connection in connections]) == [1001, 1006, 1006]
+    codes = Counter([(await closed(connection))[0] for connection in connections])
+    assert codes == {1001: 1, 1006: 2}
 
 
 @pytest.mark.memmie(env={"DRAIN_SECONDS": 0.2, "CLOSE_TIMEOUT_SECONDS": 0.5})
@@ -138,7 +140,7 @@ async def test_a_client_on_its_way_in_is_turned_away(
 ) -> None:
     live = [await memmie_connect("u1"), await memmie_connect("u2")]
     memmie_studios[0].script("latency", route="/ws", seconds=0.3)
-    late = asyncio.create_task(refusal("u3"))
+    late = asyncio.ensure_future(refusal("u3"))
     await memmie_studios[0].log.wait_for("request", path="/ws", count=3)
     await draining(memmie_gateway)
 

@@ -1,0 +1,74 @@
+"""Settings and their reference: every variable is there, and the pages that are read off the code are up to date."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from memmie_gateway import Settings
+from memmie_gateway.app.reference import rows
+from memmie_gateway.core.closing import Cause
+
+GENERATE = Path(__file__).parents[2] / "docs" / "generate.py"
+
+# Spec §7, with the defaults it names.
+SPECIFIED = {
+    "WEBSOCKET_ENABLED": "true",
+    "STUDIO_WS_URLS": "ws://localhost:8010/ws",
+    "WS_TIMEOUT_SECONDS": "300",
+    "MAX_CONNECTIONS_PER_IP": "10",
+    "MAX_CONNECTIONS_PER_USER": "5",
+    "AUTH_URL": "http://localhost:8001",
+    "HOST": "0.0.0.0",
+    "PORT": "8000",
+    "LB_STRATEGY": "sticky",
+    "TRUSTED_PROXIES": "",
+    "ALLOWED_ORIGINS": None,
+    "MAX_MESSAGE_BYTES": "1048576",
+    "MESSAGE_RATE_PER_USER": None,
+    "CONNECT_RATE_PER_IP": None,
+    "DRAIN_SECONDS": None,
+}
+
+
+@pytest.mark.parametrize(("name", "default"), SPECIFIED.items())
+def test_every_variable_of_the_spec_exists_with_its_default(name: str, default: str | None) -> None:
+    [row] = [row for row in rows() if row.name == name]
+
+    assert default in (None, row.default)
+
+
+def test_every_variable_has_a_meaning_and_seconds_and_bytes_say_so() -> None:
+    for row in rows():
+        assert row.meaning.endswith((".", "503.", "1008.")), row.name
+        if row.name.endswith("_SECONDS"):
+            assert "Seconds" in row.meaning, row.name
+        if row.name.endswith("_BYTES"):
+            assert "bytes" in row.meaning.lower(), row.name
+
+
+def test_the_written_default_of_each_variable_is_its_default() -> None:
+    environment = {row.name: row.default for row in rows()}
+
+    assert Settings.from_env(environment) == Settings()
+
+
+def test_of_the_environment_only_known_and_non_empty_variables_count() -> None:
+    assert Settings.from_env({"PATH": "/bin", "PORT": "", "OTHER": "x"}) == Settings()
+
+
+def test_every_cause_has_a_code_of_its_own() -> None:
+    codes = [cause.ending.code for cause in Cause]
+
+    assert len(codes) == len(set(codes)) == len(Cause.__members__)
+
+
+@pytest.mark.parametrize("name", ["settings.md", "closing.md"])
+def test_the_generated_pages_are_up_to_date(name: str) -> None:
+    [expected] = [
+        text for path, text in runpy.run_path(str(GENERATE))["pages"]().items() if path.name == name
+    ]
+
+    assert (GENERATE.parent / name).read_text(encoding="utf-8") == expected, "run python docs/generate.py"
