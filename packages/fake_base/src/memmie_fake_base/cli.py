@@ -8,6 +8,7 @@ import contextlib
 import json
 import signal
 import sys
+from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from memmie_fake_base.server import FakeServer
 
 _GRACE_SECONDS = 1.0
+_ANSWER_SECONDS = 3.0
+_FAILED = 1
 _BAD_ARGUMENTS = 2
 
 
@@ -49,6 +52,13 @@ def make_parser(
     serve.add_argument(
         "--log-entries", type=int, default=10_000, help="how many log entries are kept (default: %(default)s)"
     )
+    healthcheck = commands.add_parser(
+        "healthcheck",
+        help="ask a fake on this machine whether it serves; for container health checks",
+        description="Exit code 0: its control API answers; 1: it does not. Scripted faults make it no less healthy.",
+    )
+    healthcheck.add_argument("--host", default="127.0.0.1", help="its address (default: %(default)s)")
+    healthcheck.add_argument("--port", type=int, default=default_port, help="its port (default: %(default)s)")
     commands.add_parser("version", help="print the version")
     return parser, serve
 
@@ -68,12 +78,17 @@ def run(
         arguments: the command line; None is `sys.argv`.
 
     Returns:
-        the exit code: 0, or 2 for bad arguments and a port in use.
+        the exit code: 0, 1 for an unhealthy fake, or 2 for bad arguments and a port in use.
     """
     options = parser.parse_args(arguments)
     if options.command == "version":
         _say(f"{parser.prog} {version_of(package)}")
         return 0
+    if options.command == "healthcheck":
+        problem = _problem_of(options.host, options.port)
+        if problem:
+            sys.stderr.write(f"{parser.prog}: {problem}\n")
+        return _FAILED if problem else 0
     try:
         fake = make(options)
     except (ValueError, OSError) as error:
@@ -85,6 +100,19 @@ def run(
             _BAD_ARGUMENTS, f"{parser.prog}: cannot listen on {fake.host}:{fake.port}: {error.strerror}\n"
         )
     return 0
+
+
+def _problem_of(host: str, port: int) -> str:
+    """Return what is wrong with the fake that should serve there, "" for nothing."""
+    connection = HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/_control/faults")
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        return f"no answer from {host}:{port}: {error}"
+    finally:
+        connection.close()
+    return "" if status == 200 else f"{host}:{port} answered {status}: is it a fake?"
 
 
 async def _serve(fake: FakeServer) -> None:
