@@ -1,0 +1,128 @@
+"""The log: one line for every connection that ended, one for every refusal, with what one wants to know."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from memmie_fake_studio import FakeStudio
+from memmie_harness.client import heartbeat
+from memmie_harness.fixture_types import Connect
+from memmie_harness.targets import ProcessTarget
+
+Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
+Refused = Callable[..., Awaitable[Any]]
+
+
+def is_about(event: str, request_id: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda record: (record["event"], record.get("request_id")) == (event, request_id)
+
+
+@pytest.mark.memmie(studios=1)
+async def test_an_ended_connection_is_one_line_that_tells_all(
+    memmie_gateway: ProcessTarget, memmie_connect: Connect, memmie_studios: list[FakeStudio], closed: Closed
+) -> None:
+    [studio] = memmie_studios
+    by_client = await memmie_connect("u1", additional_headers={"X-Request-ID": "r1"})
+    for _ in range(3):
+        await heartbeat(by_client)
+    await by_client.close(4242, "had enough")
+
+    by_studio = await memmie_connect("u2", additional_headers={"X-Request-ID": "r2"})
+    studio.connections[-1].close(4321, "go away")
+    await closed(by_studio)
+
+    lost_studio = await memmie_connect("u3", additional_headers={"X-Request-ID": "r3"})
+    studio.script("drop", connection=studio.connections[-1].id)
+    await closed(lost_studio)
+
+    lost_client = await memmie_connect("u4", additional_headers={"X-Request-ID": "r4"})
+    lost_client.transport.abort()
+
+    lines = {
+        name: await memmie_gateway.wait_for_log(is_about("closed", name)) for name in ("r1", "r2", "r3", "r4")
+    }
+    told = {
+        name: (line["user_id"], line["by"], line["cause"], line["code"], line["reason"])
+        for name, line in lines.items()
+    }
+    assert told == {
+        "r1": ("u1", "client", "client_closed", 4242, "had enough"),
+        "r2": ("u2", "studio", "studio_closed", 4321, "go away"),
+        "r3": ("u3", "studio", "studio_gone", 1006, "Studio is gone, reconnect"),
+        "r4": ("u4", "client", "client_gone", 1006, "the client's connection was lost"),
+    }
+    first = lines["r1"]
+    assert (first["messages_from_client"], first["messages_from_studio"]) == (3, 3)
+    assert first["bytes_from_client"] > first["messages_from_client"] * 6
+    assert first["bytes_from_studio"] > first["messages_from_studio"] * 2
+    assert 0 < first["seconds"] < 10
+    assert (first["address"], first["path"], first["backend"]) == ("127.0.0.1", "/ws", studio.ws_url)
+    assert len([record for record in memmie_gateway.logs() if record["event"] == "closed"]) == 4
+
+
+async def test_a_refusal_is_one_line_that_says_why(
+    memmie_gateway: ProcessTarget, refusal: Refused, dial_refusal: Refused, http: aiohttp.ClientSession
+) -> None:
+    await refusal(token="wrong", additional_headers={"X-Request-ID": "r1"})
+    await dial_refusal(f"{memmie_gateway.url.replace('http', 'ws')}/nowhere")
+    async with http.get(f"{memmie_gateway.url}/ws") as response:
+        assert response.status == 426
+
+    await memmie_gateway.wait_for_log(lambda record: record.get("status") == 426)
+    line = await memmie_gateway.wait_for_log(is_about("refused", "r1"))
+    assert {name: line[name] for name in ("address", "path", "status", "code", "by", "detail")} == {
+        "address": "127.0.0.1",
+        "path": "/ws",
+        "status": 401,
+        "code": "token_invalid",
+        "by": "auth",
+        "detail": "the token is not valid",
+    }
+    refusals = [record for record in memmie_gateway.logs() if record["event"] == "refused"]
+    assert [(record["status"], record["code"]) for record in refusals] == [
+        (401, "token_invalid"),
+        (404, "not_found"),
+        (426, "upgrade_required"),
+    ]
+
+
+@pytest.mark.memmie(studios=1)
+async def test_a_connection_has_one_request_id_everywhere(
+    memmie_gateway: ProcessTarget, memmie_connect: Connect, memmie_studios: list[FakeStudio]
+) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    own = await memmie_connect("u1", additional_headers={"X-Request-ID": "my-id", "traceparent": trace})
+    made = await memmie_connect("u2")
+    ids = [connection.response.headers["x-request-id"] for connection in (own, made) if connection.response]
+    await own.close()
+    await made.close()
+
+    assert ids[0] == "my-id"
+    assert len(ids[1]) == 32
+    seen = [entry["headers"] for entry in memmie_studios[0].log.entries("connect", path="/ws")]
+    assert [headers["x-request-id"] for headers in seen] == ids
+    assert seen[0]["traceparent"] == trace
+    assert len(seen[1]["traceparent"]) == len(trace)
+    for request_id in ids:
+        await memmie_gateway.wait_for_log(is_about("closed", request_id))
+
+
+@pytest.mark.memmie(studios=1)
+async def test_what_a_client_writes_cannot_forge_a_line(
+    memmie_gateway: ProcessTarget, memmie_connect: Connect
+) -> None:
+    forged = '{"event": "closed", "user_id": "somebody else"}'
+    connection = await memmie_connect("u1", additional_headers={"X-Request-ID": "a b"})
+    await connection.close(4000, f"\n{forged}\n\x1b[2J")
+
+    line = await memmie_gateway.wait_for_log(lambda record: record["event"] == "closed")
+    assert line["reason"] == f"\n{forged}\n\x1b[2J"
+    assert line["request_id"] != "a b"
+    await memmie_gateway.stop()
+    assert all(json.loads(text) for text in memmie_gateway.log_tail(1000).splitlines())
