@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 import pytest
+
 from memmie_fake_studio import FakeStudio
 from memmie_harness.targets import Target
 

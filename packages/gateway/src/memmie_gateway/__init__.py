@@ -1,7 +1,29 @@
 """An authenticated WebSocket gateway: `Gateway(settings)`, `start()`, `stop()`."""
 
-from memmie_gateway.app.server import VERSION, Gateway
-from memmie_gateway.app.settings import Settings, SettingsError
+from __future__ import annotations
 
-__version__ = VERSION
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memmie_gateway.app.server import VERSION as __version__  # noqa: N811 - a module's own name for it
+    from memmie_gateway.app.server import Gateway
+    from memmie_gateway.app.settings import Settings, SettingsError
+
 __all__ = ["Gateway", "Settings", "SettingsError", "__version__"]
+
+_WHERE = {
+    "Gateway": ("memmie_gateway.app.server", "Gateway"),
+    "Settings": ("memmie_gateway.app.settings", "Settings"),
+    "SettingsError": ("memmie_gateway.app.settings", "SettingsError"),
+    "__version__": ("memmie_gateway.app.server", "VERSION"),
+}
+"""Imported when first asked for: a health check, which runs every few seconds, needs none of it."""
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        module, attribute = _WHERE[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(import_module(module), attribute)

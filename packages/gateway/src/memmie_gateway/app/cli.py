@@ -1,4 +1,8 @@
-"""The command line: `memmie-gateway serve | check | healthcheck | version`."""
+"""The command line: `memmie-gateway serve | check | settings | healthcheck | version`.
+
+Each command imports what it needs when it runs: a health check every few seconds must cost next to nothing.
+"""
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ import json
 import os
 import signal
 import sys
-import urllib.request
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from memmie_gateway.app.server import VERSION, Gateway
-from memmie_gateway.app.settings import Settings, SettingsError
+if TYPE_CHECKING:
+    from memmie_gateway.app.server import Gateway
+    from memmie_gateway.app.settings import Settings
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -63,12 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "healthcheck": _healthcheck,
         "version": _version,
     }
+    return commands_by_name[options.command](options)
+
+
+def _read_settings() -> Settings:
+    """Read the settings from the environment; end the process with one line a bad variable."""
+    from memmie_gateway.app.settings import Settings, SettingsError
+
     try:
-        return commands_by_name[options.command](options)
+        return Settings.from_env(os.environ)
     except SettingsError as error:
         for line in str(error).splitlines():
             _complain(line)
-        return EXIT_USAGE
+        raise SystemExit(EXIT_USAGE) from None
 
 
 def _complain(line: str) -> None:
@@ -76,19 +87,23 @@ def _complain(line: str) -> None:
 
 
 def _version(_: argparse.Namespace) -> int:
-    print(VERSION)
+    from importlib.metadata import version
+
+    print(version("memmie-gateway"))
     return 0
 
 
 def _serve(_: argparse.Namespace) -> int:
-    settings = Settings.from_env(os.environ)
+    from memmie_gateway.app.server import Gateway
+
+    settings = _read_settings()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(Gateway(settings)))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop  # noqa: PLC0415 - not on every platform
+        import uvloop  # not on every platform
     except ImportError:
         return None
     return uvloop.new_event_loop
@@ -124,9 +139,9 @@ async def _run(gateway: Gateway) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from memmie_gateway.app.check import check, show  # noqa: PLC0415 - serving does not need it
+    from memmie_gateway.app.check import check, show
 
-    results = asyncio.run(check(Settings.from_env(os.environ)))
+    results = asyncio.run(check(_read_settings()))
     print(
         json.dumps({"ok": all(r.ok for r in results), "checks": [r.as_dict() for r in results]})
         if options.json
@@ -136,18 +151,16 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _settings(options: argparse.Namespace) -> int:
-    from memmie_gateway.app.reference import as_table, rows  # noqa: PLC0415 - serving does not need it
+    from memmie_gateway.app.reference import as_table, rows
 
     print(json.dumps([row.as_dict() for row in rows()], indent=2) if options.json else as_table(rows()))
     return 0
 
 
 def _healthcheck(_: argparse.Namespace) -> int:
-    settings = Settings.from_env(os.environ)
-    url = f"{Gateway(settings).url}/ready"
-    try:
-        with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - http to this machine
-            return 0 if answer.status == 200 else EXIT_FAILED
-    except OSError as error:
-        _complain(f"{url}: {error}")
-        return EXIT_FAILED
+    from memmie_gateway.app.healthcheck import problem_of
+
+    problem = problem_of(os.environ)
+    if problem:
+        _complain(problem)
+    return EXIT_FAILED if problem else 0
