@@ -1,0 +1,15 @@
+"""The peers benchmark: what a gateway costs, side by side with what a user would pick instead.
+
+Run it as a script, `python loadtests/bench.py --help`; the command itself is in `benchmark/command.py`.
+"""
+
+import sys
+from pathlib import Path
+
+# `loadtests` is a folder of scripts, not a package: import from the repository's root, whoever runs this from where.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from loadtests.benchmark.command import main  # noqa: E402 - the line above finds it
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""Starting processes, and ending every one of them by its id."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests.benchmark.machine import pinned
+from loadtests.benchmark.problems import BenchError
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+"""The repository: where `python -m loadtests.…` works."""
+
+START_SECONDS: Final = 20.0
+END_SECONDS: Final = 10.0
+"""How long after SIGTERM a process may take before SIGKILL."""
+
+PIPE_SECONDS: Final = 1.0
+"""How long the output of a process that has ended is waited for: a child of its own may hold the pipe."""
+
+LINES_KEPT: Final = 10
+LINE_BYTES: Final = 1 << 20
+
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+"""All that a process gets of the caller's environment: a stray PORT or MAX_… must not change what is measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running process that listens.
+
+    Attributes:
+        pid: its id.
+        port: on 127.0.0.1.
+    """
+
+    pid: int
+    port: int
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    name: str,
+    command: Sequence[str],
+    *,
+    cores: frozenset[int] | None,
+    environment: Mapping[str, str] | None = None,
+) -> AsyncIterator[Server]:
+    """Run a server that prints a line of JSON with `"event": "listening"` and its `"port"`; end it with the block.
+
+    Args:
+        name: what to call it in errors.
+        command: the program and its arguments.
+        cores: where it may run.
+        environment: its settings, besides what every program needs.
+
+    Raises:
+        BenchError: it does not start. An error that leaves the block gets its last lines as a note.
+    """
+    process = await _start(name, command, cores, environment or {}, stdin=DEVNULL)
+    output = _Output(process)
+    try:
+        yield Server(process.pid, await output.port(name))
+    except BenchError as error:
+        if output.last:
+            error.add_note(f"the last lines of {name}:\n" + "\n".join(output.last))
+        raise
+    finally:
+        await _end(process)
+        await output.stop()
+
+
+async def answer_of(
+    name: str, command: Sequence[str], question: object, *, cores: frozenset[int] | None, seconds: float
+) -> dict[str, object]:
+    """Run a program that reads one JSON object and prints another; return what it printed last.
+
+    Raises:
+        BenchError: it took longer than `seconds`, or printed something else.
+    """
+    process = await _start(name, command, cores, {}, stdin=PIPE)
+    try:
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate(json.dumps(question).encode())
+    except TimeoutError:
+        raise BenchError(f"{name} did not finish within {seconds:g} s") from None
+    finally:
+        await _end(process)
+    text = output.decode(errors="replace").strip()
+    try:
+        answer = json.loads(text.rpartition("\n")[2])
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise BenchError(f"{name} ended with exit code {process.returncode} and no answer:\n{text[-2000:]}")
+    return answer
+
+
+async def _start(
+    name: str,
+    command: Sequence[str],
+    cores: frozenset[int] | None,
+    environment: Mapping[str, str],
+    *,
+    stdin: int,
+) -> Process:
+    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+    try:
+        with pinned(cores):
+            return await asyncio.create_subprocess_exec(
+                *command,
+                stdin=stdin,
+                stdout=PIPE,
+                stderr=STDOUT,
+                limit=LINE_BYTES,
+                cwd=ROOT,
+                env={**inherited, **environment},
+                start_new_session=True,  # a Ctrl-C at the terminal is for the benchmark, which ends them in order
+            )
+    except OSError as error:
+        raise BenchError(f"{name} cannot be started ({command[0]}: {error.strerror})") from None
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_SECONDS):
+                await process.wait()
+    finally:  # also where a second Ctrl-C cuts the waiting short
+        if process.returncode is None:
+            process.kill()
+    await process.wait()
+
+
+class _Output:
+    """What a server prints: read all the time, so that it never waits for its pipe; the last lines are kept."""
+
+    def __init__(self, process: Process) -> None:
+        self.last: deque[str] = deque(maxlen=LINES_KEPT)
+        self._process = process
+        self._port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._reading = asyncio.create_task(self._read())
+
+    async def port(self, name: str) -> int:
+        either: set[asyncio.Future[Any]] = {self._port, self._reading}
+        await asyncio.wait(either, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        if self._port.done():
+            return self._port.result()
+        if self._reading.done():
+            raise BenchError(f"{name} ended with exit code {await self._process.wait()} instead of listening")
+        raise BenchError(f"{name} did not say within {START_SECONDS:g} s that it listens")
+
+    async def stop(self) -> None:
+        await asyncio.wait({self._reading}, timeout=PIPE_SECONDS)
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        self._port.cancel()
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None  # noqa: S101 - asked for as PIPE
+        async for line in self._process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            self.last.append(text)
+            if not self._port.done() and (port := _announced_port(text)):
+                self._port.set_result(port)
+
+
+def _announced_port(line: str) -> int | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(record, dict) or record.get("event") != "listening":
+        return None
+    port = record.get("port")
+    return port if isinstance(port, int) else None

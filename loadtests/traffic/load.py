@@ -1,0 +1,46 @@
+"""The load, a process of its own: `python -m loadtests.traffic.load`.
+
+One measurement a process: it reads `{"measurement": …, "target": {…}, "options": {…}}` from standard input, and prints
+`{"result": {…}}` or, with exit code 1, `{"problem": …}`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Final
+
+import uvloop
+from loadtests.traffic import connects, idle, round_trips
+from loadtests.traffic.job import LoadError, Result, Target
+from loadtests.traffic.usage import ProcessGoneError
+
+MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Result]]]] = {
+    "round_trips": round_trips.measure,
+    "idle": idle.measure,
+    "connects": connects.measure,
+}
+
+
+async def _measure() -> Result:
+    job = json.load(sys.stdin)
+    return await MEASUREMENTS[job["measurement"]](Target(**job["target"]), **job["options"])
+
+
+def main() -> int:
+    """Do what standard input says; return the exit code."""
+    logging.getLogger("picows").setLevel(logging.CRITICAL)  # what goes wrong is in the answer
+    try:
+        result = uvloop.run(_measure())
+    except (LoadError, ProcessGoneError) as error:
+        print(json.dumps({"problem": str(error)}))
+        return 1
+    print(json.dumps({"result": asdict(result)}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
