@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shlex
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 from memmie_harness import cli
 from memmie_harness.client import connect, heartbeat
+from memmie_harness.dev.command import _signals_cancel_this_task
 from memmie_harness.dev.ports import Ports
 from memmie_harness.dev.report import client_lines
 from memmie_harness.dev.stack import PortError, Running, running_stack
@@ -125,6 +127,20 @@ async def test_ctrl_c_before_the_proof_ends_it_with_130() -> None:
     assert process.returncode == 130
     assert out == "stopped\n"
     assert "Traceback" not in err
+
+
+async def test_a_second_signal_ends_the_command_at_once() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    with _signals_cancel_this_task():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.get_running_loop().create_future()
+        task.uncancel()
+
+        # From here on a signal does what it does to any Python program.
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_once_ends_after_the_proof(capsys: pytest.CaptureFixture[str]) -> None:

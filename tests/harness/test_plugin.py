@@ -35,14 +35,18 @@ def run_pytest(pytester: pytest.Pytester) -> RunPytest:
 
 
 class RunPytest:
-    """Runs a test file as a user would, warnings being errors."""
+    """Runs a test file as a user would, warnings being errors.
+
+    What starts processes does it in a pytest process of its own; the rest is quicker inside this one.
+    """
 
     def __init__(self, pytester: pytest.Pytester) -> None:
         self._pytester = pytester
 
-    def __call__(self, source: str, options: Sequence[str] = ()) -> pytest.RunResult:
+    def __call__(self, source: str, options: Sequence[str] = (), *, inside: bool = False) -> pytest.RunResult:
         self._pytester.makepyfile(source)
-        return self._pytester.runpytest_subprocess(*STRICT, *options)
+        run = self._pytester.runpytest_inprocess if inside else self._pytester.runpytest_subprocess
+        return run(*STRICT, *options)
 
 
 USES_EVERYTHING = """
@@ -124,6 +128,7 @@ def test_works_where_asyncio_mode_is_strict(run_pytest: RunPytest) -> None:
             await memmie_connect()
         """,
         ["--asyncio-mode=strict", "--memmie-target=inprocess"],
+        inside=True,
     )
     result.assert_outcomes(passed=1)
 
@@ -165,7 +170,7 @@ def test_what_goes_wrong_is_told(run_pytest: RunPytest) -> None:
 
 
 def test_a_target_that_means_nothing_is_told(run_pytest: RunPytest) -> None:
-    result = run_pytest("", ["--memmie-target=docker"])
+    result = run_pytest("", ["--memmie-target=docker"], inside=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         ["ERROR: --memmie-target: 'docker' is no target: give process, inprocess or *"]
@@ -173,7 +178,7 @@ def test_a_target_that_means_nothing_is_told(run_pytest: RunPytest) -> None:
 
 
 def test_help_tells_the_options(pytester: pytest.Pytester) -> None:
-    help_text = pytester.runpytest_subprocess(*STRICT, "--help").stdout.str()
+    help_text = pytester.runpytest_inprocess(*STRICT, "--help").stdout.str()
 
     assert "--memmie-target=process|inprocess|URL" in help_text
     assert "--memmie-auth-url=URL" in help_text
@@ -234,7 +239,7 @@ async def test_a_running_gateway_serves_the_tests_that_need_no_stack_of_their_ow
 
 def test_a_token_of_a_running_stack_needs_its_auth(run_pytest: RunPytest) -> None:
     result = run_pytest(
-        "def test_token(memmie_token): memmie_token()", ["--memmie-target=http://127.0.0.1:9"]
+        "def test_token(memmie_token): memmie_token()", ["--memmie-target=http://127.0.0.1:9"], inside=True
     )
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["with --memmie-target=URL a token needs --memmie-auth-url=URL"])

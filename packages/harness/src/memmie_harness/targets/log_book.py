@@ -58,7 +58,6 @@ class LogBook:
         for _, future in self._waiters:
             if not future.done():
                 future.set_exception(_no_line(reason))
-        self._waiters.clear()
 
     async def wait_for(self, predicate: Callable[[LogRecord], bool], within: float) -> LogRecord:
         """Return the first record that fits, past or to come, within that many seconds.

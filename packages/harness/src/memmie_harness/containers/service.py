@@ -1,0 +1,107 @@
+"""What the three containers have in common: hardened, ready when it is started, its log at hand when it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from docker.errors import DockerException, ImageNotFound, NotFound
+from testcontainers.core.container import DockerContainer
+
+from memmie_harness.containers.readiness import AnswerWaitStrategy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HARDENED: Mapping[str, Any] = {
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges:true"],
+}
+"""How every service of ours can be run, so how it is run here."""
+
+TAIL_LINES = 50
+
+
+class ContainerError(Exception):
+    """A container did not start; the message says why and ends with the last lines it wrote."""
+
+
+class ServiceContainer(DockerContainer):
+    """A service on one port that tells over HTTP when it is ready.
+
+    Args:
+        image: Its image.
+        port: The port it listens on inside the container; it is published on a free one.
+        ready_path: What answers 200 once it is ready.
+        options: Anything else for `testcontainers.core.container.DockerContainer`.
+    """
+
+    def __init__(self, image: str, *, port: int, ready_path: str, **options: Any) -> None:
+        super().__init__(image, **{**HARDENED, **options})
+        self.port = port
+        self.with_exposed_ports(port)
+        self.waiting_for(AnswerWaitStrategy(port, ready_path))
+
+    def __repr__(self) -> str:
+        """Name image and container; the environment may hold secrets."""
+        name = self._container.name if self._container else "not started"
+        return f"<{type(self).__name__} {self.image} {name}>"
+
+    def with_kwargs(self, **kwargs: Any) -> Self:
+        """Add arguments for the engine; other than testcontainers' own, those given before stay."""
+        self._kwargs = {**self._kwargs, **kwargs}
+        return self
+
+    def without_waiting(self) -> Self:
+        """Return from `start` as soon as the process runs."""
+        self._wait_strategy = None
+        return self
+
+    def start(self) -> Self:
+        """Start it and wait until it is ready.
+
+        Raises:
+            ContainerError: The engine does not answer or has no such image, or the service did not become ready.
+                Nothing of it is left.
+        """
+        try:
+            self.get_docker_client().client.images.get(self.image)
+        except ImageNotFound:
+            raise ContainerError(
+                f"there is no image {self.image}: build it with `nox -s images`, or name yours"
+            ) from None
+        except DockerException as error:
+            raise ContainerError(f"no Docker engine answers: {error}") from error
+        try:
+            return super().start()
+        except BaseException as error:
+            tail = self.log_tail()
+            self.stop()
+            if isinstance(error, TimeoutError | DockerException):
+                raise ContainerError(
+                    f"{self.image} did not start: {error}\nThe last lines it wrote:\n{tail or '(nothing)'}"
+                ) from None
+            raise
+
+    def stop(self, force: bool = True, delete_volume: bool = True) -> None:  # noqa: FBT001, FBT002 - testcontainers' signature
+        """Remove it; safe to call twice, and for one that was removed by someone else."""
+        if self._container is not None:
+            try:
+                self._container.remove(force=force, v=delete_volume)
+            except NotFound:
+                pass
+            self._container = None
+        self.get_docker_client().client.close()
+
+    def get_url(self) -> str:
+        """The HTTP address from this machine; another one after each start of the container."""
+        return f"http://{self.get_container_host_ip()}:{self.get_exposed_port(self.port)}"
+
+    def log_tail(self, lines: int = TAIL_LINES) -> str:
+        """The last lines it wrote, for people; empty if it was not started."""
+        if self._container is None:
+            return ""
+        try:
+            return self._container.logs(tail=lines).decode("utf-8", "replace")
+        except DockerException:
+            return ""
