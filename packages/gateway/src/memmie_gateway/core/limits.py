@@ -7,6 +7,7 @@ counts of concurrent connections by the connections there are, the rates by evic
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 IPV6_PREFIX: Final = 64
 """Bits of an IPv6 address that count as one client: whoever has one address of a /64 has all of them."""
+
+_WITH_PORT: Final = re.compile(r"(?:\[(.+)\]|([^:]+))(?::[0-9]{1,5})?")  # `[IPv6]` or IPv4, and maybe a port
 
 
 class ConcurrencyLimit:
@@ -63,12 +66,13 @@ class TokenBucket:
         now: seconds, any clock that does not go back.
     """
 
-    __slots__ = ("_burst", "_filled", "_rate", "left")
+    __slots__ = ("_burst", "_debt", "_filled", "_rate", "left")
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate
         self._burst = burst
         self._filled = now
+        self._debt = 0.0  # at the last call of `settle`
         self.left = burst
 
     def __repr__(self) -> str:
@@ -77,13 +81,14 @@ class TokenBucket:
     def settle(self, now: float) -> float:
         """Add what has come in since the last call; return the seconds until the debt is paid, 0 for no debt.
 
-        What comes in between two calls is at most one burst, so a bucket that is settled only when it is in
-        debt lets at most two bursts pass at once, and the rate holds over any longer time.
+        What comes in between two calls is at most what was owed and one burst, so a bucket that is settled only
+        when it is in debt lets at most two bursts pass at once, and the rate holds over any longer time.
         """
-        earned = min((now - self._filled) * self._rate, self._burst)
+        earned = min((now - self._filled) * self._rate, self._debt + self._burst)
         self._filled = now
         self.left = min(self._burst, self.left + earned)
-        return -self.left / self._rate if self.left < 0 else 0.0
+        self._debt = max(0.0, -self.left)
+        return self._debt / self._rate
 
     def take(self, now: float) -> float:
         """Take one token; return 0, or the seconds until there is one to take."""
@@ -190,12 +195,9 @@ def _plain(address: str) -> str:
 def _parse_hop(element: str) -> str | None:
     """Read an element of X-Forwarded-For: an address, in brackets and with a port where somebody wrote one."""
     text = element.strip().strip('"')
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
+    with_port = _WITH_PORT.fullmatch(text)
     try:
-        return _plain(text)
+        return _plain(with_port[1] or with_port[2] if with_port else text)
     except ValueError:
         return None
 
