@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import tomllib
 from pathlib import Path
 
 import nox
@@ -31,10 +32,22 @@ DIST = Path("dist")
 
 PIN_FILES = {
     "tools.txt": ["--only-group", "tools"],
+    "build.txt": ["--only-group", "build"],
     "gateway.txt": ["--package", "memmie-gateway", "--no-default-groups"],
+    "fake-auth.txt": ["--package", "memmie-fake-auth", "--no-default-groups"],
+    "fake-studio.txt": ["--package", "memmie-fake-studio", "--no-default-groups"],
     "run.txt": ["--all-packages", "--no-default-groups"],
     "dev.txt": ["--all-packages", "--group", "dev"],
+    "containers.txt": ["--all-packages", "--group", "dev", "--group", "deploy"],
 }
+
+IMAGES = ["gateway", "fake-auth", "fake-studio"]
+"""The Dockerfile's targets; the image of each is memmie-TARGET."""
+
+DOCKERFILES = ["deploy/Dockerfile", "tests/containers/netfilter/Dockerfile"]
+
+BLACK_BOX = ["tests/integration/test_seed_checklist.py", "tests/integration/test_tokens.py"]
+"""Tests that run against the gateway's image as well as against its process: `--memmie-target=container`."""
 
 COMMANDS = {
     "memmie-gateway": ["memmie-gateway", "version"],
@@ -124,6 +137,46 @@ def wheels(session: nox.Session) -> None:
                 "--constraint", str(pins), *names, external=True,
             )  # fmt: skip
             session.run(str(Path(folder) / "bin" / command[0]), *command[1:], external=True)
+
+
+def _build_images(session: nox.Session) -> None:
+    """Build every image with the client that is there; PYTHON_IMAGE names another base."""
+    base = (
+        ["--build-arg", f"PYTHON_IMAGE={os.environ['PYTHON_IMAGE']}"] if "PYTHON_IMAGE" in os.environ else []
+    )
+    revision = session.run("git", "rev-parse", "HEAD", external=True, silent=True) or "unknown"
+    version = tomllib.loads(Path("packages/gateway/pyproject.toml").read_text())["project"]["version"]
+    labels = ["--build-arg", f"VERSION={version}", "--build-arg", f"REVISION={revision.strip()}"]
+    # Debian's client has BuildKit inside; one without would need a plug-in for it.
+    docker = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
+    env = {"DOCKER_BUILDKIT": "1"}
+    build = [docker, "build", "--quiet", *base]
+    for target in IMAGES:
+        session.run(
+            *build, *labels, "--file", "deploy/Dockerfile", "--target", target,
+            "--tag", f"memmie-{target}:{version}", "--tag", f"memmie-{target}:latest", ".",
+            env=env, external=True,
+        )  # fmt: skip
+    session.run(
+        *build, "--tag", "memmie-test-netfilter:latest", "tests/containers/netfilter", env=env, external=True
+    )
+
+
+@nox.session(python=False)
+def images(session: nox.Session) -> None:
+    """Build the images memmie-gateway, memmie-fake-auth and memmie-fake-studio."""
+    _build_images(session)
+
+
+@nox.session
+def containers(session: nox.Session) -> None:
+    """Build the images and break real containers of them. Needs a Docker engine. Arguments go to pytest."""
+    session.install("-r", "requirements/containers.txt", "-r", "requirements/workspace.txt")
+    session.run("hadolint", *DOCKERFILES)
+    _build_images(session)
+    session.run("pytest", *(session.posargs or ["tests/containers"]))
+    if not session.posargs:
+        session.run("pytest", "--memmie-target=container", *BLACK_BOX)
 
 
 @nox.session
