@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import DockerException, ImageNotFound, NotFound
@@ -86,10 +87,8 @@ class ServiceContainer(DockerContainer):
     def stop(self, force: bool = True, delete_volume: bool = True) -> None:  # noqa: FBT001, FBT002 - testcontainers' signature
         """Remove it; safe to call twice, and for one that was removed by someone else."""
         if self._container is not None:
-            try:
+            with contextlib.suppress(NotFound):
                 self._container.remove(force=force, v=delete_volume)
-            except NotFound:
-                pass
             self._container = None
         self.get_docker_client().client.close()
 
