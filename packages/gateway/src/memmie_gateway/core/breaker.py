@@ -18,16 +18,17 @@ class Breaker:
 
     Args:
         failures: failures in a row that open it; 0 never does.
-        open_seconds: how long it stays open before one call may try again.
+        open_seconds: how long it stays open before one call may try again, and how long that one may take to
+            tell its outcome before another may try.
     """
 
-    __slots__ = ("_failures", "_in_a_row", "_open_seconds", "_opened", "circuit")
+    __slots__ = ("_failures", "_in_a_row", "_open_seconds", "_since", "circuit")
 
     def __init__(self, *, failures: int, open_seconds: float) -> None:
         self._failures = failures
         self._open_seconds = open_seconds
         self._in_a_row = 0
-        self._opened = 0.0
+        self._since = 0.0  # when it opened, or let the last call try
         self.circuit = Circuit.CLOSED
 
     def __repr__(self) -> str:
@@ -35,10 +36,13 @@ class Breaker:
 
     def allows(self, now: float) -> bool:
         """Tell whether a call may be made; a yes while half open is for one call, whose outcome must be told."""
-        if self.circuit is Circuit.OPEN and now - self._opened >= self._open_seconds:
-            self.circuit = Circuit.HALF_OPEN
+        if self.circuit is Circuit.CLOSED:
             return True
-        return self.circuit is Circuit.CLOSED
+        if self.retry_after(now):
+            return False
+        self.circuit = Circuit.HALF_OPEN
+        self._since = now
+        return True
 
     def succeeded(self) -> None:
         """A call was answered."""
@@ -50,10 +54,10 @@ class Breaker:
         self._in_a_row += 1
         if self.circuit is Circuit.HALF_OPEN or self._in_a_row == self._failures:
             self.circuit = Circuit.OPEN
-            self._opened = now
+            self._since = now
 
     def retry_after(self, now: float) -> float:
         """Return the seconds until a call may be made again, 0 where one may be made now."""
         if self.circuit is Circuit.CLOSED:
             return 0.0
-        return max(0.0, self._opened + self._open_seconds - now)
+        return max(0.0, self._since + self._open_seconds - now)
