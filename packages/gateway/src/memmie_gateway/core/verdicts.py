@@ -63,7 +63,7 @@ def read_verdict(status: int, body: bytes, now: float) -> Verdict:
         raise AuthUnavailableError(f"Auth answered with status {status}", alive=400 <= status < 500)
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise AuthUnavailableError("Auth answered with something that is not JSON") from None
     if not isinstance(answer, dict) or not isinstance(answer.get("valid"), bool):
         raise AuthUnavailableError("Auth answered without a boolean `valid`")
@@ -122,5 +122,6 @@ class VerdictCache:
         return self._verdicts.get(digest)
 
     def put(self, digest: bytes, verdict: Verdict) -> None:
-        """Remember a verdict."""
+        """Remember a verdict in place of what was known."""
+        self._verdicts.pop(digest, None)  # cachetools 6 would keep it where the new one is outdated at once
         self._verdicts[digest] = verdict

@@ -1,0 +1,197 @@
+"""Auth's answers, and how long they are believed (spec §2)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memmie_gateway.core.verdicts import (
+    MAX_USER_ID_LENGTH,
+    REFUSED,
+    AuthUnavailableError,
+    Verdict,
+    VerdictCache,
+    read_verdict,
+)
+
+NOW = 1000.0
+
+
+def yes(**fields: object) -> bytes:
+    return json.dumps({"valid": True, "user_id": "u1", "expires": 2000, **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        pytest.param(200, yes(email="e", phone="p"), Verdict(valid=True, user_id="u1", expires=2000), id="yes"),
+        pytest.param(200, yes(expires=2000.5), Verdict(valid=True, user_id="u1", expires=2000.5), id="parts of a second"),
+        pytest.param(200, yes(expires=0), Verdict(valid=True, user_id="u1"), id="no end"),
+        pytest.param(
+            200, b'{"valid":true,"user_id":"u1"}', Verdict(valid=True, user_id="u1"), id="no end named"
+        ),
+        pytest.param(
+            200, b'{"valid":true,"user_id":"u1","expires":1e999}',
+            Verdict(valid=True, user_id="u1", expires=float("inf")), id="never ends",
+        ),
+        pytest.param(200, yes(user_id="é x"), Verdict(valid=True, user_id="é x", expires=2000), id="any user id"),
+        pytest.param(
+            200, yes(user_id="x" * MAX_USER_ID_LENGTH),
+            Verdict(valid=True, user_id="x" * MAX_USER_ID_LENGTH, expires=2000), id="longest user id",
+        ),
+        pytest.param(200, yes(expires=1001), Verdict(valid=True, user_id="u1", expires=1001), id="a second left"),
+        pytest.param(200, yes(expires=1000), REFUSED, id="ends now"),
+        pytest.param(200, yes(expires=-1), REFUSED, id="ended before 1970"),
+        pytest.param(200, b'{"valid":false}', REFUSED, id="no"),
+        pytest.param(200, b'{"valid":false,"user_id":5,"expires":"x"}', REFUSED, id="no, and odd"),
+        pytest.param(401, b"", REFUSED, id="401"),
+        pytest.param(401, yes(), REFUSED, id="401, whatever it says"),
+    ],
+)  # fmt: skip
+def test_answers(status: int, body: bytes, expected: Verdict) -> None:
+    assert expected == read_verdict(status, body, NOW)
+
+
+USER_ID = "Auth answered `valid` without a usable `user_id`"
+EXPIRES = "Auth answered with an `expires` that is not a number"
+NO_JSON = "Auth answered with something that is not JSON"
+NO_VALID = "Auth answered without a boolean `valid`"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        *[(status, yes(), f"Auth answered with status {status}") for status in (201, 204, 302, 403, 404, 429, 500, 503)],
+        (200, b"", NO_JSON),
+        (200, b"<html>", NO_JSON),
+        (200, b"\xff\xfe\xfd", NO_JSON),
+        (200, b"[" * 65_536, NO_JSON),  # deeper than the interpreter's stack
+        (200, b'{"valid":true,"expires":' + b"9" * 5000 + b"}", NO_JSON),  # more digits than int() reads
+        (200, b"[]", NO_VALID),
+        (200, b"true", NO_VALID),
+        (200, b"{}", NO_VALID),
+        (200, b'{"valid":1}', NO_VALID),
+        (200, b'{"valid":"true"}', NO_VALID),
+        (200, b'{"valid":null}', NO_VALID),
+        (200, b'{"valid":true}', USER_ID),
+        (200, yes(user_id=None), USER_ID),
+        (200, yes(user_id=5), USER_ID),
+        (200, yes(user_id=""), USER_ID),
+        (200, yes(user_id="x" * (MAX_USER_ID_LENGTH + 1)), USER_ID),
+        (200, yes(user_id="u1\r\nX-User-ID: root"), USER_ID),
+        (200, yes(user_id="\x00"), USER_ID),
+        (200, yes(user_id="\ud800"), USER_ID),
+        (200, yes(expires="2000"), EXPIRES),
+        (200, yes(expires=None), EXPIRES),
+        (200, yes(expires=True), EXPIRES),
+        (200, yes(expires=[]), EXPIRES),
+        (200, yes(expires=float("nan")), EXPIRES),
+    ],
+)  # fmt: skip
+def test_answers_that_are_neither_yes_nor_no(status: int, body: bytes, words: str) -> None:
+    with pytest.raises(AuthUnavailableError) as caught:
+        read_verdict(status, body, NOW)
+    assert words == str(caught.value)
+    assert (400 <= status < 500) is caught.value.alive
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    status=st.sampled_from([200, 401, 500]),
+    body=st.binary(max_size=40)
+    | st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
+        lambda inner: st.dictionaries(st.sampled_from(["valid", "user_id", "expires"]), inner),
+        max_leaves=6,
+    ).map(lambda value: json.dumps(value).encode()),
+)
+def test_any_answer_is_a_verdict_or_says_that_auth_is_unavailable(status: int, body: bytes) -> None:
+    try:
+        verdict = read_verdict(status, body, NOW)
+    except AuthUnavailableError:
+        assert status != 401
+        return
+    assert verdict == REFUSED or (verdict.user_id and not 0 < verdict.expires <= NOW)
+
+
+def test_a_verdict_does_not_show_whose_it_is() -> None:
+    assert repr(Verdict(valid=True, user_id="u1", expires=5)) == "Verdict(valid=True, expires=5)"
+
+
+# The cache.
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def cache(
+    clock: Clock, *, size: int = 10, ttl: float = 60, refusal_ttl: float = 5, secret: bytes = b"s"
+) -> VerdictCache:
+    return VerdictCache(size=size, ttl=ttl, refusal_ttl=refusal_ttl, clock=clock, secret=secret)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seconds"),
+    [
+        pytest.param(Verdict(valid=True, user_id="u1"), 60, id="yes: the TTL"),
+        pytest.param(
+            Verdict(valid=True, user_id="u1", expires=NOW + 900), 60, id="yes: the TTL before its end"
+        ),
+        pytest.param(
+            Verdict(valid=True, user_id="u1", expires=NOW + 30), 30, id="yes: its end before the TTL"
+        ),
+        pytest.param(REFUSED, 5, id="no"),
+    ],
+)
+def test_how_long_a_verdict_is_believed(verdict: Verdict, seconds: float) -> None:
+    clock = Clock()
+    verdicts = cache(clock)
+    verdicts.put(b"d", verdict)
+    clock.now = NOW + seconds - 0.5
+    assert verdict == verdicts.get(b"d")
+    clock.now = NOW + seconds
+    assert verdicts.get(b"d") is None
+    assert len(verdicts) == 0
+
+
+@pytest.mark.parametrize("outdated", [REFUSED, Verdict(valid=True, user_id="u1", expires=NOW)])
+def test_a_new_verdict_replaces_the_old_one_even_where_it_is_not_kept(outdated: Verdict) -> None:
+    verdicts = cache(Clock(), refusal_ttl=0)
+    verdicts.put(b"d", Verdict(valid=True, user_id="u1"))
+    verdicts.put(b"d", outdated)
+    assert verdicts.get(b"d") is None
+
+
+def test_the_least_recently_used_is_forgotten_first() -> None:
+    verdicts = cache(Clock(), size=2)
+    for digest in (b"a", b"b"):
+        verdicts.put(digest, REFUSED)
+    verdicts.get(b"a")
+    verdicts.put(b"c", REFUSED)
+    assert [verdicts.get(digest) for digest in (b"a", b"b", b"c")] == [REFUSED, None, REFUSED]
+    assert repr(verdicts) == "<VerdictCache 2 of 2>"
+
+
+def test_memory_is_bounded_however_many_tokens_come() -> None:
+    verdicts = cache(Clock(), size=100)
+    for number in range(20_000):
+        verdicts.put(number.to_bytes(4, "big"), REFUSED)
+        verdicts.put(b"often", REFUSED)
+    assert len(verdicts) == 100
+    assert len(verdicts._verdicts._TLRUCache__order) <= 400  # type: ignore[attr-defined] # its private heap
+
+
+def test_a_digest_is_of_the_token_and_of_the_secret() -> None:
+    one, two = cache(Clock(), secret=b"1"), cache(Clock(), secret=b"2")
+    assert one.digest("T") == cache(Clock(), secret=b"1").digest("T")
+    assert len({one.digest("T"), one.digest("U"), two.digest("T")}) == 3
+    assert b"SECRET" not in one.digest("SECRET")
