@@ -311,7 +311,7 @@ class Walk:
         assert (self.lost == {CLIENT, STUDIO}) is self.closing.finished
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(happenings=st.lists(HAPPENINGS, max_size=12))
 def test_any_walk_is_sane_and_its_first_cause_stays(
     happenings: list[tuple[str, Side | Cause | None, int | None]],

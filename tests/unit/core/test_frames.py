@@ -474,7 +474,7 @@ def streams(draw: st.DrawFn, *, masked: bool) -> tuple[bytes, int]:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_valid_stream_passes_byte_for_byte(masked: bool, data: st.DataObject) -> None:  # noqa: FBT001 - both directions
     stream, messages = data.draw(streams(masked=masked))
@@ -487,7 +487,7 @@ def test_any_valid_stream_passes_byte_for_byte(masked: bool, data: st.DataObject
     assert (messages, None, 0) == (actual.messages, actual.violation, scanner.remaining)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     heads=st.lists(
         st.tuples(

@@ -261,7 +261,7 @@ def test_user_header(user_id: str, expected: str) -> None:
     assert expected == handshake.user_header(user_id)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(user_id=st.text(st.characters(exclude_categories=["Cs"])))
 def test_a_user_header_names_one_user_alone(user_id: str) -> None:
     header = handshake.user_header(user_id)
@@ -308,7 +308,7 @@ VALUES = st.text(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     fields=st.lists(st.tuples(NAMES, VALUES.map(lambda text: text.strip().encode("latin-1"))), max_size=6),
     user_id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
@@ -327,7 +327,7 @@ def test_any_handshake_gives_studio_one_head_and_one_user(
         assert len([1 for other, _ in pairs if other == name]) == 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     places=st.sets(
         st.sampled_from(["authorization", "pair", "PAIR", "lone", "query", "encoded query"]), min_size=1

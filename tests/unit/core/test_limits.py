@@ -62,7 +62,7 @@ RATES = st.sampled_from([0.5, 1.0, 2.0, 8.0])
 BURSTS = st.integers(1, 10)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rate=RATES, burst=BURSTS, gaps=st.lists(EIGHTHS, max_size=40))
 def test_take_is_an_exact_token_bucket(rate: float, burst: int, gaps: list[float]) -> None:
     bucket = TokenBucket(rate, burst, 0.0)
@@ -76,7 +76,7 @@ def test_take_is_an_exact_token_bucket(rate: float, burst: int, gaps: list[float
         assert level == Fraction(bucket.left)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     rate=RATES,
     burst=BURSTS,
@@ -243,7 +243,7 @@ def test_peers_that_are_trusted_proxies(peer: str, forwarded_for: str, address: 
     assert Client(address, chain, trusted_peer=True) == find_client(peer, elements, LOCAL)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     elements=st.lists(
         st.text(max_size=20)

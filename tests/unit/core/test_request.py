@@ -79,7 +79,7 @@ def test_as_many_query_fields_as_allowed() -> None:
     assert len(parse(b"/?" + b"&".join([b"a=1"] * MAX_QUERY_FIELDS)).query) == MAX_QUERY_FIELDS
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(target=st.binary(max_size=60) | st.text("/?&=%;:#+aF0", max_size=40).map(str.encode))
 def test_any_target_is_read_or_refused(target: bytes) -> None:
     try:

@@ -109,7 +109,7 @@ def test_a_token_never_shows_in_a_repr() -> None:
     assert "SECRET" not in repr(credentials)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     authorization=st.lists(st.text(st.characters(max_codepoint=255)), max_size=2),
     protocol=st.lists(st.text(st.characters(max_codepoint=255)), max_size=2),
