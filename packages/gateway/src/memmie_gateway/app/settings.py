@@ -21,7 +21,7 @@ Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class SettingsError(ValueError):
@@ -203,7 +203,10 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            ipaddress.ip_network(text)
+            try:
+                ipaddress.ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8: {error}") from None
         return value
 
     @field_validator("allowed_origins")
@@ -229,10 +232,14 @@ class Settings(BaseSettings):
     @field_validator("auth_url")
     @classmethod
     def _auth(cls, value: str) -> str:
-        parts = urlsplit(value)
+        wanted = f"{value!r} is not a URL such as http://auth:8001"
+        try:
+            parts = urlsplit(value)
+            _ = parts.port  # read for the error of one that is no port
+        except ValueError as error:
+            raise ValueError(f"{wanted}: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"{value!r} is not a URL such as http://auth:8001")
-        _ = parts.port  # raises for one that is no number
+            raise ValueError(wanted)
         return value.rstrip("/")
 
     @property
@@ -248,6 +255,8 @@ def _explain(error: ValidationError) -> list[str]:
         name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
         field = Settings.model_fields.get(name.lower())
         message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "bool_parsing":
+            message = "Input should be true or false"
         meaning = f" ({field.description})" if field is not None else ""
         lines.append(f"{name}={problem['input']!r}: {message}{meaning}")
     return lines

@@ -41,16 +41,21 @@ class StudioUrl:
         Raises:
             ValueError: it is not a `ws://` or `wss://` URL with a host, or it has credentials or a fragment.
         """
-        parts = urlsplit(url)
+        wanted = f"{url!r} is not a URL such as ws://studio:8010/ws"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"{wanted}: {error}") from None
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ValueError(f"{url!r} is not a URL such as ws://studio:8010/ws")
+            raise ValueError(wanted)
         if parts.username is not None or parts.fragment:
             raise ValueError(f"{url!r} must have neither credentials nor a fragment")
         if not url.isascii() or not url.isprintable() or " " in url:
             raise ValueError(f"{url!r} has characters that must be percent-encoded")
         secure = parts.scheme == "wss"
         return cls(
-            url, parts.hostname, parts.port or (443 if secure else 80), secure, parts.path or "/", parts.query
+            url, parts.hostname, port or (443 if secure else 80), secure, parts.path or "/", parts.query
         )
 
     @property
