@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from typing import Final, Literal, TextIO, cast
@@ -15,6 +16,22 @@ LEVELS: Final = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+
+
+class _Unfailing:
+    """A stream whose failures disturb nobody: a full disk or a closed pipe costs log lines, not clients."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
 
 
 def make_logger(
@@ -39,7 +56,7 @@ def make_logger(
     return cast(
         "FilteringBoundLogger",
         structlog.wrap_logger(
-            structlog.PrintLogger(stream),
+            structlog.PrintLogger(cast("TextIO", _Unfailing(stream))),
             processors=processors,
             wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         ),
