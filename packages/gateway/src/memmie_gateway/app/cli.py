@@ -67,7 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "healthcheck": _healthcheck,
         "version": _version,
     }
-    return commands_by_name[options.command](options)
+    exit_code = EXIT_FAILED
+    try:
+        exit_code = commands_by_name[options.command](options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who read the output, say `head`, has seen enough; what is left of it must not fail at exit again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return exit_code
 
 
 def _read_settings() -> Settings:
