@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,12 +13,16 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection
 
+from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect
 from memmie_harness.targets import ProcessTarget
+from memmie_harness.targets.process import clean_environment
+from memmie_harness.wiring import gateway_environment
 
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
+Dial = Callable[..., Awaitable[ClientConnection]]
 Refused = Callable[..., Awaitable[Any]]
 
 
@@ -126,3 +133,33 @@ async def test_what_a_client_writes_cannot_forge_a_line(
     assert line["request_id"] != "a b"
     await memmie_gateway.stop()
     assert all(json.loads(text) for text in memmie_gateway.log_tail(1000).splitlines())
+
+
+async def test_a_log_that_cannot_be_written_disturbs_no_client(
+    memmie_auth: FakeAuth, memmie_studios: list[FakeStudio], dial: Dial, dial_refusal: Refused
+) -> None:
+    environment = gateway_environment(
+        auth_url=memmie_auth.url,
+        studio_ws_urls=[studio.ws_url for studio in memmie_studios],
+        extra={"LOG_FORMAT": "json", "DRAIN_SECONDS": 0},
+    )
+    read_end, write_end = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "memmie_gateway", "serve"),
+        env=clean_environment(environment),
+        stdout=write_end,
+    )
+    os.close(write_end)
+    try:
+        with os.fdopen(read_end) as output:
+            listening = json.loads(await asyncio.to_thread(output.readline))
+        # Nobody reads the log from here on.
+        url = listening["url"].replace("http", "ws") + "/ws"
+        for _ in range(3):
+            assert (await dial_refusal(url, "wrong")).status == 401
+            connection = await dial(url, memmie_auth.mint())
+            await heartbeat(connection)
+            await connection.close()
+    finally:
+        process.terminate()
+        assert await process.wait() == 0

@@ -1,0 +1,265 @@
+"""The command line as an operator meets it: what it prints, and how it exits."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from memmie_fake_auth import FakeAuth
+from memmie_fake_studio import FakeStudio
+from memmie_gateway.app.cli import main
+from memmie_gateway.app.reference import rows
+from memmie_harness.targets import Target
+from memmie_harness.targets.process import clean_environment
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that has ended."""
+
+    exit_code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Awaitable[Ran]]
+
+
+@pytest.fixture
+async def run() -> AsyncIterator[Run]:
+    """Runs `memmie-gateway ARGUMENTS` with just these settings, to its end."""
+    started: list[asyncio.subprocess.Process] = []
+
+    async def run(*arguments: str, **settings: object) -> Ran:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "memmie_gateway", *arguments),
+            env=clean_environment({name: str(value) for name, value in settings.items()}),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        started.append(process)
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return Ran(process.returncode, out.decode(), err.decode())
+
+    yield run
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def test_version_and_help(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    version = await run("version")
+    assert (version.exit_code, version.out, version.err) == (0, "0.1.0\n", "")
+
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for command in ("serve", "check", "settings", "healthcheck", "version"):
+        assert f"  {command}" in text
+        with pytest.raises(SystemExit, match="0"):
+            main([command, "--help"])
+        assert f"memmie-gateway {command}" in capsys.readouterr().out
+    assert "STUDIO_WS_URLS" in text  # what to set first
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["serve", "--port", "1"]])
+def test_what_is_not_a_command_is_exit_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+
+    assert "usage: memmie-gateway" in capsys.readouterr().err
+
+
+def test_settings_lists_every_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings"]) == 0
+    table = capsys.readouterr().out
+    assert main(["settings", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+
+    assert [row["name"] for row in listed] == [row.name for row in rows()]
+    assert all(row["meaning"] in table for row in listed)
+
+
+async def test_a_closed_pipe_is_no_traceback() -> None:
+    reader, writer = socket.socketpair()
+    reader.close()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "memmie_gateway", "settings"),
+        env=clean_environment({}),
+        stdout=writer.fileno(),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    writer.close()
+    _, err = await process.communicate()
+
+    assert err == b""
+
+
+NUMBER = "valid number"
+WHOLE = "valid integer"
+
+# What somebody may write, and what the answer must tell them.
+BAD = [
+    ("PORT", "http", WHOLE),
+    ("PORT", "65536", "less than or equal to 65535"),
+    ("PORT", "-1", "greater than or equal to 0"),
+    ("WEBSOCKET_ENABLED", "maybe", "true or false"),
+    ("MAX_CONNECTIONS", "0", "greater than or equal to 1"),
+    ("MAX_HEAD_BYTES", "100", "greater than or equal to 1024"),
+    ("MAX_HEADERS", "0", "greater than or equal to 1"),
+    ("HEAD_SECONDS", "0", "greater than 0"),
+    ("TRUSTED_PROXIES", "10.0.0.1/8", "a network such as 10.0.0.0/8"),
+    ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "a network such as 10.0.0.0/8"),
+    ("ALLOWED_ORIGINS", "app.example.com", "an origin such as https://app.example.com"),
+    ("AUTH_URL", "auth:8001", "a URL such as http://auth:8001"),
+    ("AUTH_URL", "http://auth:port", "a URL such as http://auth:8001"),
+    ("AUTH_TIMEOUT_SECONDS", "5s", NUMBER),
+    ("AUTH_CACHE_SECONDS", "-1", "greater than or equal to 0"),
+    ("AUTH_REFUSAL_CACHE_SECONDS", "inf", "less than or equal to"),
+    ("AUTH_CACHE_SIZE", "0", "greater than or equal to 1"),
+    ("AUTH_MAX_CONNECTIONS", "0", "greater than or equal to 1"),
+    ("AUTH_BREAKER_FAILURES", "-1", "greater than or equal to 0"),
+    ("AUTH_BREAKER_SECONDS", "0", "greater than 0"),
+    ("FIRST_MESSAGE_AUTH", "2", "true or false"),
+    ("FIRST_MESSAGE_SECONDS", "", None),  # empty is not set
+    ("FIRST_MESSAGE_SECONDS", "0", "greater than 0"),
+    ("STUDIO_WS_URLS", "http://studio:8010/ws", "a URL such as ws://studio:8010/ws"),
+    ("STUDIO_WS_URLS", "ws://studio:80100/ws", "a URL such as ws://studio:8010/ws"),
+    ("STUDIO_WS_URLS", ",", "at least one URL is needed"),
+    ("STUDIO_WS_URLS", "ws://a/ws,ws://a/ws", "a URL is there twice"),
+    ("LB_STRATEGY", "best", "'sticky', 'round_robin' or 'least_connections'"),
+    ("DIAL_TIMEOUT_SECONDS", "0", "greater than 0"),
+    ("HEALTH_INTERVAL_SECONDS", "0", "greater than 0"),
+    ("HEALTH_RECOVERY_SECONDS", "0", "greater than 0"),
+    ("HEALTH_TIMEOUT_SECONDS", "0", "greater than 0"),
+    ("HEALTH_RISE", "0", "greater than or equal to 1"),
+    ("HEALTH_FALL", "1.5", WHOLE),
+    ("MAX_CONNECTIONS_PER_IP", "ten", WHOLE),
+    ("MAX_CONNECTIONS_PER_USER", "-5", "greater than or equal to 0"),
+    ("CONNECT_RATE_PER_IP", "-1", "greater than or equal to 0"),
+    ("CONNECT_RATE_PER_IP", "inf", "finite number"),
+    ("CONNECT_BURST_PER_IP", "0", "greater than or equal to 1"),
+    ("MESSAGE_RATE_PER_USER", "nan", "finite number"),
+    ("MESSAGE_BURST_PER_USER", "0", "greater than or equal to 1"),
+    ("MESSAGE_RATE_MAX_DELAY_SECONDS", "0", "greater than 0"),
+    ("MAX_MESSAGE_BYTES", "1MiB", WHOLE),
+    ("WS_TIMEOUT_SECONDS", "-1", "greater than or equal to 0"),
+    ("PING_INTERVAL_SECONDS", "nan", "less than or equal to 604800"),
+    ("PING_TIMEOUT_SECONDS", "0", "greater than 0"),
+    ("CLOSE_TIMEOUT_SECONDS", "0", "greater than 0"),
+    ("WRITE_BUFFER_BYTES", "1", "greater than or equal to 1024"),
+    ("DRAIN_SECONDS", "1e9", "less than or equal to 604800"),
+    ("LOG_FORMAT", "xml", "'auto', 'json' or 'console'"),
+    ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "allowed"), [bad for bad in BAD if bad[2]])
+def test_a_bad_setting_is_one_line_and_exit_2(
+    name: str, value: str, allowed: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["check"])
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"memmie-gateway: {name}={value!r}: ")
+    assert allowed in line
+
+
+def test_every_setting_that_can_be_bad_is_tried() -> None:
+    # A host is whatever the resolver takes; see below.
+    assert {name for name, _, _ in BAD} == {row.name for row in rows()} - {"HOST"}
+
+
+async def test_serving_with_bad_settings_names_each_of_them(run: Run) -> None:
+    ran = await run("serve", PORT="x", LB_STRATEGY="y")
+
+    assert ran.exit_code == 2
+    assert [line.split("=")[0] for line in ran.err.splitlines()] == [
+        "memmie-gateway: PORT",
+        "memmie-gateway: LB_STRATEGY",
+    ]
+    assert ran.out == ""
+
+
+async def test_an_address_that_cannot_be_had_is_one_line_and_exit_2(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = await run("serve", HOST="127.0.0.1", PORT=port, LOG_FORMAT="json")
+
+    assert ran.exit_code == 2
+    assert ran.err.startswith(f"memmie-gateway: cannot listen on 127.0.0.1 port {port}: ")
+    assert "address already in use" in ran.err
+    assert (ran.out, ran.err.count("\n")) == ("", 1)
+
+
+async def test_check_tries_auth_and_every_studio(
+    run: Run, memmie_auth: FakeAuth, memmie_studios: list[FakeStudio]
+) -> None:
+    first, second = memmie_studios
+    settings = {"AUTH_URL": memmie_auth.url, "STUDIO_WS_URLS": f"{first.ws_url},{second.ws_url}"}
+    well = await run("check", **settings)
+    assert well.exit_code == 0
+    assert [line.split()[:3] for line in well.out.splitlines()] == [
+        ["ok", "auth", memmie_auth.url],
+        ["ok", "studio", first.ws_url],
+        ["ok", "studio", second.ws_url],
+    ]
+
+    await first.stop()
+    memmie_auth.script("html")
+    ill = await run("check", "--json", **settings)
+    assert ill.exit_code == 1
+    answer: dict[str, Any] = json.loads(ill.out)
+    assert answer["ok"] is False
+    assert [(each["name"], each["target"], each["ok"]) for each in answer["checks"]] == [
+        ("auth", memmie_auth.url, False),
+        ("studio", first.ws_url, False),
+        ("studio", second.ws_url, True),
+    ]
+    assert answer["checks"][0]["detail"] == "Auth answered with something that is not JSON"
+    assert "Connect call failed" in answer["checks"][1]["detail"]
+
+
+async def test_check_distrusts_an_auth_that_accepts_anything(
+    run: Run, memmie_auth: FakeAuth, memmie_studios: list[FakeStudio]
+) -> None:
+    memmie_auth.script("error", status=200, body='{"valid": true, "user_id": "u1"}')
+    ran = await run("check", AUTH_URL=memmie_auth.url, STUDIO_WS_URLS=memmie_studios[0].ws_url)
+
+    assert ran.exit_code == 1
+    assert "it accepts a made-up token" in ran.out
+
+
+async def test_healthcheck_asks_the_gateway_on_this_machine(run: Run, memmie_gateway: Target) -> None:
+    port = memmie_gateway.url.rpartition(":")[2]
+    well = await run("healthcheck", PORT=port)
+    assert (well.exit_code, well.err) == (0, "")
+
+    with socket.socket() as nobody:  # bound, but it does not listen
+        nobody.bind(("127.0.0.1", 0))
+        ill = await run("healthcheck", PORT=nobody.getsockname()[1])
+    assert ill.exit_code == 1
+    assert len(ill.err.splitlines()) == 1
+
+
+@pytest.mark.memmie(studios=1)
+async def test_healthcheck_fails_while_the_gateway_is_not_ready(
+    run: Run, memmie_gateway: Target, memmie_studios: list[FakeStudio], ready: Callable[..., Awaitable[Any]]
+) -> None:
+    await memmie_studios[0].stop()
+    while (await ready(memmie_gateway))[0] != 503:
+        pass
+    ran = await run("healthcheck", PORT=memmie_gateway.url.rpartition(":")[2])
+
+    assert ran.exit_code == 1
