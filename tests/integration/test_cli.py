@@ -16,7 +16,6 @@ from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
 from memmie_gateway.app.cli import main
 from memmie_gateway.app.reference import rows
-from memmie_harness.targets import Target
 from memmie_harness.targets.process import clean_environment
 
 
@@ -239,27 +238,3 @@ async def test_check_distrusts_an_auth_that_accepts_anything(
 
     assert ran.exit_code == 1
     assert "it accepts a made-up token" in ran.out
-
-
-async def test_healthcheck_asks_the_gateway_on_this_machine(run: Run, memmie_gateway: Target) -> None:
-    port = memmie_gateway.url.rpartition(":")[2]
-    well = await run("healthcheck", PORT=port)
-    assert (well.exit_code, well.err) == (0, "")
-
-    with socket.socket() as nobody:  # bound, but it does not listen
-        nobody.bind(("127.0.0.1", 0))
-        ill = await run("healthcheck", PORT=nobody.getsockname()[1])
-    assert ill.exit_code == 1
-    assert len(ill.err.splitlines()) == 1
-
-
-@pytest.mark.memmie(studios=1)
-async def test_healthcheck_fails_while_the_gateway_is_not_ready(
-    run: Run, memmie_gateway: Target, memmie_studios: list[FakeStudio], ready: Callable[..., Awaitable[Any]]
-) -> None:
-    await memmie_studios[0].stop()
-    while (await ready(memmie_gateway))[0] != 503:
-        pass
-    ran = await run("healthcheck", PORT=memmie_gateway.url.rpartition(":")[2])
-
-    assert ran.exit_code == 1
