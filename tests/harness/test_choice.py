@@ -21,7 +21,7 @@ def test_a_word_means_a_kind(choice: str, kind: type) -> None:
 @pytest.mark.parametrize("choice", ["", "docker", "ws://127.0.0.1:8000", "http://", "127.0.0.1:8000"])
 def test_any_other_word_is_refused_with_what_is_allowed(choice: str) -> None:
     with pytest.raises(
-        ValueError, match="is no target: give process, inprocess or a gateway's http://HOST:PORT"
+        ValueError, match="is no target: give process, inprocess, container or a gateway's http://HOST:PORT"
     ):
         make_target(choice, {})
 

@@ -39,10 +39,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--memmie-target",
         default="process",
-        metavar="process|inprocess|URL",
+        metavar="process|inprocess|container|URL",
         help="which gateway the tests speak to: the installed one as a process per test (default), the same "
-        "inside pytest's process (for a debugger), or one that already runs at URL. With a URL, tests that "
-        "need a stack of their own are skipped.",
+        "inside pytest's process (for a debugger), the image memmie-gateway as a container per test (needs the "
+        "extra `containers` and a Docker engine), or one that already runs at URL. With a URL, tests that need a "
+        "stack of their own are skipped.",
     )
     group.addoption(
         "--memmie-auth-url",

@@ -53,6 +53,11 @@ class ServiceContainer(DockerContainer):
         self._kwargs = {**self._kwargs, **kwargs}
         return self
 
+    def with_host_network(self) -> Self:
+        """Put it on this machine's own network instead: no port is published, loopback is the machine's."""
+        self.ports.clear()
+        return self.with_kwargs(network_mode="host")
+
     def without_waiting(self) -> Self:
         """Return from `start` as soon as the process runs."""
         self._wait_strategy = None

@@ -8,15 +8,28 @@ from urllib.parse import urlsplit
 from memmie_harness.targets.in_process import InProcessTarget
 from memmie_harness.targets.process import ProcessTarget
 from memmie_harness.targets.running import UrlTarget
+from memmie_harness.targets.target import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from memmie_harness.targets.target import Target
 
+
+def _container(environment: Mapping[str, str]) -> Target:
+    try:
+        from memmie_harness.targets.container import ContainerTarget  # noqa: PLC0415 - an extra, see below
+    except ImportError as error:
+        raise TargetError(
+            f"the container target needs more than is installed ({error}): pip install memmie-harness[containers]"
+        ) from None
+    return ContainerTarget(environment)
+
+
 KINDS: dict[str, Callable[[Mapping[str, str]], Target]] = {
     "process": ProcessTarget,
     "inprocess": InProcessTarget,
+    "container": _container,
 }
 """Targets that the harness starts itself, by name: called with the gateway's environment."""
 
