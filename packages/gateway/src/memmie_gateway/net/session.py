@@ -132,13 +132,10 @@ class Session:
         self.started = self._idle_since = now = self._loop.time()
         self._idle_bytes = 0
 
-        limit = options.max_message_bytes
-        if reserved_bits:
-            # What cannot be compressed grows: by 4 % where zlib is given least memory. The ends judge exactly.
-            limit += limit // 16 + 64
-
         def scanner(*, masked: bool) -> FrameScanner:
-            return FrameScanner(masked=masked, max_message_bytes=limit, reserved_bits=reserved_bits)
+            return FrameScanner(
+                masked=masked, max_message_bytes=options.max_message_bytes, reserved_bits=reserved_bits
+            )
 
         self._client = ClientProtocol(self, client, scanner(masked=True), bucket)
         self._studio = SideProtocol(self, Side.STUDIO, studio, scanner(masked=False))
