@@ -1,0 +1,81 @@
+"""A client and a Studio joined by a gateway: what the fixtures hand to the tests."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tests.net.wire import PATIENCE, TEXT, Peer
+
+from memmie_gateway import Gateway
+from memmie_gateway.net.session import Session
+
+StartGateway = Callable[..., Awaitable[Gateway]]
+"""Starts a gateway with these settings."""
+
+Dial = Callable[..., Awaitable[Peer]]
+"""Connects a raw client that says nothing yet."""
+
+
+class GatewayLog(io.StringIO):
+    """Where gateways log to."""
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """Return the lines of one kind."""
+        lines = [json.loads(line) for line in self.getvalue().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A client joined to a Studio by a gateway."""
+
+    gateway: Gateway
+    client: Peer
+    studio: Peer
+
+    async def exchange(self) -> None:
+        """See that a message passes each way."""
+        self.client.send(TEXT, "up")
+        assert await self.studio.read_message() == (TEXT, b"up")
+        self.studio.send(TEXT, "down")
+        assert await self.client.read_message() == (TEXT, b"down")
+
+    @property
+    def session(self) -> Session:
+        """The gateway's own view of it, while it lives."""
+        (session,) = self.gateway.registry
+        return session
+
+
+class Join(Protocol):
+    """Joins a client to a Studio: starts a gateway with `settings`, or uses the one that is given."""
+
+    async def __call__(
+        self,
+        gateway: Gateway | None = None,
+        *,
+        user: str = "u1",
+        extra: tuple[str, ...] = (),
+        answer: tuple[str, ...] = (),
+        limit: int = 1 << 16,
+        receive_buffer: int = 0,
+        **settings: str,
+    ) -> Pair: ...
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something in the gateway that no byte on a socket tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110 - the gateway has no event for what only a test wants to know
+            await asyncio.sleep(0.002)
+
+
+def nobody_is_left(gateway: Gateway) -> bool:
+    """Tell whether every connection is over, also for the gateway."""
+    assert gateway._edge is not None
+    return not (len(gateway.registry) or gateway._edge.pending)

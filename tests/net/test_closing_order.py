@@ -1,0 +1,115 @@
+"""What was read before a close arrives before it, and a Close frame never lands inside a frame."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.net.pair import GatewayLog, Join, nobody_is_left, until
+from tests.net.wire import BINARY, TEXT
+
+MEGABYTE = bytes(1 << 20)
+
+
+async def test_a_slow_reader_gets_megabytes_and_then_the_close(join: Join, log: GatewayLog) -> None:
+    """The time-out of the closing handshake passes again and again while it reads: it makes progress."""
+    pair = await join(CLOSE_TIMEOUT_SECONDS="0.1", limit=1024, receive_buffer=4096)
+    for _ in range(4):
+        pair.studio.send(BINARY, MEGABYTE)
+    pair.studio.send_close(4005, "that was all")
+    pair.studio.finish()
+    for _ in range(4):
+        head = await pair.client.read(10)
+        assert head == pair.studio.frame(BINARY, MEGABYTE)[:10]
+        for _ in range(16):
+            assert await pair.client.read(1 << 16) == MEGABYTE[: 1 << 16]
+            await asyncio.sleep(0.01)  # what makes this reader slow
+    assert await pair.client.read_close() == (4005, "that was all")
+    pair.client.send_close(4005)
+    await until(lambda: nobody_is_left(pair.gateway))
+    assert [line["cause"] for line in log.lines("closed")] == ["studio_closed"]
+
+
+async def test_megabytes_of_a_client_that_left_reach_studio_before_the_close(join: Join) -> None:
+    pair = await join()
+    for _ in range(4):
+        pair.client.send(BINARY, MEGABYTE)
+    pair.client.finish()
+    for _ in range(4):
+        assert await pair.studio.read_message() == (BINARY, MEGABYTE)
+    assert await pair.studio.read_close() == (1001, "the client's connection was lost")
+
+
+async def test_megabytes_of_a_studio_that_left_reach_the_client_before_the_close(join: Join) -> None:
+    pair = await join()
+    for _ in range(4):
+        pair.studio.send(BINARY, MEGABYTE)
+    pair.studio.finish()
+    for _ in range(4):
+        assert await pair.client.read_message() == (BINARY, MEGABYTE)
+    assert await pair.client.read_close() == (1012, "Studio is gone, reconnect")
+
+
+async def test_a_reader_that_has_stopped_is_given_up(join: Join, log: GatewayLog) -> None:
+    """Nobody waits for ever for a client that takes none of what is queued for it."""
+    pair = await join(CLOSE_TIMEOUT_SECONDS="0.2", limit=1024, receive_buffer=4096)
+    session = pair.session
+    pair.studio.write(pair.studio.frame(BINARY, MEGABYTE) * 8)
+    await until(lambda: session._studio.held)
+    session.lost(session._studio, None)  # a held side's end is not seen: as if Studio's TCP had just failed
+    await until(lambda: nobody_is_left(pair.gateway))
+    assert [line["cause"] for line in log.lines("closed")] == ["studio_gone"]
+
+
+async def test_stopping_the_gateway_tells_the_client_and_loses_nothing(join: Join, log: GatewayLog) -> None:
+    pair = await join()
+    stopping = asyncio.create_task(pair.gateway.stop())
+    assert await pair.client.read_close() == (1001, "the gateway is shutting down")
+    # The client has only read the Close just now: this was on its way, and still reaches Studio.
+    pair.client.send(TEXT, "saved at the last moment")
+    pair.client.send_close(1001)
+    assert await pair.studio.read_message() == (TEXT, b"saved at the last moment")
+    assert await pair.studio.read_close() == (1001, "")
+    pair.studio.send_close(1001)
+    await stopping
+    assert await pair.client.read_rest() == b""
+    assert await pair.studio.read_rest() == b""
+    assert [(line["cause"], line["code"]) for line in log.lines("closed")] == [("shutting_down", 1001)]
+
+
+async def test_stopping_waits_for_the_end_of_a_long_frame(join: Join) -> None:
+    """The rest of Studio's frame comes first, then the Close; a next frame is not begun."""
+    pair = await join()
+    frame = pair.studio.frame(BINARY, MEGABYTE)
+    pair.studio.write(frame[:1000])
+    assert await pair.client.read(1000) == frame[:1000]
+    stopping = asyncio.create_task(pair.gateway.stop())
+    await until(lambda: pair.session.closing is not None)
+    pair.studio.write(frame[1000:] + pair.studio.frame(TEXT, "not begun"))
+    assert await pair.client.read(len(frame) - 1000) == frame[1000:]
+    assert await pair.client.read_close() == (1001, "the gateway is shutting down")
+    pair.client.send_close(1001)
+    assert await pair.studio.read_close() == (1001, "")
+    pair.studio.leave()
+    await stopping
+
+
+async def test_stopping_cuts_a_frame_that_does_not_end(join: Join) -> None:
+    pair = await join(CLOSE_TIMEOUT_SECONDS="0.1")
+    pair.studio.write(pair.studio.frame(BINARY, MEGABYTE)[:1000])
+    assert len(await pair.client.read(1000)) == 1000
+    await pair.gateway.stop()
+    assert await pair.client.read_rest() == b""
+    assert (await pair.studio.read_close())[0] == 1001
+
+
+async def test_a_violation_inside_a_long_frame_of_the_other_side_waits_for_its_end(join: Join) -> None:
+    pair = await join()
+    frame = pair.studio.frame(BINARY, MEGABYTE)
+    pair.studio.write(frame[:1000])
+    assert await pair.client.read(1000) == frame[:1000]
+    pair.client.send(0x3, "a reserved opcode")
+    words = "the client broke the WebSocket protocol: reserved opcode"
+    assert await pair.studio.read_close() == (1001, words)
+    pair.studio.write(frame[1000:])
+    assert await pair.client.read(len(frame) - 1000) == frame[1000:]
+    assert await pair.client.read_close() == (1002, words)
