@@ -125,13 +125,13 @@ class EdgeProtocol(asyncio.Protocol):
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._head: list[bytes] = []
+        self._head = bytearray()
         self._head_complete = False
         self._refused = False
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self._early: list[bytes] = []
+        self._early = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
         self.transport: asyncio.Transport
@@ -162,8 +162,8 @@ class EdgeProtocol(asyncio.Protocol):
         if parser is None:
             self._keep(data)
             return
-        room = self._edge.options.max_head_bytes - sum(map(len, self._head))
-        self._head.append(data)
+        room = self._edge.options.max_head_bytes - len(self._head)
+        self._head += data
         behind = len(data)
         try:
             parser.feed_data(data[:room])
@@ -176,8 +176,8 @@ class EdgeProtocol(asyncio.Protocol):
         if self._head_complete:
             self._parser = None
             self._route(parser, data[behind:])
-        elif parser.get_http_version() == "0.9" and b"\r\n" in data:
-            # The parser would wait for the headers that a request line without a version does not have.
+        elif parser.get_http_version() == "0.0" and b"\n" in self._head.lstrip(b"\r\n"):
+            # A request line without a version: the parser would wait for headers that HTTP/0.9 does not have.
             self._refuse(None, Cause.BAD_REQUEST, linger=True)
         elif len(data) >= room:
             self._refuse(None, Cause.HEAD_TOO_BIG, linger=True)
@@ -201,7 +201,7 @@ class EdgeProtocol(asyncio.Protocol):
 
     def take_early(self) -> bytes:
         """Return what the client has sent behind its head."""
-        early, self._early = b"".join(self._early), []
+        early, self._early = bytes(self._early), bytearray()
         return early
 
     # Called by the parser. A client may send the next request behind the first: only the first is looked at.
@@ -216,7 +216,7 @@ class EdgeProtocol(asyncio.Protocol):
         if not self._head_complete:
             if len(self._headers) >= self._edge.options.max_headers:
                 raise OverflowError
-            self._headers.append((name.lower(), value))
+            self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
@@ -237,7 +237,7 @@ class EdgeProtocol(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         if is_upgrade(request):
-            self._head = []
+            self._head = bytearray()
             if early:
                 self._keep(early)
             if request.path not in WEBSOCKET_ROUTES:
@@ -258,7 +258,7 @@ class EdgeProtocol(asyncio.Protocol):
         self.let_go()
         self.transport.set_protocol(server)
         server.connection_made(self.transport)
-        server.data_received(b"".join(self._head))
+        server.data_received(bytes(self._head))
 
     def refuse(self, answer: bytes, *, linger: bool = False) -> None:
         """Send an answer and end the connection.
@@ -270,7 +270,7 @@ class EdgeProtocol(asyncio.Protocol):
         """
         self.transport.write(answer)
         self._parser = None
-        self._early = []
+        self._early = bytearray()
         self._refused = True
         if self._timer is not None:
             self._timer.cancel()
@@ -299,6 +299,6 @@ class EdgeProtocol(asyncio.Protocol):
     def _keep(self, data: bytes) -> None:
         if self._refused:
             return
-        self._early.append(data)
-        if sum(map(len, self._early)) > _MAX_EARLY:
+        self._early += data
+        if len(self._early) > _MAX_EARLY:
             self.transport.pause_reading()
