@@ -157,12 +157,12 @@ def test_retry_after_is_never_too_early(seconds: float, expected: str) -> None:
     assert expected == dict(fields)["retry-after"]
 
 
-def test_detail_and_status_replace_those_of_the_row() -> None:
-    status, fields, body = read(refusal(Cause.STUDIO_REFUSED, 'say "no"\r\nX-Evil: 1 é', status=401))
+def test_detail_replaces_the_words_of_the_row() -> None:
+    status, fields, body = read(refusal(Cause.TOKEN_REFUSED, 'say "no"\r\nX-Evil: 1 é'))
     assert status == "HTTP/1.1 401 Unauthorized"
     assert dict(fields)["www-authenticate"] == "Bearer"
     assert "x-evil" not in dict(fields)
-    assert json.loads(body) == {"error": 'say "no"\r\nX-Evil: 1 é', "code": "studio_refused"}
+    assert json.loads(body) == {"error": 'say "no"\r\nX-Evil: 1 é', "code": "token_invalid"}
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ PONG: Final = 0xA
 RSV1: Final = 0x40
 """The bit of the first header byte that permessage-deflate uses (RFC 7692 §6)."""
 
+ANY_RESERVED: Final = 0x70
+"""All reserved bits, on any frame: what an extension that is not known here may use."""
+
 MAX_CONTROL_PAYLOAD: Final = 125
 """Bytes, RFC 6455 §5.5."""
 
@@ -56,8 +59,8 @@ def _kind(first_byte: int, *, in_message: bool, reserved_bits: int) -> int:
     final, reserved, opcode = first_byte & 0x80, first_byte & 0x70, first_byte & 0x0F
     if opcode > PONG or 0x2 < opcode < CLOSE:
         return Violation.RESERVED_OPCODE
-    # An extension may use reserved bits on the first frame of a message only (RFC 7692 §6.1).
-    if reserved & ~(reserved_bits if opcode in (0x1, 0x2) else 0):
+    # permessage-deflate uses its bit on the first frame of a message only (RFC 7692 §6.1).
+    if reserved & ~(reserved_bits if opcode in (0x1, 0x2) or reserved_bits == ANY_RESERVED else 0):
         return Violation.RESERVED_BITS
     if opcode >= CLOSE:
         return _CONTROL if final else Violation.FRAGMENTED_CONTROL

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import quote
 
 from memmie_gateway.core.closing import Cause
-from memmie_gateway.core.frames import RSV1
+from memmie_gateway.core.frames import ANY_RESERVED, RSV1
 from memmie_gateway.core.request import Headers, Request
 from memmie_gateway.core.tokens import Credentials
 
@@ -27,6 +27,8 @@ _REWRITTEN: Final = frozenset({
     b"connection",
     b"upgrade",
     b"sec-websocket-protocol",
+    # Which pages may connect is decided here; a Studio that compares this with its own Host would refuse them all.
+    b"origin",
     # Secrets of the client's, and what would let it speak for somebody else.
     b"authorization",
     b"proxy-authorization",
@@ -244,17 +246,39 @@ def _elements(value: str) -> list[str]:
     return [element.strip(" \t") for element in value.split(",")]
 
 
-def check_answer(answer: Answer, *, key: bytes, subprotocols: tuple[str, ...]) -> str:
+def extension_names(header: str) -> frozenset[str]:
+    """Return the names in a Sec-WebSocket-Extensions header, without their parameters (RFC 6455 §9.1)."""
+    return frozenset(name.partition(";")[0].strip().lower() for name in _elements(header) if name)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a handshake with Studio offered, against which its answer is checked.
+
+    Attributes:
+        key: the Sec-WebSocket-Key.
+        subprotocols: what Studio may choose one of.
+        extensions: the names it may choose from.
+    """
+
+    key: bytes
+    subprotocols: tuple[str, ...] = ()
+    extensions: frozenset[str] = frozenset()
+
+
+def check_answer(answer: Answer, offer: Offer) -> str:
     """Return what is wrong with a Studio's 101, or "" (RFC 6455 §4.1, the client's duties)."""
     if answer.one(b"upgrade").lower() != "websocket":
         return "its Upgrade header does not say websocket"
     if "upgrade" not in _elements(answer.one(b"connection").lower()):
         return "its Connection header does not name upgrade"
-    if answer.one(b"sec-websocket-accept").encode("latin-1") != accept_for(key):
+    if answer.one(b"sec-websocket-accept").encode("latin-1") != accept_for(offer.key):
         return "its Sec-WebSocket-Accept does not fit the key"
     selected = answer.one(b"sec-websocket-protocol")
-    if selected and selected not in subprotocols:
+    if selected and selected not in offer.subprotocols:
         return "it selected a subprotocol that was not offered"
+    if not extension_names(answer.one(b"sec-websocket-extensions")) <= offer.extensions:
+        return "it accepted an extension that was not offered"
     return ""
 
 
@@ -263,10 +287,10 @@ def reserved_bits(extensions: str) -> int:
 
     permessage-deflate uses RSV1 (RFC 7692); of an extension that is not known here, any bit is believed.
     """
-    names = [element.partition(";")[0].strip().lower() for element in _elements(extensions) if element]
+    names = extension_names(extensions)
     if not names:
         return 0
-    return RSV1 if all(name in ("permessage-deflate", "x-webkit-deflate-frame") for name in names) else 0x70
+    return RSV1 if names == {"permessage-deflate"} else ANY_RESERVED
 
 
 def client_answer(answer: Answer, credentials: Credentials, request_id: str) -> bytes:

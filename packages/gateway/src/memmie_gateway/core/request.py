@@ -85,17 +85,15 @@ class Request:
         return urlencode([(name, value) for name, value in self.query if name not in names])
 
 
-def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1, status: int = 0) -> bytes:
+def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1) -> bytes:
     """Build the whole HTTP answer that refuses a request (spec §1).
 
     Args:
         cause: why; its row of the closing table gives status, `code` and words.
         detail: more words for this one case; they replace the row's.
         retry_after: seconds, for a cause that may pass.
-        status: an HTTP status that replaces the row's.
     """
     ending = cause.ending
-    status = status or ending.status
     body = json.dumps({"error": detail or ending.words, "code": ending.code}).encode()
     extra = ""
     if ending.retry:
@@ -103,9 +101,9 @@ def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1, status: i
     if cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
         # Upgrade goes with a connection option of that name (RFC 9110 §7.8).
         extra += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    if status == HTTPStatus.UNAUTHORIZED:
+    if ending.status == HTTPStatus.UNAUTHORIZED:
         extra += "WWW-Authenticate: Bearer\r\n"
-    return http_response(status, body, "application/json", extra)
+    return http_response(ending.status, body, "application/json", extra)
 
 
 def http_response(status: int, body: bytes, content_type: str, extra: str = "") -> bytes:

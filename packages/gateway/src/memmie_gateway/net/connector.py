@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from memmie_gateway.core import handshake
 from memmie_gateway.core.closing import Cause
-from memmie_gateway.core.handshake import Answer, Forwarded
+from memmie_gateway.core.handshake import Answer, Forwarded, Offer
 from memmie_gateway.core.limits import Client, ConcurrencyLimit, Network, Rates, TokenBucket, find_client
 from memmie_gateway.core.request import Request, http_response, refusal
 from memmie_gateway.core.tokens import Credentials, find_credentials, plausible
@@ -112,6 +112,16 @@ class _Visit:
     request_id: str
     give_back: list[Callable[[], None]] = field(default_factory=list)
     first_message: FirstMessageProtocol | None = None
+
+    @property
+    def key(self) -> bytes:
+        """The client's Sec-WebSocket-Key; its handshake was found to have one."""
+        return self.request.all(b"sec-websocket-key")[0]
+
+    @property
+    def extensions(self) -> frozenset[str]:
+        """The names of the extensions that the client offers."""
+        return handshake.extension_names(", ".join(self.request.tokens(b"sec-websocket-extensions")))
 
     def leave(self) -> None:
         """Give back every slot."""
@@ -240,7 +250,7 @@ class Connector:
         answer = Answer(
             101,
             (
-                (b"sec-websocket-accept", handshake.accept_for(visit.request.all(b"sec-websocket-key")[0])),
+                (b"sec-websocket-accept", handshake.accept_for(visit.key)),
                 *((b"sec-websocket-protocol", name.encode("latin-1")) for name in subprotocols),
             ),
         )
@@ -322,8 +332,10 @@ class Connector:
             subprotocols=credentials.subprotocols,
             key=own_key,
         )
-        key = own_key or visit.request.all(b"sec-websocket-key")[0]
-        return await self._dialer.dial(studio, head, key=key, subprotocols=credentials.subprotocols)
+        offer = Offer(
+            own_key or visit.key, credentials.subprotocols, frozenset() if own_key else visit.extensions
+        )
+        return await self._dialer.dial(studio, head, offer)
 
     def _forwarded(self, visit: _Visit) -> Forwarded:
         def told(name: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Final, cast
 
 import httptools
 
-from memmie_gateway.core.handshake import Answer, check_answer
+from memmie_gateway.core.handshake import Answer, Offer, check_answer
 from memmie_gateway.net.studio import Studio, StudioUrl
 
 MAX_ANSWER_HEAD: Final = 32 * 1024
@@ -97,7 +97,7 @@ class _AnswerProtocol(asyncio.Protocol):
     # Called by the parser.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -158,16 +158,13 @@ class Dialer:
         self._tls = tls
         self._addresses: dict[str, tuple[float, list[str]]] = {}
 
-    async def dial(
-        self, studio: Studio, head: bytes, *, key: bytes, subprotocols: tuple[str, ...]
-    ) -> Upstream:
+    async def dial(self, studio: Studio, head: bytes, offer: Offer) -> Upstream:
         """Connect, send `head` and check the answer.
 
         Args:
             studio: where to.
             head: the whole request.
-            key: the Sec-WebSocket-Key in it.
-            subprotocols: those offered in it.
+            offer: what it offers.
 
         Raises:
             DialError: this Studio failed.
@@ -175,13 +172,11 @@ class Dialer:
         """
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._dial(studio.where, head, key, subprotocols)
+                return await self._dial(studio.where, head, offer)
         except TimeoutError:
             raise DialError(f"no answer within {self._timeout:g} seconds") from None
 
-    async def _dial(
-        self, where: StudioUrl, head: bytes, key: bytes, subprotocols: tuple[str, ...]
-    ) -> Upstream:
+    async def _dial(self, where: StudioUrl, head: bytes, offer: Offer) -> Upstream:
         transport, protocol = await self._connect(where)
         upstream = None
         try:
@@ -189,7 +184,7 @@ class Dialer:
             answer = await protocol.answered
             if answer.status != 101:
                 raise StudioRefusedError(answer)
-            if problem := check_answer(answer, key=key, subprotocols=subprotocols):
+            if problem := check_answer(answer, offer):
                 raise DialError(f"its answer to the upgrade is wrong: {problem}")
             upstream = Upstream(transport, answer, protocol)
         finally:
