@@ -1,0 +1,99 @@
+"""An Auth that does not answer as it should: 503 and a Retry-After, never a 401 and never a free pass (spec §2)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.net.pair import Dial, GatewayLog, StartGateway
+from tests.net.wire import upgrade_request
+
+from memmie_fake_auth import FakeAuth
+
+ANSWERS: list[Any] = [
+    pytest.param("hang", {}, "Auth did not answer within 0.2 seconds", id="hangs"),
+    pytest.param("html", {}, "Auth answered with something that is not JSON", id="HTML"),
+    pytest.param("html", {"status": 502}, "Auth answered with status 502", id="HTML of a proxy"),
+    pytest.param("error", {"status": 500}, "Auth answered with status 500", id="500"),
+    pytest.param("error", {"status": 403}, "Auth answered with status 403", id="403"),
+    pytest.param("error", {"status": 429}, "Auth answered with status 429", id="429"),
+    pytest.param("error", {"status": 302}, "Auth answered with status 302", id="redirect"),
+    pytest.param("error", {"status": 204}, "Auth answered with status 204", id="204"),
+    pytest.param("error", {"status": 200, "body": ""}, "something that is not JSON", id="empty"),
+    pytest.param("error", {"status": 200, "body": "[true]"}, "without a boolean `valid`", id="no object"),
+    pytest.param(
+        "error", {"status": 200, "body": '{"valid": "yes"}'}, "without a boolean `valid`", id="valid is text"
+    ),
+    pytest.param(
+        "error", {"status": 200, "body": '{"valid": true}'}, "without a usable `user_id`", id="no user"
+    ),
+    pytest.param(
+        "error",
+        {"status": 200, "body": '{"valid": true, "user_id": ""}'},
+        "without a usable `user_id`",
+        id="empty user",
+    ),
+    pytest.param(
+        "error",
+        {"status": 200, "body": '{"valid": true, "user_id": "a\\r\\nX-Evil: 1"}'},
+        "without a usable `user_id`",
+        id="user with a line end",
+    ),
+    pytest.param(
+        "error",
+        {"status": 200, "body": '{"valid": true, "user_id": "u1", "expires": "soon"}'},
+        "an `expires` that is not a number",
+        id="expires is text",
+    ),
+    pytest.param(
+        "error", {"status": 200, "body": "[" * 50_000}, "something that is not JSON", id="deeply nested"
+    ),
+    pytest.param("error", {"status": 200, "body": "x" * 200_000}, "Auth's answer is too large", id="huge"),
+    pytest.param("garbage", {}, "Auth cannot be reached (", id="no HTTP"),
+    pytest.param("reset", {}, "Auth cannot be reached (", id="reset"),
+]
+
+
+@pytest.mark.parametrize(("fault", "parameters", "words"), ANSWERS)
+async def test_it_is_503(
+    unharmed: StartGateway,
+    dial: Dial,
+    auth: FakeAuth,
+    log: GatewayLog,
+    fault: str,
+    parameters: dict[str, Any],
+    words: str,
+) -> None:
+    gateway = await unharmed(AUTH_TIMEOUT_SECONDS="0.2")
+    auth.script(fault, route="/api/v1/auth/validate", times=1, **parameters)
+    client = await dial(gateway)
+    token = auth.mint()
+    client.write(upgrade_request(token))
+    answer = await client.read_head()
+    assert (answer.status, json.loads(answer.body)["code"]) == (503, "auth_unavailable")
+    assert int(answer.get("retry-after")) >= 1
+    assert await client.read_rest() == b""
+    (line,) = log.lines("refused")
+    assert words in line["detail"]
+    assert token not in log.getvalue()
+
+
+async def test_an_auth_that_is_not_there(unharmed: StartGateway, dial: Dial, auth: FakeAuth) -> None:
+    gateway = await unharmed()
+    await auth.stop()
+    client = await dial(gateway)
+    client.write(upgrade_request(auth.mint()))
+    assert (await client.read_head()).status == 503
+    assert await client.read_rest() == b""
+    await auth.start()
+
+
+@pytest.mark.parametrize("kind", ["expired", "revoked", "bad_signature"])
+async def test_a_refusal_is_401_however(
+    unharmed: StartGateway, dial: Dial, auth: FakeAuth, kind: Any
+) -> None:
+    client = await dial(await unharmed())
+    client.write(upgrade_request(auth.mint(kind=kind)))
+    answer = await client.read_head()
+    assert (answer.status, json.loads(answer.body)["code"]) == (401, "token_invalid")
