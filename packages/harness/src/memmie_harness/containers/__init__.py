@@ -4,9 +4,8 @@ They need the extra ``memmie-harness[containers]`` and a Docker engine. testcont
 environment when it is imported, so set those first.
 
 ```python
-with Network() as network, FakeAuthContainer().with_network(network).with_network_aliases("auth") as auth:
-    with GatewayContainer().with_network(network).with_auth("http://auth:8001") as gateway:
-        print(gateway.get_url(), auth.mint("u1"))
+with StackContainers(studios=2) as stack:
+    print(stack.gateway.get_ws_url(), stack.auth.mint("u1"))
 ```
 """
 
@@ -14,6 +13,7 @@ from memmie_harness.containers.fakes import ControlError, FakeAuthContainer, Fak
 from memmie_harness.containers.gateway import GatewayContainer
 from memmie_harness.containers.readiness import AnswerWaitStrategy
 from memmie_harness.containers.service import ContainerError, ServiceContainer
+from memmie_harness.containers.stack import StackContainers
 
 __all__ = [
     "AnswerWaitStrategy",
@@ -23,4 +23,5 @@ __all__ = [
     "FakeStudioContainer",
     "GatewayContainer",
     "ServiceContainer",
+    "StackContainers",
 ]

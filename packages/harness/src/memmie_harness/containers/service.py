@@ -89,6 +89,15 @@ class ServiceContainer(DockerContainer):
                 ) from None
             raise
 
+    def wait_until_ready(self) -> None:
+        """Wait once more, for a container that someone else started again.
+
+        Raises:
+            TimeoutError: It was not ready in time; the message says why.
+        """
+        if self._wait_strategy is not None:
+            self._wait_strategy.wait_until_ready(self)
+
     def stop(self, force: bool = True, delete_volume: bool = True) -> None:  # noqa: FBT001, FBT002 - testcontainers' signature
         """Remove it; safe to call twice, and for one that was removed by someone else."""
         if self._container is not None:

@@ -1,0 +1,51 @@
+"""Auth is stopped and started again under a gateway that is in use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from memmie_harness.client import connect, heartbeat
+from memmie_harness.containers import StackContainers
+from memmie_harness.numbered import Crowd
+
+
+async def test_nobody_is_thrown_out_while_auth_restarts(
+    run_stack: Callable[..., Awaitable[StackContainers]], crowd_of: Callable[..., Awaitable[Crowd]]
+) -> None:
+    stack = await run_stack(studios=2, AUTH_BREAKER_SECONDS=0.5, AUTH_TIMEOUT_SECONDS=1)
+    auth, url = stack.auth.get_wrapped_container(), stack.gateway.get_ws_url()
+    unknown = await asyncio.to_thread(stack.auth.mint, "unknown")
+    async with (await crowd_of(stack, 20)).running() as crowd:
+        await asyncio.to_thread(auth.stop)
+
+        # Connected clients go on, and a token that is known opens one more connection.
+        await crowd.goes_on()
+        again = await connect(url, crowd[0].token)
+        await heartbeat(again)
+        await again.close()
+
+        # A token that is not known is neither let in nor refused: nobody can tell now, and soon somebody can.
+        for _ in range(8):  # more than open the circuit
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url, unknown)
+            response = refused.value.response
+            assert response.status_code == 503
+            assert b'"auth_unavailable"' in bytes(response.body or b"")
+            assert int(response.headers["Retry-After"]) >= 1
+
+        await asyncio.to_thread(auth.start)
+        await asyncio.to_thread(stack.auth.wait_until_ready)
+
+        # It has another port and another signing key now, so other tokens; the gateway finds it by itself.
+        async with (await crowd_of(stack, 5, name="later")).running(within=15) as later:
+            await later.goes_on()
+            assert {refusal.status for client in later for refusal in client.refusals} <= {503}
+
+        await crowd.goes_on()
+        await crowd.finish()
+        assert all(len(client.lives) == 1 and not client.refusals for client in crowd)
+        assert crowd.problems() == []
