@@ -55,7 +55,7 @@ class HoldBack(RequestFault):
         await self.free.wait()
 
 
-@pytest.mark.memmie(env=NO_LIMITS)
+@pytest.mark.memmie(env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 30})
 async def test_a_hundred_connects_with_one_token_are_one_question(
     memmie_gateway: Target, memmie_auth: FakeAuth, memmie_connect: Connect, metric: Metric
 ) -> None:
@@ -72,7 +72,7 @@ async def test_a_hundred_connects_with_one_token_are_one_question(
     assert await metric(memmie_gateway, "gateway_auth_verdicts_total", source="shared") == 99
 
 
-@pytest.mark.memmie(env=NO_LIMITS)
+@pytest.mark.memmie(env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 30})
 async def test_an_impatient_client_takes_the_answer_from_nobody(
     memmie_gateway: Target, memmie_auth: FakeAuth, memmie_connect: Connect, metric: Metric
 ) -> None:

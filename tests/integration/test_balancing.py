@@ -94,6 +94,14 @@ async def test_a_dead_studios_users_move_the_others_stay_and_it_is_used_again(
     assert all(after[user] is before[user] for user in users if user not in moved)
     await asyncio.gather(*(heartbeat(connection) for connection in live.values()))
 
+    # Not only for their live connections' sake: the others' home is where it was.
+    stayed = [user for user in users if user not in moved]
+    for user in stayed:
+        await gone(live[user], user, memmie_gateway)
+    for user in stayed:
+        live[user] = await memmie_connect(user)
+    assert homes(others) == after
+
     # Back again, it gets new connections of its users: as soon as they have no live one elsewhere.
     await dead.start()
     await health_is(dead.ws_url, "healthy", count=2)
