@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from tests.net.wire import PATIENCE, TEXT, Peer
 
@@ -52,20 +52,8 @@ class Pair:
         return session
 
 
-class Join(Protocol):
-    """Joins a client to a Studio: starts a gateway with `settings`, or uses the one that is given."""
-
-    async def __call__(
-        self,
-        gateway: Gateway | None = None,
-        *,
-        user: str = "u1",
-        extra: tuple[str, ...] = (),
-        answer: tuple[str, ...] = (),
-        limit: int = 1 << 16,
-        receive_buffer: int = 0,
-        **settings: str,
-    ) -> Pair: ...
+Join = Callable[..., Awaitable[Pair]]
+"""Joins a client to a Studio, by a gateway that is given or started with these settings (see `conftest.join`)."""
 
 
 async def until(condition: Callable[[], bool]) -> None:

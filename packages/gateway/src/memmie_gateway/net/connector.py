@@ -195,10 +195,12 @@ class Connector:
             self._observer.refused(client.address, request, visit.request_id, error)
             visit.refuse(error)
         except asyncio.CancelledError:
-            # The client left, or the gateway stops: there is nobody to answer.
             visit.leave()
-            self._observer.refused(client.address, request, visit.request_id, RefusedError(Cause.CLIENT_LEFT))
-            edge.transport.abort()
+            left = edge.transport.is_closing()  # else it is the gateway that stops
+            ended = RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING)
+            self._observer.refused(client.address, request, visit.request_id, ended)
+            if not left:
+                visit.refuse(ended)
         except BaseException:
             visit.leave()
             failed = RefusedError(Cause.INTERNAL)

@@ -92,13 +92,14 @@ class Edge:
         return len(self.pending) + self.handlers.connections() > self.options.max_connections + reserve
 
     async def stop(self) -> None:
-        """Drop every connection that is not answered yet."""
+        """Tell every connection that waits to be let in that it will not be, and drop all the others."""
         tasks = [protocol.task for protocol in self.pending if protocol.task is not None]
-        for protocol in list(self.pending):
-            protocol.transport.abort()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # a loop may hand what was written to the socket at the end of its turn only
+        for protocol in list(self.pending):
+            protocol.transport.abort()
 
 
 class EdgeProtocol(asyncio.Protocol):

@@ -153,6 +153,8 @@ class Session:
 
     def start(self, from_client: bytes, from_studio: bytes) -> None:
         """Forward what either side has sent already."""
+        for protocol in (self._client, self._studio):
+            protocol.transport.resume_reading()  # paused, where one has sent much while the other was asked
         if from_studio:
             self._studio.data_received(from_studio)
         if from_client:

@@ -1,0 +1,211 @@
+"""The token in the first message (spec §1): the upgrade is answered before Auth and Studio are asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
+from tests.net.scripted_studio import ScriptedStudio, accept
+from tests.net.wire import BINARY, CONT, PING, PONG, TEXT, Peer, accept_for, build, upgrade_request
+
+from memmie_fake_auth import FakeAuth
+from memmie_gateway import Gateway
+
+
+@pytest.fixture
+async def gateway(start_gateway: StartGateway) -> Gateway:
+    return await start_gateway(FIRST_MESSAGE_AUTH="true")
+
+
+async def upgraded(dial: Dial, gateway: Gateway, *extra: str) -> Peer:
+    """Connect without a token: the upgrade is accepted."""
+    client = await dial(gateway)
+    client.write(upgrade_request(extra=extra))
+    assert (await client.read_head()).status == 101
+    return client
+
+
+def auth_message(token: str) -> str:
+    return json.dumps({"type": "auth", "data": {"token": token}})
+
+
+async def closed(client: Peer, code: int, words: str, gateway: Gateway) -> None:
+    assert await client.read_close() == (code, words)
+    client.send_close(code)
+    assert await client.read_rest() == b""
+    client.leave()
+    await until(lambda: nobody_is_left(gateway))
+
+
+async def test_the_token_lets_the_client_in_and_is_not_passed_on(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    client = await upgraded(dial, gateway, "Sec-WebSocket-Extensions: permessage-deflate")
+    assert client.head.get("sec-websocket-extensions") == "", "Studio was not asked yet, so none is accepted"
+    token = auth.mint("user 1")
+    client.send(TEXT, auth_message(token))
+    asked = await studio.arrival()
+    assert asked.head.target == "/ws?user_id=user%201"
+    assert token not in str(asked.head)
+    assert asked.head.get("sec-websocket-extensions") == ""
+    own_key = asked.head.get("sec-websocket-key")
+    assert accept_for(own_key) != client.head.get("sec-websocket-accept"), "the key is the gateway's own"
+    accept(asked)
+    asked.send(TEXT, "welcome")
+    assert await client.read_message() == (TEXT, b"welcome")
+    client.send(TEXT, "hello")
+    assert await asked.read_message() == (TEXT, b"hello")
+
+
+async def test_what_comes_right_behind_the_token_reaches_studio_as_it_is(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Also when it is more than is kept while Auth and Studio are asked."""
+    client = await upgraded(dial, gateway)
+    behind = client.frame(PING, b"mine") + client.frame(BINARY, bytes(300_000)) + client.frame(TEXT, "last")
+    client.write(client.frame(TEXT, auth_message(auth.mint())) + behind)
+    asked = await studio.arrival()
+    accept(asked)
+    assert await asked.read(len(behind)) == behind
+
+
+async def test_the_message_may_be_fragmented_with_pings_between(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    client = await upgraded(dial, gateway)
+    text = auth_message(auth.mint())
+    client.send(PING, b"before")
+    assert await client.read_message() == (PONG, b"before")
+    client.send(TEXT, text[:10], fin=False)
+    client.send(PING, b"between")
+    client.send(PONG, b"unasked for")
+    assert await client.read_message() == (PONG, b"between")
+    frame = client.frame(CONT, text[10:])
+    for index in range(len(frame)):
+        client.write(frame[index : index + 1])
+        await client.writer.drain()
+    accept(await studio.arrival())
+
+
+async def test_a_token_in_the_handshake_still_counts(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    client = await dial(gateway)
+    client.write(upgrade_request(auth.mint()))
+    asked = await studio.arrival()
+    accept(asked)
+    assert (await client.read_head()).status == 101
+    client.send(TEXT, auth_message("just a message now"))
+    assert (await asked.read_frame()).opcode == TEXT
+
+
+async def test_a_subprotocol_is_chosen_and_offered_to_studio(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    client = await upgraded(dial, gateway, "Sec-WebSocket-Protocol: json.v1, json.v2")
+    assert client.head.get("sec-websocket-protocol") == "json.v1"
+    client.send(TEXT, auth_message(auth.mint()))
+    asked = await studio.arrival()
+    assert asked.head.get("sec-websocket-protocol") == "json.v1"
+
+
+MUST_BE = 'the first message must be {"type":"auth","data":{"token":"…"}}'
+
+
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        pytest.param((TEXT, b"hello"), MUST_BE, id="no JSON"),
+        pytest.param((TEXT, b"[]"), MUST_BE, id="a list"),
+        pytest.param((TEXT, b'{"type": "heartbeat"}'), MUST_BE, id="another message"),
+        pytest.param((TEXT, b'{"type": "auth", "data": {"token": 7}}'), MUST_BE, id="a number"),
+        pytest.param((TEXT, b'{"type": "auth", "data": {"token": ""}}'), MUST_BE, id="empty"),
+        pytest.param((TEXT, b"[" * 10_000), MUST_BE, id="deeply nested"),
+        pytest.param((TEXT, b"\xff\xfe{}"), MUST_BE, id="no UTF-8"),
+        pytest.param((BINARY, bytes(17_000)), "the auth message is too big", id="too big"),
+    ],
+)
+async def test_another_first_message(
+    gateway: Gateway, dial: Dial, log: GatewayLog, first: tuple[int, bytes], words: str
+) -> None:
+    client = await upgraded(dial, gateway)
+    client.send(*first)
+    await closed(client, 1008, words, gateway)
+    assert [line["code"] for line in log.lines("refused")] == ["auth_late"]
+
+
+async def test_fragments_without_end(gateway: Gateway, dial: Dial) -> None:
+    client = await upgraded(dial, gateway)
+    client.send(TEXT, bytes(10_000), fin=False)
+    client.send(CONT, bytes(10_000), fin=False)
+    assert (await client.read_close())[0] == 1009
+    client.leave()
+    await until(lambda: nobody_is_left(gateway))
+
+
+async def test_a_frame_that_breaks_the_protocol(gateway: Gateway, dial: Dial) -> None:
+    client = await upgraded(dial, gateway)
+    client.write(build(TEXT, b"not masked"))
+    code, _ = await client.read_close()
+    assert code == 1002
+    client.leave()
+    await until(lambda: nobody_is_left(gateway))
+
+
+async def test_no_message_in_time(start_gateway: StartGateway, dial: Dial) -> None:
+    gateway = await start_gateway(FIRST_MESSAGE_AUTH="true", FIRST_MESSAGE_SECONDS="0.1")
+    client = await upgraded(dial, gateway)
+    client.send(PING)  # pings gain no time
+    assert await client.read_message() == (PONG, b"")
+    await closed(client, 1008, "the first message must be auth, in time", gateway)
+
+
+async def test_a_refused_token_is_4401(gateway: Gateway, dial: Dial, auth: FakeAuth) -> None:
+    client = await upgraded(dial, gateway)
+    client.send(TEXT, auth_message(auth.mint(kind="expired")))
+    await closed(client, 4401, "the token is not valid", gateway)
+
+
+async def test_an_auth_that_fails_is_1013(gateway: Gateway, dial: Dial, auth: FakeAuth) -> None:
+    auth.script("error", status=500, times=1)
+    client = await upgraded(dial, gateway)
+    client.send(TEXT, auth_message(auth.mint()))
+    await closed(client, 1013, "Auth cannot answer now, retry later", gateway)
+
+
+async def test_a_studio_that_refuses_is_4000_and_its_status(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    client = await upgraded(dial, gateway)
+    client.send(TEXT, auth_message(auth.mint()))
+    asked = await studio.arrival()
+    asked.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+    await closed(client, 4403, "Studio refused the connection", gateway)
+
+
+@pytest.mark.parametrize("how", ["finish", "reset"])
+async def test_the_client_leaves_before_its_message(
+    gateway: Gateway, dial: Dial, log: GatewayLog, how: str
+) -> None:
+    client = await upgraded(dial, gateway)
+    getattr(client, how)()
+    await until(lambda: nobody_is_left(gateway))
+    assert [line["code"] for line in log.lines("refused")] == ["client_left"]
+
+
+async def test_the_client_closes_instead(gateway: Gateway, dial: Dial) -> None:
+    client = await upgraded(dial, gateway)
+    client.send_close(1000, "never mind")
+    assert await client.read_close() == (1000, "never mind")
+    assert await client.read_rest() == b""
+    client.leave()
+    await until(lambda: nobody_is_left(gateway))
+
+
+async def test_stopping_the_gateway_while_it_waits(gateway: Gateway, dial: Dial) -> None:
+    client = await upgraded(dial, gateway)
+    async with asyncio.timeout(2):
+        await gateway.stop()
+    assert await client.read_close() == (1001, "the gateway is shutting down")
