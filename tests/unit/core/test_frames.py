@@ -42,7 +42,7 @@ def reference(data: bytes, *, masked: bool, limit: int = LIMIT, reserved: int = 
         violation = None
         if opcode not in (0, 1, 2, 8, 9, 10):
             violation = Violation.RESERVED_OPCODE
-        elif rsv and (opcode not in (1, 2) or rsv & ~reserved):
+        elif rsv and reserved != 0x70 and (opcode not in (1, 2) or rsv & ~reserved):
             violation = Violation.RESERVED_BITS
         elif control and not final:
             violation = Violation.FRAGMENTED_CONTROL
