@@ -29,6 +29,12 @@ class GatewayLog(io.StringIO):
         lines = [json.loads(line) for line in self.getvalue().splitlines()]
         return [line for line in lines if line["event"] == event]
 
+    async def line(self, event: str) -> dict[str, Any]:
+        """Wait for a line of one kind, and return it; it must be the only one."""
+        await until(lambda: bool(self.lines(event)))
+        (line,) = self.lines(event)
+        return line
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:

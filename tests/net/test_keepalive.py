@@ -122,7 +122,7 @@ async def test_a_frozen_studio_is_found(join: Join, log: GatewayLog) -> None:
     pair.client.send_close(1012)
     pair.studio.leave()
     await until(lambda: nobody_is_left(pair.gateway))
-    (line,) = log.lines("closed")
+    line = await log.line("closed")
     assert (line["by"], line["cause"]) == ("studio", "studio_silent")
     assert 0.3 <= line["seconds"] < 3
 
@@ -134,7 +134,7 @@ async def test_a_frozen_client_is_found(join: Join, log: GatewayLog) -> None:
     pair.studio.send_close(1001)
     pair.client.leave()
     await until(lambda: nobody_is_left(pair.gateway))
-    (line,) = log.lines("closed")
+    line = await log.line("closed")
     assert (line["by"], line["cause"]) == ("client", "client_silent")
     assert 0.3 <= line["seconds"] < 3
 
@@ -152,7 +152,7 @@ async def test_a_client_frozen_with_a_full_socket_is_found(join: Join, log: Gate
     pair = await join(limit=1024, receive_buffer=4096, CLOSE_TIMEOUT_SECONDS="0.2", **QUICK)
     pair.studio.write(pair.studio.frame(BINARY, bytes(1 << 20)) * 8)
     await until(lambda: nobody_is_left(pair.gateway))
-    (line,) = log.lines("closed")
+    line = await log.line("closed")
     assert (line["by"], line["cause"]) == ("client", "client_silent")
 
 
@@ -184,7 +184,7 @@ async def test_a_connection_without_messages_ends_in_spite_of_pings(join: Join, 
     assert (await at_studio)[0] == 1001
     pair.studio.send_close(1001)
     await until(lambda: nobody_is_left(pair.gateway))
-    (line,) = log.lines("closed")
+    line = await log.line("closed")
     assert (line["by"], line["cause"]) == ("gateway", "idle")
     assert line["seconds"] >= 0.4
 
