@@ -97,8 +97,11 @@ async def test_refusals_say_why_in_json(
         assert refused.json["error"] == "the token is not valid"
 
     # Auth may refuse in the body of a 200, too (spec §2).
-    memmie_auth.script("error", route="/api/v1/auth/validate", times=1, status=200, body='{"valid": false}')
-    assert (await dial_refusal(url, "unheard of")).code == "token_invalid"
+    scripted = memmie_auth.script(
+        "error", route="/api/v1/auth/validate", times=1, status=200, body='{"valid": false}'
+    )
+    assert (await dial_refusal(url, "unheard-of")).code == "token_invalid"
+    assert scripted.struck == 1
 
     # `bearer` without a token behind it is no token, and neither is an empty one.
     assert (await dial_refusal(url, subprotocols=[Subprotocol("bearer")])).code == "token_missing"
