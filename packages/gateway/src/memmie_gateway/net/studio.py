@@ -103,6 +103,7 @@ class Studio:
 
     Attributes:
         connections: live sessions and dials under way.
+        failures: of any kind, so far.
         totals: of the sessions that are over.
         errors: errors by type, for the metrics.
         latency: how long messages spent inside the gateway.
@@ -114,6 +115,7 @@ class Studio:
         self.where = url
         self.tracker = tracker
         self.connections = 0
+        self.failures = 0
         self.totals = Totals()
         self.errors: Counter[str] = Counter()
         self.latency = Histogram(LATENCY_BOUNDS)
@@ -150,6 +152,7 @@ class Studio:
             reason: what failed, in words.
             doubt: have it probed at once; False for a failed probe.
         """
+        self.failures += 1
         if self.tracker.bad(reason):
             self.on_change(self)
         if doubt:
@@ -161,6 +164,7 @@ class Studio:
         A Studio that throws out two clients at once must not pass for a dead one.
         """
         if self.tracker.reason:
+            self.failures += 1
             self.on_doubt()
         else:
             self.failed(reason)

@@ -23,7 +23,7 @@ _MAX_EARLY: Final = 256 * 1024
 """Bytes that a Studio may send behind its 101 before the splice reads them; then it is paused."""
 
 _ADDRESS_SECONDS: Final = 5.0
-"""How long a looked-up address is used. A container that is started again has a new one."""
+"""How long a looked-up address is used, unless the Studio fails before."""
 
 
 class DialError(Exception):
@@ -145,6 +145,22 @@ class _AnswerProtocol(asyncio.Protocol):
             self._fail(words)
 
 
+@dataclass(frozen=True, slots=True)
+class _Addresses:
+    """What a name meant when it was looked up.
+
+    Attributes:
+        until: the loop's time after which it is looked up again.
+        failures: of the Studio so far. One more, and it is looked up again: a container that was started anew may
+            have another address, and its old one may be somebody else's by now.
+        found: the addresses, the one that answered last first.
+    """
+
+    until: float
+    failures: int
+    found: list[str]
+
+
 class Dialer:
     """Connects to Studios.
 
@@ -156,7 +172,7 @@ class Dialer:
     def __init__(self, *, timeout: float, tls: ssl.SSLContext | None = None) -> None:
         self._timeout = timeout
         self._tls = tls
-        self._addresses: dict[str, tuple[float, list[str]]] = {}
+        self._addresses: dict[str, _Addresses] = {}
 
     async def dial(self, studio: Studio, head: bytes, offer: Offer) -> Upstream:
         """Connect, send `head` and check the answer.
@@ -172,12 +188,12 @@ class Dialer:
         """
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._dial(studio.where, head, offer)
+                return await self._dial(studio, head, offer)
         except TimeoutError:
             raise DialError(f"no answer within {self._timeout:g} seconds") from None
 
-    async def _dial(self, where: StudioUrl, head: bytes, offer: Offer) -> Upstream:
-        transport, protocol = await self._connect(where)
+    async def _dial(self, studio: Studio, head: bytes, offer: Offer) -> Upstream:
+        transport, protocol = await self._connect(studio)
         upstream = None
         try:
             transport.write(head)
@@ -192,11 +208,12 @@ class Dialer:
                 transport.abort()
         return upstream
 
-    async def _connect(self, where: StudioUrl) -> tuple[asyncio.Transport, _AnswerProtocol]:
+    async def _connect(self, studio: Studio) -> tuple[asyncio.Transport, _AnswerProtocol]:
         loop = asyncio.get_running_loop()
+        where = studio.where
         tls = (self._tls or ssl.create_default_context()) if where.secure else None
         error: OSError = OSError("no address")
-        addresses = await self._resolve(where)
+        addresses = await self._resolve(studio)
         for address in addresses:
             try:
                 transport, protocol = await loop.create_connection(
@@ -209,22 +226,24 @@ class Dialer:
                     addresses.remove(address)
                     addresses.insert(0, address)
                 return transport, protocol
-        self._addresses.pop(where.host, None)
+        self._addresses.pop(studio.url, None)
         raise DialError(f"cannot connect: {error.strerror or error}")
 
-    async def _resolve(self, where: StudioUrl) -> list[str]:
-        """Return the addresses of a host; those of a name are remembered for a few seconds."""
+    async def _resolve(self, studio: Studio) -> list[str]:
+        """Return the addresses of a Studio's host; those of a name are remembered for a few seconds."""
+        where = studio.where
         if where.is_address:
             return [where.host]
         loop = asyncio.get_running_loop()
-        known = self._addresses.get(where.host)
-        if known is not None and known[0] > loop.time():
-            return known[1]
+        known = self._addresses.get(studio.url)
+        if known is not None and known.until > loop.time() and known.failures == studio.failures:
+            return known.found
+        failures = studio.failures
         found = None
         with contextlib.suppress(OSError):
             found = await loop.getaddrinfo(where.host, where.port, type=1)
         if not found:
             raise DialError(f"the name {where.host!r} cannot be looked up")
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
-        self._addresses[where.host] = (loop.time() + _ADDRESS_SECONDS, addresses)
+        self._addresses[studio.url] = _Addresses(loop.time() + _ADDRESS_SECONDS, failures, addresses)
         return addresses
