@@ -147,10 +147,9 @@ def wheels(session: nox.Session) -> None:
 
 def _engine_answers() -> bool:
     docker = shutil.which("docker")
-    return (
-        docker is not None
-        and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
-    )  # noqa: S603 - the user's own
+    if docker is None:
+        return False
+    return subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0  # noqa: S603 - the user's own
 
 
 def _build_images(session: nox.Session) -> None:

@@ -77,8 +77,8 @@ async def test_the_stack_comes_up_healthy_and_carries_a_message(
     assert published == ["127.0.0.1"] * 4
 
     gateway, auth = compose("port", "gateway", "8000").strip(), compose("port", "auth", "8001").strip()
-    with urlopen(f"http://{gateway}/ready", timeout=5) as answer:
-        assert set(json.load(answer)["studios"].values()) == {"healthy"}
+    async with http.get(f"http://{gateway}/ready") as answer:
+        assert set((await answer.json())["studios"].values()) == {"healthy"}
     connection = await connect(f"ws://{gateway}/ws", mint_token(f"http://{auth}", "u1"))
     await heartbeat(connection)
 

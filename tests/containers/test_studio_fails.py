@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Collection
-from datetime import datetime
 from typing import Any
 
-from memmie_harness.containers import FakeStudioContainer, GatewayContainer, ServiceContainer, StackContainers
+from memmie_harness.containers import (
+    FakeStudioContainer,
+    GatewayContainer,
+    ServiceContainer,
+    StackContainers,
+    engine_time,
+)
 from memmie_harness.numbered import Crowd
 
 RunStack = Callable[..., Awaitable[StackContainers]]
@@ -35,12 +39,9 @@ NOTICED_SECONDS = 2.0
 
 def ended_at(service: ServiceContainer) -> float:
     """When a container's process ended, by the engine's word, on the clock of `time.monotonic`."""
-    container = service.get_wrapped_container()
-    container.reload()
-    ended = datetime.fromisoformat(
-        re.sub(r"\.(\d{6})\d*Z", r".\1+00:00", container.attrs["State"]["FinishedAt"])
-    )
-    return ended.timestamp() - time.time() + time.monotonic()
+    service.reload()
+    ended = engine_time(service.get_wrapped_container().attrs["State"]["FinishedAt"])
+    return ended - time.time() + time.monotonic()
 
 
 def assert_nothing_was_noticed(crowd: Crowd) -> None:

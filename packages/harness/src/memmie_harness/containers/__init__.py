@@ -12,7 +12,7 @@ with StackContainers(studios=2) as stack:
 from memmie_harness.containers.fakes import ControlError, FakeAuthContainer, FakeStudioContainer
 from memmie_harness.containers.gateway import GatewayContainer
 from memmie_harness.containers.readiness import AnswerWaitStrategy
-from memmie_harness.containers.service import ContainerError, ServiceContainer
+from memmie_harness.containers.service import ContainerError, ServiceContainer, engine_time
 from memmie_harness.containers.stack import StackContainers
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "GatewayContainer",
     "ServiceContainer",
     "StackContainers",
+    "engine_time",
 ]

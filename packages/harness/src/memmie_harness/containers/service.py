@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Self
 
 from docker.errors import DockerException, ImageNotFound, NotFound
@@ -21,6 +22,16 @@ HARDENED: Mapping[str, Any] = {
 """How every service of ours can be run, so how it is run here."""
 
 TAIL_LINES = 50
+
+
+def engine_time(text: str) -> float:
+    """A time as the engine writes it (RFC 3339, nanoseconds, UTC), in seconds of `time.time`.
+
+    >>> engine_time("2026-11-22T22:56:18.500000002Z")
+    1795388178.5
+    """
+    seconds, _, fraction = text.removesuffix("Z").partition(".")
+    return datetime.fromisoformat(f"{seconds}+00:00").timestamp() + float(f"0.{fraction or 0}")
 
 
 class ContainerError(Exception):
