@@ -70,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted; every process it started has ended", EXIT_INTERRUPTED)
     print(show(settings, cores, results))
     if options.json is not None:
-        options.json.write_text(json.dumps(as_json(settings, cores, results), indent=2) + "\n")
+        try:
+            options.json.write_text(json.dumps(as_json(settings, cores, results), indent=2) + "\n")
+        except OSError as error:
+            return _complain(f"{options.json} cannot be written: {error.strerror} (--json)", EXIT_FAILED)
     return EXIT_FAILED if results.problems else 0
 
 
