@@ -11,7 +11,7 @@ from typing import Final, cast
 import httptools
 
 from memmie_gateway.core.handshake import Answer, Offer, check_answer
-from memmie_gateway.net.studio import Studio, StudioUrl
+from memmie_gateway.net.studio import Studio
 
 MAX_ANSWER_HEAD: Final = 32 * 1024
 """Bytes of the head of Studio's answer."""
