@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import picows
-from loadtests.traffic.job import LoadError, Target
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from loadtests.traffic.job import LoadError, Target
 
 NUMBER: Final = struct.Struct("!IQ")
 """How a message begins: the number of its connection, and its own on that connection. The rest is filling."""

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from typing import Final
 
 import uvloop
+
 from loadtests.traffic import connects, idle, round_trips
 from loadtests.traffic.job import LoadError, Result, Target
 from loadtests.traffic.usage import ProcessGoneError

@@ -175,6 +175,17 @@ def test_a_bad_setting_is_one_line_and_exit_2(
     assert allowed in line
 
 
+def test_credentials_in_a_url_are_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AUTH_URL", "http://me:hunter2@auth:8001")
+
+    with pytest.raises(SystemExit, match="2"):
+        main(["check"])
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("memmie-gateway: AUTH_URL='http://***@auth:8001': it must not have credentials")
+
+
 def test_every_setting_that_can_be_bad_is_tried() -> None:
     # A host is whatever the resolver takes; see below.
     assert {name for name, _, _ in BAD} == {row.name for row in rows()} - {"HOST"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -22,6 +23,9 @@ PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")  # of a URL that has them: not to be repeated in a message
 
 
 class SettingsError(ValueError):
@@ -240,6 +244,8 @@ class Settings(BaseSettings):
             raise ValueError(f"{wanted}: {error}") from None
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(wanted)
+        if "@" in parts.netloc:
+            raise ValueError("it must not have credentials, which would end up in logs")
         return value.rstrip("/")
 
     @property
@@ -258,5 +264,5 @@ def _explain(error: ValidationError) -> list[str]:
         if problem["type"] == "bool_parsing":
             message = "Input should be true or false"
         meaning = f" ({field.description})" if field is not None else ""
-        lines.append(f"{name}={problem['input']!r}: {message}{meaning}")
+        lines.append(_CREDENTIALS.sub("//***@", f"{name}={problem['input']!r}: {message}{meaning}"))
     return lines

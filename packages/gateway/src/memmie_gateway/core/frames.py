@@ -182,17 +182,20 @@ class FrameScanner:
         That is nearly always `data` itself, the same object. The Close frame is not among what is returned
         (see `close`), nor is anything after it or after a violation.
         """
-        self.received += len(data)
+        end = len(data)
+        self.received += end
         if self._held:
             data = self._held + data
             self._held = b""
-        end = len(data)
+            end = len(data)
+        messages = self.messages
         at = self.remaining
-        if at > end:
-            self.remaining = at - end
-            return data
-        messages = self.messages + self._pending
-        self._pending = 0
+        if at:
+            if at > end:
+                self.remaining = at - end
+                return data
+            messages += self._pending
+            self._pending = self.remaining = 0
         kinds = self._kinds
         mask_bit = self._mask_bit
         overhead = self._overhead
@@ -214,14 +217,12 @@ class FrameScanner:
             return self._scan_further(data, at)
         self.messages = messages
         if at == end:
-            self.remaining = 0
             return data
         if at > end:
             self.messages = messages - 1
             self._pending = 1
             self.remaining = at - end
             return data
-        self.remaining = 0
         self._held = data[at:]
         return data[:at]
 

@@ -84,7 +84,8 @@ class SideProtocol(asyncio.Protocol):
         scanner = self.scanner
         onward = scanner.scan(data)
         if onward:
-            self.write(onward)
+            write = self.write  # a slot that is called as a method is looked up the slow way (CPython 3.11)
+            write(onward)
         if scanner.ended:
             self.session.stream_ended(self)
 
@@ -157,7 +158,8 @@ class ClientProtocol(SideProtocol):
         scanner = self.scanner
         onward = scanner.scan(data)
         if onward:
-            self.write(onward)
+            write = self.write  # a slot that is called as a method is looked up the slow way (CPython 3.11)
+            write(onward)
         bucket = self._bucket
         if bucket is not None:
             frames_seen = scanner.messages + scanner.extra_frames
