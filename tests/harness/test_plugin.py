@@ -173,14 +173,14 @@ def test_a_target_that_means_nothing_is_told(run_pytest: RunPytest) -> None:
     result = run_pytest("", ["--memmie-target=docker"], inside=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: --memmie-target: 'docker' is no target: give process, inprocess or *"]
+        ["ERROR: --memmie-target: 'docker' is no target: give process, inprocess, container or *"]
     )
 
 
 def test_help_tells_the_options(pytester: pytest.Pytester) -> None:
     help_text = pytester.runpytest_inprocess(*STRICT, "--help").stdout.str()
 
-    assert "--memmie-target=process|inprocess|URL" in help_text
+    assert "--memmie-target=process|inprocess|container|URL" in help_text
     assert "--memmie-auth-url=URL" in help_text
 
 
