@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -77,6 +78,24 @@ async def test_it_is_503(
     line = await log.line("refused")
     assert words in line["detail"]
     assert token not in log.getvalue()
+
+
+async def test_a_redirect_is_not_followed(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:
+    """Not even to a place that would say yes: the token is for Auth alone."""
+
+    async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        location = f"{auth.url}/api/v1/auth/validate"
+        writer.write(f"HTTP/1.1 307 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode())
+        writer.close()
+
+    async with await asyncio.start_server(redirect, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        gateway = await start_gateway(AUTH_URL=f"http://127.0.0.1:{port}")
+        client = await dial(gateway)
+        client.write(upgrade_request(auth.mint()))
+        assert (await client.read_head()).status == 503
+        assert auth.log.entries("request") == []
 
 
 async def test_an_auth_that_is_not_there(unharmed: StartGateway, dial: Dial, auth: FakeAuth) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from tests.net.pair import Join, StartGateway
 from tests.net.wire import (
@@ -9,6 +11,7 @@ from tests.net.wire import (
     CLOSE,
     CONT,
     MASK,
+    PATIENCE,
     PING,
     TEXT,
     build,
@@ -84,6 +87,19 @@ async def test_the_client_is_told_and_studio_never_sees_it(
     pair.client.leave()
     pair.studio.send_close(1001)
     assert await pair.studio.read_rest() == b""
+
+
+async def test_a_client_that_goes_on_can_still_read_why(unharmed: StartGateway, join: Join) -> None:
+    """Closing at once would reset the connection under what it sends, and take the Close frame with it."""
+    pair = await join(await unharmed())
+    pair.client.write(build(TEXT, b"not masked") + client_frame(BINARY, bytes(1 << 20)) * 8)
+    assert (await pair.studio.read_close())[0] == 1001
+    async with asyncio.timeout(PATIENCE):
+        await pair.client.writer.drain()
+    assert (await pair.client.read_close())[0] == 1002
+    assert await pair.client.read_rest() == b""
+    pair.client.leave()
+    pair.studio.leave()
 
 
 STUDIO_VIOLATIONS = [

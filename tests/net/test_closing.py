@@ -83,6 +83,13 @@ async def test_what_follows_a_close_is_not_passed_on(join: Join) -> None:
     await nothing_more(pair.studio)
 
 
+async def test_a_close_passes_byte_for_byte(join: Join) -> None:
+    pair = await join()
+    sent = build(CLOSE, b"\x03\xe8bye", mask=b"\x01\x02\x03\x04")
+    pair.client.write(sent)
+    assert (await pair.studio.read_frame()).raw == sent
+
+
 # One of the two ends vanishes.
 
 

@@ -22,7 +22,7 @@ async def test_a_slow_reader_gets_megabytes_and_then_the_close(join: Join, log: 
         assert head == pair.studio.frame(BINARY, MEGABYTE)[:10]
         for _ in range(16):
             assert await pair.client.read(1 << 16) == MEGABYTE[: 1 << 16]
-            await asyncio.sleep(0.01)  # what makes this reader slow
+            await asyncio.sleep(0.03)  # what makes this reader slow
     assert await pair.client.read_close() == (4005, "that was all")
     pair.client.send_close(4005)
     await until(lambda: nobody_is_left(pair.gateway))

@@ -171,6 +171,7 @@ async def test_a_slow_reader_lives_while_it_makes_progress(join: Join) -> None:
             await asyncio.sleep(0.025)
         assert read == frame
     assert loop.time() - started > 5 * (0.1 + 0.2)
+    assert pair.session.closing is None
     pair.client.leave()
     await reading
 
