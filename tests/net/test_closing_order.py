@@ -18,6 +18,7 @@ async def test_a_slow_reader_gets_megabytes_and_then_the_close(join: Join, log: 
     pair.studio.send_close(4005, "that was all")
     pair.studio.finish()
     for _ in range(4):
+        pair.client.send(TEXT, "sent before the close was read")  # would reset a socket closed too early
         head = await pair.client.read(10)
         assert head == pair.studio.frame(BINARY, MEGABYTE)[:10]
         for _ in range(16):
