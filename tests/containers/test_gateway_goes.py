@@ -64,7 +64,7 @@ async def test_a_gateway_is_replaced_without_a_refusal(
 
         assert {client.lives[0].close for client in crowd} == {SHUTTING_DOWN}
         assert all(len(client.lives) == 2 and not client.refusals for client in crowd)
-        assert max(client.away for client in crowd) < 2.0
+        assert max(client.away for client in crowd) <= 5.0
         assert crowd.problems() == []
 
     # All the Studios live: they received what was sent on the one connection and then on the other, and nothing
