@@ -1,4 +1,4 @@
-"""The command line both fakes have: `serve` and `version`."""
+"""The command line both fakes have: `serve`, `healthcheck` and `version`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def make_parser(
     )
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     serve.add_argument(
-        "--port", type=int, default=default_port, help="the port to listen on; 0 takes a free one"
+        "--port",
+        type=int,
+        default=default_port,
+        help="the port to listen on; 0 takes a free one (default: %(default)s)",
     )
     serve.add_argument(
         "--log-entries", type=int, default=10_000, help="how many log entries are kept (default: %(default)s)"

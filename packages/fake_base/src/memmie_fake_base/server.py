@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -61,6 +62,9 @@ class FakeServer(Hooks, ABC):
         self._max_body_bytes = max_body_bytes
         self._book = FaultBook()
         self._runner: web.AppRunner | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.url if self.running else 'stopped'}>"
 
     @abstractmethod
     def routes(self) -> Iterable[web.AbstractRouteDef]:
@@ -126,6 +130,8 @@ class FakeServer(Hooks, ABC):
             await site.stop()
         if grace > 0:
             await self.say_goodbye(grace)
+        for _ in range(2):
+            await asyncio.sleep(0)  # what the loop has just accepted becomes a connection in its next turns
         self.cut_connections()
         if runner.server is not None:
             for connection in runner.server.connections:

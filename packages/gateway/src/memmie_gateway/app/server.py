@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import time
@@ -78,7 +79,7 @@ class Gateway:
         self._connector = self._make_connector()
         self._lag = LoopLag()
         self._server: asyncio.Server | None = None
-        self._http: web.AppRunner | None = None
+        self._parts: contextlib.AsyncExitStack | None = None
         self._edge: Edge | None = None
 
     def __repr__(self) -> str:
@@ -177,7 +178,7 @@ class Gateway:
             assert http_server is not None  # noqa: S101 - it is there before the port is
             return http_server()
 
-        edge = Edge(
+        edge = self._edge = Edge(
             EdgeOptions(
                 max_head_bytes=settings.max_head_bytes,
                 max_headers=settings.max_headers,
@@ -201,20 +202,23 @@ class Gateway:
         )
         app = make_app(version=VERSION, readiness=self.readiness, metrics=make_registry(collector))
         http = web.AppRunner(app, access_log=None, handle_signals=False)
-        await http.setup()
-        http_server = http.server
-        try:
+        async with contextlib.AsyncExitStack() as parts:  # undone in reverse, also where one of them fails
+            parts.callback(self._lag.stop)
+            parts.push_async_callback(self._auth.stop)
+            parts.push_async_callback(http.cleanup)
+            parts.push_async_callback(self._prober.stop)
+            parts.push_async_callback(edge.stop)
+            await http.setup()
+            http_server = http.server
             self._server = await asyncio.get_running_loop().create_server(
                 edge, settings.host, settings.port, backlog=BACKLOG
             )
-        except OSError:
-            await http.cleanup()
-            raise
-        self._http, self._edge = http, edge
-        await self._auth.start()
-        for studio in self.registry.studios:
-            self._prober.watch(studio)
-        self._lag.start()
+            parts.callback(self._server.close)
+            await self._auth.start()
+            for studio in self.registry.studios:
+                self._prober.watch(studio)
+            self._lag.start()
+            self._parts = parts.pop_all()
         self._log.info("listening", url=self.url, port=self.port, version=VERSION, pid=os.getpid())
 
     async def stop(self, drain_seconds: float = 0) -> None:
@@ -223,17 +227,13 @@ class Gateway:
         Args:
             drain_seconds: how long to spread the closing over.
         """
-        if self._server is None or self._http is None or self._edge is None:
+        parts, self._parts = self._parts, None
+        if parts is None:
             return
         self._log.info("draining", connections=len(self.registry), seconds=drain_seconds)
         self._connector.draining = True
-        await self._drain(drain_seconds)
-        self._server.close()
-        await self._edge.stop()
-        await self._prober.stop()
-        await self._http.cleanup()
-        await self._auth.stop()
-        self._lag.stop()
+        async with parts:
+            await self._drain(drain_seconds)
         self._server = None
         self._log.info("stopped")
 

@@ -93,6 +93,7 @@ class Edge:
 
     async def stop(self) -> None:
         """Tell every connection that waits to be let in that it will not be, and drop all the others."""
+        await asyncio.sleep(0)  # what the loop has just accepted is pending from its next turn on
         tasks = [protocol.task for protocol in self.pending if protocol.task is not None]
         for task in tasks:
             task.cancel()
