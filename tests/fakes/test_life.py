@@ -25,6 +25,14 @@ async def test_a_fake_listens_on_a_free_port_and_says_which(http: aiohttp.Client
                 assert (response.status, (await response.json())["status"]) == (200, "healthy")
 
 
+async def test_a_fake_shows_where_it_listens() -> None:
+    auth = FakeAuth()
+    assert repr(auth) == "<FakeAuth stopped>"
+    async with auth, FakeStudio() as studio:
+        assert repr(auth) == f"<FakeAuth {auth.url}>"
+        assert repr(studio) == f"<FakeStudio {studio.url}>"
+
+
 async def test_a_stopped_studio_starts_again_on_the_same_port() -> None:
     studio = FakeStudio()
     await studio.start()
