@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import shlex
+import sys
 
 import pytest
 
@@ -67,7 +68,7 @@ def test_lines_to_paste_are_what_the_clients_take() -> None:
     assert {name: shlex.split(line) for name, line in client_lines(RUNNING).items()} == {
         "websocat": ["websocat", "-H=Authorization: Bearer a.b-c_d", "ws://127.0.0.1:8000/ws"],
         "wscat": ["wscat", "-H", "Authorization: Bearer a.b-c_d", "-c", "ws://127.0.0.1:8000/ws"],
-        "python": ["python", "-m", "websockets", "ws://127.0.0.1:8000/ws?token=a.b-c_d"],
+        "python": [sys.executable, "-m", "websockets", "ws://127.0.0.1:8000/ws?token=a.b-c_d"],
     }
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import sys
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -62,11 +64,12 @@ def client_lines(running: Running) -> dict[str, str]:
     """A shell line for each common client that opens a connection through the gateway, by the client's name."""
     header = f"Authorization: Bearer {running.token}"
     return {
+        # The one that is certainly here: it comes with this package. It knows no headers, so the token goes where
+        # browsers put it.
+        "python": f"{shlex.quote(sys.executable)} -m websockets '{running.websocket}?token={running.token}'",
         # Without the "=" websocat takes the address for a second header.
         "websocat": f"websocat -H='{header}' {running.websocket}",
         "wscat": f"wscat -H '{header}' -c {running.websocket}",
-        # This client knows no headers, so the token goes where browsers put it.
-        "python": f"python -m websockets '{running.websocket}?token={running.token}'",
     }
 
 
