@@ -1,4 +1,4 @@
-"""Access tokens: JWTs that are minted, verified and revoked (spec §5)."""
+"""Access tokens: JWTs that are minted, verified and revoked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which events a change to the content makes, and who gets them (spec §4)."""
+"""Which events a change to the content makes, and who gets them."""
 
 from __future__ import annotations
 

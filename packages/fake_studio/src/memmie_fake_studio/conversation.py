@@ -1,4 +1,4 @@
-"""What Studio answers to each message (spec §4)."""
+"""What Studio answers to each message."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ DEFAULT_STUDIOS = 2
 
 HELP = (
     f"memmie(studios={DEFAULT_STUDIOS}, env={{}}): how many Studios the test's gateway has, and settings of the "
-    "gateway (spec §7), as in env={'MAX_CONNECTIONS_PER_USER': 1}. Nearer marks win over farther ones, env is merged."
+    "gateway, as in env={'MAX_CONNECTIONS_PER_USER': 1}. Nearer marks win over farther ones, env is merged."
 )
 
 
