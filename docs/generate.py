@@ -34,7 +34,7 @@ Its code is stable: it is `code` in the JSON body of a refusal, `code` (of a ref
 
 The client gets the HTTP status and `{"error": words, "code": code}`; where trying again soon may help, `Retry-After` too.
 A client whose upgrade was accepted before its token was known (first-message auth) gets the close code instead.
-A Studio's own 4xx (`studio_refused`) is passed on with its status and body.
+A Studio's own 4xx (`studio_refused`) is passed on with its status and body, or as close code 4000 + status.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|
