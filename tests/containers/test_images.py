@@ -33,6 +33,7 @@ print(json.dumps({
     "packages": sorted(
         path.name for path in pathlib.Path("/opt/memmie").glob("lib/python*/site-packages/memmie_*") if not path.suffix
     ),
+    "times": [p.name for p in pathlib.Path("/opt/memmie").rglob("*") if p.name in ("uv_cache.json", "direct_url.json")],
     "uid": os.getuid(),
     "writable": [p for p in ("/", "/opt/memmie", "/tmp") if os.access(p, os.W_OK)],
 }))
@@ -69,6 +70,7 @@ def test_an_image_holds_what_it_runs_and_nothing_that_built_it(image: str, packa
         "modules": [],
         "caches": [],
         "packages": packages,
+        "times": [],
         "uid": 10001,
         "writable": [],
     }
