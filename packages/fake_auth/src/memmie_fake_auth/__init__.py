@@ -1,4 +1,4 @@
-"""A faithful fake of the Auth service, with faults on demand."""
+"""A faithful fake of the Auth service (spec §5), with faults on demand."""
 
 from memmie_fake_auth.auth import FakeAuth
 from memmie_fake_auth.settings import AuthSettings

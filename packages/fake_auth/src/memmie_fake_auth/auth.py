@@ -1,4 +1,4 @@
-"""The fake Auth service over HTTP."""
+"""The fake Auth service: spec §5 over HTTP."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class FakeAuth(FakeServer):
         )
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Return the routes of Auth."""
+        """Return the routes of spec §5."""
         return [
             web.get("/health", self._health),
             web.get("/.well-known/jwks.json", self._jwks),

@@ -13,7 +13,7 @@ class AuthSettings:
     Attributes:
         access_ttl_seconds: how long a token from register, login or refresh is valid.
         refresh_ttl_seconds: how long a refresh token is.
-        refusal: how `validate` refuses: `status` answers 401, `body` answers 200 with `valid: false` (the contract allows both).
+        refusal: how `validate` refuses: `status` answers 401, `body` answers 200 with `valid: false` (spec §2 allows both).
         signing_key: an RSA private key in PEM; empty takes one made once per process.
         max_users: how many users are held before `register` answers 507.
         max_revocations: how many unexpired revoked tokens are held before `logout` answers 507.

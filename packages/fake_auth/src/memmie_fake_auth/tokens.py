@@ -1,4 +1,4 @@
-"""Access tokens: JWTs that are minted, verified and revoked."""
+"""Access tokens: JWTs that are minted, verified and revoked (spec §5)."""
 
 from __future__ import annotations
 

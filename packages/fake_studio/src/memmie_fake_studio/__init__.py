@@ -1,4 +1,4 @@
-"""A faithful fake of the Studio service, with faults on demand."""
+"""A faithful fake of the Studio service (spec §4), with faults on demand."""
 
 from memmie_fake_studio.connection import Connection
 from memmie_fake_studio.settings import StudioSettings

@@ -1,4 +1,4 @@
-"""Which events a change to the content makes, and who gets them."""
+"""Which events a change to the content makes, and who gets them (spec §4)."""
 
 from __future__ import annotations
 

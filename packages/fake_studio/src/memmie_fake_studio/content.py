@@ -1,4 +1,4 @@
-"""Blobs, buckets and books: what Studio keeps for its users, in memory and bounded."""
+"""Blobs, buckets and books: what Studio keeps for its users (spec §4), in memory and bounded."""
 
 from __future__ import annotations
 

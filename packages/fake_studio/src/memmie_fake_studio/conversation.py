@@ -1,4 +1,4 @@
-"""What Studio answers to each message."""
+"""What Studio answers to each message (spec §4)."""
 
 from __future__ import annotations
 

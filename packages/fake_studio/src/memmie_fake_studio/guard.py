@@ -1,4 +1,4 @@
-"""Whose HTTP request it is: Studio asks Auth about the token."""
+"""Whose HTTP request it is: Studio asks Auth about the token (spec §2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Studio's HTTP routes, each for the user whose token it is."""
+"""Studio's HTTP routes (spec §4), each for the user whose token it is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be set on a fake Studio, and the defaults."""
+"""What can be set on a fake Studio; the defaults are spec §4's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class StudioSettings:
     """Limits and habits of a fake Studio.
 
     Attributes:
-        auth_url: where HTTP tokens are validated; empty trusts `X-User-ID` instead.
+        auth_url: where HTTP tokens are validated (spec §2); empty trusts `X-User-ID` instead.
         greeting: send `connected` when a WebSocket opens (the older plan did).
         echo: send every data frame on `/ws` straight back, as `/ws/echo` always does.
         subprotocols: those Studio speaks; the client's first among them is selected.

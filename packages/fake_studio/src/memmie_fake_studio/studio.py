@@ -1,4 +1,4 @@
-"""The fake Studio service over WebSocket and HTTP."""
+"""The fake Studio service: spec §4 over WebSocket and HTTP."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class FakeStudio(FakeServer):
         return sent
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Return the routes of Studio, its health and the echo."""
+        """Return the routes of spec §3 and §4, and the echo."""
         answer = self._echo if self.settings.echo else self._conversation.answer
         return [
             web.get("/ws", self._websocket(answer, needs_user=True)),

@@ -1,4 +1,4 @@
-"""Which events a connection wants (`subscribe` and `unsubscribe`)."""
+"""Which events a connection wants (spec §4, `subscribe` and `unsubscribe`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One WebSocket on one TCP connection: frames in and out, back-pressure, deadlines (RFC 6455)."""
+"""One WebSocket on one TCP connection: frames in and out, back-pressure, deadlines (spec §4, RFC 6455)."""
 
 from __future__ import annotations
 

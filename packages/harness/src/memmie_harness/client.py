@@ -21,7 +21,7 @@ class HeartbeatError(Exception):
 
 
 async def connect(ws_url: str, token: str | None, **options: Any) -> ClientConnection:
-    """Open a WebSocket through a gateway, with the token in the ``Authorization`` header.
+    """Open a WebSocket through a gateway, with the token in the ``Authorization`` header (spec §1).
 
     Args:
         ws_url: The gateway's WebSocket address.
@@ -40,7 +40,7 @@ async def connect(ws_url: str, token: str | None, **options: Any) -> ClientConne
 
 
 async def heartbeat(connection: ClientConnection, *, within: float = 5.0) -> float:
-    """Send one ``heartbeat`` and wait for the ``ack`` with its id; other messages are passed over.
+    """Send one ``heartbeat`` and wait for the ``ack`` with its id (spec §4); other messages are passed over.
 
     Args:
         connection: An open connection through a gateway.

@@ -1,6 +1,6 @@
 """Clients that send numbered messages and remember everything: what was sent, what was acknowledged, how it ended.
 
-A message is a ``heartbeat`` whose id is its number, and Studio's ``ack`` has the same id. So whatever is
+A message is a ``heartbeat`` whose id is its number, and Studio's ``ack`` has the same id (spec §4). So whatever is
 lost, doubled or reordered on the way shows as a number. A client that is closed comes back, as a real one does, and
 first sends again what was never acknowledged.
 """

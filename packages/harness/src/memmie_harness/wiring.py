@@ -24,7 +24,7 @@ def gateway_environment(
     port: int = 0,
     extra: Mapping[str, object] | None = None,
 ) -> dict[str, str]:
-    """The environment of a gateway on loopback.
+    """The environment (spec §7) of a gateway on loopback.
 
     Args:
         auth_url: The Auth service, ``http://HOST:PORT``.

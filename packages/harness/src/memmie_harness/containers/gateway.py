@@ -28,7 +28,7 @@ class GatewayContainer(ServiceContainer):
         self.with_settings({"PORT": port, "LOG_FORMAT": "json"})
 
     def with_settings(self, settings: Mapping[str, object]) -> Self:
-        """Add settings, by the names they have in the environment."""
+        """Add settings (spec §7), by the names they have in the environment."""
         for name, value in settings.items():
             self.with_env(name, str(value))
         return self
@@ -42,5 +42,5 @@ class GatewayContainer(ServiceContainer):
         return self.with_settings({"STUDIO_WS_URLS": ",".join(ws_urls)})
 
     def get_ws_url(self) -> str:
-        """The WebSocket address from this machine."""
+        """The WebSocket address from this machine (spec §1)."""
         return websocket_url(self.get_url())

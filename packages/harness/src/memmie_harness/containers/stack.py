@@ -28,7 +28,7 @@ class StackContainers:
 
     Args:
         studios: How many Studios there are; their names on the network are ``studio-1`` and so on.
-        settings: Settings of the gateway, by their variables, besides the stack's own.
+        settings: Settings of the gateway (spec §7) besides the stack's own.
 
     Attributes:
         network: The network they share.

@@ -30,7 +30,7 @@ class Options:
 
     Attributes:
         ports: Where the services listen.
-        gateway_settings: Settings of the gateway, by their variables, besides the stack's own.
+        gateway_settings: Settings of the gateway (spec §7) besides the stack's own.
         once: End after the proof.
         json: Write one JSON object and nothing else to standard output.
     """

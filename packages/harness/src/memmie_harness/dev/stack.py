@@ -73,7 +73,7 @@ async def running_stack(
 
     Args:
         ports: Where the services listen.
-        gateway_settings: Settings of the gateway, by their variables, besides the stack's own.
+        gateway_settings: Settings of the gateway (spec §7) besides the stack's own.
         on_log_line: Called with each line the gateway logs.
 
     Raises:

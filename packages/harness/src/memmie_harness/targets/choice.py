@@ -55,7 +55,7 @@ def make_target(choice: str, environment: Mapping[str, str]) -> Target:
 
     Args:
         choice: A name in `KINDS`, or the address of a running gateway.
-        environment: The settings it is started with, by their variables; a running gateway keeps its own.
+        environment: The settings it is started with (spec §7); a running gateway keeps its own.
 
     Raises:
         ValueError: `choice` means no target.

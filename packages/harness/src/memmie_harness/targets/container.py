@@ -28,7 +28,7 @@ class ContainerTarget:
     engine that runs on this machine's kernel.
 
     Args:
-        environment: The gateway's settings, by their variables. It needs ``LOG_FORMAT=json`` and, so that runs do not
+        environment: The gateway's settings (spec §7). It needs ``LOG_FORMAT=json`` and, so that runs do not
             collide, ``PORT=0``.
         start_seconds: How long it may take to listen, and again to become ready.
         stop_seconds: How long after SIGTERM it may live before it is killed.
@@ -59,7 +59,7 @@ class ContainerTarget:
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket address."""
+        """The WebSocket address (spec §1)."""
         return websocket_url(self.url)
 
     @property

@@ -21,7 +21,7 @@ class InProcessTarget:
     Its log is seen because a gateway takes standard output, as it then is, when it is built.
 
     Args:
-        environment: The gateway's settings, by their variables; of this process's own environment nothing is used.
+        environment: The gateway's settings (spec §7); of this process's own environment nothing is used.
         on_line: Called with each line it logs, besides their being kept.
         start_seconds: How long it may take to become ready.
     """
@@ -54,7 +54,7 @@ class InProcessTarget:
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket address."""
+        """The WebSocket address (spec §1)."""
         return websocket_url(self.url)
 
     async def start(self, *, until_ready: bool = True) -> None:

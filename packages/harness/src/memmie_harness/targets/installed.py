@@ -38,7 +38,7 @@ class ServiceClass(Protocol):
     """What the entry point names."""
 
     def from_env(self, environment: Mapping[str, str], /) -> Service:
-        """Build a service from settings as they would stand in the environment."""
+        """Build a service from settings as they would stand in the environment (spec §7)."""
         ...
 
 

@@ -39,7 +39,7 @@ class ProcessTarget:
     Its output is read all the time, also while a test does something else, so it never blocks on a full pipe.
 
     Args:
-        environment: The gateway's settings, by their variables. It needs ``LOG_FORMAT=json`` and, so that runs do not
+        environment: The gateway's settings (spec §7). It needs ``LOG_FORMAT=json`` and, so that runs do not
             collide, ``PORT=0``.
         command: What to run; by default this interpreter's ``python -m memmie_gateway serve``. Any program
             will do that writes one line of JSON ``{"event": "listening", "url": …}`` when it listens.
@@ -79,7 +79,7 @@ class ProcessTarget:
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket address."""
+        """The WebSocket address (spec §1)."""
         return websocket_url(self.url)
 
     @property

@@ -13,7 +13,7 @@ POLL_SECONDS = 0.02
 
 
 async def wait_until_ready(url: str, within: float) -> None:
-    """Return once ``GET {url}/ready`` answers 200, within that many seconds.
+    """Return once ``GET {url}/ready`` answers 200 (spec §1), within that many seconds.
 
     Raises:
         TargetError: It did not in time; the message has the last answer.

@@ -29,7 +29,7 @@ class UrlTarget:
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket address."""
+        """The WebSocket address (spec §1)."""
         return websocket_url(self.url)
 
     async def start(self, *, until_ready: bool = True) -> None:

@@ -35,7 +35,7 @@ class Target(Protocol):
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket address of a Studio's messages, ``ws://HOST:PORT/ws``."""
+        """The WebSocket address of a Studio's messages, ``ws://HOST:PORT/ws`` (spec §1)."""
         ...
 
     @property
@@ -88,7 +88,7 @@ class Target(Protocol):
 
 
 def websocket_url(url: str) -> str:
-    """The address of the WebSocket route of a gateway at the HTTP address `url`.
+    """The address of the WebSocket route (spec §1) of a gateway at the HTTP address `url`.
 
     >>> websocket_url("http://127.0.0.1:8000")
     'ws://127.0.0.1:8000/ws'
