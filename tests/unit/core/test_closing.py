@@ -47,7 +47,7 @@ SPEC = {
     Cause.CLIENT_SILENT: (0, 1001, True),
     Cause.STUDIO_SILENT: (0, 1012, True),
     Cause.MESSAGE_RATE: (0, 1008, False),
-    Cause.AUTH_LATE: (0, 1008, False),
+    Cause.AUTH_LATE: (408, 1008, False),
     Cause.CLOSE_LATE: (0, 1001, False),
     Cause.CLIENT_TOO_BIG: (0, 1009, False),
     Cause.STUDIO_TOO_BIG: (0, 1009, False),

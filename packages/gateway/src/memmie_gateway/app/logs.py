@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 from typing import Final, Literal, TextIO, cast
 
 import structlog
-from structlog.typing import FilteringBoundLogger, Processor
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -34,6 +35,17 @@ class _Unfailing:
             self._stream.flush()
 
 
+def _event_first(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Begin a line with when, how bad and what, so that a person can read down the log."""
+    first = {name: event.pop(name) for name in ("timestamp", "level", "event")}
+    return {**first, **event}
+
+
+def _without_blanks(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Leave out what there is nothing to say about; in JSON a field is always there."""
+    return {name: value for name, value in event.items() if value is not None}
+
+
 def make_logger(
     log_format: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None
 ) -> FilteringBoundLogger:
@@ -51,8 +63,12 @@ def make_logger(
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        structlog.dev.ConsoleRenderer(colors=terminal) if console else structlog.processors.JSONRenderer(),
     ]
+    if console:
+        colors = terminal and not os.environ.get("NO_COLOR")
+        processors += [_without_blanks, structlog.dev.ConsoleRenderer(colors=colors)]
+    else:
+        processors += [_event_first, structlog.processors.JSONRenderer()]
     return cast(
         "FilteringBoundLogger",
         structlog.wrap_logger(

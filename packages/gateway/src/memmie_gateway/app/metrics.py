@@ -122,7 +122,7 @@ class GatewayCollector:
         )
         latency = HistogramMetricFamily(
             "gateway_websocket_latency_seconds",
-            "Time a message spent inside the gateway, of a sample of 1 in 64.",
+            "Time messages spent inside the gateway: the first chunk of each direction, then every 64th.",
             labels=["backend"],
         )
         healthy = GaugeMetricFamily(

@@ -23,7 +23,6 @@ class ConnectionObserver:
     Attributes:
         refusals: clients refused, by `code` of the closing table and HTTP status.
         closes: ended connections, by close code and by who closed.
-        accepted: connections that were spliced and have ended.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:

@@ -76,6 +76,7 @@ class Cause(enum.Enum):
     ORIGIN_REFUSED = Ending("origin_not_allowed", "pages of this origin may not connect", _CLIENT, 403)
     NO_ROUTE = Ending("not_found", "nothing is served under this path", _CLIENT, 404)
     HEAD_LATE = Ending("request_timeout", "the request head took too long to arrive", _CLIENT, 408)
+    AUTH_LATE = Ending("auth_late", "the first message must be auth, in time", _CLIENT, 408, 1008)
     HEAD_TOO_BIG = Ending("head_too_large", "the request head is too large", _CLIENT, 431)
     NOT_AN_UPGRADE = Ending("upgrade_required", "this path speaks WebSocket only", _CLIENT, 426)
     WRONG_VERSION = Ending("unsupported_version", "only WebSocket version 13 is spoken here", _CLIENT, 426)
@@ -123,7 +124,6 @@ class Cause(enum.Enum):
         "studio_silent", "Studio does not answer, reconnect", _STUDIO, to_client=1012, retry=True
     )
     MESSAGE_RATE = Ending("message_rate_exceeded", "sending messages too fast", _CLIENT, to_client=1008)
-    AUTH_LATE = Ending("auth_late", "the first message must be auth, in time", _CLIENT, to_client=1008)
     CLOSE_LATE = Ending(
         "close_late", "the closing handshake was not completed in time", _GATEWAY, to_client=1001
     )

@@ -20,7 +20,7 @@ from memmie_gateway.core.keepalive import Keepalive
 from memmie_gateway.core.limits import TokenBucket
 
 SAMPLE_EVERY: Final = 64
-"""One chunk in so many, of each direction of each connection, has its time in the gateway measured."""
+"""Of each direction of a connection the first chunk has its time in the gateway measured, and then one in so many."""
 
 # Why reading from a side is paused; bits, as both may hold at once.
 PEER_FULL: Final = 1
