@@ -76,7 +76,7 @@ async def start_gateway(
     yield start
     for gateway in started:
         for session in list(gateway.registry):
-            session._abort()
+            session.abort()
         async with asyncio.timeout(PATIENCE):
             await gateway.stop()
 

@@ -202,3 +202,38 @@ async def test_garbage_right_behind_the_handshake(join: Join, unharmed: StartGat
     assert (await pair.studio.read_close())[0] == 1001
     pair.client.leave()
     pair.studio.leave()
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        pytest.param(
+            b"GET http://[::1/x?token=SECRET HTTP/1.1\r\nHost: x\r\n\r\n", id="a target that is no URL"
+        ),
+        pytest.param(b"GET /x?token=SECRET HTTP/1.1\r\n\r\n", id="no host"),
+        pytest.param(
+            b"POST /x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nSECRET\r\n", id="a bad chunk"
+        ),
+    ],
+)
+async def test_what_only_the_http_server_finds_wrong_is_neither_quoted_nor_logged(
+    unharmed: StartGateway,
+    dial: Dial,
+    caplog: pytest.LogCaptureFixture,
+    log: GatewayLog,
+    request_bytes: bytes,
+) -> None:
+    """What cannot be read may hold a token."""
+    client = await dial(await unharmed())
+    client.write(request_bytes)
+    answer = await refusal(client, 400, "bad_request")
+    assert b"SECRET" not in answer.body
+    assert "SECRET" not in caplog.text + log.getvalue()
+
+
+async def test_an_expectation_that_is_not_met_ends_the_connection(unharmed: StartGateway, dial: Dial) -> None:
+    """A second request would have neither the bounds nor the time-out of the first."""
+    client = await dial(await unharmed())
+    client.write(b"GET /health HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n")
+    client.write(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+    await refusal(client, 417, "expectation_failed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tests.net.pair import GatewayLog, Join, nobody_is_left, until
-from tests.net.wire import BINARY, TEXT
+from tests.net.wire import BINARY, PATIENCE, TEXT
 
 MEGABYTE = bytes(1 << 20)
 
@@ -113,3 +113,22 @@ async def test_a_violation_inside_a_long_frame_of_the_other_side_waits_for_its_e
     pair.studio.write(frame[1000:])
     assert await pair.client.read(len(frame) - 1000) == frame[1000:]
     assert await pair.client.read_close() == (1002, words)
+
+
+async def test_a_reader_that_sips_does_not_hold_a_gateway_that_stops(join: Join, log: GatewayLog) -> None:
+    """It makes progress, for days if it likes; but a gateway that stops has an end of its own."""
+    pair = await join(CLOSE_TIMEOUT_SECONDS="0.1", limit=1024, receive_buffer=4096)
+    session = pair.session
+    pair.studio.write(pair.studio.frame(BINARY, MEGABYTE) * 8)
+    await until(lambda: session._studio.held)
+
+    async def sip() -> None:
+        while await pair.client.reader.read(2048):  # noqa: ASYNC110 - it waits for nothing, it is slow
+            await asyncio.sleep(0.01)
+
+    sipping = asyncio.create_task(sip())
+    async with asyncio.timeout(PATIENCE):
+        await pair.gateway.stop()
+    sipping.cancel()
+    await asyncio.gather(sipping, return_exceptions=True)
+    assert [line["cause"] for line in log.lines("closed")] == ["shutting_down"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -12,6 +15,9 @@ from memmie_gateway.core.closing import Cause
 
 Readiness = Callable[[], tuple[bool, dict[str, object]]]
 """Tells whether work is accepted, and the parts of that answer."""
+
+_LINGER_SECONDS: Final = 2.0
+"""How long a client that is still sending a body may take to read the answer. It holds a gateway that stops, too."""
 
 
 def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) -> web.Application:
@@ -42,14 +48,57 @@ def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) 
     return app
 
 
+class HttpProtocol(web.RequestHandler):
+    """One HTTP connection, which ends with its first answer.
+
+    The bounds on a request head hold for the first request of a connection, so there is no second one. And where
+    aiohttp answers by itself, as to what it cannot parse, it would quote the request in the answer and in the log:
+    the request may hold a token.
+
+    Args:
+        server: counts it.
+        loop: runs it.
+    """
+
+    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(
+            server,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type]  # None switches it off, which the annotation does not say
+            lingering_time=_LINGER_SECONDS,
+        )
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer a request that cannot be read, or whose handler failed."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return super().handle_error(request, status, exc, message)
+        if request.writer.output_size:
+            raise ConnectionError("the answer is under way already")
+        ending = Cause.BAD_REQUEST.ending
+        return web.json_response({"error": ending.words, "code": ending.code}, status=status)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer, the last one."""
+        if isinstance(resp, web.HTTPExpectationFailed):
+            body = {"error": "no expectation but 100-continue is met here", "code": "expectation_failed"}
+            resp = web.json_response(body, status=resp.status)
+        resp.force_close()
+        return await super().finish_response(request, resp, start_time)
+
+
 @web.middleware
 async def _answer(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer errors as JSON like everywhere else, and end the connection after each answer.
-
-    The bounds on a request head hold for the first request of a connection, so there is no second one.
-    """
+    """Answer errors as JSON like everywhere else."""
     try:
         response = await handler(request)
     except web.HTTPNotFound:
@@ -59,5 +108,4 @@ async def _answer(
         body = {"error": f"{error.method} is not allowed here", "code": "method_not_allowed"}
         response = web.json_response(body, status=405, headers={"Allow": error.headers["Allow"]})
     response.headers["Cache-Control"] = "no-store"
-    response.force_close()
     return response

@@ -13,7 +13,7 @@ from typing import Final, Self
 
 from aiohttp import web
 
-from memmie_gateway.app.http import make_app
+from memmie_gateway.app.http import HttpProtocol, make_app
 from memmie_gateway.app.logs import make_logger
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.observer import ConnectionObserver
@@ -38,6 +38,9 @@ VERSION: Final = version("memmie-gateway")
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: a whole fleet of clients comes back at once."""
+
+_OVERTIME: Final = 2.0
+"""Seconds, after the last closing handshake should be over, until a gateway that stops waits for nobody any more."""
 
 MAX_REMEMBERED_RATES: Final = 100_000
 """Addresses, and users, whose rates are remembered."""
@@ -176,7 +179,7 @@ class Gateway:
 
         def serve_http() -> asyncio.Protocol:
             assert http_server is not None  # noqa: S101 - it is there before the port is
-            return http_server()
+            return HttpProtocol(http_server, asyncio.get_running_loop())
 
         edge = self._edge = Edge(
             EdgeOptions(
@@ -243,7 +246,14 @@ class Gateway:
         self.registry.on_empty = empty.set
         for delay, session in draining.schedule(list(self.registry), seconds, self._rng):
             loop.call_later(delay, _close, session)
-        if len(self.registry):
+        try:
+            async with asyncio.timeout(seconds + self.settings.close_timeout_seconds + _OVERTIME):
+                if len(self.registry):
+                    await empty.wait()
+        except TimeoutError:
+            # A slow reader is waited for as long as it reads on: a byte now and then would be for ever.
+            for session in list(self.registry):
+                session.abort()
             await empty.wait()
         self.registry.on_empty = None
 

@@ -328,8 +328,9 @@ class Session:
         for step in self._deferred:
             # It waits for the end of a frame that does not come.
             self._side(step.side).transport.abort()
-        self._timer = self._loop.call_later(1.0, self._abort)
+        self._timer = self._loop.call_later(1.0, self.abort)
 
-    def _abort(self) -> None:
+    def abort(self) -> None:
+        """Drop both connections at once, with whatever was to be sent on them."""
         self._client.transport.abort()
         self._studio.transport.abort()
