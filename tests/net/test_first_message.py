@@ -209,3 +209,10 @@ async def test_stopping_the_gateway_while_it_waits(gateway: Gateway, dial: Dial)
     async with asyncio.timeout(2):
         await gateway.stop()
     assert await client.read_close() == (1001, "the gateway is shutting down")
+
+
+async def test_many_small_frames_before_it_are_not_read(gateway: Gateway, dial: Dial) -> None:
+    """A frame costs more than its bytes: a few megabytes of them would stop everybody for seconds."""
+    client = await upgraded(dial, gateway)
+    client.write(client.frame(PONG) * 2000)
+    await closed(client, 1008, "too many frames before the auth message", gateway)

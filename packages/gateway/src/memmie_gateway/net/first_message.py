@@ -19,6 +19,9 @@ from memmie_gateway.core.frames import frame_length
 MAX_FIRST_MESSAGE: Final = 16 * 1024
 """Bytes of the auth message."""
 
+MAX_FRAMES: Final = 256
+"""Frames up to the end of the auth message, its fragments and pings before it: each costs more than its bytes."""
+
 _MAX_EARLY: Final = 64 * 1024
 
 _LINGER_SECONDS: Final = 2.0
@@ -46,6 +49,7 @@ class FirstMessageProtocol(asyncio.Protocol):
         self._websocket = Protocol(Side.SERVER, state=OPEN, max_size=MAX_FIRST_MESSAGE)
         self._buffer = b""
         self._refused = False
+        self._frames = 0
         self._parts: list[bytes] = []
         self._token: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         transport.set_protocol(self)
@@ -86,6 +90,10 @@ class FirstMessageProtocol(asyncio.Protocol):
                 self._fail("the auth message is too big")
                 return
             if len(self._buffer) < length:
+                return
+            self._frames += 1
+            if self._frames > MAX_FRAMES:
+                self._fail("too many frames before the auth message")
                 return
             frame, self._buffer = self._buffer[:length], self._buffer[length:]
             self._websocket.receive_data(frame)
