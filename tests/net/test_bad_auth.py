@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
@@ -116,3 +117,23 @@ async def test_a_refusal_is_401_however(
     client.write(upgrade_request(auth.mint(kind=kind)))
     answer = await client.read_head()
     assert (answer.status, json.loads(answer.body)["code"]) == (401, "token_invalid")
+
+
+async def test_a_packed_answer_is_not_unpacked(start_gateway: StartGateway, dial: Dial) -> None:
+    """The gateway says it takes none; and of 64 KiB, unpacked, there could be 64 MiB to wait for."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        body = gzip.compress(b'{"valid": true, "user_id": "u1"}')
+        fields = f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(b"HTTP/1.1 200 OK\r\n" + fields.encode() + body)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    client = await dial(await start_gateway(AUTH_URL=url))
+    client.write(upgrade_request("t"))
+    refused = await client.read_head()
+    assert (refused.status, json.loads(refused.body)["code"]) == (503, "auth_unavailable")
+    server.close()

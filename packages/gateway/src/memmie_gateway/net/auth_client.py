@@ -58,6 +58,9 @@ class AuthClient:
             connector=aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=5),
             timeout=aiohttp.ClientTimeout(total=self._timeout),
             cookie_jar=aiohttp.DummyCookieJar(),
+            # Nothing is unpacked: a few compressed kilobytes may be gigabytes, before `MAX_ANSWER` sees them.
+            auto_decompress=False,
+            headers={"Accept-Encoding": "identity"},
             trust_env=False,
         )
 

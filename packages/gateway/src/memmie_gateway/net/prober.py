@@ -53,6 +53,9 @@ async def probe(where: StudioUrl, timeout: float) -> float:  # noqa: ASYNC109 - 
         raise ProbeError(f"no pong within {timeout:g} seconds") from None
     except (OSError, WebSocketException, EOFError) as error:
         raise ProbeError(f"no health connection: {error}") from None
+    except Exception as error:  # noqa: BLE001 - see below
+        # Such as a redirect to what is no URL: nothing that a Studio sends may end the watching of it.
+        raise ProbeError(f"no health connection: {type(error).__name__}: {error}") from None
 
 
 class Prober:
