@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 import zlib
 
 import pytest
 from tests.net.pair import Dial, Join, StartGateway
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import PING, PONG, TEXT, Peer, build, upgrade_request
+from tests.net.wire import KEY, PING, PONG, TEXT, Peer, accept_for, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
+from memmie_gateway.core.handshake import Offer
+from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.net.studio import Studio, StudioUrl
+from memmie_gateway.net.upstream import Dialer, DialError
 
 DEFLATE = "permessage-deflate; client_max_window_bits"
 
@@ -224,3 +230,36 @@ async def test_the_next_studio_is_asked_where_one_fails(
         asked.send(TEXT, "here I am")
         assert await client.read_message() == (TEXT, b"here I am")
         client.leave()
+
+
+async def test_neither_end_can_have_the_handshake_s_own_headers_dropped(join: Join) -> None:
+    """Of what the Connection header names, they are not hop by hop: without them the other end would fail."""
+    pair = await join(
+        extra=("Connection: sec-websocket-key, sec-websocket-version, x-hop", "X-Hop: 1"),
+        answer=("Connection: sec-websocket-accept, x-hop", "X-Hop: 1"),
+    )
+    assert pair.studio.head.get("sec-websocket-version") == "13"
+    assert pair.studio.head.get("sec-websocket-key") == KEY
+    assert pair.client.head.get("sec-websocket-accept") == accept_for(KEY)
+    assert not pair.studio.head.get("x-hop") + pair.client.head.get("x-hop")
+    await pair.exchange()
+
+
+async def test_the_root_certificates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading them takes tens of milliseconds, in which nobody is served."""
+    make = ssl.create_default_context
+    made: list[ssl.SSLContext] = []
+
+    def count() -> ssl.SSLContext:
+        made.append(make())
+        return made[-1]
+
+    monkeypatch.setattr(ssl, "create_default_context", count)
+    dialer = Dialer(timeout=5)
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        where = StudioUrl.parse(f"wss://127.0.0.1:{taken.getsockname()[1]}/ws")
+        for _ in range(2):
+            with pytest.raises(DialError):
+                await dialer.dial(Studio(where, HealthTracker(rise=1, fall=1)), b"", Offer(b""))
+    assert len(made) == 1

@@ -219,8 +219,13 @@ def upstream_head(
 
 
 def _nominated(options: Iterable[str]) -> frozenset[bytes]:
-    """Return the names of the headers that a Connection header makes hop by hop (RFC 9110 §7.6.1)."""
-    return frozenset(option.lower().encode("latin-1") for option in options)
+    """Return the names of the headers that a Connection header makes hop by hop (RFC 9110 §7.6.1).
+
+    The handshake's own are not among them, whoever names them: they are for the other end. A client that could have
+    them dropped would make its Studio fail, or a Studio the client.
+    """
+    names = (option.lower().encode("latin-1") for option in options)
+    return frozenset(name for name in names if not name.startswith(b"sec-websocket-"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,7 +211,9 @@ class Dialer:
     async def _connect(self, studio: Studio) -> tuple[asyncio.Transport, _AnswerProtocol]:
         loop = asyncio.get_running_loop()
         where = studio.where
-        tls = (self._tls or ssl.create_default_context()) if where.secure else None
+        if where.secure and self._tls is None:
+            self._tls = ssl.create_default_context()  # once: it reads every root certificate of the system
+        tls = self._tls if where.secure else None
         error: OSError = OSError("no address")
         addresses = await self._resolve(studio)
         for address in addresses:
