@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import pytest
 
 from memmie_fake_auth import FakeAuth
@@ -249,3 +250,21 @@ async def test_check_distrusts_an_auth_that_accepts_anything(
 
     assert ran.exit_code == 1
     assert "it accepts a made-up token" in ran.out
+
+
+async def test_serving_takes_all_the_open_files_there_are(http: aiohttp.ClientSession) -> None:
+    """Many a default is 1024, of which a connection needs two; without one, every Studio would seem to be gone."""
+    process = await asyncio.create_subprocess_exec(
+        *("prlimit", "--nofile=64:512", sys.executable, "-m", "memmie_gateway", "serve"),
+        env=clean_environment({"HOST": "127.0.0.1", "PORT": "0", "LOG_FORMAT": "json"}),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(30):
+            listening = json.loads(await process.stdout.readline())
+        async with http.get(f"{listening['url']}/metrics") as answer:
+            assert "process_max_fds 512.0" in await answer.text()
+    finally:
+        process.terminate()
+        await process.communicate()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -104,8 +105,20 @@ def _serve(_: argparse.Namespace) -> int:
     from memmie_gateway.app.server import Gateway
 
     settings = _read_settings()
+    _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(Gateway(settings)))
+
+
+def _raise_file_limit() -> None:
+    """Take all the open files that the system grants: a connection needs two, and many a default is 1024."""
+    try:
+        import resource  # not on every platform
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # a system that grants less than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
