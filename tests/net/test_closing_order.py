@@ -117,14 +117,14 @@ async def test_a_violation_inside_a_long_frame_of_the_other_side_waits_for_its_e
 
 async def test_a_reader_that_sips_does_not_hold_a_gateway_that_stops(join: Join, log: GatewayLog) -> None:
     """It makes progress, for days if it likes; but a gateway that stops has an end of its own."""
-    pair = await join(CLOSE_TIMEOUT_SECONDS="0.1", limit=1024, receive_buffer=4096)
+    pair = await join(CLOSE_TIMEOUT_SECONDS="0.5", limit=1024, receive_buffer=4096)
     session = pair.session
     pair.studio.write(pair.studio.frame(BINARY, MEGABYTE) * 8)
     await until(lambda: session._studio.held)
 
     async def sip() -> None:
-        while await pair.client.reader.read(2048):  # noqa: ASYNC110 - it waits for nothing, it is slow
-            await asyncio.sleep(0.01)
+        while await pair.client.reader.read(1024):  # noqa: ASYNC110 - it waits for nothing, it is slow
+            await asyncio.sleep(0.02)
 
     sipping = asyncio.create_task(sip())
     async with asyncio.timeout(PATIENCE):

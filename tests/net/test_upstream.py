@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import ssl
@@ -263,3 +264,28 @@ async def test_the_root_certificates_are_read_once(monkeypatch: pytest.MonkeyPat
             with pytest.raises(DialError):
                 await dialer.dial(Studio(where, HealthTracker(rise=1, fall=1)), b"", Offer(b""))
     assert len(made) == 1
+
+
+async def test_the_headers_of_an_interim_answer_are_not_those_of_the_101(
+    start_gateway: StartGateway, dial: Dial, studio: ScriptedStudio, auth: FakeAuth
+) -> None:
+    client = await dial(await start_gateway())
+    client.write(upgrade_request(auth.mint("u1")))
+    peer = await studio.arrival()
+    peer.write(b"HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\n")
+    accept(peer, "X-Late: 1")
+    answer = await client.read_head()
+    assert (answer.status, answer.get("x-early"), answer.get("x-late")) == (101, "", "1")
+
+
+async def test_a_studio_whose_answer_is_not_accepted_is_let_go(
+    start_gateway: StartGateway, dial: Dial, studio: ScriptedStudio, auth: FakeAuth
+) -> None:
+    """It waits for frames; nobody else would ever end that connection."""
+    client = await dial(await start_gateway())
+    client.write(upgrade_request(auth.mint("u1")))
+    peer = await studio.arrival()
+    peer.write(b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        assert await peer.read_rest() == b""
+    assert (await client.read_head()).status == 503
