@@ -99,6 +99,32 @@ async def test_a_refusal_is_one_line_that_says_why(
     ]
 
 
+@pytest.mark.memmie(studios=1, env={"MAX_CONNECTIONS_PER_USER": 1})
+async def test_a_refusal_tells_who_and_where_as_far_as_it_is_known(
+    memmie_gateway: ProcessTarget, memmie_connect: Connect, memmie_studios: list[FakeStudio], refusal: Refused
+) -> None:
+    await memmie_connect("u1")
+    await refusal("u1", additional_headers={"X-Request-ID": "full"})
+    memmie_studios[0].script("refuse", route="/ws", status=403)
+    await refusal("u2", additional_headers={"X-Request-ID": "studio"})
+
+    full = await memmie_gateway.wait_for_log(is_about("refused", "full"))
+    assert (full["user_id"], full["backend"]) == ("u1", None)
+    studio = await memmie_gateway.wait_for_log(is_about("refused", "studio"))
+    assert (studio["user_id"], studio["backend"]) == ("u2", memmie_studios[0].ws_url)
+
+
+@pytest.mark.memmie(studios=1, env={"TRUSTED_PROXIES": "127.0.0.0/8"})
+async def test_a_refusal_at_the_edge_tells_of_the_client_and_not_of_its_proxy(
+    memmie_gateway: ProcessTarget, dial_refusal: Refused
+) -> None:
+    headers = {"X-Request-ID": "edge", "X-Forwarded-For": "192.0.2.7"}
+    await dial_refusal(f"{memmie_gateway.url.replace('http', 'ws')}/nowhere", additional_headers=headers)
+
+    line = await memmie_gateway.wait_for_log(is_about("refused", "edge"))
+    assert (line["address"], line["code"]) == ("192.0.2.7", "not_found")
+
+
 @pytest.mark.memmie(studios=1)
 async def test_a_connection_has_one_request_id_everywhere(
     memmie_gateway: ProcessTarget, memmie_connect: Connect, memmie_studios: list[FakeStudio]

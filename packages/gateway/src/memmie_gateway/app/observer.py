@@ -7,11 +7,10 @@ from collections import Counter
 
 from structlog.typing import FilteringBoundLogger
 
-from memmie_gateway.core.closing import Cause, Side
-from memmie_gateway.core.request import Request
-from memmie_gateway.net.connector import RefusedError
+from memmie_gateway.core.closing import Side
 from memmie_gateway.net.session import Session
 from memmie_gateway.net.studio import Studio
+from memmie_gateway.net.visit import Refusal
 
 
 class ConnectionObserver:
@@ -30,25 +29,24 @@ class ConnectionObserver:
         self.refusals: Counter[tuple[str, int]] = Counter()
         self.closes: Counter[tuple[int, str]] = Counter()
 
-    def refused(self, address: str, request: Request | None, request_id: str, error: RefusedError) -> None:
+    def refused(self, refusal: Refusal) -> None:
         """Log and count a refusal. The query is not logged: it may hold the token."""
+        error = refusal.error
         ending = error.cause.ending
         status = error.answer.status if error.answer is not None else ending.status
         self.refusals[ending.code, status] += 1
         self._log.info(
             "refused",
-            address=address,
-            path=request.path if request is not None else None,
-            request_id=request_id or None,
+            request_id=refusal.request_id or None,
+            user_id=refusal.user_id or None,
+            address=refusal.address,
+            path=refusal.path or None,
+            backend=refusal.backend or None,
+            by=ending.by.value,
             status=status,
             code=ending.code,
-            by=ending.by.value,
             detail=str(error),
         )
-
-    def edge_refused(self, address: str, request: Request | None, cause: Cause, detail: str) -> None:
-        """Log and count a refusal that the edge made."""
-        self.refused(address, request, "", RefusedError(cause, detail))
 
     def dial_failed(self, studio: Studio, request_id: str, words: str) -> None:
         """Log and count a Studio that did not accept a connection."""

@@ -191,7 +191,7 @@ class Gateway:
             EdgeHandlers(
                 upgrade=self._connector.connect,
                 http=serve_http,
-                refused=self._observer.edge_refused,
+                refused=self._connector.refused_at_edge,
                 connections=lambda: len(self.registry) + handed_over(),
             ),
         )

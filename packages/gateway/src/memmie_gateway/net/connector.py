@@ -11,14 +11,14 @@ import asyncio
 import base64
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from memmie_gateway.core import handshake
 from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.handshake import Answer, Forwarded, Offer
 from memmie_gateway.core.limits import Client, ConcurrencyLimit, Network, Rates, TokenBucket, find_client
-from memmie_gateway.core.request import Request, http_response, refusal
+from memmie_gateway.core.request import Request
 from memmie_gateway.core.tokens import Credentials, find_credentials, plausible
 from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict
 from memmie_gateway.net.auth_client import AuthClient
@@ -28,6 +28,7 @@ from memmie_gateway.net.registry import Registry
 from memmie_gateway.net.session import ConnectionInfo, Session, SessionOptions
 from memmie_gateway.net.studio import Studio
 from memmie_gateway.net.upstream import Dialer, DialError, StudioRefusedError, Upstream
+from memmie_gateway.net.visit import Refusal, RefusedError, Visit
 
 MAX_DIALS: Final = 3
 """Studios tried for one connection, so that a client is answered even where many hang."""
@@ -62,37 +63,10 @@ class Limits:
     messages: Rates
 
 
-class RefusedError(Exception):
-    """This client is not let in.
-
-    Args:
-        cause: why.
-        detail: in words, where there is more to tell the client than the cause does.
-        inside: in words, for the log only.
-        retry_after: seconds.
-        answer: Studio's own answer, to be passed on.
-    """
-
-    def __init__(
-        self,
-        cause: Cause,
-        detail: str = "",
-        *,
-        inside: str = "",
-        retry_after: float = 1,
-        answer: Answer | None = None,
-    ) -> None:
-        super().__init__(inside or detail or cause.ending.words)
-        self.cause = cause
-        self.detail = detail
-        self.retry_after = retry_after
-        self.answer = answer
-
-
 class Observer(Protocol):
     """Is told how every connection ended, or why it never began: logs and metrics."""
 
-    def refused(self, address: str, request: Request | None, request_id: str, error: RefusedError) -> None:
+    def refused(self, refusal: Refusal) -> None:
         """A client was refused."""
 
     def dial_failed(self, studio: Studio, request_id: str, words: str) -> None:
@@ -100,49 +74,6 @@ class Observer(Protocol):
 
     def ended(self, session: Session) -> None:
         """A live connection is over."""
-
-
-@dataclass(slots=True)
-class _Visit:
-    """One client on its way in, and what it has taken so far."""
-
-    edge: EdgeProtocol
-    request: Request
-    client: Client
-    request_id: str
-    give_back: list[Callable[[], None]] = field(default_factory=list)
-    first_message: FirstMessageProtocol | None = None
-
-    @property
-    def key(self) -> bytes:
-        """The client's Sec-WebSocket-Key; its handshake was found to have one."""
-        return self.request.all(b"sec-websocket-key")[0]
-
-    @property
-    def extensions(self) -> frozenset[str]:
-        """The names of the extensions that the client offers."""
-        return handshake.extension_names(", ".join(self.request.tokens(b"sec-websocket-extensions")))
-
-    def leave(self) -> None:
-        """Give back every slot."""
-        while self.give_back:
-            self.give_back.pop()()
-
-    def take_early(self) -> bytes:
-        """Return what the client has sent already for Studio."""
-        return (self.first_message or self.edge).take_early()
-
-    def refuse(self, error: RefusedError) -> None:
-        """Tell the client why, as HTTP or, once the upgrade was answered, as a Close frame."""
-        if self.first_message is not None:
-            status = error.answer.status if error.answer else 0
-            code = 4000 + status if status else error.cause.close_code
-            self.first_message.close(code, error.detail or error.cause.ending.words)
-        elif error.answer is not None:
-            content_type = error.answer.one(b"content-type") or "application/octet-stream"
-            self.edge.refuse(http_response(error.answer.status, error.answer.body, content_type))
-        else:
-            self.edge.refuse(refusal(error.cause, error.detail, retry_after=error.retry_after))
 
 
 class Connector:
@@ -187,38 +118,51 @@ class Connector:
     async def connect(self, edge: EdgeProtocol, request: Request) -> None:
         """Let a client in, or refuse it; either way the edge is done with it when this returns."""
         client = self._find_client(edge.peer, request)
-        visit = _Visit(edge, request, client, handshake.request_id(request, self._rng.getrandbits(128)))
+        visit = Visit(edge, request, client, self._request_id(request))
         try:
             await self._admit(visit)
         except RefusedError as error:
             visit.leave()
-            self._observer.refused(client.address, request, visit.request_id, error)
+            self._observer.refused(visit.refusal(error))
             visit.refuse(error)
         except asyncio.CancelledError:
             visit.leave()
             left = edge.transport.is_closing()  # else it is the gateway that stops
             ended = RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING)
-            self._observer.refused(client.address, request, visit.request_id, ended)
+            self._observer.refused(visit.refusal(ended))
             if not left:
                 visit.refuse(ended)
         except BaseException:
             visit.leave()
             failed = RefusedError(Cause.INTERNAL)
-            self._observer.refused(client.address, request, visit.request_id, failed)
+            self._observer.refused(visit.refusal(failed))
             visit.refuse(failed)
             raise
+
+    def refused_at_edge(self, peer: str, request: Request | None, cause: Cause, detail: str) -> None:
+        """Tell the observer of a client that the edge refused; without a request only its TCP peer is known."""
+        error = RefusedError(cause, detail)
+        if request is None:
+            self._observer.refused(Refusal(peer, error))
+        else:
+            address = self._find_client(peer, request).address
+            self._observer.refused(Refusal(address, error, request.path, self._request_id(request)))
+
+    def _request_id(self, request: Request) -> str:
+        return handshake.request_id(request, self._rng.getrandbits(128))
 
     def _find_client(self, peer: str, request: Request) -> Client:
         trusted = self._options.trusted_proxies
         return find_client(peer, request.tokens(b"x-forwarded-for") if trusted else (), trusted)
 
-    async def _admit(self, visit: _Visit) -> None:
+    async def _admit(self, visit: Visit) -> None:
         self._check(visit.request)
         self._limit_by_address(visit)
         credentials = find_credentials(visit.request, first_message=self._options.first_message_auth)
         if credentials.token is None and self._options.first_message_auth:
             credentials = await self._first_message(visit, credentials)
         verdict, digest = await self._authenticate(credentials.token)
+        visit.user_id = verdict.user_id
         self._limit_by_user(visit, verdict.user_id)
         await self._join(visit, credentials, verdict, digest)
 
@@ -235,7 +179,7 @@ class Connector:
         if not handshake.origin_allowed(request, self._options.allowed_origins):
             raise RefusedError(Cause.ORIGIN_REFUSED)
 
-    def _limit_by_address(self, visit: _Visit) -> None:
+    def _limit_by_address(self, visit: Visit) -> None:
         key = visit.client.limit_key
         wait = self._limits.connects.take(key, asyncio.get_running_loop().time())
         if wait:
@@ -246,7 +190,7 @@ class Connector:
 
     # The token.
 
-    async def _first_message(self, visit: _Visit, credentials: Credentials) -> Credentials:
+    async def _first_message(self, visit: Visit, credentials: Credentials) -> Credentials:
         """Answer the upgrade and wait for the token. No extension is accepted, as Studio was not asked yet."""
         subprotocols = credentials.subprotocols[:1]
         answer = Answer(
@@ -284,20 +228,21 @@ class Connector:
             raise RefusedError(Cause.TOKEN_REFUSED)
         return verdict, digest
 
-    def _limit_by_user(self, visit: _Visit, user_id: str) -> None:
+    def _limit_by_user(self, visit: Visit, user_id: str) -> None:
         if not self._limits.by_user.acquire(user_id):
             raise RefusedError(Cause.USER_FULL)
         visit.give_back.append(lambda: self._limits.by_user.release(user_id))
 
     # The Studio.
 
-    async def _join(self, visit: _Visit, credentials: Credentials, verdict: Verdict, digest: bytes) -> None:
+    async def _join(self, visit: Visit, credentials: Credentials, verdict: Verdict, digest: bytes) -> None:
         """Find a Studio that accepts, answer the client, and let the bytes flow."""
         studios = self._registry.preferred(verdict.user_id)
         if not studios:
             raise RefusedError(Cause.NO_STUDIO)
         trace = handshake.traceparent(visit.request, self._rng.getrandbits(192))
         for studio in studios[:MAX_DIALS]:
+            visit.studio = studio
             with self._registry.dialing(verdict.user_id, studio):
                 try:
                     upstream = await self._dial(visit, studio, credentials, verdict.user_id, trace)
@@ -320,7 +265,7 @@ class Connector:
         raise RefusedError(Cause.STUDIO_FAILED)
 
     async def _dial(
-        self, visit: _Visit, studio: Studio, credentials: Credentials, user_id: str, trace: str
+        self, visit: Visit, studio: Studio, credentials: Credentials, user_id: str, trace: str
     ) -> Upstream:
         own_key = base64.b64encode(self._rng.randbytes(16)) if visit.first_message else None
         head = handshake.upstream_head(
@@ -339,7 +284,7 @@ class Connector:
         )
         return await self._dialer.dial(studio, head, offer)
 
-    def _forwarded(self, visit: _Visit) -> Forwarded:
+    def _forwarded(self, visit: Visit) -> Forwarded:
         def told(name: bytes) -> str:
             values = visit.request.tokens(name) if visit.client.trusted_peer else []
             return values[-1] if values else ""
@@ -348,7 +293,7 @@ class Connector:
         return Forwarded(visit.client.chain, told(b"x-forwarded-proto") or "http", host)
 
     def _splice_together(
-        self, visit: _Visit, credentials: Credentials, info: ConnectionInfo, upstream: Upstream
+        self, visit: Visit, credentials: Credentials, info: ConnectionInfo, upstream: Upstream
     ) -> None:
         transport = visit.edge.transport
         if visit.first_message is None:
