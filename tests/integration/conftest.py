@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from tests import asking
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
@@ -129,14 +129,7 @@ def metric(http: aiohttp.ClientSession) -> Callable[..., Awaitable[float]]:
     """Sums the samples of a name at a gateway's `/metrics` that have the given labels."""
 
     async def read(target: Target, name: str, **labels: str) -> float:
-        async with http.get(f"{target.url}/metrics") as response:
-            text = await response.text()
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
-        )
+        return await asking.metric(http, target.url, name, **labels)
 
     return read
 
@@ -144,12 +137,7 @@ def metric(http: aiohttp.ClientSession) -> Callable[..., Awaitable[float]]:
 @pytest.fixture
 def ready(http: aiohttp.ClientSession) -> Callable[[Target], Awaitable[tuple[int, dict[str, Any]]]]:
     """Asks a gateway's `/ready`; returns the status and the body."""
-
-    async def ask(target: Target) -> tuple[int, dict[str, Any]]:
-        async with http.get(f"{target.url}/ready") as response:
-            return response.status, await response.json()
-
-    return ask
+    return lambda target: asking.ready(http, target.url)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import sys
@@ -268,3 +269,26 @@ async def test_serving_takes_all_the_open_files_there_are(http: aiohttp.ClientSe
     finally:
         process.terminate()
         await process.communicate()
+
+
+@pytest.mark.parametrize("command", ["version", "serve"])
+async def test_a_command_without_standard_output_does_not_mind(command: str) -> None:
+    """`memmie-gateway serve >&-`: what is opened next must not take its place."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        *("sh", "-c", f"exec {sys.executable} -m memmie_gateway {command} >&-"),
+        env=clean_environment({"PORT": str(port), "HOST": "127.0.0.1"}),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    if command == "serve":
+        async with asyncio.timeout(10), aiohttp.ClientSession() as http:
+            while True:  # there is no line that says that it listens
+                with contextlib.suppress(aiohttp.ClientConnectorError):
+                    async with http.get(f"http://127.0.0.1:{port}/health") as response:
+                        assert response.status == 200
+                        break
+                await asyncio.sleep(0.02)
+        process.terminate()
+    _, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import sys
@@ -187,5 +188,31 @@ async def test_a_log_that_cannot_be_written_disturbs_no_client(
             await heartbeat(connection)
             await connection.close()
     finally:
+        process.terminate()
+        assert await process.wait() == 0
+
+
+async def test_a_log_that_nobody_reads_holds_up_no_client(
+    memmie_auth: FakeAuth, memmie_studios: list[FakeStudio], dial_refusal: Refused
+) -> None:
+    environment = gateway_environment(
+        auth_url=memmie_auth.url,
+        studio_ws_urls=[studio.ws_url for studio in memmie_studios],
+        extra={"LOG_FORMAT": "json", "DRAIN_SECONDS": 0, "CONNECT_RATE_PER_IP": 0},
+    )
+    read_end, write_end = os.pipe()
+    fcntl.fcntl(write_end, fcntl.F_SETPIPE_SZ, 4096)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "memmie_gateway", "serve"),
+        env=clean_environment(environment),
+        stdout=write_end,
+    )
+    os.close(write_end)
+    with os.fdopen(read_end) as output:
+        listening = json.loads(await asyncio.to_thread(output.readline))
+        # The pipe stays open, and is full after a dozen refusals.
+        url = listening["url"].replace("http", "ws") + "/ws"
+        for _ in range(50):
+            assert (await dial_refusal(url, "wrong")).status == 401
         process.terminate()
         assert await process.wait() == 0

@@ -37,6 +37,7 @@ FAMILIES = {
     ("gateway_auth_cached_verdicts", "gauge", ()),
     ("gateway_auth_circuit_open", "gauge", ()),
     ("gateway_event_loop_lag_seconds", "histogram", ()),
+    ("gateway_log_lines_dropped", "counter", ()),
     ("gateway_build_info", "gauge", ("python", "version")),
 }
 

@@ -69,6 +69,7 @@ async def start_gateway(
         required = {"AUTH_URL": auth.url, "STUDIO_WS_URLS": studio.url}
         with redirect_stdout(log):  # it takes standard output as it is when it is made
             gateway = Gateway.from_env({**SETTINGS, **required, **settings})
+        log.gateways.append(gateway)
         await gateway.start()
         started.append(gateway)
         return gateway

@@ -24,8 +24,14 @@ Dial = Callable[..., Awaitable[Peer]]
 class GatewayLog(io.StringIO):
     """Where gateways log to."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.gateways: list[Gateway] = []
+
     def lines(self, event: str) -> list[dict[str, Any]]:
-        """Return the lines of one kind."""
+        """Return the lines of one kind, those that still wait to be written, too."""
+        for gateway in self.gateways:
+            gateway.log_stream.close()
         lines = [json.loads(line) for line in self.getvalue().splitlines()]
         return [line for line in lines if line["event"] == event]
 

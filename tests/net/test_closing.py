@@ -208,3 +208,13 @@ async def test_studio_breaks_the_protocol(join: Join, log: GatewayLog) -> None:
     pair.studio.leave()
     await nothing_more(pair.client)
     await ends_as(pair, log, by="studio", cause="studio_protocol_error", code=1002, reason=words)
+
+
+async def test_a_lost_client_gives_its_place_back_though_studio_has_not_answered(join: Join) -> None:
+    pair = await join(user="u1")
+    user_limit = pair.gateway._connector._limits.by_user
+    assert user_limit.held("u1") == 1
+    pair.client.reset()
+    await pair.studio.read_close()  # and it does not answer
+    await until(lambda: not user_limit.held("u1"))
+    assert len(pair.gateway.registry) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 
 import pytest
@@ -11,6 +12,11 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import BINARY, TEXT, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
+from memmie_gateway.core.request import Request
+from memmie_gateway.net.edge import SPARE, EdgeProtocol
+from memmie_gateway.net.session import Session
+from memmie_gateway.net.splice import SideProtocol
+from memmie_gateway.net.upstream import _AnswerProtocol
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -176,3 +182,123 @@ async def test_stopping_while_a_client_waits_to_be_let_in(
     answer = await client.read_head()
     assert (answer.status, json.loads(answer.body)["code"]) == (503, "shutting_down")
     assert await client.read_rest() == b""
+
+
+async def test_one_address_cannot_take_every_place_at_the_edge(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="1")
+    silent = [await dial(gateway) for _ in range(17)]
+    await until(lambda: gateway._edge is not None and len(gateway._edge.pending) == len(silent))
+    one_more = await dial(gateway)
+    refusal = await one_more.read_head()
+    assert (refusal.status, json.loads(refusal.body)["code"]) == (429, "too_many_connections_from_address")
+
+    silent[0].writer.transport.abort()
+    await until(lambda: gateway._edge is not None and len(gateway._edge.pending) < len(silent))
+    client = await dial(gateway)
+    client.write(upgrade_request(auth.mint()))
+    accept(await studio.arrival())
+    assert (await client.read_head()).status == 101
+
+
+async def test_a_trusted_proxy_may_have_more_places_at_the_edge(
+    start_gateway: StartGateway, dial: Dial
+) -> None:
+    gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="1", TRUSTED_PROXIES="127.0.0.0/8")
+    silent = [await dial(gateway) for _ in range(2 + SPARE)]
+    silent[-1].write(HEALTH)
+    assert (await silent[-1].read_head()).status == 200
+
+
+async def test_without_a_limit_one_address_may_have_any_number(
+    start_gateway: StartGateway, dial: Dial
+) -> None:
+    gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="0")
+    silent = [await dial(gateway) for _ in range(2 + SPARE)]
+    silent[-1].write(HEALTH)
+    assert (await silent[-1].read_head()).status == 200
+
+
+async def test_places_at_the_edge_are_given_back(start_gateway: StartGateway, dial: Dial, join: Join) -> None:
+    """By those who asked for something else as well as by those who were let in."""
+    gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="1")
+    for _ in range(2 + SPARE):
+        client = await dial(gateway)
+        client.write(HEALTH)
+        assert (await client.read_head()).status == 200
+    await join(gateway)
+    assert gateway._edge is not None
+    assert gateway._edge._by_address.held("127.0.0.1") == 0
+
+
+async def test_whose_place_at_the_edge_it_is(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="1", TRUSTED_PROXIES="192.0.2.0/24")
+    edge = gateway._edge
+    assert edge is not None
+
+    def from_peer(peer: str) -> EdgeProtocol:
+        protocol = EdgeProtocol(edge)
+        protocol.peer = peer
+        return protocol
+
+    one = from_peer("2001:db8:0:1::5")
+    assert one.address_key == from_peer("2001:db8:0:1::6").address_key
+    assert one.address_key != from_peer("2001:db8:0:2::5").address_key
+    assert from_peer("::ffff:192.0.2.1").address_key == "192.0.2.1"
+    assert from_peer("fe80::1%eth0").address_key == from_peer("fe80::2%eth1").address_key
+
+    entered = [from_peer("::ffff:192.0.2.1") for _ in range(2 + SPARE)]
+    assert [edge.enter(protocol) for protocol in entered] == [None] * len(entered)
+    for protocol in entered:
+        edge.leave(protocol)
+
+
+async def test_every_connection_has_ids_of_its_own(join: Join) -> None:
+    pairs = [await join(user=f"u{number}") for number in range(3)]
+    heads = [pair.studio.head for pair in pairs]
+    parts = [
+        text
+        for head in heads
+        for text in (
+            head.get("x-request-id")[:8],
+            head.get("x-request-id")[-8:],
+            head.get("traceparent")[3:11],
+            head.get("traceparent")[27:35],
+            head.get("traceparent")[36:44],
+        )
+    ]
+    assert len(set(parts)) == len(parts)
+
+
+async def test_a_connection_leaves_nothing_to_the_garbage_collector(
+    start_gateway: StartGateway, dial: Dial, join: Join
+) -> None:
+    ours = (EdgeProtocol, Request, Session, SideProtocol, _AnswerProtocol)
+
+    def all_there_are() -> list[object]:
+        return [thing for thing in gc.get_objects() if issubclass(type(thing), ours)]
+
+    gateway = await start_gateway()
+    gc.collect()
+    before = all_there_are()  # what other tests have left, kept so that nothing new is taken for it
+    known = set(map(id, before))
+
+    def left() -> set[str]:
+        return {type(thing).__name__ for thing in all_there_are() if id(thing) not in known}
+
+    gc.disable()
+    try:
+        pair = await join(gateway)
+        # The request has the token, and is of no use any more.
+        await until(lambda: left() == {"Session", "ClientProtocol", "SideProtocol"})
+        pair.client.reset()
+        pair.studio.reset()
+        half = await dial(gateway)
+        half.write(b"GET /ws HTTP/1.1\r\nHost:")
+        await until(lambda: gateway._edge is not None and len(gateway._edge.pending) == 1)
+        half.reset()
+        await until(lambda: nobody_is_left(gateway))
+        await until(lambda: not left())
+    finally:
+        gc.enable()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from memmie_gateway.core import closing, frames
+from memmie_gateway.core import closing
 from memmie_gateway.core.closing import Blame, Cause, Side, cause_of_violation
-from memmie_gateway.core.frames import MAX_CONTROL_PAYLOAD, Violation
+from memmie_gateway.core.control_frames import MAX_CONTROL_PAYLOAD, valid_close_code
+from memmie_gateway.core.frames import Violation
 
 CAUSES = pytest.mark.parametrize("cause", Cause)
 
@@ -77,8 +78,8 @@ def test_codes_are_unique_and_fit_a_label() -> None:
 
 @CAUSES
 def test_close_codes_may_stand_on_the_wire(cause: Cause) -> None:
-    assert frames.valid_close_code(cause.close_code)
-    assert cause.ending.to_studio == 0 or frames.valid_close_code(cause.ending.to_studio)
+    assert valid_close_code(cause.close_code)
+    assert cause.ending.to_studio == 0 or valid_close_code(cause.ending.to_studio)
 
 
 @CAUSES

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from memmie_gateway.core import handshake
 from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.handshake import Answer, Forwarded, Offer, upstream_head
-from memmie_gateway.core.request import Headers, Request
+from memmie_gateway.core.headers import Fields, Headers
+from memmie_gateway.core.request import Request
 from memmie_gateway.core.tokens import Credentials, find_credentials
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 §1.3
@@ -418,10 +419,10 @@ ANSWER: dict[bytes, tuple[bytes, ...]] = {
 
 
 def studio(changes: dict[bytes, tuple[bytes, ...]] | None = None) -> Answer:
-    headers: Headers = tuple(
+    headers: Fields = tuple(
         (name, value) for name, values in {**ANSWER, **(changes or {})}.items() for value in values
     )
-    return Answer(101, headers)
+    return Answer(101, Headers(headers))
 
 
 @pytest.mark.parametrize(
@@ -469,7 +470,8 @@ def test_check_answer(changes: dict[bytes, tuple[bytes, ...]], expected: str) ->
     ],
 )
 def test_reserved_bits(extensions: str, expected: int) -> None:  # RFC 7692 §6
-    assert expected == handshake.reserved_bits(extensions)
+    headers = Headers(((b"sec-websocket-extensions", extensions.encode()),))
+    assert expected == handshake.reserved_bits(Answer(101, headers))
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memmie_gateway.core.closing import Cause
+from memmie_gateway.core.headers import Fields
 from memmie_gateway.core.request import (
     MAX_QUERY_FIELDS,
     BadRequestError,
-    Headers,
     Request,
     http_response,
     refusal,
 )
 
 
-def parse(target: bytes, version: str = "1.1", headers: Headers = ()) -> Request:
-    return Request.parse(b"GET", target, version, headers)
+def parse(target: bytes, version: str = "1.1", fields: Fields = ()) -> Request:
+    return Request.parse(b"GET", target, version, fields)
 
 
 @pytest.mark.parametrize(
@@ -90,18 +90,6 @@ def test_any_target_is_read_or_refused(target: bytes) -> None:
     assert "?" not in request.path
 
 
-HEADERS = ((b"a", b"1, 2"), (b"b", b"x"), (b"a", b""), (b"a", b" ,3\t,, \xe9"))
-
-
-def test_all_values_of_a_header_in_order() -> None:
-    assert parse(b"/", headers=HEADERS).all(b"a") == [b"1, 2", b"", b" ,3\t,, \xe9"]
-
-
-@pytest.mark.parametrize(("name", "expected"), [(b"a", ["1", "2", "3", "é"]), (b"b", ["x"]), (b"c", [])])
-def test_tokens_are_the_elements_over_all_fields(name: bytes, expected: list[str]) -> None:
-    assert expected == parse(b"/", headers=HEADERS).tokens(name)  # RFC 9110 §5.6.1: empty ones do not count
-
-
 @pytest.mark.parametrize(
     ("target", "names", "expected"),
     [
@@ -119,7 +107,7 @@ def test_query_without(target: bytes, names: tuple[str, ...], expected: str) -> 
 
 
 def test_repr_tells_neither_query_nor_headers() -> None:
-    request = parse(b"/ws?token=SECRET", headers=((b"authorization", b"Bearer SECRET"),))
+    request = parse(b"/ws?token=SECRET", fields=((b"authorization", b"Bearer SECRET"),))
     assert repr(request) == "<Request GET /ws>"
 
 

@@ -42,6 +42,7 @@ Settings come from the environment. The ones to begin with:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code: 0 well, 1 failed, 2 not usable as given."""
+    _open_standard_files()
     parser = argparse.ArgumentParser(
         prog="memmie-gateway",
         description=_DESCRIPTION,
@@ -56,8 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     check.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     settings = commands.add_parser("settings", help="list every setting with its default and meaning")
     settings.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    commands.add_parser(
+    healthcheck = commands.add_parser(
         "healthcheck", help="ask a gateway on this machine for /ready; for container health checks"
+    )
+    healthcheck.add_argument(
+        "--live",
+        action="store_true",
+        help="ask for /health instead: for what restarts an unhealthy gateway, which brings back no Studio",
     )
     commands.add_parser("version", help="print the version")
     options = parser.parse_args(arguments)
@@ -76,6 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who read the output, say `head`, has seen enough; what is left of it must not fail at exit again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exit_code
+
+
+def _open_standard_files() -> None:
+    """See that files 0 to 2 are what they should be, if only nothing: a socket in their place would be written to."""
+    while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(file)
+    # Python has none where it was started without; it is kept open, as it is the process's own.
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - a number, and kept
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - likewise
 
 
 def _read_settings() -> Settings:
@@ -151,7 +167,7 @@ async def _run(gateway: Gateway) -> int:
     await asyncio.wait({stopping, insisting}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
         # Told twice: the kernel closes what is open.
-        sys.stdout.flush()
+        gateway.log_stream.close()
         os._exit(EXIT_FAILED)
     insisting.cancel()
     await stopping
@@ -177,10 +193,10 @@ def _settings(options: argparse.Namespace) -> int:
     return 0
 
 
-def _healthcheck(_: argparse.Namespace) -> int:
+def _healthcheck(options: argparse.Namespace) -> int:
     from memmie_gateway.app.healthcheck import problem_of
 
-    problem = problem_of(os.environ)
+    problem = problem_of(os.environ, "/health" if options.live else "/ready")
     if problem:
         _complain(problem)
     return EXIT_FAILED if problem else 0

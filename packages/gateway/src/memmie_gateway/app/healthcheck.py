@@ -1,4 +1,4 @@
-"""`memmie-gateway healthcheck`: asks the gateway on this machine whether it is ready.
+"""`memmie-gateway healthcheck`: asks the gateway on this machine whether it is ready, or whether it lives.
 
 Containers run it every few seconds for as long as they live. So it imports nothing but the standard library and
 reads only the two variables it needs: the gateway that runs has refused bad ones already.
@@ -17,15 +17,15 @@ EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # no
 """Where to ask a gateway that listens on every address."""
 
 
-def problem_of(environment: Mapping[str, str]) -> str:
-    """Return why the gateway with these settings (`HOST`, `PORT`) is not ready; "" if it is."""
+def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
+    """Return why the gateway with these settings (`HOST`, `PORT`) does not answer 200 to `path`; "" if it does."""
     host = environment.get("HOST", "")
     host, port = EVERYWHERE.get(host, host), environment.get("PORT") or "8000"
-    where = f"http://{f'[{host}]' if ':' in host else host}:{port}/ready"
+    where = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
     try:
         connection = HTTPConnection(host, int(port), timeout=ANSWER_SECONDS)
         try:
-            connection.request("GET", "/ready")
+            connection.request("GET", path)
             answer = connection.getresponse()
             body = answer.read(1000).decode("utf-8", "replace")
         finally:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import json
 import logging
 import os
-import sys
-from typing import Final, Literal, TextIO, cast
+from datetime import UTC, datetime
+from typing import Final, Literal, cast
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+
+from memmie_gateway.app.log_stream import LogStream
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -19,26 +21,27 @@ LEVELS: Final = {
 }
 
 
-class _Unfailing:
-    """A stream whose failures disturb nobody: a full disk or a closed pipe costs log lines, not clients."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        with contextlib.suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with contextlib.suppress(OSError):
-            self._stream.flush()
+_JSON: Final = json.JSONEncoder(default=repr)  # made once: json.dumps makes one for every line
 
 
-def _event_first(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+class _Lines:
+    """What structlog hands its lines to: there is nothing to lock here, and nothing to flush."""
+
+    def __init__(self, stream: LogStream) -> None:
+        self._write = stream.write
+
+    def msg(self, line: str) -> None:
+        self._write(f"{line}\n")
+
+    debug = info = warning = error = msg
+
+
+def _begin(logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Begin a line with when, how bad and what, so that a person can read down the log."""
-    first = {name: event.pop(name) for name in ("timestamp", "level", "event")}
-    return {**first, **event}
+    if "exc_info" in event:
+        event = structlog.processors.format_exc_info(logger, level, event)
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    return {"timestamp": f"{now[:-6]}Z", "level": level, "event": event.pop("event"), **event}
 
 
 def _without_blanks(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -46,34 +49,28 @@ def _without_blanks(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {name: value for name, value in event.items() if value is not None}
 
 
+def _as_json(logger: WrappedLogger, level: str, event: EventDict) -> str:
+    return _JSON.encode(_begin(logger, level, event))
+
+
 def make_logger(
-    log_format: Literal["auto", "json", "console"], level: str, stream: TextIO | None = None
+    log_format: Literal["auto", "json", "console"], level: str, stream: LogStream, *, terminal: bool
 ) -> FilteringBoundLogger:
     """Make a logger of its own: nothing global is configured, so that two gateways may live in one process.
 
     Args:
         log_format: "json", "console", or "auto" for console on a terminal and JSON elsewhere.
         level: the least level that is written.
-        stream: where to; standard output by default.
+        stream: where to.
+        terminal: whether that is one.
     """
-    stream = stream or sys.stdout
-    terminal = stream.isatty()
-    console = log_format == "console" or (log_format == "auto" and terminal)
-    processors: list[Processor] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
-    if console:
+    processors: list[Processor] = [_as_json]
+    if log_format == "console" or (log_format == "auto" and terminal):
         colors = terminal and not os.environ.get("NO_COLOR")
-        processors += [_without_blanks, structlog.dev.ConsoleRenderer(colors=colors)]
-    else:
-        processors += [_event_first, structlog.processors.JSONRenderer()]
-    return cast(
-        "FilteringBoundLogger",
-        structlog.wrap_logger(
-            structlog.PrintLogger(cast("TextIO", _Unfailing(stream))),
-            processors=processors,
-            wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        ),
+        processors = [_begin, _without_blanks, structlog.dev.ConsoleRenderer(colors=colors)]
+    logger = structlog.wrap_logger(
+        _Lines(stream),
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
     )
+    return cast("FilteringBoundLogger", logger.bind())  # bound once: what is not would be, for every line

@@ -16,6 +16,7 @@ from prometheus_client.core import (
     Metric,
 )
 
+from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.observer import ConnectionObserver
 from memmie_gateway.core.closing import Side
 from memmie_gateway.core.health import Health
@@ -66,6 +67,7 @@ class GatewayCollector:
         auth: AuthClient,
         edge: Edge,
         lag: LoopLag,
+        log_stream: LogStream,
         version: str,
     ) -> None:
         self._registry = registry
@@ -73,6 +75,7 @@ class GatewayCollector:
         self._auth = auth
         self._edge = edge
         self._lag = lag
+        self._log_stream = log_stream
         self._version = version
 
     def collect(self) -> Iterator[Metric]:
@@ -192,6 +195,11 @@ class GatewayCollector:
         )
         _add_histogram(lag, [], self._lag.histogram)
         yield lag
+        dropped = CounterMetricFamily(
+            "gateway_log_lines_dropped", "Log lines that the reader of the log did not take in time."
+        )
+        dropped.add_metric([], self._log_stream.dropped)
+        yield dropped
         build = GaugeMetricFamily("gateway_build_info", "What is running.", labels=["version", "python"])
         build.add_metric([self._version, platform.python_version()], 1)
         yield build

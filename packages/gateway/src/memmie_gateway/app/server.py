@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import sys
 import time
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from typing import Final, Self
 from aiohttp import web
 
 from memmie_gateway.app.http import HttpProtocol, make_app
+from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.logs import make_logger
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.observer import ConnectionObserver
@@ -62,11 +64,15 @@ class Gateway:
     Attributes:
         settings: as given.
         registry: the Studios and the live sessions.
+        log_stream: where its log goes, standard output in the end.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._log = make_logger(settings.log_format, settings.log_level)
+        self.log_stream = LogStream(sys.stdout)
+        self._log = make_logger(
+            settings.log_format, settings.log_level, self.log_stream, terminal=sys.stdout.isatty()
+        )
         self._rng = random.SystemRandom()
         self._observer = ConnectionObserver(self._log)
         self.registry = self._make_registry()
@@ -187,6 +193,8 @@ class Gateway:
                 max_headers=settings.max_headers,
                 head_seconds=settings.head_seconds,
                 max_connections=settings.max_connections,
+                max_connections_per_address=settings.max_connections_per_ip,
+                trusted_proxies=settings.trusted_networks,
             ),
             EdgeHandlers(
                 upgrade=self._connector.connect,
@@ -201,6 +209,7 @@ class Gateway:
             auth=self._auth,
             edge=edge,
             lag=self._lag,
+            log_stream=self.log_stream,
             version=VERSION,
         )
         app = make_app(version=VERSION, readiness=self.readiness, metrics=make_registry(collector))
@@ -239,6 +248,7 @@ class Gateway:
             await self._drain(drain_seconds)
         self._server = None
         self._log.info("stopped")
+        self.log_stream.close()
 
     async def _drain(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()

@@ -112,7 +112,9 @@ class Settings(BaseSettings):
 
     # Limits
     max_connections_per_ip: Count = Field(
-        10, description="WebSockets at once from one IPv4 address or IPv6 /64; 0 for no limit. Beyond: 429."
+        10,
+        description="WebSockets at once from one IPv4 address or IPv6 /64; 0 for no limit. Beyond: 429. "
+        "Of connections that wait for their answer it may have 16 more.",
     )
     max_connections_per_user: Count = Field(
         5, description="WebSockets at once of one user; 0 for no limit. Beyond: 429."
@@ -157,7 +159,11 @@ class Settings(BaseSettings):
         le=1 << 26,
         description="Bytes that may wait for a slow side before the other is paused.",
     )
-    drain_seconds: Seconds = Field(10, description="Seconds over which connections are closed on SIGTERM.")
+    drain_seconds: Seconds = Field(
+        10,
+        description="Seconds over which connections are closed on SIGTERM. A container's grace must exceed "
+        "this and CLOSE_TIMEOUT_SECONDS together.",
+    )
 
     # Logs
     log_format: Literal["auto", "json", "console"] = Field(

@@ -57,10 +57,12 @@ class Balancer:
             user_id: whose connection it is.
             bound_to: the Studio that the user's live connections are on, if any.
         """
+        if len(available) < 2:
+            return list(available)
         if self._strategy is Strategy.STICKY:
             order = sorted(available, key=lambda c: rendezvous_score(user_id, c.url), reverse=True)
         elif self._strategy is Strategy.ROUND_ROBIN:
-            start = self._turn % len(available) if available else 0
+            start = self._turn % len(available)
             self._turn += 1
             order = [*available[start:], *available[:start]]
         else:

@@ -20,10 +20,13 @@ class Side(enum.Enum):
     CLIENT = "client"
     STUDIO = "studio"
 
-    @property
-    def other(self) -> Side:
-        """The opposite end."""
-        return Side.STUDIO if self is Side.CLIENT else Side.CLIENT
+    __hash__ = object.__hash__  # by identity; that of Enum hashes the name, in Python
+
+    other: Side
+    """The opposite end."""
+
+
+Side.CLIENT.other, Side.STUDIO.other = Side.STUDIO, Side.CLIENT
 
 
 class Blame(enum.Enum):
@@ -64,7 +67,19 @@ _CLIENT, _STUDIO, _GATEWAY, _AUTH = Blame.CLIENT, Blame.STUDIO, Blame.GATEWAY, B
 
 
 class Cause(enum.Enum):
-    """Every way a connection can be refused or end."""
+    """Every way a connection can be refused or end.
+
+    Attributes:
+        ending: the row of the table.
+        close_code: for a client whose upgrade was accepted: the row's own, else 4000 + the HTTP status.
+    """
+
+    ending: Ending
+    close_code: int
+
+    def __init__(self, ending: Ending) -> None:
+        self.ending = ending
+        self.close_code = ending.to_client or 4000 + ending.status
 
     # Refusals before the upgrade. With first-message auth some of them happen after it: `close_code` below.
     BAD_REQUEST = Ending("bad_request", "this is not an HTTP/1.1 request", _CLIENT, 400)
@@ -152,17 +167,6 @@ class Cause(enum.Enum):
         to_studio=1007,
     )
     TOKEN_ENDED = Ending("token_ended", "the token expired or was revoked", _AUTH, to_client=4401)
-
-    @property
-    def ending(self) -> Ending:
-        """The row of the table."""
-        ending: Ending = self.value
-        return ending
-
-    @property
-    def close_code(self) -> int:
-        """The close code for a client whose upgrade was accepted: the row's own, else 4000 + the HTTP status."""
-        return self.ending.to_client or 4000 + self.ending.status
 
 
 _TOO_BIG: Final = (Cause.CLIENT_TOO_BIG, Cause.STUDIO_TOO_BIG)

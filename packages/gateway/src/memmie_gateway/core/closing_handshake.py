@@ -23,6 +23,8 @@ class State(enum.Enum):
     DONE = "done"
     LOST = "lost"
 
+    __hash__ = object.__hash__  # by identity; that of Enum hashes the name, in Python
+
 
 class Event(enum.Enum):
     """What can happen to a side."""
@@ -31,13 +33,22 @@ class Event(enum.Enum):
     RECEIVE = "it sends a Close frame"
     LOSE = "its TCP connection ends"
 
+    __hash__ = object.__hash__
+
+
+# Looking up a member of an Enum is a function call on Python 3.11, and all of this runs for every connection.
+_CLIENT, _STUDIO = Side
+_OPEN, _SENT, _RECEIVED, _DONE, _LOST = State
+_SEND, _RECEIVE, _LOSE = Event
+
+_WRITABLE: Final = frozenset({_OPEN, _RECEIVED})
 
 TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
-    State.OPEN: {Event.SEND: State.SENT, Event.RECEIVE: State.RECEIVED, Event.LOSE: State.LOST},
-    State.SENT: {Event.RECEIVE: State.DONE, Event.LOSE: State.LOST},
-    State.RECEIVED: {Event.SEND: State.DONE, Event.LOSE: State.LOST},
-    State.DONE: {Event.LOSE: State.LOST},
-    State.LOST: {},
+    _OPEN: {_SEND: _SENT, _RECEIVE: _RECEIVED, _LOSE: _LOST},
+    _SENT: {_RECEIVE: _DONE, _LOSE: _LOST},
+    _RECEIVED: {_SEND: _DONE, _LOSE: _LOST},
+    _DONE: {_LOSE: _LOST},
+    _LOST: {},
 }
 """Events that are not listed for a state change nothing."""
 
@@ -61,6 +72,8 @@ class Shut:
 
 Step = Say | Shut
 
+_SHUT: Final = {side: Shut(side) for side in Side}
+
 
 class ClosingHandshake:
     """Decides what is owed to whom from the first sign of an end until both TCP connections are gone.
@@ -75,7 +88,7 @@ class ClosingHandshake:
 
     def __init__(self) -> None:
         self._received_codes: dict[Side, int] = {}
-        self._state = {Side.CLIENT: State.OPEN, Side.STUDIO: State.OPEN}
+        self._state = {_CLIENT: _OPEN, _STUDIO: _OPEN}
         self.cause: Cause | None = None
         self.code = 1005
         self.reason = ""
@@ -92,7 +105,7 @@ class ClosingHandshake:
     @property
     def finished(self) -> bool:
         """Whether both TCP connections are gone."""
-        return all(state is State.LOST for state in self._state.values())
+        return self._state[_CLIENT] is self._state[_STUDIO] is _LOST
 
     def state(self, side: Side) -> State:
         """Return how far the handshake with `side` has come."""
@@ -100,24 +113,24 @@ class ClosingHandshake:
 
     def may_write(self, side: Side) -> bool:
         """Tell whether data may still be forwarded to `side`: nothing follows a Close frame."""
-        return self._state[side] in (State.OPEN, State.RECEIVED)
+        return self._state[side] in _WRITABLE
 
     def received(self, side: Side, code: int, reason: str) -> list[Step]:
         """`side` sent a Close frame: pass it on, unless the other side was already told."""
-        self._begin(Cause.CLIENT_CLOSED if side is Side.CLIENT else Cause.STUDIO_CLOSED, code, reason)
+        self._begin(Cause.CLIENT_CLOSED if side is _CLIENT else Cause.STUDIO_CLOSED, code, reason)
         self._received_codes[side] = code
-        self._advance(side, Event.RECEIVE)
+        self._advance(side, _RECEIVE)
         steps: list[Step] = []
         if self.may_write(side.other):
-            self._advance(side.other, Event.SEND)
+            self._advance(side.other, _SEND)
             steps.append(Say(side.other, code, reason, forward=True))
         return steps + self._shut_done()
 
     def lost(self, side: Side) -> list[Step]:
         """The TCP connection to `side` ended: tell the other side, or answer the Close it waits for an answer to."""
-        cause = Cause.CLIENT_GONE if side is Side.CLIENT else Cause.STUDIO_GONE
+        cause = Cause.CLIENT_GONE if side is _CLIENT else Cause.STUDIO_GONE
         self._begin(cause, 1006, cause.ending.words)
-        self._advance(side, Event.LOSE)
+        self._advance(side, _LOSE)
         return self._tell((side.other,), cause, cause.ending.words) + self._shut_done()
 
     def end(self, cause: Cause, reason: str) -> list[Step]:
@@ -127,15 +140,15 @@ class ClosingHandshake:
         reaches Studio, and its answer, passed on, ends the other half.
         """
         self._begin(cause, cause.close_code, reason)
-        gently = cause.ending.by is Blame.GATEWAY and self._state[Side.CLIENT] is State.OPEN
-        sides = (Side.CLIENT,) if gently else (Side.CLIENT, Side.STUDIO)
+        gently = cause.ending.by is Blame.GATEWAY and self._state[_CLIENT] is _OPEN
+        sides = (_CLIENT,) if gently else (_CLIENT, _STUDIO)
         return self._tell(sides, cause, reason) + self._shut_done()
 
     def expire(self) -> list[Step]:
         """The deadline of the handshake has passed: say what is still owed and close what is not closed."""
         self._begin(Cause.CLOSE_LATE, 1006, "")
-        steps = self._tell((Side.CLIENT, Side.STUDIO), Cause.CLOSE_LATE, "")
-        return steps + [Shut(side) for side, state in self._state.items() if state is not State.LOST]
+        steps = self._tell((_CLIENT, _STUDIO), Cause.CLOSE_LATE, "")
+        return steps + [_SHUT[side] for side, state in self._state.items() if state is not _LOST]
 
     def _begin(self, cause: Cause, code: int, reason: str) -> None:
         if self.cause is None:
@@ -149,14 +162,14 @@ class ClosingHandshake:
         for side in sides:
             if not self.may_write(side):
                 continue
-            if self._state[side] is State.RECEIVED:
+            if self._state[side] is _RECEIVED:
                 # It asked to close and waits for the echo; RFC 6455 §5.5.1 echoes the code received.
                 steps.append(Say(side, self._received_codes[side], ""))
             else:
-                code = cause.close_code if side is Side.CLIENT else cause.ending.to_studio
+                code = cause.close_code if side is _CLIENT else cause.ending.to_studio
                 steps.append(Say(side, code, reason))
-            self._advance(side, Event.SEND)
+            self._advance(side, _SEND)
         return steps
 
     def _shut_done(self) -> list[Step]:
-        return [Shut(side) for side, state in self._state.items() if state is State.DONE]
+        return [_SHUT[side] for side, state in self._state.items() if state is _DONE]

@@ -13,22 +13,15 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from itertools import cycle
 from typing import Final
 
-# Opcodes, RFC 6455 §5.2.
-CLOSE: Final = 0x8
-PING: Final = 0x9
-PONG: Final = 0xA
+from memmie_gateway.core.control_frames import CLOSE, MAX_CONTROL_PAYLOAD, PONG, mask, valid_close_code
 
 RSV1: Final = 0x40
 """The bit of the first header byte that permessage-deflate uses (RFC 7692 §6)."""
 
 ANY_RESERVED: Final = 0x70
 """All reserved bits, on any frame: what an extension that is not known here may use."""
-
-MAX_CONTROL_PAYLOAD: Final = 125
-"""Bytes, RFC 6455 §5.5."""
 
 
 class Violation(enum.IntEnum):
@@ -323,11 +316,6 @@ _NOTHING_MORE: Final = bytes([_CONTROL] * 256)
 """The table of a scanner that has ended: no byte is the start of a small message, so `scan` looks no further."""
 
 
-def valid_close_code(code: int) -> bool:
-    """Tell whether `code` may stand in a Close frame (RFC 6455 §7.4 and the IANA registry)."""
-    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-
-
 def parse_close_payload(payload: bytes) -> tuple[Violation | None, int, str]:
     """Read an unmasked Close payload: what is wrong with it, its code, its reason (RFC 6455 §5.5.1)."""
     if not payload:
@@ -339,40 +327,6 @@ def parse_close_payload(payload: bytes) -> tuple[Violation | None, int, str]:
         return None, code, payload[2:].decode()
     except UnicodeDecodeError:
         return Violation.BAD_CLOSE_REASON, 1005, ""
-
-
-def mask(payload: bytes, key: bytes) -> bytes:
-    """Mask or unmask a small payload with a 4-byte key (RFC 6455 §5.3)."""
-    return bytes(byte ^ k for byte, k in zip(payload, cycle(key), strict=False))
-
-
-def control_frame(opcode: int, payload: bytes, *, key: bytes | None) -> bytes:
-    """Build a control frame.
-
-    Args:
-        opcode: CLOSE, PING or PONG.
-        payload: at most 125 bytes.
-        key: the 4-byte masking key for a frame to a server; None for a frame to a client.
-
-    Raises:
-        ValueError: the payload is too long.
-    """
-    if len(payload) > MAX_CONTROL_PAYLOAD:
-        raise ValueError(f"a control frame carries at most {MAX_CONTROL_PAYLOAD} bytes, not {len(payload)}")
-    if key is None:
-        return bytes((0x80 | opcode, len(payload))) + payload
-    return bytes((0x80 | opcode, 0x80 | len(payload))) + key + mask(payload, key)
-
-
-def close_payload(code: int, reason: str = "") -> bytes:
-    """Build the payload of a Close frame; the reason is cut, between characters, to what fits.
-
-    A code that must not be on the wire (1005, 1006, 1015) gives an empty payload (RFC 6455 §7.4.1).
-    """
-    if not valid_close_code(code):
-        return b""
-    text = reason.encode()[: MAX_CONTROL_PAYLOAD - 2]
-    return code.to_bytes(2, "big") + text.decode(errors="ignore").encode()
 
 
 def frame_length(data: bytes) -> int | None:

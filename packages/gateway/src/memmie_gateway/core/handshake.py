@@ -6,18 +6,17 @@ key, the subprotocol and the extensions are negotiated end to end.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.frames import ANY_RESERVED, RSV1
-from memmie_gateway.core.request import Headers, Request
+from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.request import Request
 from memmie_gateway.core.tokens import Credentials
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -57,9 +56,15 @@ _ANSWER_REWRITTEN: Final = frozenset({
     b"transfer-encoding",
 })  # fmt: skip
 
+_NOTHING: Final[frozenset[Any]] = frozenset()
+
 _FORWARDED: Final = b"x-forwarded-"  # all names that begin so are the gateway's own, too
 
 _VISIBLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
+
+_UNRESERVED: Final = re.compile(
+    r"[A-Za-z0-9._~-]+"
+)  # what is the same when it is percent-encoded (RFC 3986 §2.3)
 
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACEPARENT: Final = re.compile(  # W3C Trace Context §3.2: neither version ff nor an id of zeros alone
@@ -69,40 +74,41 @@ _TRACEPARENT: Final = re.compile(  # W3C Trace Context §3.2: neither version ff
 
 def is_upgrade(request: Request) -> bool:
     """Tell whether the client asks for a WebSocket at all."""
-    return any(name.lower() == "websocket" for name in request.tokens(b"upgrade"))
+    return request.headers.has(b"upgrade", b"websocket")
 
 
 def check_upgrade(request: Request) -> tuple[Cause, str] | None:
     """Return what is wrong with a client's handshake, or None (RFC 6455 §4.2.1)."""
-    keys = request.all(b"sec-websocket-key")
+    headers = request.headers
+    keys = headers.all(b"sec-websocket-key")
     problem = ""
     if request.method != "GET":
         problem = "a WebSocket handshake is a GET"
     elif request.version != "1.1":
         problem = "a WebSocket handshake needs HTTP/1.1"
-    elif len(request.all(b"host")) != 1:
+    elif len(headers.all(b"host")) != 1:
         problem = "exactly one Host header is needed"
-    elif not any(name.lower() == "upgrade" for name in request.tokens(b"connection")):
+    elif not headers.has(b"connection", b"upgrade"):
         problem = "the Connection header must name upgrade"
-    elif request.all(b"sec-websocket-version") != [b"13"]:
+    elif headers.all(b"sec-websocket-version") != (b"13",):
         return Cause.WRONG_VERSION, Cause.WRONG_VERSION.ending.words
     elif len(keys) != 1 or not _is_key(keys[0]):
         problem = "Sec-WebSocket-Key must be 16 bytes in base64"
-    elif request.all(b"transfer-encoding") or request.all(b"content-length") not in ([], [b"0"]):
+    elif headers.all(b"transfer-encoding") or headers.all(b"content-length") not in ((), (b"0",)):
         problem = "a WebSocket handshake has no body"
     return (Cause.BAD_HANDSHAKE, problem) if problem else None
 
 
 def _is_key(value: bytes) -> bool:
     try:
-        return len(base64.b64decode(value, validate=True)) == 16
+        return len(binascii.a2b_base64(value, strict_mode=True)) == 16
     except binascii.Error:
         return False
 
 
 def accept_for(key: bytes) -> bytes:
     """Return the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key + _GUID, usedforsecurity=False).digest())
+    return binascii.b2a_base64(hashlib.sha1(key + _GUID, usedforsecurity=False).digest(), newline=False)
 
 
 def origin_allowed(request: Request, allowed: tuple[str, ...]) -> bool:
@@ -112,7 +118,7 @@ def origin_allowed(request: Request, allowed: tuple[str, ...]) -> bool:
         request: a client that is not a browser sends no Origin, and passes.
         allowed: origins such as `https://app.example.com`, `https://*.example.com` for any subdomain, or `*`.
     """
-    origins = request.all(b"origin")
+    origins = request.headers.all(b"origin")
     if not origins or "*" in allowed:
         return True
     origin = origins[0].decode("latin-1").lower()
@@ -130,7 +136,7 @@ def user_header(user_id: str) -> str:
 
     A percent sign is encoded, too, so that no two users have one header.
     """
-    return quote(user_id, safe=_VISIBLE)
+    return user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe=_VISIBLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class Forwarded:
 
 def request_id(request: Request, bits: int) -> str:
     """Return the client's own X-Request-ID where it is usable, else one made of 128 random `bits`."""
-    for value in request.all(b"x-request-id"):
+    for value in request.headers.all(b"x-request-id"):
         if _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
     return f"{bits:032x}"
@@ -152,7 +158,7 @@ def request_id(request: Request, bits: int) -> str:
 
 def traceparent(request: Request, bits: int) -> str:
     """Return the client's own traceparent where it is valid, else a new one made of 192 random `bits`."""
-    for value in request.all(b"traceparent"):
+    for value in request.headers.all(b"traceparent"):
         if _TRACEPARENT.fullmatch(value):
             return value.decode("ascii")
     trace, span = divmod(bits, 1 << 64)
@@ -186,9 +192,10 @@ def upstream_head(
             offered, as the client's are settled.
     """
     rest = request.query_without("token", "user_id")
-    target = path + "?" + "&".join(filter(None, (query, f"user_id={quote(user_id, safe='')}", rest)))
-    dropped = _REWRITTEN | _nominated(request.tokens(b"connection"))
-    if correlation[1].encode("ascii") not in request.all(b"traceparent"):
+    quoted_id = user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe="")
+    target = path + "?" + "&".join(filter(None, (query, f"user_id={quoted_id}", rest)))
+    dropped = _REWRITTEN | _nominated(request.headers)
+    if correlation[1].encode("ascii") not in request.headers.all(b"traceparent"):
         dropped |= {b"tracestate"}  # it belongs to the traceparent that was not kept (W3C Trace Context §3.3)
     if key is not None:
         dropped |= {b"sec-websocket-key", b"sec-websocket-extensions"}
@@ -210,7 +217,7 @@ def upstream_head(
     # A name with an underscore is dropped: behind servers that fold it into a dash it would pass for another.
     parts += [
         name + b": " + value
-        for name, value in request.headers
+        for name, value in request.headers.fields
         if name not in dropped and b"_" not in name and not name.startswith(_FORWARDED)
     ]
     if key is not None:
@@ -218,13 +225,16 @@ def upstream_head(
     return b"\r\n".join(parts) + b"\r\n\r\n"
 
 
-def _nominated(options: Iterable[str]) -> frozenset[bytes]:
-    """Return the names of the headers that a Connection header makes hop by hop (RFC 9110 §7.6.1).
+def _nominated(headers: Headers) -> frozenset[bytes]:
+    """Return the names of the headers that the Connection header makes hop by hop (RFC 9110 §7.6.1).
 
     The handshake's own are not among them, whoever names them: they are for the other end. A client that could have
     them dropped would make its Studio fail, or a Studio the client.
     """
-    names = (option.lower().encode("latin-1") for option in options)
+    values = headers.all(b"connection")
+    if len(values) == 1 and values[0].lower() == b"upgrade":
+        return _NOTHING  # as nearly always; it is rewritten anyway
+    names = (option.lower().encode("latin-1") for option in headers.elements(b"connection"))
     return frozenset(name for name in names if not name.startswith(b"sec-websocket-"))
 
 
@@ -242,18 +252,11 @@ class Answer:
     headers: Headers
     body: bytes = b""
 
-    def one(self, name: bytes) -> str:
-        """Return the values of the header `name` (lower case), joined with commas; "" where there is none."""
-        return b", ".join(value for field, value in self.headers if field == name).decode("latin-1")
 
-
-def _elements(value: str) -> list[str]:
-    return [element.strip(" \t") for element in value.split(",")]
-
-
-def extension_names(header: str) -> frozenset[str]:
-    """Return the names in a Sec-WebSocket-Extensions header, without their parameters (RFC 6455 §9.1)."""
-    return frozenset(name.partition(";")[0].strip().lower() for name in _elements(header) if name)
+def extension_names(headers: Headers) -> frozenset[str]:
+    """Return the names in Sec-WebSocket-Extensions headers, without their parameters (RFC 6455 §9.1)."""
+    offered = headers.elements(b"sec-websocket-extensions")
+    return frozenset(name.partition(";")[0].strip().lower() for name in offered) if offered else _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,26 +276,27 @@ class Offer:
 
 def check_answer(answer: Answer, offer: Offer) -> str:
     """Return what is wrong with a Studio's 101, or "" (RFC 6455 §4.1, the client's duties)."""
-    if answer.one(b"upgrade").lower() != "websocket":
+    headers = answer.headers
+    if headers.one(b"upgrade").lower() != "websocket":
         return "its Upgrade header does not say websocket"
-    if "upgrade" not in _elements(answer.one(b"connection").lower()):
+    if not headers.has(b"connection", b"upgrade"):
         return "its Connection header does not name upgrade"
-    if answer.one(b"sec-websocket-accept").encode("latin-1") != accept_for(offer.key):
+    if headers.all(b"sec-websocket-accept") != (accept_for(offer.key),):
         return "its Sec-WebSocket-Accept does not fit the key"
-    selected = answer.one(b"sec-websocket-protocol")
+    selected = headers.one(b"sec-websocket-protocol")
     if selected and selected not in offer.subprotocols:
         return "it selected a subprotocol that was not offered"
-    if not extension_names(answer.one(b"sec-websocket-extensions")) <= offer.extensions:
+    if not extension_names(headers) <= offer.extensions:
         return "it accepted an extension that was not offered"
     return ""
 
 
-def reserved_bits(extensions: str) -> int:
+def reserved_bits(answer: Answer) -> int:
     """Return which RSV bits the extensions that Studio accepted may use.
 
     permessage-deflate uses RSV1 (RFC 7692); of an extension that is not known here, any bit is believed.
     """
-    names = extension_names(extensions)
+    names = extension_names(answer.headers)
     if not names:
         return 0
     return RSV1 if names == {"permessage-deflate"} else ANY_RESERVED
@@ -300,11 +304,11 @@ def reserved_bits(extensions: str) -> int:
 
 def client_answer(answer: Answer, credentials: Credentials, request_id: str) -> bytes:
     """Build the 101 for the client from Studio's."""
-    selected = answer.one(b"sec-websocket-protocol") or credentials.bearer
-    dropped = _ANSWER_REWRITTEN | _nominated(_elements(answer.one(b"connection")))
+    selected = answer.headers.one(b"sec-websocket-protocol") or credentials.bearer
+    dropped = _ANSWER_REWRITTEN | _nominated(answer.headers)
     lines = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade"]
     if selected:
         lines.append(b"sec-websocket-protocol: " + selected.encode("latin-1"))
     lines.append(b"x-request-id: " + request_id.encode("ascii"))
-    lines += [name + b": " + value for name, value in answer.headers if name not in dropped]
+    lines += [name + b": " + value for name, value in answer.headers.fields if name not in dropped]
     return b"\r\n".join(lines) + b"\r\n\r\n"

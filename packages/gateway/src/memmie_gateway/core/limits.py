@@ -6,6 +6,7 @@ counts of concurrent connections by the connections there are, the rates by evic
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections import OrderedDict
@@ -18,6 +19,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 IPV6_PREFIX: Final = 64
 """Bits of an IPv6 address that count as one client: whoever has one address of a /64 has all of them."""
+
+_ADDRESSES_REMEMBERED: Final = 4096
+"""Addresses whose reading is remembered: the clients of a gateway come again, or all of them from its proxies."""
 
 _WITH_PORT: Final = re.compile(r"(?:\[(.+)\]|([^:]+))(?::[0-9]{1,5})?")  # `[IPv6]` or IPv4, and maybe a port
 
@@ -156,6 +160,7 @@ class Client:
         return limit_key(self.address)
 
 
+@functools.lru_cache(maxsize=_ADDRESSES_REMEMBERED)
 def limit_key(address: str) -> str:
     """Return the key for limits by address: an IPv4 address, or the /64 of an IPv6 address."""
     if ":" not in address:
@@ -171,8 +176,8 @@ def find_client(peer: str, forwarded_for: Iterable[str], trusted: tuple[Network,
         forwarded_for: the elements of X-Forwarded-For, left to right.
         trusted: the networks of proxies whose word counts.
     """
-    address = _plain(peer)
-    if not trusted or not _is_trusted(address, trusted):
+    address = plain(peer)
+    if not trusted or not is_trusted(address, trusted):
         return Client(address, address, trusted_peer=False)
     chain = [address]
     for element in reversed(list(forwarded_for)):
@@ -181,12 +186,13 @@ def find_client(peer: str, forwarded_for: Iterable[str], trusted: tuple[Network,
             # What stands left of a word that is no address was not written by a proxy of ours.
             break
         chain.append(hop)
-        if not _is_trusted(hop, trusted):
+        if not is_trusted(hop, trusted):
             break
     return Client(chain[-1], ", ".join(reversed(chain)), trusted_peer=True)
 
 
-def _plain(address: str) -> str:
+@functools.lru_cache(maxsize=_ADDRESSES_REMEMBERED)
+def plain(address: str) -> str:
     """Return an address without its zone, and an IPv4 address mapped into IPv6 as the IPv4 address it is."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     return str(getattr(parsed, "ipv4_mapped", None) or parsed)
@@ -197,11 +203,12 @@ def _parse_hop(element: str) -> str | None:
     text = element.strip().strip('"')
     with_port = _WITH_PORT.fullmatch(text)
     try:
-        return _plain(with_port[1] or with_port[2] if with_port else text)
+        return plain(with_port[1] or with_port[2] if with_port else text)
     except ValueError:
         return None
 
 
-def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+def is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    """Tell whether an address is one of the proxies whose word counts."""
     parsed = ipaddress.ip_address(address)
     return any(parsed in network for network in trusted)

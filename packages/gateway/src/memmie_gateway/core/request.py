@@ -11,9 +11,7 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from memmie_gateway.core.closing import Cause
-
-Headers = tuple[tuple[bytes, bytes], ...]
-"""Header fields in the order they came, names in lower case, values without surrounding blanks."""
+from memmie_gateway.core.headers import Fields, Headers
 
 MAX_QUERY_FIELDS: Final = 100
 
@@ -47,7 +45,7 @@ class Request:
         return f"<Request {self.method} {self.path}>"
 
     @classmethod
-    def parse(cls, method: bytes, target: bytes, version: str, headers: Headers) -> Request:
+    def parse(cls, method: bytes, target: bytes, version: str, fields: Fields) -> Request:
         """Read the request line's parts (RFC 9112 §3).
 
         Raises:
@@ -62,27 +60,23 @@ class Request:
             raise BadRequestError("the request target must be a path")
         try:
             path, _, query = target.decode("ascii").partition("?")
-            fields = parse_qsl(
-                query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
-            )
-            return cls(method.decode("ascii"), path, tuple(fields), version, headers)
+            return cls(method.decode("ascii"), path, _query_fields(query), version, Headers(fields))
         except UnicodeDecodeError:
             raise BadRequestError("the URL is not UTF-8 text") from None
         except ValueError:
             raise BadRequestError(f"the URL has more than {MAX_QUERY_FIELDS} query fields") from None
 
-    def all(self, name: bytes) -> list[bytes]:
-        """Return every value of the header `name` (lower case)."""
-        return [value for field, value in self.headers if field == name]
-
-    def tokens(self, name: bytes) -> list[str]:
-        """Return the comma-separated elements of the header `name`, over all its fields (RFC 9110 §5.6.1)."""
-        elements = b",".join(self.all(name)).decode("latin-1").split(",")
-        return [stripped for element in elements if (stripped := element.strip(" \t"))]
-
     def query_without(self, *names: str) -> str:
         """Return the query string without the fields `names`."""
+        if not self.query:
+            return ""
         return urlencode([(name, value) for name, value in self.query if name not in names])
+
+
+def _query_fields(query: str) -> tuple[tuple[str, str], ...]:
+    if not query:
+        return ()
+    return tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS))
 
 
 def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1) -> bytes:

@@ -40,7 +40,7 @@ def find_credentials(request: Request, *, first_message: bool = False) -> Creden
     bearer = ""
     in_protocol: str | None = None
     others: list[str] = []
-    offered = iter(request.tokens(b"sec-websocket-protocol"))
+    offered = iter(request.headers.elements(b"sec-websocket-protocol"))
     for name in offered:
         if name.lower() == "bearer":
             bearer, token = bearer or name, next(offered, None)
@@ -60,7 +60,7 @@ def plausible(token: str) -> bool:
 
 
 def _from_authorization(request: Request) -> str | None:
-    for value in request.all(b"authorization"):
+    for value in request.headers.all(b"authorization"):
         scheme, _, token = value.decode("latin-1").partition(" ")
         if scheme.lower() == "bearer" and token.strip():
             return token.strip()

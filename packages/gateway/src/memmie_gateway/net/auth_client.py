@@ -12,6 +12,7 @@ import aiohttp
 from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict, VerdictCache, read_verdict
+from memmie_gateway.net.shortage import ShortageError, raise_shortage
 
 MAX_ANSWER: Final = 64 * 1024
 """Bytes of an answer of Auth."""
@@ -95,6 +96,7 @@ class AuthClient:
 
         Raises:
             AuthUnavailableError: Auth gave no usable answer, or is not asked at present.
+            ShortageError: the gateway itself cannot connect to anything.
         """
         known = self._cache.get(digest)
         if known is not None:
@@ -120,7 +122,7 @@ class AuthClient:
             self.asked["unavailable"] += 1
             raise AuthUnavailableError("Auth has failed repeatedly and is left alone for a moment")
         started = time.perf_counter()
-        alive = False
+        alive: bool | None = False
         try:
             status, body = await self._post(token)
             verdict = read_verdict(status, body, time.time())
@@ -129,11 +131,14 @@ class AuthClient:
             self.asked["unavailable"] += 1
             alive = error.alive
             raise
+        except ShortageError:
+            alive = None  # it was not asked
+            raise
         finally:
             self.latency.add(time.perf_counter() - started)
             if alive:
                 self._breaker.succeeded()
-            else:
+            elif alive is not None:
                 self._breaker.failed(time.monotonic())
         self._cache.put(digest, verdict)
         self.asked["valid" if verdict.valid else "refused"] += 1
@@ -154,6 +159,9 @@ class AuthClient:
                     if len(body) > MAX_ANSWER:
                         raise AuthUnavailableError("Auth's answer is too large")
                 return response.status, bytes(body)
+        except aiohttp.ClientConnectorError as error:
+            raise_shortage(error.os_error)
+            raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None
         except TimeoutError:
             raise AuthUnavailableError(f"Auth did not answer within {self._timeout:g} seconds") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from memmie_gateway.core import handshake
 from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.handshake import Answer, Forwarded, Offer
+from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.limits import Client, ConcurrencyLimit, Network, Rates, TokenBucket, find_client
 from memmie_gateway.core.request import Request
 from memmie_gateway.core.tokens import Credentials, find_credentials, plausible
@@ -26,9 +27,10 @@ from memmie_gateway.net.edge import EdgeProtocol
 from memmie_gateway.net.first_message import FirstMessageError, FirstMessageProtocol
 from memmie_gateway.net.registry import Registry
 from memmie_gateway.net.session import ConnectionInfo, Session, SessionOptions
+from memmie_gateway.net.shortage import ShortageError
 from memmie_gateway.net.studio import Studio
 from memmie_gateway.net.upstream import Dialer, DialError, StudioRefusedError, Upstream
-from memmie_gateway.net.visit import Refusal, RefusedError, Visit
+from memmie_gateway.net.visit import Refusal, RefusedError, Visit, give_all_back
 
 MAX_DIALS: Final = 3
 """Studios tried for one connection, so that a client is answered even where many hang."""
@@ -117,8 +119,14 @@ class Connector:
 
     async def connect(self, edge: EdgeProtocol, request: Request) -> None:
         """Let a client in, or refuse it; either way the edge is done with it when this returns."""
-        client = self._find_client(edge.peer, request)
-        visit = Visit(edge, request, client, self._request_id(request))
+        bits = self._rng.getrandbits(320)  # for both at once, as asking the system costs more than they do
+        visit = Visit(
+            edge,
+            request,
+            self._find_client(edge.peer, request),
+            handshake.request_id(request, bits >> 192),
+            handshake.traceparent(request, bits & (1 << 192) - 1),
+        )
         try:
             await self._admit(visit)
         except RefusedError as error:
@@ -146,14 +154,12 @@ class Connector:
             self._observer.refused(Refusal(peer, error))
         else:
             address = self._find_client(peer, request).address
-            self._observer.refused(Refusal(address, error, request.path, self._request_id(request)))
-
-    def _request_id(self, request: Request) -> str:
-        return handshake.request_id(request, self._rng.getrandbits(128))
+            request_id = handshake.request_id(request, self._rng.getrandbits(128))
+            self._observer.refused(Refusal(address, error, request.path, request_id))
 
     def _find_client(self, peer: str, request: Request) -> Client:
         trusted = self._options.trusted_proxies
-        return find_client(peer, request.tokens(b"x-forwarded-for") if trusted else (), trusted)
+        return find_client(peer, request.headers.elements(b"x-forwarded-for") if trusted else (), trusted)
 
     async def _admit(self, visit: Visit) -> None:
         self._check(visit.request)
@@ -195,9 +201,11 @@ class Connector:
         subprotocols = credentials.subprotocols[:1]
         answer = Answer(
             101,
-            (
-                (b"sec-websocket-accept", handshake.accept_for(visit.key)),
-                *((b"sec-websocket-protocol", name.encode("latin-1")) for name in subprotocols),
+            Headers(
+                (
+                    (b"sec-websocket-accept", handshake.accept_for(visit.key)),
+                    *((b"sec-websocket-protocol", name.encode("latin-1")) for name in subprotocols),
+                )
             ),
         )
         edge = visit.edge
@@ -224,6 +232,8 @@ class Connector:
             raise RefusedError(
                 Cause.AUTH_UNAVAILABLE, inside=str(error), retry_after=self._auth.retry_after()
             ) from None
+        except ShortageError as error:
+            raise RefusedError(Cause.GATEWAY_FULL, inside=str(error)) from None
         if not verdict.valid:
             raise RefusedError(Cause.TOKEN_REFUSED)
         return verdict, digest
@@ -240,33 +250,45 @@ class Connector:
         studios = self._registry.preferred(verdict.user_id)
         if not studios:
             raise RefusedError(Cause.NO_STUDIO)
-        trace = handshake.traceparent(visit.request, self._rng.getrandbits(192))
-        for studio in studios[:MAX_DIALS]:
-            visit.studio = studio
-            with self._registry.dialing(verdict.user_id, studio):
-                try:
-                    upstream = await self._dial(visit, studio, credentials, verdict.user_id, trace)
-                except StudioRefusedError as error:
-                    studio.worked()
-                    raise RefusedError(Cause.STUDIO_REFUSED, inside=str(error), answer=error.answer) from None
-                except DialError as error:
-                    studio.failed(str(error))
-                    self._observer.dial_failed(studio, visit.request_id, str(error))
-                    continue
+        left = studios[:MAX_DIALS]
+        shortage = ""
+        while left:
+            studio = visit.studio = left.pop(0)
+            self._registry.begin_dial(verdict.user_id, studio)
+            try:
+                upstream = await self._dial(visit, studio, credentials, verdict.user_id)
                 studio.worked()
                 if self.draining:
                     upstream.transport.abort()
                     raise RefusedError(Cause.DRAINING)
+                home = self._registry.home(verdict.user_id)
+                if home in left:  # while this one answered, another connection of the user's went there
+                    upstream.transport.abort()
+                    left = [home]
+                    continue
                 info = ConnectionInfo(
                     visit.request_id, visit.request.path, visit.client, verdict, digest, studio
                 )
                 self._splice_together(visit, credentials, info, upstream)
+            except StudioRefusedError as error:
+                studio.worked()
+                raise RefusedError(Cause.STUDIO_REFUSED, inside=str(error), answer=error.answer) from None
+            except ShortageError as error:
+                shortage = str(
+                    error
+                )  # of ports towards this Studio, perhaps; there may be some towards the next
+            except DialError as error:
+                studio.failed(str(error))
+                self._observer.dial_failed(studio, visit.request_id, str(error))
+            else:
                 return
+            finally:
+                self._registry.end_dial(verdict.user_id, studio)
+        if shortage:
+            raise RefusedError(Cause.GATEWAY_FULL, inside=shortage)
         raise RefusedError(Cause.STUDIO_FAILED)
 
-    async def _dial(
-        self, visit: Visit, studio: Studio, credentials: Credentials, user_id: str, trace: str
-    ) -> Upstream:
+    async def _dial(self, visit: Visit, studio: Studio, credentials: Credentials, user_id: str) -> Upstream:
         own_key = base64.b64encode(self._rng.randbytes(16)) if visit.first_message else None
         head = handshake.upstream_head(
             visit.request,
@@ -275,7 +297,7 @@ class Connector:
             query=studio.where.query,
             user_id=user_id,
             forwarded=self._forwarded(visit),
-            correlation=(visit.request_id, trace),
+            correlation=(visit.request_id, visit.trace),
             subprotocols=credentials.subprotocols,
             key=own_key,
         )
@@ -285,12 +307,12 @@ class Connector:
         return await self._dialer.dial(studio, head, offer)
 
     def _forwarded(self, visit: Visit) -> Forwarded:
-        def told(name: bytes) -> str:
-            values = visit.request.tokens(name) if visit.client.trusted_peer else []
-            return values[-1] if values else ""
-
-        host = told(b"x-forwarded-host") or visit.request.all(b"host")[0].decode("latin-1")
-        return Forwarded(visit.client.chain, told(b"x-forwarded-proto") or "http", host)
+        headers = visit.request.headers
+        proto, host = "http", headers.all(b"host")[0].decode("latin-1")
+        if visit.client.trusted_peer:
+            proto = (headers.elements(b"x-forwarded-proto") or [proto])[-1]
+            host = (headers.elements(b"x-forwarded-host") or [host])[-1]
+        return Forwarded(visit.client.chain, proto, host)
 
     def _splice_together(
         self, visit: Visit, credentials: Credentials, info: ConnectionInfo, upstream: Upstream
@@ -303,10 +325,12 @@ class Connector:
             transport,
             upstream.transport,
             options=self._sessions,
-            reserved_bits=handshake.reserved_bits(upstream.answer.one(b"sec-websocket-extensions")),
+            reserved_bits=handshake.reserved_bits(upstream.answer),
             bucket=self._message_bucket(info.verdict.user_id),
             rng=self._rng,
-            on_end=lambda session: self._ended(session, visit.give_back),
+            # Not the visit's own method: with it the request, and its token, would be kept as long as the session.
+            on_client_gone=functools.partial(give_all_back, visit.give_back),
+            on_end=self._ended,
         )
         visit.edge.let_go()
         self._registry.add(session)
@@ -315,10 +339,8 @@ class Connector:
     def _message_bucket(self, user_id: str) -> TokenBucket | None:
         return self._limits.messages.bucket(user_id, asyncio.get_running_loop().time())
 
-    def _ended(self, session: Session, give_back: list[Callable[[], None]]) -> None:
+    def _ended(self, session: Session) -> None:
         self._registry.remove(session)
-        for release in give_back:
-            release()
         closing = session.closing
         if closing is not None and closing.cause in (Cause.STUDIO_GONE, Cause.STUDIO_SILENT):
             session.info.studio.broke(f"a connection broke: {session.error or closing.reason}")

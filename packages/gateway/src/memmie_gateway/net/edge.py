@@ -15,6 +15,7 @@ import httptools
 
 from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.handshake import is_upgrade
+from memmie_gateway.core.limits import ConcurrencyLimit, Network, is_trusted, limit_key, plain
 from memmie_gateway.core.request import BadRequestError, Request, refusal
 
 WEBSOCKET_ROUTES: Final = frozenset({"/ws", "/websocket", "/api/v1/ws", "/socket.io/"})
@@ -25,6 +26,10 @@ _MAX_EARLY: Final = 64 * 1024
 
 RESERVE: Final = 64
 """Connections beyond the bound that are still accepted, for `/health` and `/metrics`: a full gateway is not dead."""
+
+SPARE: Final = 16
+"""Connections that one address may have at the edge beyond the WebSockets it may have: some ask for `/health`, some are
+on their way out. Without a bound, one client that says nothing could take every place there is."""
 
 _LINGER_SECONDS: Final = 2.0
 """How long a refused client that is still sending may take to read the answer."""
@@ -39,12 +44,17 @@ class EdgeOptions:
         max_headers: how many header fields.
         head_seconds: from accepting the connection to the end of the head.
         max_connections: WebSockets and requests at once, in this process.
+        max_connections_per_address: WebSockets of one address; 0 for no limit. Of connections whose request is not
+            yet answered it may have as many, and `SPARE`.
+        trusted_proxies: for these it does not hold, as they speak for many.
     """
 
     max_head_bytes: int
     max_headers: int
     head_seconds: float
     max_connections: int
+    max_connections_per_address: int
+    trusted_proxies: tuple[Network, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,8 @@ class Edge:
         self.options = options
         self.handlers = handlers
         self.pending: set[EdgeProtocol] = set()
+        most = options.max_connections_per_address
+        self._by_address = ConcurrencyLimit(most + SPARE if most else 0)
 
     def __repr__(self) -> str:
         return f"<Edge pending={len(self.pending)}>"
@@ -86,6 +98,24 @@ class Edge:
     def __call__(self) -> asyncio.Protocol:
         """Make a protocol for a new connection."""
         return EdgeProtocol(self)
+
+    def enter(self, protocol: EdgeProtocol) -> Cause | None:
+        """Count a connection whose request is to come, until it leaves; return why it may not stay, if it may not."""
+        self.pending.add(protocol)
+        if self.full(RESERVE):
+            return Cause.GATEWAY_FULL
+        if self._by_address.acquire(protocol.address_key):
+            protocol.counted = True
+        elif not is_trusted(plain(protocol.peer), self.options.trusted_proxies):
+            return Cause.ADDRESS_FULL
+        return None
+
+    def leave(self, protocol: EdgeProtocol) -> None:
+        """Count it no more: it is gone, or somebody else's."""
+        self.pending.discard(protocol)
+        if protocol.counted:
+            protocol.counted = False
+            self._by_address.release(protocol.address_key)
 
     def full(self, reserve: int = 0) -> bool:
         """Whether there are more connections than there may be, and `reserve` on top."""
@@ -108,6 +138,8 @@ class EdgeProtocol(asyncio.Protocol):
 
     Attributes:
         transport: the connection.
+        peer: the address of the TCP peer.
+        counted: it has one of its address's places at the edge.
         task: lets the client in, once the head asks for it.
     """
 
@@ -121,6 +153,8 @@ class EdgeProtocol(asyncio.Protocol):
         "_refused",
         "_target",
         "_timer",
+        "counted",
+        "peer",
         "task",
         "transport",
     )
@@ -136,25 +170,27 @@ class EdgeProtocol(asyncio.Protocol):
         self._early = bytearray()
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
+        self.counted = False
+        self.peer = ""
         self.transport: asyncio.Transport
 
     def __repr__(self) -> str:
         return f"<EdgeProtocol {self.peer}>"
 
     @property
-    def peer(self) -> str:
-        """The address of the TCP peer."""
-        name = self.transport.get_extra_info("peername")
-        return str(name[0]) if name else "0.0.0.0"  # noqa: S104 - nobody: it is gone already
+    def address_key(self) -> str:
+        """The key for limits by address (see `core.limits`)."""
+        return limit_key(plain(self.peer))
 
     # The connection.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the head, or refuse at once where the gateway is full."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._edge.pending.add(self)
-        if self._edge.full(RESERVE):
-            self._refuse(None, Cause.GATEWAY_FULL)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if name else "0.0.0.0"  # noqa: S104 - nobody: it is gone already
+        if problem := self._edge.enter(self):
+            self._refuse(None, problem)
             return
         self._timer = asyncio.get_running_loop().call_later(self._edge.options.head_seconds, self._late)
 
@@ -191,12 +227,13 @@ class EdgeProtocol(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """The client left."""
         self.let_go()
+        self._parser = None  # a circle: it refers to this
         if self.task is not None:
             self.task.cancel()
 
     def let_go(self) -> None:
         """Stop counting this connection here: it is gone, or somebody else's."""
-        self._edge.pending.discard(self)
+        self._edge.leave(self)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -11,6 +11,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from memmie_gateway.core.health import next_probe
+from memmie_gateway.net.shortage import ShortageError, raise_shortage
 from memmie_gateway.net.studio import Studio, StudioUrl
 
 
@@ -38,6 +39,7 @@ async def probe(where: StudioUrl, timeout: float) -> float:  # noqa: ASYNC109 - 
 
     Raises:
         ProbeError: no pong within `timeout` seconds, or no connection.
+        ShortageError: the gateway itself cannot connect to anything.
     """
     try:
         async with (
@@ -52,6 +54,8 @@ async def probe(where: StudioUrl, timeout: float) -> float:  # noqa: ASYNC109 - 
     except TimeoutError:
         raise ProbeError(f"no pong within {timeout:g} seconds") from None
     except (OSError, WebSocketException, EOFError) as error:
+        if isinstance(error, OSError):
+            raise_shortage(error)
         raise ProbeError(f"no health connection: {error}") from None
     except Exception as error:  # noqa: BLE001 - see below
         # Such as a redirect to what is no URL: nothing that a Studio sends may end the watching of it.
@@ -94,6 +98,8 @@ class Prober:
                 await probe(studio.where, options.timeout)
             except ProbeError as error:
                 studio.failed(str(error), doubt=False)
+            except ShortageError:
+                pass  # which says nothing of the Studio
             else:
                 studio.worked()
             delay = next_probe(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from memmie_gateway.core.balancer import Balancer
@@ -45,27 +44,33 @@ class Registry:
         known = [studio for studio in available if studio.healthy]
         return self._balancer.prefer(known or available, user_id, bound_to)
 
-    def _bound_to(self, user_id: str) -> Studio | None:
-        """Return the Studio that has the user's live sessions, or will have those being made."""
+    def home(self, user_id: str) -> Studio | None:
+        """Return the Studio that has the user's live sessions, if there are any."""
         for session in reversed(self._by_user.get(user_id, ())):
             if session.closing is None:
                 return session.info.studio
+        return None
+
+    def _bound_to(self, user_id: str) -> Studio | None:
+        """Return the Studio that has the user's live sessions, or will have those being made."""
+        home = self.home(user_id)
+        if home is not None:
+            return home
         dialing = self._dialing.get(user_id)
         return dialing[-1] if dialing else None
 
-    @contextlib.contextmanager
-    def dialing(self, user_id: str, studio: Studio) -> Iterator[None]:
-        """Bind the user to `studio` while a connection to it is being made."""
-        under_way = self._dialing.setdefault(user_id, [])
-        under_way.append(studio)
+    def begin_dial(self, user_id: str, studio: Studio) -> None:
+        """Bind the user to `studio` while a connection to it is being made, until `end_dial`."""
+        self._dialing.setdefault(user_id, []).append(studio)
         studio.connections += 1
-        try:
-            yield
-        finally:
-            studio.connections -= 1
-            under_way.remove(studio)
-            if not under_way:
-                del self._dialing[user_id]
+
+    def end_dial(self, user_id: str, studio: Studio) -> None:
+        """The connection was made, and its session added; or it was not."""
+        studio.connections -= 1
+        under_way = self._dialing[user_id]
+        under_way.remove(studio)
+        if not under_way:
+            del self._dialing[user_id]
 
     def add(self, session: Session) -> None:
         """Take a session up."""

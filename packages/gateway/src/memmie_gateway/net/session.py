@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from memmie_gateway.core import frames
+from memmie_gateway.core import control_frames
 from memmie_gateway.core.closing import Cause, Side, cause_of_violation
 from memmie_gateway.core.closing_handshake import ClosingHandshake, Say, Step
 from memmie_gateway.core.frames import FrameScanner
@@ -84,6 +84,7 @@ class Session:
         reserved_bits: the RSV bits that the negotiated extensions may use.
         bucket: pays for the client's messages; None where their rate is not limited.
         rng: makes masking keys and ping payloads.
+        on_client_gone: called once, when the client's connection is gone, whatever Studio does about its own.
         on_end: called once, when both connections are gone.
 
     Attributes:
@@ -99,6 +100,7 @@ class Session:
         "_idle_bytes",
         "_idle_since",
         "_loop",
+        "_on_client_gone",
         "_on_end",
         "_rng",
         "_studio",
@@ -119,10 +121,12 @@ class Session:
         reserved_bits: int,
         bucket: TokenBucket | None,
         rng: random.Random,
+        on_client_gone: Callable[[], None],
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rng = rng
+        self._on_client_gone = on_client_gone
         self._on_end = on_end
         self._closing: ClosingHandshake | None = None
         self._deferred: tuple[Say, ...] = ()
@@ -211,6 +215,9 @@ class Session:
         """One of the two TCP connections is gone."""
         if exc is not None and self._closing is None:
             self.error = str(exc) or type(exc).__name__
+        if protocol is self._client:
+            self._on_client_gone()
+            self._on_client_gone = _nothing
         other = self.other(protocol)
         other.write = discard
         if any(step.side is other.side for step in self._deferred):
@@ -222,7 +229,11 @@ class Session:
         if closing.finished:
             if self._timer is not None:
                 self._timer.cancel()
-            self._on_end(self)
+            on_end, self._on_end = self._on_end, _nothing
+            on_end(self)
+            # What refers to itself in a circle is only found by the garbage collector, which all others pay for.
+            self._client.leave()
+            self._studio.leave()
 
     def measured(self, protocol: SideProtocol, since: float, again: float) -> None:
         """Count the time since `since`, when everything was given to the other side's socket; else look `again`."""
@@ -266,7 +277,9 @@ class Session:
     def _ping(self, protocol: SideProtocol) -> None:
         payload = self._rng.randbytes(8)
         protocol.scanner.expected_pong = payload
-        protocol.transport.write(frames.control_frame(frames.PING, payload, key=self._key(protocol.side)))
+        protocol.transport.write(
+            control_frames.control_frame(control_frames.PING, payload, key=self._key(protocol.side))
+        )
 
     def _key(self, side: Side) -> bytes | None:
         """Return a masking key for a frame to `side`, where it needs one."""
@@ -302,9 +315,9 @@ class Session:
             self._deferred += (step,)
             return
         source.write = discard
-        payload = frames.close_payload(step.code, step.reason)
+        payload = control_frames.close_payload(step.code, step.reason)
         protocol.transport.write(
-            frame or frames.control_frame(frames.CLOSE, payload, key=self._key(step.side))
+            frame or control_frames.control_frame(control_frames.CLOSE, payload, key=self._key(step.side))
         )
 
     def _hang_up(self, protocol: SideProtocol) -> None:
@@ -334,3 +347,7 @@ class Session:
         """Drop both connections at once, with whatever was to be sent on them."""
         self._client.transport.abort()
         self._studio.transport.abort()
+
+
+def _nothing(*_: Session) -> None:
+    """Stand in for `on_client_gone` and `on_end` once they were called."""

@@ -133,6 +133,11 @@ class SideProtocol(asyncio.Protocol):
         """The TCP connection of this side is gone."""
         self.session.lost(self, exc)
 
+    def leave(self) -> None:
+        """Both connections are gone: know nothing of the session any more."""
+        del self.session
+        self.write = discard
+
 
 class ClientProtocol(SideProtocol):
     """The client's side, which also pays for its messages where their rate is limited."""

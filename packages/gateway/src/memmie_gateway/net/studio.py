@@ -25,6 +25,8 @@ class StudioUrl:
         secure: whether it is `wss`.
         path: at least "/".
         query: "" where there is none.
+        host_header: the value of the Host header.
+        is_address: whether the host is an address, so that no name has to be looked up.
     """
 
     url: str
@@ -33,6 +35,8 @@ class StudioUrl:
     secure: bool
     path: str
     query: str
+    host_header: str
+    is_address: bool
 
     @classmethod
     def parse(cls, url: str) -> StudioUrl:
@@ -54,15 +58,20 @@ class StudioUrl:
         if not url.isascii() or not url.isprintable() or " " in url:
             raise ValueError(f"{url!r} has characters that must be percent-encoded")
         secure = parts.scheme == "wss"
+        usual_port = 443 if secure else 80
+        host_header = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        if port and port != usual_port:
+            host_header += f":{port}"
         return cls(
-            url, parts.hostname, port or (443 if secure else 80), secure, parts.path or "/", parts.query
+            url,
+            parts.hostname,
+            port or usual_port,
+            secure,
+            parts.path or "/",
+            parts.query,
+            host_header,
+            _is_address(parts.hostname),
         )
-
-    @property
-    def host_header(self) -> str:
-        """The value of the Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
     @property
     def health_url(self) -> str:
@@ -71,14 +80,13 @@ class StudioUrl:
         scheme = "wss" if self.secure else "ws"
         return f"{scheme}://{self.host_header}{self.path.rstrip('/')}/health{query}"
 
-    @property
-    def is_address(self) -> bool:
-        """Whether the host is an address, so that no name has to be looked up."""
-        try:
-            ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        return True
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(slots=True)

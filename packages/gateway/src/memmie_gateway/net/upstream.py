@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import Final, cast
@@ -11,6 +10,8 @@ from typing import Final, cast
 import httptools
 
 from memmie_gateway.core.handshake import Answer, Offer, check_answer
+from memmie_gateway.core.headers import Headers
+from memmie_gateway.net.shortage import raise_shortage
 from memmie_gateway.net.studio import Studio
 
 MAX_ANSWER_HEAD: Final = 32 * 1024
@@ -62,8 +63,9 @@ class _AnswerProtocol(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport | None = None
+        self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = b""
         self._head_bytes = 0
@@ -75,24 +77,28 @@ class _AnswerProtocol(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
 
     def data_received(self, data: bytes) -> None:
-        if self.answered.done():
+        parser = self._parser
+        if parser is None:
             self._keep(data)
             return
         self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._keep(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._fail(f"its answer is not HTTP ({error})")
         if not self.answered.done() and not self._in_body and self._head_bytes > MAX_ANSWER_HEAD:
             self._fail("the head of its answer is too large")
+        if self.answered.done():
+            self._parser = None  # a circle: it refers to this
 
     def eof_received(self) -> None:
         self._end("it closed the connection instead of answering")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(f"the connection broke: {exc}" if exc else "it closed the connection instead of answering")
+        self._parser = None  # a circle, likewise
 
     # Called by the parser.
 
@@ -100,7 +106,8 @@ class _AnswerProtocol(asyncio.Protocol):
         self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
+        assert self._parser is not None  # noqa: S101 - it is what calls this
+        status = self._status = self._parser.get_status_code()
         if status == 101:
             self._succeed()
         elif 400 <= status < 500:
@@ -132,7 +139,7 @@ class _AnswerProtocol(asyncio.Protocol):
 
     def _succeed(self) -> None:
         if not self.answered.done():
-            self.answered.set_result(Answer(self._parser.get_status_code(), tuple(self._headers), self._body))
+            self.answered.set_result(Answer(self._status, Headers(tuple(self._headers)), self._body))
 
     def _fail(self, words: str) -> None:
         if not self.answered.done():
@@ -185,6 +192,7 @@ class Dialer:
         Raises:
             DialError: this Studio failed.
             StudioRefusedError: it answered with a 4xx.
+            ShortageError: the gateway itself cannot connect to anything.
         """
         try:
             async with asyncio.timeout(self._timeout):
@@ -214,22 +222,23 @@ class Dialer:
         if where.secure and self._tls is None:
             self._tls = ssl.create_default_context()  # once: it reads every root certificate of the system
         tls = self._tls if where.secure else None
-        error: OSError = OSError("no address")
+        errors: list[OSError] = []
         addresses = await self._resolve(studio)
         for address in addresses:
             try:
                 transport, protocol = await loop.create_connection(
                     _AnswerProtocol, address, where.port, ssl=tls, server_hostname=where.host if tls else None
                 )
-            except OSError as exc:
-                error = exc
+            except OSError as error:
+                errors.append(error)
             else:
                 if addresses[0] != address:  # the next dial starts with the one that answers
                     addresses.remove(address)
                     addresses.insert(0, address)
                 return transport, protocol
         self._addresses.pop(studio.url, None)
-        raise DialError(f"cannot connect: {error.strerror or error}")
+        raise_shortage(*errors)
+        raise DialError(f"cannot connect: {errors[-1].strerror or errors[-1]}")
 
     async def _resolve(self, studio: Studio) -> list[str]:
         """Return the addresses of a Studio's host; those of a name are remembered for a few seconds."""
@@ -241,11 +250,11 @@ class Dialer:
         if known is not None and known.until > loop.time() and known.failures == studio.failures:
             return known.found
         failures = studio.failures
-        found = None
-        with contextlib.suppress(OSError):
+        try:
             found = await loop.getaddrinfo(where.host, where.port, type=1)
-        if not found:
-            raise DialError(f"the name {where.host!r} cannot be looked up")
+        except OSError as error:
+            raise_shortage(error)
+            raise DialError(f"the name {where.host!r} cannot be looked up") from None
         addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         self._addresses[studio.url] = _Addresses(loop.time() + _ADDRESS_SECONDS, failures, addresses)
         return addresses

@@ -72,6 +72,7 @@ class Visit:
         request: what it asked for.
         client: its address.
         request_id: names the connection from here on.
+        trace: its traceparent (W3C Trace Context).
         give_back: undoes what was taken for it so far.
         first_message: reads its token, once its upgrade was answered for that.
         user_id: whose token it is, "" until that is known.
@@ -82,6 +83,7 @@ class Visit:
     request: Request
     client: Client
     request_id: str
+    trace: str
     give_back: list[Callable[[], None]] = field(default_factory=list)
     first_message: FirstMessageProtocol | None = None
     user_id: str = ""
@@ -90,17 +92,16 @@ class Visit:
     @property
     def key(self) -> bytes:
         """The client's Sec-WebSocket-Key; its handshake was found to have one."""
-        return self.request.all(b"sec-websocket-key")[0]
+        return self.request.headers.all(b"sec-websocket-key")[0]
 
     @property
     def extensions(self) -> frozenset[str]:
         """The names of the extensions that the client offers."""
-        return handshake.extension_names(", ".join(self.request.tokens(b"sec-websocket-extensions")))
+        return handshake.extension_names(self.request.headers)
 
     def leave(self) -> None:
-        """Give back every slot."""
-        while self.give_back:
-            self.give_back.pop()()
+        """Give back everything."""
+        give_all_back(self.give_back)
 
     def take_early(self) -> bytes:
         """Return what the client has sent already for Studio."""
@@ -118,7 +119,13 @@ class Visit:
             code = 4000 + status if status else error.cause.close_code
             self.first_message.close(code, error.detail or error.cause.ending.words)
         elif error.answer is not None:
-            content_type = error.answer.one(b"content-type") or "application/octet-stream"
+            content_type = error.answer.headers.one(b"content-type") or "application/octet-stream"
             self.edge.refuse(http_response(error.answer.status, error.answer.body, content_type))
         else:
             self.edge.refuse(refusal(error.cause, error.detail, retry_after=error.retry_after))
+
+
+def give_all_back(taken: list[Callable[[], None]]) -> None:
+    """Undo what was taken for a client, the last first; a second time there is nothing left to undo."""
+    while taken:
+        taken.pop()()

@@ -1,0 +1,53 @@
+"""Control frames: the few frames that the gateway makes itself, pings and Closes (RFC 6455 §5.5)."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Final
+
+# Opcodes, RFC 6455 §5.2.
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
+
+MAX_CONTROL_PAYLOAD: Final = 125
+"""Bytes, RFC 6455 §5.5."""
+
+
+def control_frame(opcode: int, payload: bytes, *, key: bytes | None) -> bytes:
+    """Build a control frame.
+
+    Args:
+        opcode: CLOSE, PING or PONG.
+        payload: at most 125 bytes.
+        key: the 4-byte masking key for a frame to a server; None for a frame to a client.
+
+    Raises:
+        ValueError: the payload is too long.
+    """
+    if len(payload) > MAX_CONTROL_PAYLOAD:
+        raise ValueError(f"a control frame carries at most {MAX_CONTROL_PAYLOAD} bytes, not {len(payload)}")
+    if key is None:
+        return bytes((0x80 | opcode, len(payload))) + payload
+    return bytes((0x80 | opcode, 0x80 | len(payload))) + key + mask(payload, key)
+
+
+def close_payload(code: int, reason: str = "") -> bytes:
+    """Build the payload of a Close frame; the reason is cut, between characters, to what fits.
+
+    A code that must not be on the wire (1005, 1006, 1015) gives an empty payload (RFC 6455 §7.4.1).
+    """
+    if not valid_close_code(code):
+        return b""
+    text = reason.encode()[: MAX_CONTROL_PAYLOAD - 2]
+    return code.to_bytes(2, "big") + text.decode(errors="ignore").encode()
+
+
+def valid_close_code(code: int) -> bool:
+    """Tell whether `code` may stand in a Close frame (RFC 6455 §7.4 and the IANA registry)."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+
+
+def mask(payload: bytes, key: bytes) -> bytes:
+    """Mask or unmask a small payload with a 4-byte key (RFC 6455 §5.3)."""
+    return bytes(byte ^ k for byte, k in zip(payload, cycle(key), strict=False))

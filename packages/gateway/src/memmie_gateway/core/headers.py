@@ -1,0 +1,54 @@
+"""Header fields as they came, and by name: a head is looked into a score of times."""
+
+from __future__ import annotations
+
+Fields = tuple[tuple[bytes, bytes], ...]
+"""Header fields in the order they came, names in lower case, values without surrounding blanks."""
+
+
+class Headers:
+    """The header fields of a request or of an answer.
+
+    Args:
+        fields: all of them, in order.
+
+    Attributes:
+        fields: as given.
+    """
+
+    __slots__ = ("_by_name", "fields")
+
+    def __init__(self, fields: Fields = ()) -> None:
+        self.fields = fields
+        by_name: dict[bytes, tuple[bytes, ...]] = {}
+        for name, value in fields:
+            by_name[name] = (*by_name[name], value) if name in by_name else (value,)
+        self._by_name = by_name
+
+    def __repr__(self) -> str:
+        """Name the fields; their values may be secrets."""
+        return f"<Headers {b', '.join(self._by_name).decode('latin-1')}>"
+
+    def all(self, name: bytes) -> tuple[bytes, ...]:
+        """Return every value of the field `name` (lower case), in order."""
+        return self._by_name.get(name, ())
+
+    def one(self, name: bytes) -> str:
+        """Return the values of the field `name` (lower case), joined with commas; "" where there is none."""
+        values = self._by_name.get(name)
+        return b", ".join(values).decode("latin-1") if values else ""
+
+    def elements(self, name: bytes) -> list[str]:
+        """Return the comma-separated elements of the field `name`, over all its values (RFC 9110 §5.6.1)."""
+        values = self._by_name.get(name)
+        if not values:
+            return []
+        parts = b",".join(values).decode("latin-1").split(",")
+        return [stripped for part in parts if (stripped := part.strip(" \t"))]
+
+    def has(self, name: bytes, element: bytes) -> bool:
+        """Tell whether `element` (lower case) is among the elements of the field `name`, in any case."""
+        values = self._by_name.get(name, ())
+        if len(values) == 1 and values[0].lower() == element:
+            return True
+        return any(part.strip(b" \t") == element for value in values for part in value.lower().split(b","))

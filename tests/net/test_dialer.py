@@ -1,0 +1,145 @@
+"""Which address a Studio's name is dialled at: a name is looked up once in a while, and after every failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from memmie_gateway.core.handshake import Offer
+from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.net import upstream
+from memmie_gateway.net.shortage import ShortageError
+from memmie_gateway.net.studio import Studio, StudioUrl
+from memmie_gateway.net.upstream import Dialer, DialError
+
+HERE, THERE = "127.0.0.1", "127.0.0.2"
+
+
+class Names:
+    """Says where a Studio is, and notes where it was dialled; no answer is a good one there."""
+
+    def __init__(self) -> None:
+        self.addresses = [HERE]
+        self.lookups = 0
+        self.dialled: list[str] = []
+        self.port = 0
+
+    @property
+    def studio(self) -> Studio:
+        where = StudioUrl.parse(f"ws://studio.test:{self.port}/ws")
+        return Studio(where, HealthTracker(rise=1, fall=1))
+
+    async def getaddrinfo(self, host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        assert host == "studio.test"
+        self.lookups += 1
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in self.addresses]
+
+    async def refuse(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.dialled.append(writer.get_extra_info("sockname")[0])
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+@pytest.fixture
+async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Names]:
+    names = Names()
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo)
+    async with contextlib.AsyncExitStack() as servers:
+        for address in (HERE, THERE):
+            server = await asyncio.start_server(names.refuse, address, names.port)
+            names.port = server.sockets[0].getsockname()[1]
+            await servers.enter_async_context(server)
+        yield names
+
+
+async def dial(dialer: Dialer, studio: Studio) -> None:
+    with pytest.raises(DialError):
+        await dialer.dial(studio, b"", Offer(b""))
+
+
+async def test_a_name_is_looked_up_once_for_many_dials(names: Names) -> None:
+    dialer, studio = Dialer(timeout=5), names.studio
+    for _ in range(3):
+        await dial(dialer, studio)
+    assert (names.lookups, names.dialled) == (1, [HERE, HERE, HERE])
+
+
+async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: Names) -> None:
+    dialer, studio = Dialer(timeout=5), names.studio
+    await dial(dialer, studio)
+
+    names.addresses = [THERE]
+    studio.failed("its connection broke")
+    await dial(dialer, studio)
+    await dial(dialer, studio)
+    assert (names.lookups, names.dialled) == (2, [HERE, THERE, THERE])
+
+
+async def test_a_name_is_looked_up_again_when_nobody_answers(names: Names) -> None:
+    dialer, studio = Dialer(timeout=5), names.studio
+    names.addresses = ["127.0.0.3"]
+    await dial(dialer, studio)
+    assert names.dialled == []
+
+    names.addresses = [THERE]
+    await dial(dialer, studio)
+    assert (names.lookups, names.dialled) == (2, [THERE])
+
+
+async def test_a_name_is_looked_up_again_after_a_while(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream, "_ADDRESS_SECONDS", 0)
+    dialer, studio = Dialer(timeout=5), names.studio
+    await dial(dialer, studio)
+
+    names.addresses = [THERE]
+    await dial(dialer, studio)
+    assert (names.lookups, names.dialled) == (2, [HERE, THERE])
+
+
+async def test_the_address_that_answers_is_dialled_first_from_then_on(names: Names) -> None:
+    dialer, studio = Dialer(timeout=5), names.studio
+    names.addresses = ["127.0.0.3", THERE]
+    await dial(dialer, studio)
+    await dial(dialer, studio)
+    assert (names.lookups, names.dialled) == (1, [THERE, THERE])
+    assert dialer._addresses[studio.url].found == [THERE, "127.0.0.3"]
+
+
+async def test_an_address_that_is_none_here_is_no_shortage(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any IPv6 address is where IPv6 is switched off: the next address may well do."""
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def without_ipv6(factory: Any, host: str, port: int, **options: Any) -> Any:
+        if host == "::1":
+            raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+        return await connect(factory, host, port, **options)
+
+    monkeypatch.setattr(loop, "create_connection", without_ipv6)
+    names.addresses = ["::1", HERE]
+    await dial(Dialer(timeout=5), names.studio)
+    assert names.dialled == [HERE]
+
+    names.addresses = ["::1"]
+    with pytest.raises(ShortageError, match="Cannot assign requested address"):
+        await Dialer(timeout=5).dial(names.studio, b"", Offer(b""))
+
+
+async def test_a_name_that_no_file_is_left_to_look_up_is_a_shortage(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def without_files(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", without_files)
+    with pytest.raises(ShortageError, match="Too many open files"):
+        await Dialer(timeout=5).dial(names.studio, b"", Offer(b""))

@@ -1,0 +1,82 @@
+"""What counts as the gateway's own shortage, and that nobody else is blamed for it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from memmie_gateway.core.breaker import Breaker, Circuit
+from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.net import prober
+from memmie_gateway.net.auth_client import AuthClient
+from memmie_gateway.net.shortage import ShortageError, raise_shortage
+from memmie_gateway.net.studio import StudioUrl
+
+OURS = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]
+THEIRS = ["ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ETIMEDOUT"]
+
+
+def error_of(name: str) -> OSError:
+    return OSError(getattr(errno, name), name)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours(name: str) -> None:
+    with pytest.raises(ShortageError, match=name):
+        raise_shortage(error_of(name))
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_theirs(name: str) -> None:
+    raise_shortage(error_of(name))
+
+
+def test_ours_is_what_every_attempt_ended_with() -> None:
+    raise_shortage(error_of("EMFILE"), error_of("ECONNREFUSED"))
+    raise_shortage()
+    with pytest.raises(ShortageError):
+        raise_shortage(error_of("EADDRNOTAVAIL"), error_of("EMFILE"))
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = VerdictCache(size=10, ttl=1, refusal_ttl=1, clock=time.time, secret=b"x")
+    breaker = Breaker(failures=1, open_seconds=60)
+    auth = AuthClient("http://127.0.0.1:1", cache=cache, breaker=breaker, timeout=5, max_connections=1)
+    await auth.start()
+
+    async def fail(*_: object, **__: object) -> Any:
+        key: Any = SimpleNamespace(host="auth", port=1, ssl=True)
+        raise aiohttp.ClientConnectorError(key, error_of(name))
+
+    monkeypatch.setattr(auth._session, "_request", fail)
+    try:
+        with pytest.raises(ShortageError, match=name):
+            await auth.verdict("token", auth.digest("token"))
+    finally:
+        await auth.stop()
+    assert breaker.circuit is Circuit.CLOSED
+    assert not auth.asked
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("EMFILE", ShortageError), ("ECONNREFUSED", prober.ProbeError)]
+)
+async def test_a_probe_that_could_not_be_made_says_nothing_of_studio(
+    name: str, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*_: object, **__: object) -> Any:
+        raise error_of(name)
+
+    monkeypatch.setattr(prober, "connect", connect)
+    with pytest.raises(expected):
+        await prober.probe(StudioUrl.parse("ws://127.0.0.1:1/ws"), 5)
+    await asyncio.sleep(0)
