@@ -8,14 +8,16 @@ import os
 import shutil
 import subprocess
 import sys
-import uuid
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import docker
 import pytest
 
+from memmie_gateway.app.settings import Settings
 from memmie_harness.client import connect, heartbeat
 from memmie_harness.tokens import mint_token
 
@@ -37,33 +39,45 @@ def compose_command() -> list[str]:
 
 
 @pytest.fixture
-def compose(engine: docker.DockerClient) -> Iterator[Compose]:
-    """Runs Compose on our file as a project of its own on free ports; everything of it is removed."""
-    project = f"memmie-test-{uuid.uuid4().hex[:8]}"
-    command = [*compose_command(), "--file", str(FILE), "--project-name", project]
+def compose(engine: docker.DockerClient, compose_project: str) -> Iterator[Compose]:
+    """Runs Compose on our file as the session's project on free ports; everything of it is removed."""
+    command = [*compose_command(), "--file", str(FILE), "--project-name", compose_project]
 
-    def run(*arguments: str) -> str:
+    def run(*arguments: str, **environment: str) -> str:
         done = subprocess.run(  # noqa: S603 - our own arguments
             [*command, *arguments],
-            env={**os.environ, **ANY_PORTS},
+            env={**os.environ, **ANY_PORTS, "GATEWAY_ENV_FILE": "/nowhere", **environment},
             capture_output=True,
             text=True,
             check=False,
-            timeout=50,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     yield run
     run("down", "--volumes", "--timeout", "10")
-    mine = {"label": f"com.docker.compose.project={project}"}
+    mine = {"label": f"com.docker.compose.project={compose_project}"}
     assert not engine.containers.list(all=True, filters=mine)  # type: ignore[arg-type] # its type is too narrow
     assert not engine.networks.list(filters=mine)
     assert not engine.volumes.list(filters=mine)
 
 
+@pytest.fixture
+def described(compose: Compose) -> Callable[..., dict[str, Any]]:
+    """The services as Compose understands our file, by name."""
+
+    def describe(*options: str, **environment: str) -> dict[str, Any]:
+        services: dict[str, Any] = json.loads(compose(*options, "config", "--format", "json", **environment))[
+            "services"
+        ]
+        return services
+
+    return describe
+
+
 async def test_the_stack_comes_up_healthy_and_carries_a_message(
-    compose: Compose, http: aiohttp.ClientSession
+    engine: docker.DockerClient, compose: Compose, http: aiohttp.ClientSession
 ) -> None:
     await asyncio.to_thread(compose, "up", "--wait", "--no-build", "--pull", "never")
 
@@ -76,9 +90,16 @@ async def test_the_stack_comes_up_healthy_and_carries_a_message(
     ]
     assert published == ["127.0.0.1"] * 4
 
+    # The gateway is healthy with its first healthy Studio; the other one is soon.
     gateway, auth = compose("port", "gateway", "8000").strip(), compose("port", "auth", "8001").strip()
-    async with http.get(f"http://{gateway}/ready") as answer:
-        assert set((await answer.json())["studios"].values()) == {"healthy"}
+    expected = dict.fromkeys(("ws://studio-1:8010/ws", "ws://studio-2:8010/ws"), "healthy")
+    said: dict[str, str] = {}
+    until = time.monotonic() + 10
+    while said != expected and time.monotonic() < until:
+        await asyncio.sleep(0.05)
+        async with http.get(f"http://{gateway}/ready") as answer:
+            said = (await answer.json())["studios"]
+    assert said == expected
     connection = await connect(f"ws://{gateway}/ws", mint_token(f"http://{auth}", "u1"))
     await heartbeat(connection)
 
@@ -87,11 +108,48 @@ async def test_the_stack_comes_up_healthy_and_carries_a_message(
     await connection.wait_closed()
     assert (connection.close_code, connection.close_reason) == (1001, "the gateway is shutting down")
     await stopping
+    [stopped] = [service["ID"] for service in services if service["Service"] == "gateway"]
+    assert engine.containers.get(stopped).attrs["State"]["ExitCode"] == 0
 
 
-def test_prometheus_is_there_by_profile_only(compose: Compose) -> None:
-    everyday = json.loads(compose("config", "--format", "json"))["services"]
-    with_metrics = json.loads(compose("--profile", "metrics", "config", "--format", "json"))["services"]
+def test_every_service_is_hardened(described: Callable[..., dict[str, Any]]) -> None:
+    for name, service in described("--profile", "metrics").items():
+        hardened = {key: service.get(key) for key in ("read_only", "cap_drop", "security_opt")}
+        assert hardened == {
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges:true"],
+        }, name
+
+
+def test_the_services_fit_together(described: Callable[..., dict[str, Any]]) -> None:
+    services = described()
+    gateway = services.pop("gateway")
+
+    assert gateway["environment"]["AUTH_URL"] == "http://auth:8001"
+    for name in ("studio-1", "studio-2"):
+        command = services[name]["command"]
+        assert command[command.index("--auth-url") + 1] == "http://auth:8001"
+    # Compose stops a service before those that it depends on.
+    assert gateway["depends_on"].keys() == services.keys()
+    closing = float(Settings.model_fields["close_timeout_seconds"].default)
+    grace = float(gateway["stop_grace_period"].removesuffix("s"))
+    assert grace > float(gateway["environment"]["DRAIN_SECONDS"]) + closing
+
+
+def test_settings_of_the_gateway_come_from_a_file(
+    described: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    settings = tmp_path / "settings.env"
+    settings.write_text("MAX_CONNECTIONS_PER_USER=7\n")
+
+    assert "MAX_CONNECTIONS_PER_USER" not in described()["gateway"]["environment"]
+    services = described(GATEWAY_ENV_FILE=str(settings))
+    assert services["gateway"]["environment"]["MAX_CONNECTIONS_PER_USER"] == "7"
+
+
+def test_prometheus_is_there_by_profile_only(described: Callable[..., dict[str, Any]]) -> None:
+    everyday, with_metrics = described(), described("--profile", "metrics")
 
     assert sorted(everyday) == ["auth", "gateway", "studio-1", "studio-2"]
     assert with_metrics.keys() - everyday.keys() == {"prometheus"}

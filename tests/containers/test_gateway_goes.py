@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
+from typing import Any
 
-from memmie_harness.containers import FakeStudioContainer, StackContainers
+from memmie_harness.containers import FakeStudioContainer, GatewayContainer, StackContainers
 from memmie_harness.numbered import Crowd
 
 ReceivedBy = Callable[[Collection[FakeStudioContainer]], Awaitable[dict[str, list[int]]]]
@@ -15,24 +16,36 @@ SHUTTING_DOWN = (1001, "the gateway is shutting down")
 
 
 async def test_a_gateway_that_is_stopped_tells_every_client_and_loses_nothing_acknowledged(
-    stack: StackContainers, crowd_of: Callable[..., Awaitable[Crowd]], received_by: ReceivedBy
+    run_stack: Callable[..., Awaitable[StackContainers]],
+    crowd_of: Callable[..., Awaitable[Crowd]],
+    received_by: ReceivedBy,
+    ready: Callable[[GatewayContainer], Awaitable[tuple[int, dict[str, Any]]]],
 ) -> None:
-    """`docker stop`: SIGTERM reaches the gateway, and it drains for `DRAIN_SECONDS`, here 1."""
+    """`docker stop`: SIGTERM reaches the gateway, and it drains for `DRAIN_SECONDS`, here 3."""
+    stack = await run_stack(DRAIN_SECONDS=3)
     container = stack.gateway.get_wrapped_container()
     async with (await crowd_of(stack, 60, every=0.05)).running() as crowd:
         await crowd.goes_on()
 
         began = time.monotonic()
-        await asyncio.to_thread(container.stop, timeout=10)
+        stopping = asyncio.create_task(asyncio.to_thread(container.stop, timeout=60))
+        # Before the last one is gone, what routes clients is told to send no more.
+        async with asyncio.timeout(10):
+            while (answer := await ready(stack.gateway))[0] == 200:  # noqa: ASYNC110 - nobody tells but by an answer
+                await asyncio.sleep(0.02)
+        status, body = answer
+        assert (status, body["status"], body["draining"]) == (503, "not ready", True)
+        assert not all(client.lives[0].ended for client in crowd)
+        await stopping
         seconds = time.monotonic() - began
         await crowd.until(lambda client: client.lives[0].ended is not None, 5, "told")
 
         assert (await asyncio.to_thread(container.wait))["StatusCode"] == 0
-        assert 1 <= seconds < 5
+        assert 3 <= seconds < 20
         assert {client.lives[0].close for client in crowd} == {SHUTTING_DOWN}
         # They were sent away one after the other, not all at once.
         ends = sorted(client.lives[0].ended or 0 for client in crowd)
-        assert ends[-1] - ends[0] > 0.5
+        assert ends[-1] - ends[0] > 1.5
         # Once it drains nobody is let in any more.
         assert all(len(client.lives) == 1 for client in crowd)
         assert {refusal.status for client in crowd for refusal in client.refusals} <= {0, 503}

@@ -5,15 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import tarfile
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import docker
 import pytest
 from docker.errors import ImageNotFound
+from docker.models.images import Image
 from testcontainers.core.container import DockerContainer
 
 from memmie_harness.containers import ContainerError, GatewayContainer, StackContainers, engine_time
@@ -22,22 +25,10 @@ IMAGES = ["memmie-gateway:latest", "memmie-fake-auth:latest", "memmie-fake-studi
 MEGABYTE = 1_000_000
 USER = "10001:10001"
 
-LOOK = """
-import importlib.util, json, os, pathlib, shutil
-def files(*roots):
-    return [str(p) for root in roots for p in pathlib.Path(root).rglob("*") if p.is_file() and p.stat().st_size]
-print(json.dumps({
-    "tools": [t for t in ("gcc", "cc", "make", "git", "uv") if shutil.which(t)],
-    "modules": [m for m in ("pip", "uv", "uv_build", "pytest") if importlib.util.find_spec(m)],
-    "caches": files("/root", "/var/cache/apt", "/tmp", "/src", "/wheels")[:5],
-    "packages": sorted(
-        path.name for path in pathlib.Path("/opt/memmie").glob("lib/python*/site-packages/memmie_*") if not path.suffix
-    ),
-    "times": [p.name for p in pathlib.Path("/opt/memmie").rglob("*") if p.name in ("uv_cache.json", "direct_url.json")],
-    "uid": os.getuid(),
-    "writable": [p for p in ("/", "/opt/memmie", "/tmp") if os.access(p, os.W_OK)],
-}))
-"""
+BASE = os.environ.get("PYTHON_IMAGE", "python:3.13-slim")
+LOOK = (Path(__file__).parent / "look_inside.py").read_text()
+SECOND = 1_000_000_000
+"""In nanoseconds, as the engine counts."""
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +37,26 @@ def stack(engine: docker.DockerClient) -> Iterator[StackContainers]:  # noqa: AR
         yield stack
 
 
-def look_into(image: str) -> dict[str, object]:
+@pytest.fixture(scope="module")
+def base(engine: docker.DockerClient) -> Image:
+    """What the images were built on; BuildKit keeps what it pulled for that to itself."""
+    try:
+        return engine.images.get(BASE)
+    except ImageNotFound:
+        return engine.images.pull(BASE)
+
+
+def look_into(image: str, user: str) -> dict[str, object]:
     container = DockerContainer(image).with_command(["-c", LOOK])
-    container.with_kwargs(entrypoint="python", read_only=True, cap_drop=["ALL"])
+    container.with_kwargs(entrypoint="python", user=user, read_only=True)
     with container:
         assert container.wait() == 0, container.get_logs()
         seen: dict[str, object] = json.loads(container.get_logs()[0])
         return seen
+
+
+def names_of(variables: list[str]) -> set[str]:
+    return {variable.partition("=")[0] for variable in variables}
 
 
 @pytest.mark.parametrize(
@@ -65,28 +69,41 @@ def look_into(image: str) -> dict[str, object]:
 )
 @pytest.mark.usefixtures("engine")
 def test_an_image_holds_what_it_runs_and_nothing_that_built_it(image: str, packages: list[str]) -> None:
-    assert look_into(image) == {
+    expected = {
         "tools": [],
         "modules": [],
-        "caches": [],
         "packages": packages,
+        "caches": [],
+        "dotfiles": [],
+        "loose": [],
         "times": [],
-        "uid": 10001,
-        "writable": [],
+        "checked bytecode": [],
     }
+    assert look_into(image, "0") == {**expected, "uid": 0}
+    # What root may not be shown, by a package say, the user that it runs as is not either.
+    assert look_into(image, "") == {**expected, "uid": 10001}
 
 
-@pytest.mark.parametrize("image", IMAGES)
-def test_an_image_says_what_it_is(engine: docker.DockerClient, image: str) -> None:
+@pytest.mark.parametrize(
+    ("image", "port"), [(IMAGES[0], "8000/tcp"), (IMAGES[1], "8001/tcp"), (IMAGES[2], "8010/tcp")]
+)
+def test_an_image_says_what_it_is(engine: docker.DockerClient, base: Image, image: str, port: str) -> None:
     config = engine.images.get(image).attrs["Config"]
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
 
     assert labels["title"] == image.removesuffix(":latest")
     assert labels["licenses"] == "Apache-2.0"
-    assert len(labels["revision"]) == 40
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", labels["revision"])
     assert config["User"] == USER
-    assert config["Healthcheck"]["Test"] == ["CMD", labels["title"], "healthcheck"]
-    assert not any("SECRET" in line or "TOKEN" in line for line in config["Env"])
+    assert config["ExposedPorts"] == {port: {}}
+    assert config["Healthcheck"] == {
+        "Test": ["CMD", labels["title"], "healthcheck"],
+        "Interval": 10 * SECOND,
+        "Timeout": 5 * SECOND,
+        "StartPeriod": 30 * SECOND,
+        "Retries": 3,
+    }
+    assert names_of(config["Env"]) == names_of(base.attrs["Config"]["Env"]) | {"PATH", "PYTHONUNBUFFERED"}
 
     container = DockerContainer(image).with_command(["version"])
     with container:
@@ -94,10 +111,9 @@ def test_an_image_says_what_it_is(engine: docker.DockerClient, image: str) -> No
         assert container.get_logs()[0].decode().split()[-1] == labels["version"]
 
 
-def test_the_gateways_image_is_small(engine: docker.DockerClient) -> None:
+def test_the_gateways_image_is_small(engine: docker.DockerClient, base: Image) -> None:
     """Its own layers, those over the base's, compressed as a registry would keep them."""
     image = engine.images.get(IMAGES[0])
-    base = engine.images.get(os.environ.get("PYTHON_IMAGE", "python:3.13-slim"))
     layers_of_base = base.attrs["RootFS"]["Layers"]
     assert image.attrs["RootFS"]["Layers"][: len(layers_of_base)] == layers_of_base
 
@@ -120,9 +136,10 @@ def test_the_gateways_image_is_small(engine: docker.DockerClient) -> None:
 
 
 def test_a_gateway_is_ready_two_seconds_after_what_it_needs(stack: StackContainers) -> None:
-    """From its process's start to 200 of `/ready`: the quickest of three, for what it can do."""
-    times = []
-    for number in range(3):
+    """From its process's start to 200 of `/ready`: once of six times, for what it can do on a machine that is busy."""
+    times: list[float] = []
+    while len(times) < 6 and min(times, default=2.0) >= 2.0:
+        number = len(times)
         gateway = stack.make_gateway(f"gateway-{number}")
         gateway.start()
         ready = time.time()
@@ -134,6 +151,12 @@ def test_a_gateway_is_ready_two_seconds_after_what_it_needs(stack: StackContaine
     assert min(times) < 2.0
 
 
+def test_ports_are_published_on_loopback_alone(stack: StackContainers) -> None:
+    for service in (stack.gateway, stack.auth, *stack.studios):
+        published = service.get_wrapped_container().attrs["NetworkSettings"]["Ports"][f"{service.port}/tcp"]
+        assert {each["HostIp"] for each in published} == {"127.0.0.1"}
+
+
 def test_a_gateway_needs_no_right_and_no_writable_file(stack: StackContainers) -> None:
     host_config = stack.gateway.get_wrapped_container().attrs["HostConfig"]
     assert host_config["ReadonlyRootfs"]
@@ -142,6 +165,7 @@ def test_a_gateway_needs_no_right_and_no_writable_file(stack: StackContainers) -
 
     # It runs so (it is ready), and so do its other commands.
     assert stack.gateway.exec(["memmie-gateway", "healthcheck"]) == (0, b"")
+    assert stack.gateway.exec(["memmie-gateway", "healthcheck", "--live"]) == (0, b"")
     assert stack.gateway.exec(["memmie-gateway", "check"])[0] == 0
 
 
@@ -159,7 +183,7 @@ def test_a_stop_is_heard_by_every_service() -> None:
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda container: container.stop(timeout=30), containers))
 
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20
         assert [container.wait()["StatusCode"] for container in containers] == [0, 0, 0]
 
 
@@ -170,7 +194,7 @@ def test_a_bad_setting_is_told_at_once_and_nothing_is_left() -> None:
     with pytest.raises(ContainerError, match=r"ended before /ready(.|\n)*PORT='eighty': Input should be"):
         gateway.start()
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert gateway.log_tail() == ""
 
 

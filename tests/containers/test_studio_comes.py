@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
-
-import docker
-import pytest
 
 from memmie_harness.containers import FakeStudioContainer, GatewayContainer, ServiceContainer, StackContainers
 from memmie_harness.numbered import Crowd
@@ -28,12 +25,19 @@ async def test_a_studio_that_starts_late_is_found_without_a_restart(
     await health_is(stack, 1, "unhealthy")
     status, body = await ready(stack.gateway)
     assert (status, body["status"], body["draining"]) == (503, "not ready", False)
+    exit_code, words = await asyncio.to_thread(stack.gateway.exec, ["memmie-gateway", "healthcheck"])
+    assert exit_code == 1
+    assert b"/ready answered 503" in words
 
     crowd = await crowd_of(stack, 10)
-    studio_starts = asyncio.create_task(asyncio.to_thread(stack.studios[0].start))
-    async with crowd.running(within=20):
+
+    async def start_studio() -> None:
+        await crowd.until(lambda client: bool(client.refusals), 15, "refused")
+        await asyncio.to_thread(stack.studios[0].start)
+
+    studio_starts = asyncio.create_task(start_studio())
+    async with crowd.running(within=30):
         await studio_starts
-        assert all(client.refusals for client in crowd)
         assert {refusal.status for client in crowd for refusal in client.refusals} == {503}
         assert all("retry later" in refusal.words for client in crowd for refusal in client.refusals)
         assert (await ready(stack.gateway))[0] == 200
@@ -42,42 +46,29 @@ async def test_a_studio_that_starts_late_is_found_without_a_restart(
         assert crowd.problems() == []
 
 
-def address_of(service: ServiceContainer, network: str) -> str:
-    service.reload()
-    networks = service.get_wrapped_container().attrs["NetworkSettings"]["Networks"]
-    return str(networks[network]["IPAddress"])
-
-
-@pytest.fixture
-async def squatter(engine: docker.DockerClient) -> AsyncIterator[FakeStudioContainer]:  # noqa: ARG001 - answers, or the test is skipped
-    """A Studio that belongs to nobody, on no network of a test as yet."""
-    studio = FakeStudioContainer()
-    await asyncio.to_thread(studio.start)
-    yield studio
-    await asyncio.to_thread(studio.stop)
-
-
 async def test_a_studio_that_comes_back_under_another_address_is_found_by_its_name(
     run_stack: RunStack,
     crowd_of: CrowdOf,
     users_of: Callable[[FakeStudioContainer], Awaitable[set[str]]],
     health_is: HealthIs,
     squatter: FakeStudioContainer,
+    address_on: Callable[[StackContainers, ServiceContainer], Awaitable[str]],
 ) -> None:
     """It is fast: whoever listens under the old address by then would pass for it with one who remembers that."""
     stack = await run_stack(studios=2)
-    moving, name = stack.studios[0], stack.network.name
-    network = moving.get_docker_client().client.networks.get(name)
-    container, old_address = moving.get_wrapped_container(), address_of(moving, name)
+    moving = stack.studios[0]
+    network = moving.get_docker_client().client.networks.get(stack.network.name)
+    container, old_address = moving.get_wrapped_container(), await address_on(stack, moving)
     async with (await crowd_of(stack, 30)).running() as crowd:
         lost = crowd.of(await users_of(moving))
 
         await asyncio.to_thread(container.kill)
         await asyncio.to_thread(network.connect, squatter.get_wrapped_container())
-        assert address_of(squatter, name) == old_address
+        assert await address_on(stack, squatter) == old_address
         await asyncio.to_thread(container.start)
-        assert address_of(moving, name) != old_address
+        assert await address_on(stack, moving) != old_address
 
+        await asyncio.to_thread(moving.wait_until_ready)
         await health_is(stack, 1, "healthy", within=10)
         async with (await crowd_of(stack, 30, name="later")).running() as later:
             assert any(user.startswith("later") for user in await users_of(moving))

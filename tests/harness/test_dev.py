@@ -207,9 +207,17 @@ async def test_a_port_in_use_leaves_nothing_listening(service: str, ports: objec
 
 async def test_the_log_is_handed_on_as_it_comes() -> None:
     lines: list[str] = []
+    closed = asyncio.Event()
+
+    def take(line: str) -> None:
+        lines.append(line)
+        if '"closed"' in line and '"dev"' in line:
+            closed.set()
+
     anywhere = Ports(gateway=0, auth=0, studios=(0,))
-    async with running_stack(anywhere, {"LOG_FORMAT": "json"}, on_log_line=lines.append) as running:
+    async with running_stack(anywhere, {"LOG_FORMAT": "json"}, on_log_line=take) as running:
         assert isinstance(running, Running)
         assert set(client_lines(running)) == {"websocat", "wscat", "python"}
-        assert any('"closed"' in line and '"dev"' in line for line in lines)
+        async with asyncio.timeout(10):
+            await closed.wait()
     assert not any(running.token in line for line in lines)

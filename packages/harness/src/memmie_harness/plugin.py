@@ -46,6 +46,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "stack of their own are skipped.",
     )
     group.addoption(
+        "--memmie-image",
+        metavar="IMAGE",
+        help="with --memmie-target=container: the gateway's image (default: memmie-gateway:latest)",
+    )
+    group.addoption(
         "--memmie-auth-url",
         metavar="URL",
         help="with --memmie-target=URL: the fake Auth of that gateway, which mints the tests' tokens "
@@ -64,6 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
             check_choice(choice)
         except ValueError as error:
             raise pytest.UsageError(f"--memmie-target: {error}") from None
+    if config.getoption("memmie_image") and choice != "container":
+        raise pytest.UsageError("--memmie-image goes with --memmie-target=container")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -153,7 +160,7 @@ async def memmie_start_gateway(
                 studio_ws_urls=[studio.ws_url for studio in memmie_studios],
                 extra={**FOR_TESTS, **_memmie_request.env, **(env or {})},
             )
-            target = make_target(choice, environment)
+            target = make_target(choice, environment, image=request.config.getoption("memmie_image"))
             targets.append(target)
             await target.start(until_ready=until_ready)
             stack.push_async_callback(target.stop)

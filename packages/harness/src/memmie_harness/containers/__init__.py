@@ -9,10 +9,19 @@ with StackContainers(studios=2) as stack:
 ```
 """
 
+try:
+    import testcontainers.core.container  # noqa: F401 - and docker with it
+except ImportError as error:
+    raise ImportError(
+        f"memmie_harness.containers needs more than is installed ({error}): "
+        "pip install --find-links path/to/dist 'memmie-harness[containers]'"
+    ) from None
+
+from memmie_harness.containers.engine import ContainerError, engine_time
 from memmie_harness.containers.fakes import ControlError, FakeAuthContainer, FakeStudioContainer
 from memmie_harness.containers.gateway import GatewayContainer
 from memmie_harness.containers.readiness import AnswerWaitStrategy
-from memmie_harness.containers.service import ContainerError, ServiceContainer, engine_time
+from memmie_harness.containers.service import ServiceContainer
 from memmie_harness.containers.stack import StackContainers
 
 __all__ = [

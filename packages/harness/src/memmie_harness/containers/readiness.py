@@ -37,30 +37,33 @@ class AnswerWaitStrategy(WaitStrategy):
         """Return once it answers 200.
 
         Raises:
-            TimeoutError: It did not in time, or the container ended; the message has the last answer.
+            TimeoutError: It did not in time, or the container ended; the message has the address and the last answer.
         """
+        where = self._path
         deadline = time.monotonic() + self._startup_timeout
         answer = "no answer yet"
         while time.monotonic() < deadline:
             container.reload()
             if container.status in {"exited", "dead"}:
                 raise TimeoutError(f"the container ended before {self._path} answered 200")
-            answer = self._ask(container)
+            try:
+                host, port = container.get_container_host_ip(), container.get_exposed_port(self._port)
+            except OSError as error:  # it has just started, or just ended
+                answer = str(error)
+            else:
+                where = f"http://{host}:{port}{self._path}"
+                answer = self._ask(host, port)
             if not answer:
                 return
             time.sleep(self._poll_interval)
         raise TimeoutError(
-            f"{self._path} did not answer 200 within {self._startup_timeout:g} s; the last answer: {answer}"
+            f"{where} did not answer 200 within {self._startup_timeout:g} s; the last answer: {answer}"
         )
 
-    def _ask(self, container: WaitStrategyTarget) -> str:
+    def _ask(self, host: str, port: int) -> str:
         """Return what was answered instead of 200, "" for 200."""
         try:
-            connection = HTTPConnection(
-                container.get_container_host_ip(),
-                container.get_exposed_port(self._port),
-                timeout=ANSWER_SECONDS,
-            )
+            connection = HTTPConnection(host, port, timeout=ANSWER_SECONDS)
             try:
                 connection.request("GET", self._path)
                 response = connection.getresponse()

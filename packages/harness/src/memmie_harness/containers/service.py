@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+import json
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from docker.errors import DockerException, ImageNotFound, NotFound
 from testcontainers.core.container import DockerContainer
 
+from memmie_harness.containers.engine import CLIENT, ContainerError, engine_answers
 from memmie_harness.containers.readiness import AnswerWaitStrategy
 
 if TYPE_CHECKING:
@@ -22,20 +23,7 @@ HARDENED: Mapping[str, Any] = {
 """How every service of ours can be run, so how it is run here."""
 
 TAIL_LINES = 50
-
-
-def engine_time(text: str) -> float:
-    """A time as the engine writes it (RFC 3339, nanoseconds, UTC), in seconds of `time.time`.
-
-    >>> engine_time("2026-11-22T22:56:18.500000002Z")
-    1795388178.5
-    """
-    seconds, _, fraction = text.removesuffix("Z").partition(".")
-    return datetime.fromisoformat(f"{seconds}+00:00").timestamp() + float(f"0.{fraction or 0}")
-
-
-class ContainerError(Exception):
-    """A container did not start; the message says why and ends with the last lines it wrote."""
+QUIET_LEVELS = {"debug", "info"}
 
 
 class ServiceContainer(DockerContainer):
@@ -46,10 +34,14 @@ class ServiceContainer(DockerContainer):
         port: The port it listens on inside the container; it is published on a free one.
         ready_path: What answers 200 once it is ready.
         options: Anything else for `testcontainers.core.container.DockerContainer`.
+
+    Raises:
+        ContainerError: No Docker engine answers.
     """
 
     def __init__(self, image: str, *, port: int, ready_path: str, **options: Any) -> None:
-        super().__init__(image, **{**HARDENED, **options})
+        with engine_answers():
+            super().__init__(image, **{**CLIENT, **HARDENED, **options})
         self.port = port
         self.with_exposed_ports(port)
         self.waiting_for(AnswerWaitStrategy(port, ready_path))
@@ -78,23 +70,24 @@ class ServiceContainer(DockerContainer):
         """Start it and wait until it is ready.
 
         Raises:
-            ContainerError: The engine does not answer or has no such image, or the service did not become ready.
-                Nothing of it is left.
+            ContainerError: The engine does not answer or has no such image, the service did not become ready, or it
+                was started before. Nothing of this start is left.
         """
-        try:
-            self.get_docker_client().client.images.get(self.image)
-        except ImageNotFound:
-            raise ContainerError(
-                f"there is no image {self.image}: build it with `nox -s images`, or name yours"
-            ) from None
-        except DockerException as error:
-            raise ContainerError(f"no Docker engine answers: {error}") from error
+        if self._container is not None:
+            raise ContainerError(f"{self!r} was started before: stop it first, or make another")
+        with engine_answers():
+            try:
+                self.get_docker_client().client.images.get(self.image)
+            except ImageNotFound:
+                raise ContainerError(
+                    f"there is no image {self.image}: build it with `nox -s images`, or name yours"
+                ) from None
         try:
             return super().start()
         except BaseException as error:
             tail = self.log_tail()
             self.stop()
-            if isinstance(error, TimeoutError | DockerException):
+            if isinstance(error, OSError | DockerException):
                 raise ContainerError(
                     f"{self.image} did not start: {error}\nThe last lines it wrote:\n{tail or '(nothing)'}"
                 ) from None
@@ -123,9 +116,25 @@ class ServiceContainer(DockerContainer):
 
     def log_tail(self, lines: int = TAIL_LINES) -> str:
         """The last lines it wrote, for people; empty if it was not started."""
+        return "".join(self._lines(lines))
+
+    def log_digest(self, lines: int = TAIL_LINES) -> str:
+        """The last lines it wrote, and before them all that were above info level."""
+        written = self._lines("all")
+        return "".join([*filter(_is_grave, written[:-lines]), *written[-lines:]])
+
+    def _lines(self, tail: int | Literal["all"]) -> list[str]:
         if self._container is None:
-            return ""
+            return []
         try:
-            return self._container.logs(tail=lines).decode("utf-8", "replace")
+            return self._container.logs(tail=tail).decode("utf-8", "replace").splitlines(keepends=True)
         except DockerException:
-            return ""
+            return []
+
+
+def _is_grave(line: str) -> bool:
+    """Whether a line of a log is above info level; one that has no level, of a traceback say, counts as such."""
+    try:
+        return json.loads(line)["level"] not in QUIET_LEVELS
+    except (ValueError, TypeError, KeyError):
+        return True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from testcontainers.core.network import Network
 
+from memmie_harness.containers.engine import CLIENT, ContainerError, engine_answers, publishing_options
 from memmie_harness.containers.fakes import FakeAuthContainer, FakeStudioContainer
 from memmie_harness.containers.gateway import GatewayContainer
 from memmie_harness.containers.service import ServiceContainer
@@ -14,9 +15,6 @@ from memmie_harness.containers.service import ServiceContainer
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-
-# A user network publishes on every address of the machine unless told otherwise.
-LOOPBACK_ONLY = {"options": {"com.docker.network.bridge.host_binding_ipv4": "127.0.0.1"}}
 
 C = TypeVar("C", bound=ServiceContainer)
 
@@ -27,8 +25,12 @@ class StackContainers:
     """The whole stack: ``with StackContainers(studios=3) as stack: stack.gateway.get_ws_url()``.
 
     Args:
-        studios: How many Studios there are; their names on the network are ``studio-1`` and so on.
+        studios: How many Studios there are, at least 1; their names on the network are ``studio-1`` and so on.
         settings: Settings of the gateway (spec §7) besides the stack's own.
+
+    Raises:
+        ValueError: No Studio.
+        ContainerError: No Docker engine answers.
 
     Attributes:
         network: The network they share.
@@ -38,10 +40,16 @@ class StackContainers:
     """
 
     def __init__(self, *, studios: int = 2, settings: Mapping[str, object] | None = None) -> None:
-        self.network = Network(docker_network_kw=LOOPBACK_ONLY)
+        if studios < 1:
+            raise ValueError(
+                f"a stack has at least 1 Studio, not {studios}: a gateway is not ready without one"
+            )
         self._settings = dict(settings or {})
         self._more: list[ServiceContainer] = []
-        self.auth = self._named("auth", FakeAuthContainer())
+        auth = FakeAuthContainer()
+        with engine_answers():
+            self.network = Network(docker_network_kw=publishing_options(auth.get_docker_client()), **CLIENT)
+        self.auth = self._named("auth", auth)
         self.studios = [self.make_studio(number) for number in range(1, studios + 1)]
         self.gateway = self.make_gateway()
 
@@ -68,10 +76,13 @@ class StackContainers:
         """Start everything at once, but those in `without`.
 
         Raises:
-            ContainerError: One did not start. Nothing is left.
+            ContainerError: One did not start; nothing is left. Or the stack was started before, and stays as it is.
         """
-        self.network.create()
+        if self.network._network is not None:  # noqa: SLF001 - it has no way to ask whether it was created
+            raise ContainerError("this stack was started before: stop it first, or make another")
         try:
+            with engine_answers():
+                self.network.create()
             starting = [container for container in self._more if container not in without]
             with ThreadPoolExecutor(len(starting)) as pool:
                 list(pool.map(lambda container: container.start(), starting))
@@ -84,14 +95,14 @@ class StackContainers:
         """Remove everything; safe to call twice."""
         with ThreadPoolExecutor(len(self._more)) as pool:
             list(pool.map(lambda container: container.stop(), self._more))
-        if self.network._network is not None:  # noqa: SLF001 - it has no way to ask whether it was created
+        if self.network._network is not None:  # noqa: SLF001 - as above
             self.network.remove()
             self.network._network = None  # noqa: SLF001 - likewise
         self.network._docker.client.close()  # noqa: SLF001 - nor one to close its client
 
     def logs(self) -> str:
-        """The last lines of each container, for people."""
-        return "\n".join(f"--- {container!r}\n{container.log_tail(15)}" for container in self._more)
+        """What each container wrote of weight, and the last lines of it, for people."""
+        return "\n".join(f"--- {container!r}\n{container.log_digest()}" for container in self._more)
 
     def __enter__(self) -> Self:
         return self.start()

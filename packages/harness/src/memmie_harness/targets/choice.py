@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from memmie_harness.targets.in_process import InProcessTarget
 from memmie_harness.targets.process import ProcessTarget
 from memmie_harness.targets.running import UrlTarget
-from memmie_harness.targets.target import TargetError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,22 +15,14 @@ if TYPE_CHECKING:
     from memmie_harness.targets.target import Target
 
 
-def _container(environment: Mapping[str, str]) -> Target:
-    try:
-        from memmie_harness.targets.container import ContainerTarget  # noqa: PLC0415 - an extra, see below
-    except ImportError as error:
-        raise TargetError(
-            f"the container target needs more than is installed ({error}): pip install memmie-harness[containers]"
-        ) from None
-    return ContainerTarget(environment)
-
-
-KINDS: dict[str, Callable[[Mapping[str, str]], Target]] = {
+PROCESSES: dict[str, Callable[[Mapping[str, str]], Target]] = {
     "process": ProcessTarget,
     "inprocess": InProcessTarget,
-    "container": _container,
 }
-"""Targets that the harness starts itself, by name: called with the gateway's environment."""
+"""Targets made of the installed gateway, by name: called with its environment."""
+
+CONTAINER = "container"
+"""The target made of a gateway's image."""
 
 
 def is_url(choice: str) -> bool:
@@ -40,25 +31,38 @@ def is_url(choice: str) -> bool:
 
 
 def check_choice(choice: str) -> str:
-    """Return `choice` if it means a target.
+    """Return `choice` if it means a target that can be had here.
 
     Raises:
-        ValueError: It does not; the message says what does.
+        ValueError: It does not; the message says what does, or what has to be installed.
     """
-    if choice in KINDS or (is_url(choice) and urlsplit(choice).hostname):
-        return choice
-    raise ValueError(f"{choice!r} is no target: give {', '.join(KINDS)} or a gateway's http://HOST:PORT")
+    if choice == CONTAINER:
+        try:
+            import memmie_harness.containers  # noqa: F401, PLC0415 - an extra, which is not always installed
+        except ImportError as error:
+            raise ValueError(str(error)) from None
+    elif choice not in PROCESSES and not (is_url(choice) and urlsplit(choice).hostname):
+        raise ValueError(
+            f"{choice!r} is no target: give {', '.join((*PROCESSES, CONTAINER))} or a gateway's http://HOST:PORT"
+        )
+    return choice
 
 
-def make_target(choice: str, environment: Mapping[str, str]) -> Target:
+def make_target(choice: str, environment: Mapping[str, str], *, image: str | None = None) -> Target:
     """A target of the chosen kind, not yet started.
 
     Args:
-        choice: A name in `KINDS`, or the address of a running gateway.
+        choice: ``process``, ``inprocess``, ``container``, or the address of a running gateway.
         environment: The settings it is started with (spec §7); a running gateway keeps its own.
+        image: The gateway's image for ``container``, by default memmie-gateway.
 
     Raises:
         ValueError: `choice` means no target.
+        TargetError: No Docker engine answers.
     """
     check_choice(choice)
-    return UrlTarget(choice) if is_url(choice) else KINDS[choice](environment)
+    if choice == CONTAINER:
+        from memmie_harness.targets.container import ContainerTarget  # noqa: PLC0415 - an extra, see above
+
+        return ContainerTarget(environment, image=image) if image else ContainerTarget(environment)
+    return UrlTarget(choice) if is_url(choice) else PROCESSES[choice](environment)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from docker.errors import APIError, DockerException, NotFound
 
 from memmie_harness.containers import ContainerError, GatewayContainer
+from memmie_harness.containers.gateway import IMAGE
 from memmie_harness.targets.log_book import LogBook, LogRecord
 from memmie_harness.targets.readiness import wait_until_ready
 from memmie_harness.targets.target import TargetError, websocket_url
@@ -30,16 +31,29 @@ class ContainerTarget:
     Args:
         environment: The gateway's settings (spec §7). It needs ``LOG_FORMAT=json`` and, so that runs do not
             collide, ``PORT=0``.
+        image: The gateway's image.
         start_seconds: How long it may take to listen, and again to become ready.
         stop_seconds: How long after SIGTERM it may live before it is killed.
+
+    Raises:
+        TargetError: No Docker engine answers.
     """
 
     sees_logs = True
 
     def __init__(
-        self, environment: Mapping[str, str], *, start_seconds: float = 20.0, stop_seconds: float = 5.0
+        self,
+        environment: Mapping[str, str],
+        *,
+        image: str = IMAGE,
+        start_seconds: float = 20.0,
+        stop_seconds: float = 5.0,
     ) -> None:
-        self._container = GatewayContainer().with_settings(environment).with_host_network().without_waiting()
+        try:
+            container = GatewayContainer(image)
+        except ContainerError as error:
+            raise TargetError(str(error)) from None
+        self._container = container.with_settings(environment).with_host_network().without_waiting()
         self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
         self._log = LogBook()
