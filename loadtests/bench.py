@@ -9,7 +9,11 @@ from pathlib import Path
 # `loadtests` is a folder of scripts, not a package: import from the repository's root, whoever runs this from where.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from loadtests.benchmark.command import main  # noqa: E402 - the line above finds it
+from loadtests.libraries import demand  # noqa: E402 - the line above finds it
+
+demand("bench.py", "memmie_fake_auth", "picows", "plotly", "psutil", "uvloop", "websockets")
+
+from loadtests.benchmark.command import main  # noqa: E402 - needs them
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,10 +24,12 @@ class Auth:
 
     Attributes:
         url: its base URL.
+        pid: its process.
         tokens: valid ones, each of another user.
     """
 
     url: str
+    pid: int
     tokens: list[str]
 
     def __repr__(self) -> str:
@@ -45,7 +47,7 @@ async def running_auth(users: int, *, cores: frozenset[int] | None) -> AsyncIter
     command = [sys.executable, "-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
     async with serving("the fake Auth", command, cores=cores) as server:
         tokens = await asyncio.to_thread(_mint, server.port, users)
-        yield Auth(f"http://127.0.0.1:{server.port}", tokens)
+        yield Auth(f"http://127.0.0.1:{server.port}", server.pid, tokens)
 
 
 def _mint(port: int, users: int) -> list[str]:

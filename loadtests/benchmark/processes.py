@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -53,14 +54,17 @@ async def serving(
     *,
     cores: frozenset[int] | None,
     environment: Mapping[str, str] | None = None,
+    listening: Callable[[], Coroutine[Any, Any, int]] | None = None,
 ) -> AsyncIterator[Server]:
-    """Run a server that prints a line of JSON with `"event": "listening"` and its `"port"`; end it with the block.
+    """Run a server; end it, and all that it has started, with the block.
 
     Args:
         name: what to call it in errors.
         command: the program and its arguments.
         cores: where it may run.
         environment: its settings, besides what every program needs.
+        listening: returns its port as soon as it listens there; without it, the server has to print a line of JSON
+            with `"event": "listening"` and its `"port"`.
 
     Raises:
         BenchError: it does not start. An error that leaves the block gets its last lines as a note.
@@ -68,7 +72,7 @@ async def serving(
     process = await _start(name, command, cores, environment or {}, stdin=DEVNULL)
     output = _Output(process)
     try:
-        yield Server(process.pid, await output.port(name))
+        yield Server(process.pid, await output.port(name, listening))
     except BenchError as error:
         if output.last:
             error.add_note(f"the last lines of {name}:\n" + "\n".join(output.last))
@@ -86,22 +90,47 @@ async def answer_of(
     Raises:
         BenchError: it took longer than `seconds`, or printed something else.
     """
-    process = await _start(name, command, cores, {}, stdin=PIPE)
-    try:
-        async with asyncio.timeout(seconds):
-            output, _ = await process.communicate(json.dumps(question).encode())
-    except TimeoutError:
-        raise BenchError(f"{name} did not finish within {seconds:g} s") from None
-    finally:
-        await _end(process)
-    text = output.decode(errors="replace").strip()
+    exit_code, text = await _finish(name, command, json.dumps(question).encode(), cores, {}, seconds)
     try:
         answer = json.loads(text.rpartition("\n")[2])
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise BenchError(f"{name} ended with exit code {process.returncode} and no answer:\n{text[-2000:]}")
+        raise BenchError(f"{name} ended with exit code {exit_code} and no answer:\n{text[-2000:]}")
     return answer
+
+
+async def run(
+    name: str, command: Sequence[str], *, environment: Mapping[str, str] | None = None, seconds: float
+) -> None:
+    """Run a program to its end.
+
+    Raises:
+        BenchError: it took longer than `seconds`, or failed.
+    """
+    exit_code, text = await _finish(name, command, b"", None, environment or {}, seconds)
+    if exit_code:
+        raise BenchError(f"{name} ended with exit code {exit_code}:\n{text[-2000:]}")
+
+
+async def _finish(
+    name: str,
+    command: Sequence[str],
+    standard_input: bytes,
+    cores: frozenset[int] | None,
+    environment: Mapping[str, str],
+    seconds: float,
+) -> tuple[int | None, str]:
+    """Run a program to its end; return its exit code and what it printed."""
+    process = await _start(name, command, cores, environment, stdin=PIPE)
+    try:
+        async with asyncio.timeout(seconds):
+            output, _ = await process.communicate(standard_input)
+    except TimeoutError:
+        raise BenchError(f"{name} did not finish within {seconds:g} s") from None
+    finally:
+        await _end(process)
+    return process.returncode, output.decode(errors="replace").strip()
 
 
 async def _start(
@@ -130,16 +159,16 @@ async def _start(
 
 
 async def _end(process: Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
     try:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(END_SECONDS):
-                await process.wait()
-    finally:  # also where a second Ctrl-C cuts the waiting short
         if process.returncode is None:
-            process.kill()
+            process.terminate()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await process.wait()
+    finally:  # also where a second Ctrl-C cuts the waiting short
+        # It led a group of its own, and its workers may outlive it there.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
 
 
@@ -152,14 +181,18 @@ class _Output:
         self._port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read())
 
-    async def port(self, name: str) -> int:
-        either: set[asyncio.Future[Any]] = {self._port, self._reading}
-        await asyncio.wait(either, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if self._port.done():
-            return self._port.result()
+    async def port(self, name: str, listening: Callable[[], Coroutine[Any, Any, int]] | None) -> int:
+        port = self._port if listening is None else asyncio.create_task(listening())
+        either: set[asyncio.Future[Any]] = {port, self._reading}
+        try:
+            await asyncio.wait(either, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if port.done():
+                return port.result()
+        finally:
+            port.cancel()
         if self._reading.done():
             raise BenchError(f"{name} ended with exit code {await self._process.wait()} instead of listening")
-        raise BenchError(f"{name} did not say within {START_SECONDS:g} s that it listens")
+        raise BenchError(f"{name} did not listen within {START_SECONDS:g} s")
 
     async def stop(self) -> None:
         await asyncio.wait({self._reading}, timeout=PIPE_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ class Gateway(Peer):
 
     name = "gateway"
     about = "memmie-gateway with every policy on"
+    asks_auth = True
 
     @contextlib.asynccontextmanager
     async def start(self, stage: Stage) -> AsyncIterator[Endpoint]:
@@ -43,9 +45,9 @@ class Gateway(Peer):
         async with serving("the gateway", command, cores=stage.cores, environment=environment) as server:
             yield Endpoint(f"ws://127.0.0.1:{server.port}/ws", (server.pid,))
 
-    def headers(self, token: str) -> dict[str, str]:
-        """Bring the token as a bearer token."""
-        return {"Authorization": f"Bearer {token}"}
+    def version(self) -> str:
+        """Return the package's."""
+        return importlib.metadata.version("memmie-gateway")
 
     def missing(self) -> str:
         """Look for the package."""

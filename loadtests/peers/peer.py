@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,12 @@ class Peer(ABC):
     Attributes:
         name: what it is called on the command line and in tables.
         about: what it is and does, in half a line.
+        asks_auth: whether it lets nobody in without asking Auth whose the token is.
     """
 
-    name: str
-    about: str
+    name: ClassVar[str]
+    about: ClassVar[str]
+    asks_auth: ClassVar[bool] = False
 
     @abstractmethod
     def start(self, stage: Stage) -> AbstractAsyncContextManager[Endpoint]:
@@ -54,8 +57,11 @@ class Peer(ABC):
 
     def headers(self, token: str) -> dict[str, str]:
         """Return what a client adds to its handshake to be let in; nothing where nobody asks."""
-        del token
-        return {}
+        return {"Authorization": f"Bearer {token}"} if self.asks_auth else {}
+
+    def version(self) -> str:
+        """Return which version is installed, of it or of what it is built on; "" where nobody tells."""
+        return ""
 
     def missing(self) -> str:
         """Say what is not installed, and how to get it; "" where nothing is missing."""

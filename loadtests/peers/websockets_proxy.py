@@ -6,8 +6,6 @@ Nothing is tuned: the library's defaults, one task a direction, on uvloop.
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
 import sys
 
 import uvloop
@@ -15,6 +13,8 @@ from websockets.asyncio.client import connect
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+
+from loadtests.peers.proxy_process import listen_until_told
 
 
 async def _pump(source: Connection, destination: Connection) -> None:
@@ -32,12 +32,8 @@ async def _main(backend_url: str) -> None:
         async with connect(backend_url) as backend:
             await asyncio.gather(_pump(client, backend), _pump(backend, client))
 
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serve(proxy, "127.0.0.1", 0) as server:
-        print(json.dumps({"event": "listening", "port": server.sockets[0].getsockname()[1]}), flush=True)
-        await stop.wait()
+        await listen_until_told(next(iter(server.sockets)).getsockname()[1])
 
 
 if __name__ == "__main__":

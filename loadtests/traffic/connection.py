@@ -1,43 +1,37 @@
-"""One WebSocket of the load: connect, send the next message when the echo of the last has arrived, close."""
+"""One WebSocket of the load: it connects, sends numbered messages, compares their echoes, and closes."""
 
 from __future__ import annotations
 
 import asyncio
 import struct
 import time
-from array import array
-from collections.abc import Sequence
-from typing import Final
+from collections import deque
+from typing import Any, Final
 
 import picows
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
-from loadtests.traffic.job import LoadError, Target
+from loadtests.traffic.job import LoadError
 
 NUMBER: Final = struct.Struct("!IQ")
 """How a message begins: the number of its connection, and its own on that connection. The rest is filling."""
 
-AT_ONCE: Final = 25
-"""Handshakes under way at the same time."""
+PATIENCE_SECONDS: Final = 10.0
+"""How long after the last message an echo may arrive before its message counts as lost."""
 
-HANDSHAKE_SECONDS: Final = 30.0
 CLOSE_SECONDS: Final = 10.0
 
 
-class Loop:
+class Traffic:
     """What all connections of one measurement share.
 
     Attributes:
-        going: an echo is followed by the next message.
-        latencies: seconds from each message to its echo.
         awaited: messages whose echo has not arrived.
-        quiet: set when there are none.
+        quiet: set when the last of them arrives.
         failure: gets an exception when a connection fails; nobody sets a result.
     """
 
     def __init__(self) -> None:
-        self.going = False
-        self.latencies = array("d")
         self.awaited = 0
         self.quiet = asyncio.Event()
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -57,6 +51,27 @@ class Loop:
         await asyncio.wait({self.failure}, timeout=seconds)
         self.check()
 
+    async def last_echoes(self, patience: float = PATIENCE_SECONDS) -> None:
+        """Wait for the echoes of all messages, once no more are sent.
+
+        Args:
+            patience: how many seconds later than now an echo may come before its message counts as lost.
+
+        Raises:
+            LoadError: a connection failed, or a message was lost.
+        """
+        quiet = asyncio.ensure_future(self.quiet.wait())
+        either: set[asyncio.Future[Any]] = {quiet, self.failure}
+        if self.awaited:
+            self.quiet.clear()
+            await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        quiet.cancel()
+        self.check()
+        if self.awaited:
+            raise LoadError(
+                f"messages lost: {self.awaited}, whose echo did not come within {patience:g} s of the last one sent"
+            )
+
     def check(self) -> None:
         """Raise what has gone wrong, if anything.
 
@@ -71,18 +86,20 @@ class Connection(WSListener):
     """One WebSocket.
 
     Args:
-        loop: shared with the other connections.
+        traffic: shared with the other connections.
         number: which one it is.
         size: of its messages, in bytes.
     """
 
-    def __init__(self, loop: Loop, number: int, size: int) -> None:
+    def __init__(self, traffic: Traffic, number: int, size: int = NUMBER.size) -> None:
         super().__init__()
-        self._loop = loop
+        self.size = size
+        self._traffic = traffic
         self._number = number
-        self._sequence = 0
         self._message = bytearray(b"m" * size)
-        self._sent_at = 0.0
+        self._sent = 0
+        self._received = 0
+        self._due: deque[float] = deque()
         self._transport: WSTransport
         self._closing = False
 
@@ -90,40 +107,51 @@ class Connection(WSListener):
         """Keep what messages are sent with."""
         self._transport = transport
 
-    def send(self) -> None:
-        """Send the next message."""
-        self._sequence += 1
-        NUMBER.pack_into(self._message, 0, self._number, self._sequence)
-        self._loop.awaited += 1
-        self._sent_at = time.perf_counter()
+    def send(self, due: float) -> None:
+        """Send the next message.
+
+        Args:
+            due: since when its latency counts (`time.perf_counter`).
+        """
+        self._sent += 1
+        NUMBER.pack_into(self._message, 0, self._number, self._sent)
+        self._traffic.awaited += 1
+        self._due.append(due)
         self._transport.send(WSMsgType.BINARY, self._message)
 
     def on_ws_frame(self, _: WSTransport, frame: WSFrame) -> None:
-        """Take an echo, and send the next message."""
-        if frame.get_payload_as_bytes() != self._message:
+        """Take the echo of the oldest message that has none yet."""
+        NUMBER.pack_into(self._message, 0, self._number, self._received + 1)
+        if not self._due or frame.get_payload_as_bytes() != self._message:
             self._not_the_echo(frame)
             return
-        loop = self._loop
-        loop.latencies.append(time.perf_counter() - self._sent_at)
-        loop.awaited -= 1
-        if loop.going:
-            self.send()
-        elif not loop.awaited:
-            loop.quiet.set()
+        self._received += 1
+        traffic = self._traffic
+        traffic.awaited -= 1
+        self.echoed(time.perf_counter() - self._due.popleft())
+        if not traffic.awaited:
+            traffic.quiet.set()
+
+    def echoed(self, seconds: float) -> None:
+        """Do what follows an echo; nothing here.
+
+        Args:
+            seconds: since its message was due.
+        """
 
     def _not_the_echo(self, frame: WSFrame) -> None:
         if frame.msg_type != WSMsgType.CLOSE:
-            self._loop.fail(
-                f"connection {self._number}: what came back for message {self._sequence} is not its echo"
+            self._traffic.fail(
+                f"connection {self._number}: what came back for message {self._received + 1} is not its echo"
             )
         elif not self._closing:  # else it is the answer to ours, and the server hangs up (RFC 6455 §7.1.1)
             code, reason = int(frame.get_close_code().value), frame.get_close_reason() or "no reason"
-            self._loop.fail(f"connection {self._number} was closed with {code} ({reason})")
+            self._traffic.fail(f"connection {self._number} was closed with {code} ({reason})")
 
     def on_ws_disconnected(self, _: WSTransport) -> None:
         """Notice a connection that broke."""
         if not self._closing:
-            self._loop.fail(f"connection {self._number} broke after message {self._sequence}")
+            self._traffic.fail(f"connection {self._number} broke after message {self._sent}")
 
     async def close(self) -> None:
         """Close with a handshake (RFC 6455 §7.1.2).
@@ -140,51 +168,3 @@ class Connection(WSListener):
             raise LoadError(
                 f"connection {self._number}: no answer to its Close frame in {CLOSE_SECONDS:g} s"
             ) from None
-
-
-async def connect(loop: Loop, target: Target, number: int, size: int) -> Connection:
-    """Open connection `number`.
-
-    Raises:
-        LoadError: it is refused, or takes too long.
-    """
-    try:
-        _, listener = await ws_connect(
-            lambda: Connection(loop, number, size),
-            target.url,
-            extra_headers=target.headers[number],
-            websocket_handshake_timeout=HANDSHAKE_SECONDS,
-            read_buffer_init_size=4096,
-            max_frame_size=size + 1024,
-        )
-    except (picows.WSError, OSError, TimeoutError) as error:
-        raise LoadError(
-            f"connection {number + 1} of {len(target.headers)} failed: {str(error) or type(error).__name__}"
-        ) from None
-    assert isinstance(listener, Connection)  # noqa: S101 - the factory above made it
-    return listener
-
-
-async def connect_all(loop: Loop, target: Target, size: int = NUMBER.size) -> list[Connection]:
-    """Open a connection for each of the target's headers, a few at a time.
-
-    Raises:
-        LoadError: one is refused, or takes too long.
-    """
-    connections: list[Connection] = []
-    numbers = range(len(target.headers))
-    for first in numbers[::AT_ONCE]:
-        batch = numbers[first : first + AT_ONCE]
-        connections += await asyncio.gather(*(connect(loop, target, number, size) for number in batch))
-    loop.check()
-    return connections
-
-
-async def close_all(connections: Sequence[Connection]) -> None:
-    """Close connections, a few at a time.
-
-    Raises:
-        LoadError: one does not answer.
-    """
-    for first in range(0, len(connections), AT_ONCE):
-        await asyncio.gather(*(connection.close() for connection in connections[first : first + AT_ONCE]))

@@ -1,4 +1,4 @@
-"""What the load process is asked (one JSON object on its standard input) and what it answers (one on its output)."""
+"""What the load process is asked, as one JSON object on its standard input; its answers are in `results`."""
 
 from __future__ import annotations
 
@@ -18,69 +18,17 @@ class Target:
         headers: of the handshakes, one dict per connection: whose connection it is.
         gateway_pids: the processes whose CPU and memory are measured; none for no gateway.
         backend_pids: the echo backend.
+        auth_pids: whom the gateway asks about tokens.
+        direct_url: the backend's own WebSocket, for what is compared with it message by message; "" for nothing.
     """
 
     url: str
     headers: list[dict[str, str]]
     gateway_pids: list[int]
     backend_pids: list[int]
+    auth_pids: list[int]
+    direct_url: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class RoundTrips:
-    """What a closed loop of messages cost, over the measured window only.
-
-    Attributes:
-        connections: how many took part.
-        size: of a message, in bytes of payload.
-        seconds: length of the window.
-        count: echoes that arrived in it.
-        gateway_cpu_seconds: user and system.
-        backend_cpu_seconds: likewise, of the echo backend.
-        load_cpu_seconds: likewise, of the load process.
-        p50_seconds: median time from sending a message to its echo.
-        p99_seconds: 99th percentile of the same.
-    """
-
-    connections: int
-    size: int
-    seconds: float
-    count: int
-    gateway_cpu_seconds: float
-    backend_cpu_seconds: float
-    load_cpu_seconds: float
-    p50_seconds: float
-    p99_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Idle:
-    """What connections cost that do nothing.
-
-    Attributes:
-        connections: how many were opened.
-        rss_before: resident memory of the gateway with one connection made before, in bytes.
-        rss_after: with all of them open.
-    """
-
-    connections: int
-    rss_before: int
-    rss_after: int
-
-
-@dataclass(frozen=True, slots=True)
-class Connects:
-    """What connecting and closing cost.
-
-    Attributes:
-        count: connections that were opened and closed again.
-        seconds: how long all of them took.
-        gateway_cpu_seconds: user and system.
-    """
-
-    count: int
-    seconds: float
-    gateway_cpu_seconds: float
-
-
-Result = RoundTrips | Idle | Connects
+    def __repr__(self) -> str:
+        """Leave out the headers: they hold tokens."""
+        return f"<Target {self.url} connections={len(self.headers)}>"

@@ -11,22 +11,24 @@ import logging
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Final
+from typing import Any, Final
 
 import uvloop
 
-from loadtests.traffic import connects, idle, round_trips
-from loadtests.traffic.job import LoadError, Result, Target
+from loadtests.traffic import connects, hold, latency, memory, round_trips
+from loadtests.traffic.job import LoadError, Target
 from loadtests.traffic.usage import ProcessGoneError
 
-MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Result]]]] = {
-    "round_trips": round_trips.measure,
-    "idle": idle.measure,
+MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
+    "round-trips": round_trips.measure,
+    "latency": latency.measure,
     "connects": connects.measure,
+    "memory": memory.measure,
+    "hold": hold.measure,
 }
 
 
-async def _measure() -> Result:
+async def _measure() -> Any:
     job = json.load(sys.stdin)
     return await MEASUREMENTS[job["measurement"]](Target(**job["target"]), **job["options"])
 

@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import time
 from array import array
-from typing import Any, Final
+from typing import Final
 
-from loadtests.traffic.connection import Connection, Loop, close_all, connect_all
-from loadtests.traffic.job import LoadError, RoundTrips, Target
-from loadtests.traffic.usage import cpu_seconds
+from loadtests.traffic.connecting import close_all, connect_all
+from loadtests.traffic.connection import PATIENCE_SECONDS, Connection, Traffic
+from loadtests.traffic.job import LoadError, Target
+from loadtests.traffic.percentiles import percentiles
+from loadtests.traffic.results import RoundTrips
+from loadtests.traffic.usage import Meter
 
 WARM_UP_SECONDS: Final = 0.5
 """Traffic before the window, at most as long as the window itself."""
 
-PATIENCE_SECONDS: Final = 10.0
-"""How long after the window an echo may arrive before its message counts as lost."""
+
+class Loop(Traffic):
+    """A closed loop.
+
+    Attributes:
+        going: an echo is followed by the next message.
+        latencies: seconds from each message to its echo.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.going = True
+        self.latencies = array("d")
+
+
+class Looping(Connection):
+    """Sends its next message when the echo of the last has arrived."""
+
+    _traffic: Loop
+
+    def echoed(self, seconds: float) -> None:
+        """Go on."""
+        self._traffic.latencies.append(seconds)
+        if self._traffic.going:
+            self.send(time.perf_counter())
 
 
 async def measure(
@@ -35,56 +60,25 @@ async def measure(
         ProcessGoneError: the gateway or the backend died.
     """
     loop = Loop()
-    connections = await connect_all(loop, target, size)
+    connections = await connect_all(target, lambda number: Looping(loop, number, size))
+    loop.check()
     gc.collect()
     gc.disable()  # the load must not pause on its own account
-    loop.going = True
     for connection in connections:
-        connection.send()
+        connection.send(time.perf_counter())
     await loop.run(min(WARM_UP_SECONDS, seconds))
-    result = await _window(loop, target, connections, size, seconds)
-    await _last_echoes(loop, patience)
+    result = await _window(loop, Meter(target), seconds)
+    loop.going = False
+    await loop.last_echoes(patience)
     await close_all(connections)
     return result
 
 
-async def _window(
-    loop: Loop, target: Target, connections: list[Connection], size: int, seconds: float
-) -> RoundTrips:
+async def _window(loop: Loop, meter: Meter, seconds: float) -> RoundTrips:
     loop.latencies = array("d")
-    started = time.perf_counter()
-    gateway, backend, load = _cpu(target)
     await loop.run(seconds)
-    gateway_after, backend_after, load_after = _cpu(target)
-    ended = time.perf_counter()
-    latencies, loop.latencies = sorted(loop.latencies), array("d")
+    window = meter.lap()
+    latencies, loop.latencies = loop.latencies, array("d")
     if not latencies:
         raise LoadError(f"no echo arrived in {seconds:g} s")
-    return RoundTrips(
-        connections=len(connections),
-        size=size,
-        seconds=ended - started,
-        count=len(latencies),
-        gateway_cpu_seconds=gateway_after - gateway,
-        backend_cpu_seconds=backend_after - backend,
-        load_cpu_seconds=load_after - load,
-        p50_seconds=latencies[len(latencies) // 2],
-        p99_seconds=latencies[len(latencies) * 99 // 100],
-    )
-
-
-def _cpu(target: Target) -> tuple[float, float, float]:
-    return cpu_seconds(target.gateway_pids), cpu_seconds(target.backend_pids), time.process_time()
-
-
-async def _last_echoes(loop: Loop, patience: float) -> None:
-    loop.going = False
-    quiet = asyncio.ensure_future(loop.quiet.wait())
-    either: set[asyncio.Future[Any]] = {quiet, loop.failure}
-    await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-    quiet.cancel()
-    loop.check()
-    if loop.awaited:
-        raise LoadError(
-            f"messages lost: {loop.awaited}, whose echo did not come within {patience:g} s of the window's end"
-        )
+    return RoundTrips(window=window, count=len(latencies), latency=percentiles(latencies))

@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 import psutil
 
+from loadtests.traffic.job import Target
+from loadtests.traffic.results import Span
+
 
 class ProcessGoneError(Exception):
     """A process that was to be measured has ended."""
@@ -30,7 +33,7 @@ def _cpu_seconds(pid: int) -> float:
     try:
         return time.clock_gettime(clock_id)
     except OSError:
-        raise ProcessGoneError(f"process {pid} has ended while it was measured") from None
+        raise _gone(pid) from None
 
 
 def rss_bytes(pids: Iterable[int]) -> int:
@@ -42,4 +45,55 @@ def rss_bytes(pids: Iterable[int]) -> int:
     try:
         return sum(int(psutil.Process(pid).memory_info().rss) for pid in pids)
     except psutil.NoSuchProcess as error:
-        raise ProcessGoneError(f"process {error.pid} has ended while it was measured") from None
+        raise _gone(error.pid) from None
+
+
+def open_files(pids: Iterable[int]) -> tuple[int, int]:
+    """Return how many files that process has open which has the most, and how many it may have; (0, 0) for no process.
+
+    Raises:
+        ProcessGoneError: one of them has ended.
+    """
+    try:
+        processes = [psutil.Process(pid) for pid in pids]
+        return max(
+            ((process.num_fds(), process.rlimit(psutil.RLIMIT_NOFILE)[0]) for process in processes),
+            default=(0, 0),
+        )
+    except psutil.NoSuchProcess as error:
+        raise _gone(error.pid) from None
+
+
+def _gone(pid: int) -> ProcessGoneError:
+    return ProcessGoneError(f"process {pid} has ended while it was measured")
+
+
+class Meter:
+    """Tells what a stretch of time cost everybody who takes part.
+
+    Args:
+        target: whose processes are measured.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._last = self._read()
+
+    def lap(self) -> Span:
+        """Return what it cost since the last call, or since the beginning.
+
+        Raises:
+            ProcessGoneError: a process has ended.
+        """
+        before, self._last = self._last, self._read()
+        return Span(*(now - then for now, then in zip(self._last, before, strict=True)))
+
+    def _read(self) -> tuple[float, float, float, float, float]:
+        target = self._target
+        return (
+            time.perf_counter(),
+            cpu_seconds(target.gateway_pids),
+            cpu_seconds(target.backend_pids),
+            cpu_seconds(target.auth_pids),
+            time.process_time(),
+        )

