@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import mmap
+import os
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
@@ -29,17 +31,25 @@ async def backend(handler: Handler, **options: Any) -> AsyncIterator[str]:
         yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
 
 
-async def load(url: str, **changes: Any) -> tuple[int | None, dict[str, Any]]:
+TWO: Sequence[Mapping[str, str]] = ({}, {"X-Forgetful": "yes"})
+OPTIONS: dict[str, dict[str, float]] = {
+    "round-trips": {"size": 16, "seconds": 0.2, "patience": 0.5},
+    "latency": {"size": 16, "rate": 50, "seconds": 0.2, "patience": 1},
+    "connects": {},
+    "memory": {"size": 16},
+    "hold": {"size": 16, "seconds": 1},
+}
+
+
+async def load(
+    url: str, measurement: str = "round-trips", headers: Sequence[Mapping[str, str]] = TWO, **target: Any
+) -> tuple[int | None, dict[str, Any]]:
+    pids: dict[str, list[int]] = {"gateway_pids": [], "backend_pids": [], "auth_pids": []}
     job = {
-        "measurement": "round_trips",
-        "target": {
-            "url": url,
-            "headers": [{}, {"X-Forgetful": "yes"}],
-            "gateway_pids": [],
-            "backend_pids": [],
-        },
-        "options": {"size": 16, "seconds": 0.2, "patience": 0.5},
-    } | changes
+        "measurement": measurement,
+        "target": {"url": url, "headers": headers, "direct_url": url, **pids, **target},
+        "options": OPTIONS[measurement],
+    }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadtests.traffic.load", cwd=ROOT, stdin=PIPE, stdout=PIPE
     )
@@ -87,6 +97,12 @@ async def close_after_three(connection: ServerConnection) -> None:
     await connection.close(1012, "gone")
 
 
+async def close_after_one(connection: ServerConnection) -> None:
+    async for message in connection:
+        await connection.send(message)
+        await connection.close(1012, "gone")
+
+
 async def break_after_three(connection: ServerConnection) -> None:
     for _ in range(3):
         await connection.send(await connection.recv())
@@ -98,23 +114,31 @@ async def test_a_faithful_echo_is_counted() -> None:
         code, answer = await load(url)
     assert code == 0
     assert answer["result"]["count"] > 10
-    assert 0 < answer["result"]["p50_seconds"] <= answer["result"]["p99_seconds"]
+    assert 0 < answer["result"]["latency"]["p50"] <= answer["result"]["latency"]["p99"]
 
 
 @pytest.mark.parametrize(
-    ("handler", "words"),
+    ("measurement", "handler", "words"),
     [
-        (swallow_all_but_the_first, "no echo arrived in 0.2 s"),
-        (swallow_one, "messages lost: 1,"),
-        (change_the_third, "is not its echo"),
-        (repeat_the_third, "is not its echo"),
-        (close_after_three, "was closed with 1012 (gone)"),
-        (break_after_three, "broke after message"),
+        ("round-trips", swallow_all_but_the_first, "no echo arrived in 0.2 s"),
+        ("round-trips", swallow_one, "messages lost: 1,"),
+        ("round-trips", change_the_third, "is not its echo"),
+        ("round-trips", repeat_the_third, "is not its echo"),
+        ("round-trips", close_after_three, "was closed with 1012 (gone)"),
+        ("round-trips", break_after_three, "broke after message"),
+        ("latency", swallow_one, "messages lost: 20,"),
+        ("latency", change_the_third, "is not its echo"),
+        ("latency", repeat_the_third, "is not its echo"),
+        ("latency", break_after_three, "broke after message"),
+        ("memory", change_the_third, "is not its echo"),
+        ("hold", close_after_one, "was closed with 1012 (gone)"),
     ],
 )
-async def test_a_broken_echo_is_a_problem_not_a_number(handler: Handler, words: str) -> None:
+async def test_a_broken_echo_is_a_problem_not_a_number(
+    measurement: str, handler: Handler, words: str
+) -> None:
     async with backend(handler) as url:
-        code, answer = await load(url)
+        code, answer = await load(url, measurement)
     assert code == 1
     assert words in answer["problem"]
 
@@ -130,26 +154,127 @@ async def test_a_refused_handshake_names_the_connection_and_the_status() -> None
     assert "401" in answer["problem"]
 
 
-@pytest.mark.parametrize("measurement", ["idle", "connects"])
-async def test_connections_are_opened_and_closed(measurement: str) -> None:
-    opened = 0
+async def test_every_message_at_a_fixed_rate_is_counted_and_late_only_where_the_gateway_is() -> None:
+    async def late(connection: ServerConnection) -> None:
+        async def answer(message: str | bytes) -> None:
+            await asyncio.sleep(0.1)
+            await connection.send(message)
+
+        async with asyncio.TaskGroup() as answers:
+            async for message in connection:
+                answers.create_task(answer(message))
+
+    async with backend(late) as slow, backend(echo) as quick:
+        code, answer = await load(slow, "latency", direct_url=quick)
+    assert code == 0, answer
+    result = answer["result"]
+    assert result["count"] == result["latency"]["count"] == 20  # two connections, 50 a second of each, 0.2 s
+    assert result["paired"]["count"] == 10  # one of the two has a companion
+    assert result["latency"]["p50"] >= 0.1
+    assert result["paired"]["p50"] >= 0.05  # less what the quick one takes on a busy machine
+
+
+async def test_a_pause_is_seen_by_all_messages_that_were_due_in_it() -> None:
+    async def pause(connection: ServerConnection) -> None:
+        async for message in connection:
+            assert isinstance(message, bytes)
+            if int.from_bytes(message[4:12]) == 51:  # after a warm-up of 40, the 11th of 40
+                await asyncio.sleep(0.3)
+            await connection.send(message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(OPTIONS, "latency", {"size": 16, "rate": 50, "seconds": 0.8, "patience": 5})
+        async with backend(pause) as slow, backend(echo) as quick:
+            code, answer = await load(slow, "latency", headers=[{}], direct_url=quick)
+    assert code == 0, answer
+    latency = answer["result"]["latency"]
+    assert latency["max"] >= 0.3
+    assert (
+        latency["p90"] >= 0.2
+    )  # a closed loop would have waited with the pause: one message in 40 would show it
+
+
+async def test_connects_use_new_tokens_then_known_ones_then_a_mix() -> None:
+    users: list[str] = []
 
     async def count(connection: ServerConnection) -> None:
-        nonlocal opened
-        opened += 1
+        assert connection.request is not None
+        users.append(connection.request.headers["X-User"])
         await connection.wait_closed()
 
+    headers = [{"X-User": str(number)} for number in range(10)]
     async with backend(count) as url:
-        code, answer = await load(url, measurement=measurement, options={})
+        code, answer = await load(url, "connects", headers)
     assert code == 0, answer
-    assert opened == {"idle": 3, "connects": 2}[measurement]  # idle warms up with one
+    assert [answer["result"][kind]["count"] for kind in ("new", "known", "mixed")] == [6, 8, 10]
+    first, new, known, mixed = set(users[:2]), set(users[2:8]), set(users[8:16]), set(users[16:])
+    assert len(new - first) == 6
+    assert known == first | new
+    assert len(mixed) == 10
+    assert len(mixed - known) == 2
+
+
+class Room:
+    """Memory of this process's own, given back with the block: what was freed before is not used again for it."""
+
+    def __init__(self) -> None:
+        self._maps: list[mmap.mmap] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each in self._maps:
+            each.close()
+
+    def take(self, mebibytes: int) -> None:
+        memory = mmap.mmap(-1, mebibytes << 20)
+        for page in range(0, len(memory), mmap.PAGESIZE):
+            memory[page] = 1
+        self._maps.append(memory)
+
+
+async def test_memory_is_told_apart_by_idle_and_busy() -> None:
+    async def hungry(connection: ServerConnection) -> None:
+        room.take(4)
+        async for message in connection:
+            room.take(1)
+            await connection.send(message)
+
+    with Room() as room:
+        async with backend(hungry) as url:
+            code, answer = await load(url, "memory", [{}] * 5, gateway_pids=[os.getpid()])
+    assert code == 0, answer
+    result = answer["result"]
+    assert result["connections"] == 5
+    # The last one may be let in before it takes its room.
+    assert result["rss_idle"] - result["rss_before"] >= 4 * 4 * 0.9 * (1 << 20)
+    assert result["rss_busy"] - result["rss_idle"] >= 5 * 10 * 0.9 * (1 << 20)  # ten messages each
+
+
+async def test_held_connections_are_all_open_and_all_served() -> None:
+    opened = most = 0
+
+    async def count(connection: ServerConnection) -> None:
+        nonlocal opened, most
+        opened += 1
+        most = max(most, opened)
+        await echo(connection)
+        opened -= 1
+
+    async with backend(count) as url:
+        code, answer = await load(url, "hold", [{}] * 40, gateway_pids=[os.getpid()])
+    assert code == 0, answer
+    result = answer["result"]
+    assert most == result["connections"] == result["count"] == 40
+    assert 40 <= result["open_files"] < result["open_files_limit"]
+    assert result["window"]["gateway"] > 0
 
 
 async def test_a_gateway_that_has_ended_is_told() -> None:
     ended = await asyncio.create_subprocess_exec(sys.executable, "-c", "")
     await ended.wait()
-    target = {"headers": [{}], "gateway_pids": [ended.pid], "backend_pids": []}
     async with backend(echo) as url:
-        code, answer = await load(url, target={"url": url, **target})
+        code, answer = await load(url, gateway_pids=[ended.pid])
     assert code == 1
     assert answer["problem"] == f"process {ended.pid} has ended while it was measured"

@@ -1,0 +1,62 @@
+"""Draw a page again: `python -m loadtests.report FILE.json`, the run.json of a scenario or the JSON of the benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loadtests.libraries import EXIT_USAGE, demand
+
+demand("report", "plotly", "psutil")
+
+from loadtests.report import bench, page  # noqa: E402 - needs them
+from loadtests.runs.record import Run  # noqa: E402 - needs them
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = _parser().parse_args(arguments)
+    out = options.out or options.file.with_suffix(".html")
+    try:
+        document = json.loads(options.file.read_text())
+    except OSError as error:
+        return _complain(f"{options.file} cannot be read: {error.strerror}")
+    except ValueError as error:
+        return _complain(f"{options.file} is no JSON: {error}")
+    try:
+        if "figures" in document and "peers" in document:
+            bench.write(document, out)
+        else:
+            page.write(Run.from_json(document), out)
+    except OSError as error:
+        return _complain(f"{out} cannot be written: {error.strerror} (--out)")
+    except (ValueError, TypeError, KeyError) as error:
+        return _complain(f"{options.file} is neither a run.json nor a JSON of the peers benchmark: {error}")
+    print(out)
+    return 0
+
+
+def _complain(words: str) -> int:
+    print(f"report: {words}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.report",
+        description="Draw what a load scenario or the peers benchmark has measured as one HTML page, which needs no network.",
+    )
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="the run.json of a scenario, or the --json file of bench.py"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="PAGE", help="where to (default: beside FILE, ending in .html)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

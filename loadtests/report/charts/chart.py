@@ -1,0 +1,140 @@
+"""A chart: what plotly is told to draw, and the place on the page where it does."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from loadtests.report.markup import Html, data, element
+from loadtests.runs.units import shown
+
+JSON = dict[str, Any]
+"""A part of what plotly is told, as its figure reference has it."""
+
+INK: Final = "var(--ink)"
+QUIET: Final = "var(--quiet)"
+LINE: Final = "var(--line)"
+NONE: Final = "rgba(0,0,0,0)"
+
+MARGIN: Final = {"l": 8, "r": 12, "t": 12, "b": 8}
+LEGEND: Final[JSON] = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+
+
+CLOSE_DECADES: Final = 1.7
+"""A logarithmic axis that is shorter has ticks between the powers of ten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one thing looks like in every chart: never told by its colour alone.
+
+    Attributes:
+        colour: of the page's style sheet.
+        dash: of lines.
+        symbol: of points.
+    """
+
+    colour: str
+    dash: str
+    symbol: str
+
+    def line(self, width: float = 2) -> JSON:
+        """Return how its lines are drawn."""
+        return {"color": self.colour, "dash": self.dash, "width": width}
+
+    def points(self, size: float = 7) -> JSON:
+        """Return how its points are drawn."""
+        return {"color": self.colour, "symbol": self.symbol, "size": size}
+
+
+GATEWAY: Final = Look("var(--gateway)", "solid", "circle")
+DIRECT: Final = Look("var(--direct)", "dash", "diamond")
+OVERHEAD: Final = Look("var(--overhead)", "solid", "square")
+OTHER: Final = Look("var(--other)", "dot", "circle-open")
+BAD: Final = Look("var(--bad)", "solid", "x")
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart.
+
+    Attributes:
+        title: what it shows.
+        about: how to read it; empty where nothing needs saying.
+        traces: the data.
+        layout: what differs from the layout of all charts.
+        height: in CSS pixels.
+    """
+
+    title: str
+    about: str
+    traces: Sequence[JSON]
+    layout: Mapping[str, Any] = field(default_factory=dict)
+    height: int = 280
+
+    def figure(self) -> JSON:
+        """Return what plotly is told."""
+        layout = {
+            "font": {"size": 13, "color": INK},
+            "paper_bgcolor": NONE,
+            "plot_bgcolor": NONE,
+            "margin": MARGIN,
+            "showlegend": len(self.traces) > 1,
+            "legend": LEGEND,
+            "hoverlabel": {"bgcolor": "var(--card)", "bordercolor": LINE, "font": {"color": INK}},
+            **self.layout,
+        }
+        return {"traces": list(self.traces), "layout": layout}
+
+    def place(self) -> Html:
+        """Return the place on the page, with the data for the page's script."""
+        return element(
+            "div",
+            element("h3", self.title),
+            element(
+                "figure",
+                element("div", class_="plot", role="img", aria_label=self.title, style=f"--height:{self.height}px"),
+                *([element("figcaption", self.about)] if self.about else []),
+                data(self.figure()),
+            ),
+        )  # fmt: skip
+
+
+def axis(title: str = "", **changes: Any) -> JSON:
+    """Return an axis in the look of all charts."""
+    return {
+        "title": {"text": title, "font": {"size": 12, "color": QUIET}, "standoff": 6},
+        "automargin": True,
+        "gridcolor": LINE,
+        "linecolor": LINE,
+        "zeroline": False,
+        "tickfont": {"color": QUIET, "size": 12},
+        **changes,
+    }
+
+
+def seconds_axis(title: str = "", **changes: Any) -> JSON:
+    """Return an axis of seconds, with ticks such as `500 µs`."""
+    return axis(title, **{"tickformat": "~s", "ticksuffix": "s", "hoverformat": ".3s", **changes})
+
+
+def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
+    """Return a logarithmic axis of seconds with ticks that suit the values: 1, 2 and 5 where they are close together."""
+    positive = [value for value in values if value > 0] or [1.0]
+    first, last = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
+    steps = (1, 2, 5) if math.log10(max(positive) / min(positive)) < CLOSE_DECADES else (1,)
+    ticks = [step * 10.0**exponent for exponent in range(first, last + 1) for step in steps]
+    return seconds_axis(title, type="log", tickvals=ticks, ticktext=[shown(tick, "s") for tick in ticks])
+
+
+def label(text: str) -> str:
+    """Return text as plotly shows it: it takes labels for HTML."""
+    return html.escape(text, quote=False)
+
+
+def rounded(value: float | None) -> float | None:
+    """Return four digits that count: more cannot be seen in a chart, and a page has thousands."""
+    return None if value is None else float(f"{value:.4g}")

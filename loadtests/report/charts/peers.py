@@ -1,0 +1,148 @@
+"""Peers side by side: what each costs, and what ours is of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from loadtests.benchmark.figure import Spread
+from loadtests.peers.catalogue import OURS
+from loadtests.report.charts.chart import (
+    BAD,
+    DIRECT,
+    GATEWAY,
+    INK,
+    JSON,
+    OTHER,
+    OVERHEAD,
+    Chart,
+    Look,
+    axis,
+    label,
+    rounded,
+)
+from loadtests.report.results import Cell, extent
+
+SERIES: Final[Sequence[Look]] = (GATEWAY, DIRECT, OVERHEAD, OTHER, BAD)
+ROW: Final = 34
+"""Height of a peer's row in CSS pixels."""
+
+ROUND_THE_ROWS: Final = 60
+"""Height of what is around them."""
+
+
+def bars(title: str, about: str, cells: Sequence[Cell]) -> Chart:
+    """Return one figure of one case: a bar for each peer, the least on top, from least to most a whisker.
+
+    Args:
+        title: of the chart.
+        about: how to read it.
+        cells: at least one.
+    """
+    ranked = sorted(cells, key=lambda cell: cell.spread.median, reverse=True)
+    return Chart(
+        title=title,
+        about=about,
+        traces=[
+            {
+                "type": "bar",
+                "orientation": "h",
+                "x": [rounded(cell.spread.median) for cell in ranked],
+                "y": list(range(len(ranked))),
+                "width": 0.62,
+                "marker": {"color": [GATEWAY.colour if cell.peer == OURS else OTHER.colour for cell in ranked]},
+                "error_x": _whiskers([cell.spread for cell in ranked]),
+                "customdata": [_hover(cell.called, cell.spread, cell.decimals, cell.unit) for cell in ranked],
+                "hovertemplate": "%{customdata}<extra></extra>",
+            }
+        ],
+        layout={
+            "xaxis": axis(label(ranked[0].unit), rangemode="tozero"),
+            "yaxis": _rows([f"{_name(cell.called)}  {cell.median}" for cell in ranked]),
+        },
+        height=ROUND_THE_ROWS + ROW * len(ranked),
+    )  # fmt: skip
+
+
+def ratios(title: str, about: str, series: Sequence[tuple[str, Sequence[Cell]]]) -> Chart:
+    """Return ours ÷ the peers': a row for each peer, and in it a point for each series.
+
+    Args:
+        title: of the chart.
+        about: how to read it.
+        series: what was compared in words, and its cells; at least one of these has a ratio.
+    """
+    peers = list(dict.fromkeys(cell.called for _, cells in series for cell in cells if cell.ratio))[::-1]
+    step = 0.7 / len(series)
+    traces: list[JSON] = []
+    for number, (words, cells) in enumerate(series):
+        compared = [(cell.called, cell.ratio) for cell in cells if cell.ratio]
+        look = SERIES[number % len(SERIES)]
+        offset = step * ((len(series) - 1) / 2 - number)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": label(words),
+                "x": [rounded(ratio.median) for _, ratio in compared],
+                "y": [peers.index(peer) + offset for peer, _ in compared],
+                "marker": look.points(9),
+                "error_x": {**_whiskers([ratio for _, ratio in compared]), "color": look.colour},
+                "customdata": [_hover(peer, ratio, 2, "") for peer, ratio in compared],
+                "hovertemplate": "%{customdata}",
+            }
+        )
+    return Chart(
+        title=title,
+        about=about,
+        traces=traces,
+        layout={
+            "xaxis": axis(f"{OURS} ÷ peer", rangemode="tozero"),
+            "yaxis": _rows([_name(peer) for peer in peers]),
+            "hovermode": "closest",
+            "shapes": [
+                {
+                    "type": "line",
+                    "xref": "x",
+                    "yref": "paper",
+                    "x0": 1,
+                    "x1": 1,
+                    "y0": 0,
+                    "y1": 1,
+                    "line": {"color": INK, "width": 1.5, "dash": "dot"},
+                }
+            ],
+        },
+        height=ROUND_THE_ROWS + 22 * len(series) + max(ROW, 16 * len(series)) * len(peers),
+    )
+
+
+def _rows(names: Sequence[str]) -> JSON:
+    return axis(
+        tickvals=list(range(len(names))),
+        ticktext=list(names),
+        range=[-0.6, len(names) - 0.4],
+        showgrid=False,
+        tickfont={"size": 13, "color": INK},
+    )
+
+
+def _name(peer: str) -> str:
+    return f"<b>{label(peer)}</b>" if peer == OURS else label(peer)
+
+
+def _whiskers(spreads: Sequence[Spread]) -> dict[str, Any]:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [rounded(spread.most - spread.median) for spread in spreads],
+        "arrayminus": [rounded(spread.median - spread.least) for spread in spreads],
+        "color": INK,
+        "thickness": 1.5,
+        "width": 4,
+    }
+
+
+def _hover(peer: str, spread: Spread, decimals: int, unit: str) -> str:
+    parts = [peer, f"{spread.median:,.{decimals}f}", unit, f"({extent(spread, decimals)})"]
+    return label(" ".join(part for part in parts if part not in {"", "()"}))

@@ -1,0 +1,103 @@
+"""A run's folder: run.json, requests.csv, timeline.csv and the report."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import itertools
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, Final
+
+from loadtests.report.page import write as write_report
+from loadtests.runs.record import Request, Run, Second
+
+RUN: Final = "run.json"
+REQUESTS: Final = "requests.csv"
+TIMELINE: Final = "timeline.csv"
+REPORT: Final = "report.html"
+
+
+_UNITS: Final = {
+    "at": "at_seconds",
+    "p50": "p50_seconds",
+    "p99": "p99_seconds",
+    "max": "max_seconds",
+    "gateway_cpu": "gateway_cpu_cores",
+    "gateway_rss": "gateway_rss_bytes",
+}
+"""What columns are called whose numbers have a unit."""
+
+
+class FolderError(Exception):
+    """A run cannot leave its results there; says where and why."""
+
+
+@contextlib.contextmanager
+def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
+    """Have a folder for the length of the block that no other run has; it is gone again where nothing was left in it.
+
+    Args:
+        chosen: by the user: it may be there, but not with a run in it; None for the default.
+        default: where that is there, `-2`, `-3` and so on are appended.
+
+    Raises:
+        FolderError: it cannot be had.
+    """
+    folder = chosen or default
+    try:
+        made = chosen is None or not chosen.exists()
+        if chosen is None:
+            folder = _fresh(default)
+        else:
+            chosen.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be made: {error.strerror}") from None
+    if (folder / RUN).exists():
+        raise FolderError(f"{folder} holds a run already: another folder is needed")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise FolderError(f"{folder} cannot be written to")
+    try:
+        yield folder
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # it is not empty
+                folder.rmdir()
+
+
+def _fresh(default: Path) -> Path:
+    folder, numbers = default, itertools.count(2)
+    while True:
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            folder = default.with_name(f"{default.name}-{next(numbers)}")
+        else:
+            return folder
+
+
+def write_folder(run: Run, folder: Path) -> None:
+    """Write everything that is left of a run.
+
+    Args:
+        run: the run.
+        folder: where to, as `run_folder` gives it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    (folder / RUN).write_text(json.dumps(run.as_json(), indent=1) + "\n")
+    _write_table(folder / REQUESTS, Request, run.requests)
+    _write_table(folder / TIMELINE, Second, run.timeline)
+    write_report(run, folder / REPORT)
+
+
+def _write_table(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
+    with path.open("w", newline="") as file:
+        names = [field.name for field in fields(kind)]
+        writer = csv.DictWriter(file, names)
+        writer.writerow({name: _UNITS.get(name, name) for name in names})
+        writer.writerows(asdict(row) for row in rows)

@@ -1,0 +1,223 @@
+"""The record of one scenario's run: what run.json holds, and all that a report is made from.
+
+Times are seconds, sizes bytes. Nothing in here is a token: addresses stand without their query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+Setting = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A distribution of seconds; differences may be negative.
+
+    Attributes:
+        count: how many were measured.
+        p50: the median.
+        p95: 95 % were at most this.
+        p99: 99 % were at most this.
+        max: the greatest.
+        quantiles: pairs of a share from 0 to 1 and its seconds, rising.
+    """
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+    max: float
+    quantiles: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One kind of operation, as Locust counted it.
+
+    Attributes:
+        name: such as `heartbeat via gateway`.
+        count: how many were tried.
+        failures: how many of them failed.
+        p50: the median of those that succeeded; None where none did.
+        p99: likewise.
+        max: likewise.
+    """
+
+    name: str
+    count: int
+    failures: int
+    p50: float | None
+    p99: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why operations of a kind failed, and how many.
+
+    Attributes:
+        name: the request's.
+        reason: such as `closed 1012` or `refused 503`.
+        count: how many.
+    """
+
+    name: str
+    reason: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """One second of the run.
+
+    Attributes:
+        at: its end, seconds since the start.
+        connections: open at that moment, through the gateway.
+        messages: completed in it.
+        failures: operations that failed in it.
+        p50: median latency of those through the gateway; None where there were none.
+        p99: likewise.
+        gateway_cpu: share of a core that the gateway used; None where it cannot be seen.
+        gateway_rss: the gateway's resident memory; None where it cannot be seen.
+    """
+
+    at: float
+    connections: int
+    messages: int
+    failures: int
+    p50: float | None
+    p99: float | None
+    gateway_cpu: float | None
+    gateway_rss: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that was done to the system.
+
+    Attributes:
+        at: seconds since the start.
+        what: in words.
+    """
+
+    at: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A result of the scenario's own.
+
+    Attributes:
+        name: such as `lost`.
+        value: the number.
+        unit: such as `s` or `bytes`; empty for a count.
+    """
+
+    name: str
+    value: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one threshold.
+
+    Attributes:
+        name: such as `overhead p99`.
+        rule: such as `< 10 ms`.
+        value: what was measured; None where it was not.
+        shown: the value for people, such as `4.2 ms`.
+        passed: whether the rule holds.
+        words: what it means when it is broken.
+    """
+
+    name: str
+    rule: str
+    value: float | None
+    shown: str
+    passed: bool
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of one scenario.
+
+    Attributes:
+        scenario: its name.
+        about: what it shows, in one sentence.
+        started: when, ISO 8601 with its time zone.
+        seconds: how long it took, ramp included.
+        gateway_url: the WebSocket address that was loaded.
+        direct_url: the Studio's own, where some messages went for comparison.
+        settings: the options it ran with.
+        machine: what it ran on.
+        versions: of what took part.
+        latencies: by `gateway`, `direct` and `overhead` (the paired difference); a scenario may have only some.
+        requests: by kind.
+        failures: by kind and reason.
+        closes: how many connections ended with which close code, or with `no close frame`.
+        studios: connections on each Studio at the height of the run, where the gateway tells.
+        timeline: second by second.
+        events: what was done to the system.
+        figures: the scenario's own results.
+        thresholds: what became of each.
+        passed: whether every threshold holds.
+    """
+
+    scenario: str
+    about: str
+    started: str
+    seconds: float
+    gateway_url: str
+    direct_url: str | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    machine: Mapping[str, str | int] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    requests: tuple[Request, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    closes: Mapping[str, int] = field(default_factory=dict)
+    studios: Mapping[str, int] = field(default_factory=dict)
+    timeline: tuple[Second, ...] = ()
+    events: tuple[Event, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    thresholds: tuple[Verdict, ...] = ()
+    passed: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as run.json has it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Run:
+        """Return the run of a run.json.
+
+        Raises:
+            ValueError: it is none; the message says what does not fit.
+        """
+        try:
+            values = dict(document)
+            values["latencies"] = {
+                name: Latency(**{**latency, "quantiles": tuple(map(tuple, latency["quantiles"]))})
+                for name, latency in values["latencies"].items()
+            }
+            for name, kind in _LISTS.items():
+                values[name] = tuple(kind(**entry) for entry in values[name])
+            return cls(**values)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"this is no run.json of a load scenario: {error}") from None
+
+
+_LISTS: Mapping[str, type[Any]] = {
+    "requests": Request,
+    "failures": Failure,
+    "timeline": Second,
+    "events": Event,
+    "figures": Figure,
+    "thresholds": Verdict,
+}

@@ -1,0 +1,30 @@
+"""Ctrl-C and SIGTERM under gevent: they end the scenario, not whichever user happens to run.
+
+Only the first does: one that comes while everything is being ended would leave what it has not come to yet.
+"""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType
+from typing import Final
+
+import gevent
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def end_on_signals() -> None:
+    """Raise KeyboardInterrupt in the calling greenlet at the first SIGINT or SIGTERM, whoever runs then."""
+    main = gevent.getcurrent()
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        if gevent.getcurrent() is main:
+            raise KeyboardInterrupt
+        gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
+
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background
+            signal.signal(number, interrupt)

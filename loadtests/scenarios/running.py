@@ -1,0 +1,124 @@
+"""Running a scenario, and putting together what is left of it."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from loadtests.runs.record import Run, Setting, Verdict
+from loadtests.runs.recorder import Recorder
+from loadtests.runs.sampling import BUSY, LATE, Sampler
+from loadtests.runs.table import Progress
+from loadtests.runs.thresholds import Threshold, metric_names, metrics_of
+from loadtests.runs.units import shown
+from loadtests.scenarios.scenario import Scenario
+from loadtests.stack.system import System
+from loadtests.users.swarm import LoadEnvironment, Swarm, SwarmError
+from loadtests.users.tokens import Tokens
+
+CLIENT_FIGURES: Final = ("client CPU", "client CPU, busiest second", "client late, at most")
+"""What every run tells of the load itself."""
+
+VERSIONS: Final = ("locust", "gevent", "websockets", "memmie-gateway")
+
+_NOT_SETTINGS: Final = {
+    "scenario", "out", "json", "thresholds", "within", "gateway", "direct", "auth_url", "token_file", "gateway_pid", "studio_pid",
+}  # fmt: skip
+"""Options that say where, not what."""
+
+
+def run_scenario(
+    scenario: Scenario,
+    options: Namespace,
+    system: System,
+    tokens: Tokens,
+    progress: Progress,
+    thresholds: Sequence[Threshold],
+) -> Run:
+    """Run a scenario and judge it."""
+    started, began = datetime.now(UTC), time.monotonic()
+    recorder = Recorder()
+    swarm = Swarm(
+        LoadEnvironment(
+            list(scenario.user_classes), system=system, tokens=tokens, recorder=recorder, options=options
+        )
+    )
+    sampler = Sampler(recorder, system.gateway_pids, progress.tell)
+    broken: tuple[Verdict, ...] = ()
+    try:
+        scenario.run(swarm, options)
+    except SwarmError as error:
+        recorder.event(f"the scenario ends here: {error}")
+        broken = (
+            Verdict("the scenario", "completed", None, str(error), passed=False, words="it could not go on"),
+        )
+    finally:
+        sampler.stop()
+        swarm.quit()
+    _tell_of_client(recorder, sampler, progress)
+    run = Run(
+        scenario=scenario.name,
+        about=scenario.about,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began, 3),
+        gateway_url=system.gateways[0],
+        direct_url=system.studios[0] if system.studios else None,
+        settings=_settings(options),
+        versions=_versions(),
+        latencies=recorder.latencies(),
+        requests=recorder.requests(),
+        failures=recorder.failures(),
+        closes=dict(recorder.closes),
+        studios=recorder.studios,
+        timeline=tuple(sampler.timeline),
+        events=recorder.events(),
+        figures=recorder.figures(),
+    )
+    measured = metrics_of(run)
+    verdicts = tuple(threshold.judge(measured) for threshold in thresholds)
+    if broken:  # what was to come after is missing for that reason alone
+        verdicts = broken + tuple(verdict for verdict in verdicts if verdict.value is not None)
+    return replace(run, thresholds=verdicts, passed=all(verdict.passed for verdict in verdicts))
+
+
+def metrics(scenario: Scenario) -> tuple[str, ...]:
+    """Return the names of everything that thresholds of a scenario may be about."""
+    return metric_names(scenario.latencies, (*scenario.figures, *CLIENT_FIGURES))
+
+
+def _tell_of_client(recorder: Recorder, sampler: Sampler, progress: Progress) -> None:
+    if not sampler.client_cpu:
+        return
+    busiest = max(sampler.client_cpu)
+    share, most, late = CLIENT_FIGURES
+    recorder.figure(share, sum(sampler.client_cpu) / len(sampler.client_cpu), "share")
+    recorder.figure(most, busiest, "share")
+    recorder.figure(late, sampler.late, "s")
+    if busiest > BUSY:
+        progress.say(
+            f"note: the client used {shown(busiest, 'share')} of its core: what it shows is partly its own"
+        )
+    if sampler.late > LATE:
+        words = "something else keeps this machine busy, or the load is too much for it"
+        progress.say(f"note: the client was up to {shown(sampler.late, 's')} late: {words}")
+
+
+def _settings(options: Namespace) -> dict[str, Setting]:
+    chosen = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

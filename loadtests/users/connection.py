@@ -1,0 +1,208 @@
+"""A WebSocket for greenlets: read all the time by one of its own, so that no ping, event or close waits for a user.
+
+The frames are `websockets`' Sans-I/O protocol: it hands over whole reads, so that each message has the time its bytes
+arrived, where `websocket-client` reads a frame in pieces and tells no time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import gevent
+from gevent.event import Event
+from websockets.client import ClientProtocol
+from websockets.exceptions import InvalidStatus
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Response
+from websockets.protocol import CLOSED, OPEN
+from websockets.uri import parse_uri
+
+from loadtests.users.outcomes import NO_CLOSE_FRAME, ClosedError, RefusedError, UnreachableError
+from loadtests.users.wire import CONNECT_SECONDS, Wire
+
+CLOSE_SECONDS: Final = 5.0
+MAX_MESSAGE_BYTES: Final = 1 << 24
+
+MOST_REASON: Final = 200
+"""Characters of a refusal's body that are told."""
+
+OnMessage = Callable[[bytes, int], None]
+OnEnd = Callable[[str], None]
+
+
+class Connection:
+    """One open WebSocket.
+
+    Args:
+        url: its address.
+        headers: what the handshake carries besides.
+        on_message: called in the reading greenlet with each message and when it arrived (nanoseconds, see `Wire`).
+        on_end: called once, with the close code in digits or `NO_CLOSE_FRAME`.
+        buffer_bytes: see `Wire`.
+
+    Raises:
+        RefusedError: the upgrade was answered with another status.
+        UnreachableError: it was not answered.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        on_message: OnMessage,
+        on_end: OnEnd,
+        buffer_bytes: int | None = None,
+    ) -> None:
+        self.code: str | None = None
+        self._on_message = on_message
+        self._on_end = on_end
+        self._fragments: list[bytes] = []
+        self._may_read = Event()
+        self._may_read.set()
+        uri = parse_uri(url)
+        self._protocol = ClientProtocol(uri, max_size=MAX_MESSAGE_BYTES)
+        try:
+            self._wire = Wire(uri.host, uri.port, tls=uri.secure, buffer_bytes=buffer_bytes)
+        except OSError as error:
+            raise UnreachableError(f"cannot connect: {error.strerror or error}") from None
+        try:
+            self._shake_hands(headers)
+        except BaseException:
+            self._wire.reset()
+            raise
+        self._reader = gevent.spawn(self._read)
+
+    @property
+    def open(self) -> bool:
+        """Whether messages can be sent."""
+        return self.code is None and self._protocol.state is OPEN
+
+    def send(self, *texts: bytes) -> int:
+        """Send text messages, in one write; return when (nanoseconds, see `Wire`).
+
+        Raises:
+            ClosedError: the connection has ended.
+        """
+        if not self.open:
+            raise ClosedError(self.code or NO_CLOSE_FRAME)
+        for text in texts:
+            self._protocol.send_text(text)
+        try:
+            return self._flush()
+        except OSError:
+            self._reader.join(CLOSE_SECONDS)  # it learns how the connection ended
+            raise ClosedError(self.code or NO_CLOSE_FRAME) from None
+
+    def stop_reading(self) -> None:
+        """Leave what comes from now on in the kernel's buffer, and then in the gateway's."""
+        self._may_read.clear()
+
+    def close(self, code: int = 1000) -> None:
+        """Close in order: close frame, the other side's, end of the TCP connection."""
+        self._may_read.set()
+        if self.open:
+            self._protocol.send_close(code)
+            try:
+                self._flush()
+            except OSError:
+                pass  # it has ended by itself
+            else:
+                self._reader.join(CLOSE_SECONDS)
+        self.abort()
+        self._reader.join(CLOSE_SECONDS)
+
+    def abort(self) -> None:
+        """Cut it, as a client does that loses its network."""
+        self._wire.reset()
+        self._may_read.set()
+        self._finish()
+
+    def _shake_hands(self, headers: Mapping[str, str]) -> None:
+        request = self._protocol.connect()
+        for name, value in headers.items():
+            request.headers[name] = value
+        self._protocol.send_request(request)
+        try:
+            self._flush()
+            while True:
+                data, at = self._wire.receive()
+                self._feed(data)
+                events = self._protocol.events_received()
+                if events or not data:
+                    break
+        except OSError as error:
+            words = (
+                f"no answer within {CONNECT_SECONDS:g} s"
+                if isinstance(error, TimeoutError)
+                else error.strerror
+            )
+            raise UnreachableError(f"cut in the handshake: {words}") from None
+        refusal = self._protocol.handshake_exc
+        if isinstance(refusal, InvalidStatus):
+            raise RefusedError(refusal.response.status_code, _reason(refusal.response))
+        if refusal is not None or not events:
+            raise UnreachableError("cut in the handshake: no valid answer")
+        self._wire.set_timeout(None)
+        for event in events:
+            if not isinstance(event, Response):
+                self._take(event, at)
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._may_read.wait()
+                data, at = self._wire.receive()
+                self._feed(data)
+                for event in self._protocol.events_received():
+                    self._take(event, at)
+                self._flush()
+                if self._protocol.close_rcvd is not None:
+                    self._finish()  # for users it ends here; the other side has the TCP connection to close
+                if not data or self._protocol.state is CLOSED:
+                    break
+        except OSError:
+            pass  # cut; what was received until then says how
+        self._wire.close()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.code is None:
+            received = self._protocol.close_rcvd
+            self.code = NO_CLOSE_FRAME if received is None else str(int(received.code))
+            self._on_end(self.code)
+
+    def _feed(self, data: bytes) -> None:
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+
+    def _take(self, event: object, at: int) -> None:
+        if not isinstance(event, Frame) or event.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return
+        self._fragments.append(bytes(event.data))
+        if event.fin:
+            message = b"".join(self._fragments)
+            self._fragments.clear()
+            self._on_message(message, at)
+
+    def _flush(self) -> int:
+        chunks = self._protocol.data_to_send()
+        data = b"".join(chunks)
+        at = self._wire.send(data) if data else 0
+        if chunks and not chunks[-1]:  # the protocol's way to say that nothing follows
+            self._wire.end()
+        return at
+
+
+def _reason(refusal: Response) -> str:
+    """Return what a refusal's body says: the `error` of a JSON object (spec §1), or the beginning of its text."""
+    text = (refusal.body or b"").decode(errors="replace")
+    try:
+        error = json.loads(text)["error"]
+    except (ValueError, LookupError, TypeError):
+        error = text
+    return " ".join(str(error).split())[:MOST_REASON]

@@ -1,0 +1,94 @@
+"""Messages and their replies over one connection: a reply has the message's id (spec §4)."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from gevent import Timeout
+from gevent.event import AsyncResult
+
+from loadtests.users.connection import Connection
+from loadtests.users.outcomes import ClosedError, SilenceError, UnexpectedReplyError
+
+REPLY_SECONDS: Final = 10.0
+
+Document = dict[str, Any]
+
+
+class Conversation:
+    """A connection that is asked and answers.
+
+    Args:
+        url: where to.
+        headers: what the handshake carries besides.
+        on_event: called with each message that answers none, and when it arrived (nanoseconds, see `Wire`).
+        on_end: see `Connection`.
+        buffer_bytes: see `Wire`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        on_end: Callable[[str], None],
+        on_event: Callable[[Document, int], None] | None = None,
+        buffer_bytes: int | None = None,
+    ) -> None:
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, AsyncResult] = {}
+        self._on_event = on_event
+        self._told_end = on_end
+        self.connection = Connection(
+            url, headers, on_message=self._received, on_end=self._ended, buffer_bytes=buffer_bytes
+        )
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be asked."""
+        return self.connection.open
+
+    def ask(
+        self, message: Document, *, reply_type: str, message_id: str | None = None
+    ) -> tuple[float, Document]:
+        """Send a message and wait for its reply.
+
+        Args:
+            message: without its id.
+            reply_type: what the reply must be.
+            message_id: the id; None takes the next number.
+
+        Returns:
+            the seconds between the two, and the reply.
+
+        Raises:
+            OperationError: there was no such reply.
+        """
+        message_id = message_id or str(next(self._numbers))
+        waiting = self._waiting[message_id] = AsyncResult()
+        try:
+            sent = self.connection.send(json.dumps({"id": message_id, **message}).encode())
+            received, reply = waiting.get(timeout=REPLY_SECONDS)
+        except Timeout:
+            raise SilenceError(REPLY_SECONDS) from None
+        finally:
+            del self._waiting[message_id]
+        if reply.get("type") != reply_type:
+            raise UnexpectedReplyError(str(reply.get("type")))
+        return (received - sent) / 1e9, reply
+
+    def _received(self, message: bytes, at: int) -> None:
+        document = json.loads(message)
+        waiting = self._waiting.get(document.get("id"))
+        if waiting is not None:
+            waiting.set((at, document))
+        elif self._on_event is not None:
+            self._on_event(document, at)
+
+    def _ended(self, code: str) -> None:
+        for waiting in list(self._waiting.values()):
+            waiting.set_exception(ClosedError(code))
+        self._told_end(code)

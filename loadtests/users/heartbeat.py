@@ -1,0 +1,50 @@
+"""The well-behaved user: a heartbeat once a period, and for some the same straight to a Studio."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from locust import task
+
+from loadtests.runs.recorder import DIRECT, GATEWAY
+from loadtests.users.user import Pace, WebSocketUser
+
+PAIRED_EVERY: Final = 10
+"""One user in so many has a second connection, straight to a Studio."""
+
+
+class HeartbeatUser(WebSocketUser):
+    """Sends a heartbeat once a period; where it has two connections, the same on each, in turn first."""
+
+    def on_start(self) -> None:
+        """Connect."""
+        self._pace = Pace(self.environment.options.every, self.number)
+        self._through = self.connect()
+        paired = self.environment.system.studios and self.number % PAIRED_EVERY == 0
+        self._straight = self.connect(DIRECT) if paired else None
+        self._gateway_first = True
+
+    def on_stop(self) -> None:
+        """Leave in order."""
+        self.leave(self._through, self._straight)
+
+    def wait_time(self) -> float:
+        """Wait for this user's moment."""
+        return self._pace.wait()
+
+    @task
+    def heartbeat(self) -> None:
+        """Ask, and compare."""
+        if self._through is None or not self._through.open:
+            self._through = self.connect(operation="reconnect")
+            return
+        if self._straight is None:
+            self.ask(self._through, "heartbeat")
+            return
+        asked = {GATEWAY: self._through, DIRECT: self._straight}
+        order = (GATEWAY, DIRECT) if self._gateway_first else (DIRECT, GATEWAY)
+        took = {path: self.ask(asked[path], "heartbeat", path) for path in order}
+        self._gateway_first = not self._gateway_first
+        through, straight = took[GATEWAY], took[DIRECT]
+        if through is not None and straight is not None:
+            self.environment.recorder.add_overhead(through - straight)

@@ -1,0 +1,59 @@
+"""How an operation fails. The words of each are its reason in statistics and reports: few and countable."""
+
+from __future__ import annotations
+
+from typing import Final
+
+NO_CLOSE_FRAME: Final = "no close frame"
+"""How a connection ended that nobody has closed (RFC 6455 §7.1.5 has 1006 for it, which is never on the wire)."""
+
+
+class OperationError(Exception):
+    """An operation failed."""
+
+
+class RefusedError(OperationError):
+    """The upgrade was answered with another status.
+
+    Attributes:
+        WORD: what its words begin with.
+        status: the HTTP status.
+        answer: why, in the words of the answer's body; not in the error's own, which are countable.
+    """
+
+    WORD: Final = "refused"
+
+    def __init__(self, status: int, answer: str = "") -> None:
+        super().__init__(f"{self.WORD} {status}")
+        self.status = status
+        self.answer = answer
+
+
+class UnreachableError(OperationError):
+    """There was no answer to the upgrade."""
+
+
+class ClosedError(OperationError):
+    """The connection ended before the reply.
+
+    Attributes:
+        code: the close code in digits, or `NO_CLOSE_FRAME`.
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code if code == NO_CLOSE_FRAME else f"closed {code}")
+        self.code = code
+
+
+class SilenceError(OperationError):
+    """The reply did not come in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"no reply within {seconds:g} s")
+
+
+class UnexpectedReplyError(OperationError):
+    """The reply was another one than the message has."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"answered {kind}")

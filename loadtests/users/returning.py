@@ -1,0 +1,114 @@
+"""A user that comes back: whatever ends its connection, it connects again, and asks again what was not answered."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Final
+
+import gevent
+from gevent.event import Event
+from locust import constant, task
+
+from loadtests.runs.recorder import GATEWAY
+from loadtests.users.conversation import Conversation
+from loadtests.users.outcomes import OperationError
+from loadtests.users.swarm import LoadEnvironment
+from loadtests.users.user import WAYS, Pace, WebSocketUser
+
+JITTER_SECONDS: Final = 1.0
+"""A client waits a random part of this before it comes back: a crowd must not come at one moment."""
+
+MOST_PAUSE_SECONDS: Final = 5.0
+
+
+class ReturningUser(WebSocketUser):
+    """Sends a numbered heartbeat once a period, and gives up neither its connection nor a message.
+
+    Attributes:
+        served: whether it is connected and was answered on this connection.
+        away: seconds of each absence, from the end of a connection until the first answer on the next.
+        back_at: when its last absence ended, in `time.monotonic` seconds.
+    """
+
+    wait_time = constant(0)  # it waits in its task, where the end of its connection wakes it
+
+    def __init__(self, environment: LoadEnvironment) -> None:
+        super().__init__(environment)
+        self.served = False
+        self.away: list[float] = []
+        self.back_at = 0.0
+        self._conversation: Conversation | None = None
+        self._ended = Event()
+        self._ended_at: float | None = None
+        self._pace = Pace(environment.options.every, self.number)
+        self._sent = 0
+        self._answered = 0
+
+    @property
+    def unanswered(self) -> int:
+        """How many of its messages have no answer."""
+        return self._sent - self._answered
+
+    def on_stop(self) -> None:
+        """Leave in order."""
+        self.leave(self._conversation)
+
+    def cut(self) -> None:
+        """Lose the connection, as with a network that fails."""
+        if self._conversation is not None:
+            self.ending = True
+            self._conversation.connection.abort()
+
+    @task
+    def live(self) -> None:
+        """Come back if need be; else wait for the next moment and send."""
+        if self._conversation is None or not self._conversation.open:
+            self._come_back()
+            return
+        if not self.unanswered:
+            self._ended.wait(self._pace.wait())
+        if self._conversation.open:
+            self._send(self._conversation)
+
+    def _come_back(self) -> None:
+        first = self._ended_at is None
+        pause = JITTER_SECONDS
+        while True:
+            if not first:
+                gevent.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
+                pause = min(2 * pause, MOST_PAUSE_SECONDS)
+            self._ended.clear()
+            self._conversation = self.connect(operation="connect" if first else "reconnect")
+            if self._conversation is not None:
+                self._send(self._conversation)
+                return
+            first = False
+
+    def _send(self, conversation: Conversation) -> None:
+        if not self.unanswered:
+            self._sent += 1
+        name = f"heartbeat {WAYS[GATEWAY]}"
+        began = time.perf_counter()
+        try:
+            seconds, _ = conversation.ask(
+                {"type": "heartbeat"}, reply_type="ack", message_id=f"{self.number}-{self._sent}"
+            )
+        except OperationError as error:
+            self.report(name, time.perf_counter() - began, error)
+            return
+        self._answered += 1
+        self.environment.recorder.answered += 1
+        self.report(name, seconds, path=GATEWAY)
+        if not self.served:
+            self.served = True
+            if self._ended_at is not None:
+                self.back_at = time.monotonic()
+                self.away.append(self.back_at - self._ended_at)
+
+    def gateway_ended(self, code: str) -> None:
+        """Note when, and wake up."""
+        super().gateway_ended(code)
+        self.served = False
+        self._ended_at = time.monotonic()
+        self._ended.set()

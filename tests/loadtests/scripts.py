@@ -1,0 +1,34 @@
+"""The scripts of loadtests/ as processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+@contextlib.asynccontextmanager
+async def running(script: str, *arguments: str) -> AsyncIterator[Process]:
+    """Run loadtests/SCRIPT for the length of the block, both its outputs in pipes."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, f"loadtests/{script}", *arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def finished(script: str, *arguments: str) -> tuple[int, str, str]:
+    """Run loadtests/SCRIPT to its end; return its exit code and what it wrote to standard output and error."""
+    async with running(script, *arguments) as process:
+        out, err = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, out.decode(), err.decode()

@@ -1,0 +1,214 @@
+"""The load scenarios as a command: what it shows, what it leaves, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import importlib.util
+import json
+import signal
+import subprocess
+import sys
+from asyncio.subprocess import Process
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tests.loadtests import scripts
+from tests.loadtests.scripts import ROOT
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("locust") is None, reason="the load group is not installed"
+)
+
+LAX = """
+[[steady]]
+metric = "lost"
+operator = "=="
+limit = 0
+words = "nothing may be lost"
+"""
+
+
+DECLARED = """
+import json
+from loadtests.scenarios.catalogue import SCENARIOS
+from loadtests.scenarios.running import metrics
+print(json.dumps({name: metrics(scenario) for name, scenario in SCENARIOS.items()}))
+"""
+
+running = partial(scripts.running, "load.py")
+finished = partial(scripts.finished, "load.py")
+
+
+async def test_a_steady_run_leaves_its_numbers_and_a_report(
+    metrics: dict[str, list[str]], tmp_path: Path
+) -> None:
+    thresholds = tmp_path / "lax.toml"
+    thresholds.write_text(LAX)
+    out = tmp_path / "out"
+    code, printed, told = await finished(
+        "steady", "--connections", "20", "--seconds", "2", "--every", "0.2",
+        "--thresholds", str(thresholds), "--out", str(out), "--json",
+    )  # fmt: skip
+    assert code == 0, told
+    run: dict[str, Any] = json.loads((out / "run.json").read_text())
+    assert json.loads(printed) == run
+    assert run["passed"] is True
+    assert run["failures"] == []
+    assert {"gateway", "direct", "overhead"} == run["latencies"].keys()
+    assert 100 < run["latencies"]["gateway"]["count"] <= 220
+    assert 0 < run["latencies"]["overhead"]["count"] <= 22
+    assert 0 < run["latencies"]["gateway"]["p50"] < run["latencies"]["gateway"]["max"] < 10
+    assert max(second["connections"] for second in run["timeline"]) == 20
+    assert any(second["gateway_rss"] for second in run["timeline"])
+    assert sum(run["studios"].values()) == 20
+    assert run["settings"]["connections"] == 20
+    assert {figure["name"] for figure in run["figures"]} <= set(metrics["steady"])
+    with (out / "requests.csv").open() as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert rows["connect via gateway"]["count"] == "20"
+    assert rows["heartbeat directly"]["failures"] == "0"
+    assert "<html" in (out / "report.html").read_text()
+    assert "eyJ" not in "".join(file.read_text() for file in out.iterdir() if file.suffix != ".html")
+
+
+async def test_a_broken_threshold_is_named_and_fails_the_run(tmp_path: Path) -> None:
+    thresholds = tmp_path / "strict.toml"
+    thresholds.write_text(LAX.replace('"lost"', '"answered"'))
+    code, table, complaint = await finished(
+        "steady", "--connections", "3", "--seconds", "0.5", "--every", "0.1",
+        "--thresholds", str(thresholds), "--out", str(tmp_path / "out"),
+    )  # fmt: skip
+    assert code == 1
+    assert "BROKEN" in table
+    assert "and must be == 0: nothing may be lost" in complaint
+
+
+async def test_a_short_soak_counts_every_message(tmp_path: Path) -> None:
+    code, printed, told = await finished("soak", "--messages", "2001", "--out", str(tmp_path), "--json")
+    assert code == 0, told
+    figures = {figure["name"]: figure["value"] for figure in json.loads(printed)["figures"]}
+    assert figures["messages each way"] == 2001
+    assert figures["lost"] == figures["duplicated"] == figures["reordered"] == figures["damaged"] == 0
+
+
+@pytest.fixture(scope="module")
+def metrics() -> dict[str, list[str]]:
+    """What each scenario says that it measures; asked in another process, as Locust patches the one it is in."""
+    asked = subprocess.run([sys.executable, "-c", DECLARED], cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - ours
+    found: dict[str, list[str]] = json.loads(asked.stdout)
+    return found
+
+
+@pytest.mark.parametrize("scenario", ["slow", "limits"])
+async def test_rules_can_be_about_all_that_a_scenario_measures(
+    scenario: str, metrics: dict[str, list[str]], tmp_path: Path
+) -> None:
+    code, printed, told = await finished(
+        scenario, "--connections", "10", "--seconds", "0.5", "--out", str(tmp_path / "out"), "--json"
+    )
+    assert code in {0, 1}, told  # so short a run need not hold every threshold
+    run = json.loads(printed)
+    assert {figure["name"] for figure in run["figures"]} <= set(metrics[scenario])
+    assert {f"{path} p50" for path in run["latencies"]} <= set(metrics[scenario])
+
+
+@pytest.mark.parametrize(("scenario", "codes"), [("storm", []), ("failover", ["1012"]), ("drain", ["1001"])])
+async def test_users_come_back_and_lose_nothing(
+    scenario: str, codes: list[str], metrics: dict[str, list[str]], tmp_path: Path
+) -> None:
+    code, printed, told = await finished(
+        scenario, "--connections", "20", "--seconds", "3", "--every", "0.2", "--out", str(tmp_path), "--json"
+    )
+    assert code == 0, told
+    run = json.loads(printed)
+    figures = {figure["name"]: figure["value"] for figure in run["figures"]}
+    assert figures.keys() <= set(metrics[scenario])
+    assert figures["lost"] == 0
+    assert figures["were away"] == figures.get("on the killed Studio", 20)
+    assert list(run["closes"]) == codes  # the cuts of a storm are the load's own
+    assert all(
+        failure["reason"] in {"closed 1012", "closed 1001", "no close frame"} for failure in run["failures"]
+    )
+
+
+async def test_an_event_reaches_every_connection_of_its_user(tmp_path: Path) -> None:
+    code, printed, told = await finished(
+        "fanout", "--connections", "25", "--group", "10", "--seconds", "2", "--every", "0.2",
+        "--out", str(tmp_path), "--json",
+    )  # fmt: skip
+    assert code == 0, told
+    figures = {figure["name"]: figure["value"] for figure in json.loads(printed)["figures"]}
+    assert figures["events"] >= 24
+    assert figures["lost"] == 0
+    assert figures["deliveries"] > 7 * figures["events"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["steady", "--connections", "0"], "'0' given, a whole number from 1"),
+        (["steady", "--gateway", "ws://gw/ws?token=x"], "without a user, a query"),
+        (["steady", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "steady needs --direct"),
+        (["failover", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--studio-pid"),
+        (["drain", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--gateway a second time"),
+        (["steady", "--out", ""], "nothing given, a folder's name needed"),
+        (["steady", "--out", "/proc/x"], "/proc/x cannot be made: No such file or directory (--out)"),
+        (
+            ["storm", "--gateway", "ws://gw/ws", "--token-file", "/dev/null"],
+            "/dev/null has no token, one a line is expected (--token-file)",
+        ),
+        (
+            ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://127.0.0.1:9"],
+            "the Auth at http://127.0.0.1:9 did not answer: [Errno 111] Connection refused (--auth-url",
+        ),
+        (["steady", "--direct", "ws://studio/ws"], "--direct is for --gateway, which is missing"),
+        (["slow", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "slow needs --gateway-pid"),
+        (["storm", "--gateway", "ws://gw/ws"], "storm needs --auth-url"),
+        (
+            ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--token-file", "tokens"],
+            "give one of them",
+        ),
+        (
+            ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--gateway-pid", "4194304"],
+            "there is no process 4194304 on this machine (--gateway-pid)",
+        ),
+        (["steady", "--thresholds", "/no/such/file"], "/no/such/file cannot be read"),
+        (["steady", "--thresholds", "/dev/null"], "/dev/null has no rule for steady"),
+    ],
+)
+async def test_what_cannot_be_used_is_said_before_anything_runs(arguments: list[str], words: str) -> None:
+    code, table, complaint = await finished(*arguments)
+    assert code == 2
+    assert table == ""
+    assert words in complaint
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_an_interrupt_ends_every_process_it_started(times: int, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    async with running(
+        "steady", "--connections", "20", "--seconds", "60", "--out", str(tmp_path / "out")
+    ) as process:
+        started = await children_when_all_run(process)
+        for _ in range(times):
+            process.send_signal(signal.SIGINT)
+            await asyncio.to_thread(started[-1].wait)  # the others end after it
+        _, words = await process.communicate()
+        assert process.returncode == 130
+        assert b"interrupted" in words
+        assert b"Traceback" not in words
+        assert len(started) == 5  # the stack, Auth, two Studios, the gateway
+        assert not any(child.is_running() for child in started)
+        assert not out.exists()
+
+
+async def children_when_all_run(process: Process) -> list[psutil.Process]:
+    """Wait for the line that follows the start of everything."""
+    assert process.stderr is not None
+    while b"minting" not in await process.stderr.readline():
+        pass
+    return psutil.Process(process.pid).children(recursive=True)

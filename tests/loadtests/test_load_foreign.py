@@ -1,0 +1,104 @@
+"""The load on a gateway that is not ours, and that does not do what it should."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+from tests.loadtests import scripts
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.http11 import Request, Response
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("locust") is None, reason="the load group is not installed"
+)
+
+TOKEN = "made-up"
+finished = partial(scripts.finished, "load.py")
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> str:
+    file = tmp_path / "tokens"
+    file.write_text(f"{TOKEN}\n")
+    return str(file)
+
+
+@contextlib.asynccontextmanager
+async def gateway(
+    answer: Callable[[int, ServerConnection], Awaitable[Response | None]],
+) -> AsyncIterator[str]:
+    """Run a server that is asked with the number of the handshake, from 1, how to answer it."""
+    handshakes = 0
+
+    async def process(connection: ServerConnection, _: Request) -> Response | None:
+        nonlocal handshakes
+        handshakes += 1
+        return await answer(handshakes, connection)
+
+    async def keep(connection: ServerConnection) -> None:
+        await connection.wait_closed()
+
+    async with serve(keep, "127.0.0.1", 0, process_request=process) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+
+
+async def load(url: str, token_file: str, out: Path) -> tuple[int, str, str]:
+    return await finished(
+        "storm", "--gateway", url, "--token-file", token_file, "--connections", "3", "--within", "2", "--out", str(out)
+    )  # fmt: skip
+
+
+async def test_a_gateway_that_is_not_there_is_told_at_once(token_file: str, tmp_path: Path) -> None:
+    code, table, complaint = await load("ws://127.0.0.1:9/ws", token_file, tmp_path / "out")
+    assert code == 2
+    assert table == ""
+    assert "ws://127.0.0.1:9/ws: cannot connect: Connection refused (--gateway)" in complaint
+
+
+async def test_a_refusal_is_told_in_the_words_of_the_gateway_but_for_the_token(
+    token_file: str, tmp_path: Path
+) -> None:
+    async def refuse(_: int, connection: ServerConnection) -> Response:
+        return connection.respond(HTTPStatus.BAD_REQUEST, f'{{"error": "no user_id beside {TOKEN}"}}')
+
+    async with gateway(refuse) as url:
+        code, _, complaint = await load(url, token_file, tmp_path / "out")
+    assert code == 2
+    assert f"{url}: refused 400: no user_id beside … (--gateway)" in complaint
+
+
+async def test_a_gateway_that_never_answers_is_told(token_file: str, tmp_path: Path) -> None:
+    async def wait(_: int, __: ServerConnection) -> None:
+        await asyncio.Event().wait()
+
+    async with gateway(wait) as url:
+        code, _, complaint = await load(url, token_file, tmp_path / "out")
+    assert code == 2
+    assert f"{url}: no answer within 2 s (--gateway)" in complaint
+
+
+async def test_what_the_crowd_meets_is_counted_and_nothing_is_judged_that_never_was(
+    token_file: str, tmp_path: Path
+) -> None:
+    async def answer_the_first(number: int, connection: ServerConnection) -> Response | None:
+        if number == 2:
+            return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "slowly")
+        if number > 2:
+            await asyncio.Event().wait()
+        return None
+
+    async with gateway(answer_the_first) as url:
+        code, table, complaint = await load(url, token_file, tmp_path / "out")
+    assert code == 1
+    assert "not all served within 2 s: 0 of 3 are connected" in complaint
+    assert "connect via gateway: refused 429 (1)" in complaint
+    assert "connect via gateway: refused 429 (1)" in table
+    assert "connect via gateway: no answer (2)" in table
+    assert "not measured" not in table

@@ -1,0 +1,124 @@
+"""What a run counts, and what is left of it as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from loadtests.runs.distribution import latency, quantile
+from loadtests.runs.record import Event, Failure, Figure, Request, Run, Second, Verdict
+from loadtests.runs.recorder import DIRECT, GATEWAY, Recorder
+from loadtests.runs.units import shown
+
+
+def request(recorder: Recorder, name: str, seconds: float, **more: Any) -> None:
+    recorder.request(request_type="WS", name=name, response_time=seconds * 1000, response_length=0, **more)
+
+
+def test_only_what_comes_while_it_measures_is_in_the_distributions() -> None:
+    recorder = Recorder()
+    request(recorder, "heartbeat", 9.0, context={"path": GATEWAY})
+    recorder.measure()
+    request(recorder, "heartbeat", 0.25, context={"path": GATEWAY})
+    request(recorder, "heartbeat", 0.125, context={"path": DIRECT})
+    recorder.add_overhead(-0.125)
+    recorder.stop_measuring()
+    request(recorder, "heartbeat", 9.0, context={"path": GATEWAY})
+    recorder.add_overhead(9.0)
+    found = recorder.latencies()
+    assert {path: (of.count, of.max) for path, of in found.items()} == {
+        "gateway": (1, 0.25),
+        "direct": (1, 0.125),
+        "overhead": (1, -0.125),
+    }
+
+
+def test_failures_are_counted_by_reason_and_have_no_latency() -> None:
+    recorder = Recorder()
+    request(recorder, "heartbeat", 0.5, context={"path": GATEWAY})
+    for _ in range(2):
+        request(recorder, "heartbeat", 3.0, exception=OSError("closed 1012"))
+    request(recorder, "connect", 1.0, exception=OSError("refused 503"))
+    assert recorder.requests() == (
+        Request("heartbeat", 3, 2, 0.5, 0.5, 0.5),
+        Request("connect", 1, 1, None, None, None),
+    )
+    assert recorder.failures() == (
+        Failure("heartbeat", "closed 1012", 2),
+        Failure("connect", "refused 503", 1),
+    )
+    assert recorder.failed_with("refused") == 1
+
+
+def test_a_second_is_taken_once() -> None:
+    recorder = Recorder()
+    request(recorder, "heartbeat", 0.5, context={"path": GATEWAY})
+    request(recorder, "heartbeat", 0.1, context={"path": DIRECT})
+    request(recorder, "heartbeat", 0.1, exception=OSError("closed 1012"))
+    first, second = recorder.take_second(), recorder.take_second()
+    assert (first.messages, first.failures, first.p50, first.p99) == (1, 1, 0.5, 0.5)
+    assert (second.messages, second.failures, second.p50) == (0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("share", "value"), [(0.0, 1.0), (0.01, 1.0), (0.5, 50.0), (0.501, 51.0), (0.99, 99.0), (1.0, 100.0)]
+)
+def test_quantiles_are_measured_values(share: float, value: float) -> None:
+    assert quantile([float(number) for number in range(1, 101)], share) == value
+
+
+def test_a_distribution_rises_and_nothing_has_none() -> None:
+    found = latency([0.3, 0.1, -0.2])
+    assert found is not None
+    assert found.quantiles[0] == (0.0, -0.2)
+    assert found.quantiles[-1] == (1.0, 0.3)
+    assert list(found.quantiles) == sorted(found.quantiles)
+    assert latency([]) is None
+
+
+def test_a_run_comes_back_from_its_json() -> None:
+    measured = latency([0.1, 0.2])
+    assert measured is not None
+    run = Run(
+        scenario="storm",
+        about="a storm",
+        started="2030-01-01T00:00:00+00:00",
+        seconds=3.5,
+        gateway_url="ws://127.0.0.1:1/ws",
+        latencies={"gateway": measured},
+        requests=(Request("connect", 1, 1, None, None, None),),
+        failures=(Failure("connect", "refused 503", 1),),
+        closes={"1012": 3},
+        timeline=(Second(1.0, 2, 3, 0, 0.1, 0.2, None, None),),
+        events=(Event(1.5, "cut"),),
+        figures=(Figure("back after", 1.0, "s"),),
+        thresholds=(Verdict("lost", "== 0", None, "not measured", passed=False),),
+        passed=False,
+    )
+    assert Run.from_json(json.loads(json.dumps(run.as_json()))) == run
+
+
+@pytest.mark.parametrize("document", [{}, {"latencies": 3}, {"latencies": {}, "requests": [{"nome": "x"}]}])
+def test_what_is_no_run_is_refused(document: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"no run\.json"):
+        Run.from_json(document)
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (0.00042, "s", "420 µs"),
+        (-0.0042, "s", "-4.2 ms"),
+        (1.5, "s", "1.5 s"),
+        (0, "s", "0 s"),
+        (3 << 20, "bytes", "3 MiB"),
+        (999, "bytes", "999 B"),
+        (0.25, "share", "25 %"),
+        (1_000_000, "", "1,000,000"),
+        (0.12345, "", "0.123"),
+    ],
+)
+def test_numbers_read_well(value: float, unit: str, words: str) -> None:
+    assert shown(value, unit) == words
