@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
@@ -40,10 +41,15 @@ PIN_FILES = {
     "run.txt": ["--all-packages", "--no-default-groups"],
     "dev.txt": ["--all-packages", "--group", "dev"],
     "containers.txt": ["--all-packages", "--group", "dev", "--group", "deploy"],
+    "load.txt": ["--all-packages", "--group", "dev", "--group", "load"],
+    "peers.txt": ["--only-group", "peers"],
 }
 
 IMAGES = ["gateway", "fake-auth", "fake-studio"]
 """The Dockerfile's targets; the image of each is memmie-TARGET."""
+
+IMAGE_SOURCES = ["deploy/Dockerfile", "packages", "requirements"]
+"""All that goes into them."""
 
 DOCKERFILES = ["deploy/Dockerfile", "tests/containers/netfilter/Dockerfile"]
 
@@ -93,7 +99,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Mypy, strict, over code, tests and noxfile."""
-    _install_editable(session)
+    session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")  # Locust's types, too
     session.run("mypy", *(f"packages/{package}/src" for package in PACKAGES))
     session.run("mypy", "tests", "loadtests", "docs", "noxfile.py")
 
@@ -146,20 +152,34 @@ def wheels(session: nox.Session) -> None:
 
 
 def _engine_answers() -> bool:
+    """Whether there is an engine that says something; one that only accepts is none."""
     docker = shutil.which("docker")
     if docker is None:
         return False
-    return subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0  # noqa: S603 - the user's own
+    try:
+        asked = subprocess.run([docker, "info"], capture_output=True, check=False, timeout=20)  # noqa: S603 - the user's own
+    except subprocess.TimeoutExpired:
+        return False
+    return asked.returncode == 0
 
 
-def _build_images(session: nox.Session) -> None:
-    """Build every image with the client that is there; PYTHON_IMAGE names another base."""
+def _revision(session: nox.Session) -> str:
+    """The commit that images are built of; "-dirty" if what goes into them has changes that are in no commit."""
+    revision = str(session.run("git", "rev-parse", "HEAD", external=True, silent=True)).strip()
+    changes = session.run(
+        "git", "status", "--porcelain", "--", ".dockerignore", *IMAGE_SOURCES, external=True, silent=True
+    )
+    return f"{revision}-dirty" if changes else revision
+
+
+def _build_images(session: nox.Session) -> str:
+    """Build every image with the client that is there, PYTHON_IMAGE names another base; return their revision."""
     base = (
         ["--build-arg", f"PYTHON_IMAGE={os.environ['PYTHON_IMAGE']}"] if "PYTHON_IMAGE" in os.environ else []
     )
-    revision = session.run("git", "rev-parse", "HEAD", external=True, silent=True) or "unknown"
+    revision = _revision(session)
     version = tomllib.loads(Path("packages/gateway/pyproject.toml").read_text())["project"]["version"]
-    labels = ["--build-arg", f"VERSION={version}", "--build-arg", f"REVISION={revision.strip()}"]
+    labels = ["--build-arg", f"VERSION={version}", "--build-arg", f"REVISION={revision}"]
     # Debian's client has BuildKit inside; one without would need a plug-in for it.
     docker = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else "docker"
     env = {"DOCKER_BUILDKIT": "1"}
@@ -173,6 +193,7 @@ def _build_images(session: nox.Session) -> None:
     session.run(
         *build, "--tag", "memmie-test-netfilter:latest", "tests/containers/netfilter", env=env, external=True
     )
+    return revision
 
 
 @nox.session(python=False)
@@ -189,17 +210,43 @@ def containers(session: nox.Session) -> None:
         session.error(words) if os.environ.get("REQUIRE_DOCKER") == "1" else session.skip(words)
     session.install("-r", "requirements/containers.txt", "-r", "requirements/workspace.txt")
     session.run("hadolint", *DOCKERFILES)
-    _build_images(session)
-    session.run("pytest", *(session.posargs or ["tests/containers"]))
-    if not session.posargs:
-        session.run("pytest", "--memmie-target=container", *BLACK_BOX)
+    env = {"MEMMIE_IMAGE_REVISION": _build_images(session)}
+    suite, black_box = ["tests/containers"], ["--memmie-target=container", *BLACK_BOX]
+    failed = False
+    for arguments in [session.posargs] if session.posargs else [suite, black_box]:
+        try:
+            # Its containers are removed when it is interrupted, which takes longer than nox would wait.
+            session.run("pytest", *arguments, env=env, interrupt_timeout=60)
+        except CommandFailed:
+            failed = True
+    if failed:
+        session.error("tests failed, see above")
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The peers benchmark: gateway CPU per round trip beside other ways to do it. Arguments go to it."""
-    _install_editable(session)
+    """The peers benchmark: what the gateway costs beside what else a user would pick. Arguments go to it."""
+    session.install(
+        "-r", "requirements/dev.txt", "-r", "requirements/workspace.txt", "-r", "requirements/peers.txt"
+    )
     session.run("python", "loadtests/bench.py", *session.posargs)
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """The load scenarios: `nox -s load -- steady`. Arguments go to them; `-- --help` explains."""
+    session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
+    session.run("python", "loadtests/load.py", *session.posargs)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """The load scenarios in short, and the tests of their command, which need Locust: what CI runs of them."""
+    session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
+    tests = (f"tests/loadtests/test_{name}.py" for name in ("load_command", "load_foreign", "tokens"))
+    session.run("pytest", "-p", "no:locust", *tests)
+    session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
+    session.run("python", "loadtests/load.py", "soak", "--messages", "20000")
 
 
 @nox.session
