@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import Any
 
@@ -49,6 +50,18 @@ async def test_a_stopped_studio_starts_again_on_the_same_port() -> None:
             await second.ping()
     await studio.stop()
     assert not studio.running
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_stopping_hangs_nobody_who_has_just_connected(turns: int) -> None:
+    async with FakeStudio() as studio:
+        with socket.create_connection(("127.0.0.1", studio.port)) as client:
+            for _ in range(turns):  # accepting takes a few turns of the loop: stop in the middle of each
+                await asyncio.sleep(0)
+            await studio.stop()
+            client.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
 
 
 async def test_stopping_cuts_connections_without_a_close_frame(studio: FakeStudio, open_client: Any) -> None:

@@ -14,10 +14,12 @@ ROOT = Path(__file__).parents[2]
 
 @contextlib.asynccontextmanager
 async def running(script: str, *arguments: str) -> AsyncIterator[Process]:
-    """Run loadtests/SCRIPT for the length of the block, both its outputs in pipes."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, f"loadtests/{script}", *arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE
-    )
+    """Run loadtests/SCRIPT for the length of the block, both its outputs in pipes.
+
+    It hears SIGINT, also where the tests do not: a shell has what runs in the background ignore it.
+    """
+    command = ["env", "--default-signal=INT", sys.executable, f"loadtests/{script}", *arguments]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
     try:
         yield process
     finally:

@@ -62,6 +62,7 @@ class FakeServer(Hooks, ABC):
         self._max_body_bytes = max_body_bytes
         self._book = FaultBook()
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.url if self.running else 'stopped'}>"
@@ -109,13 +110,18 @@ class FakeServer(Hooks, ABC):
         )
         await runner.setup()
         try:
-            await web.TCPSite(runner, self.host, self._port).start()
-            self._port = runner.addresses[0][1]
-            await self.opened()
+            assert runner.server is not None  # noqa: S101 - the runner was set up
+            listener = await asyncio.get_running_loop().create_server(runner.server, self.host, self._port)
+            try:
+                self._port = listener.sockets[0].getsockname()[1]
+                await self.opened()
+            except BaseException:
+                listener.close()
+                raise
         except BaseException:
             await runner.cleanup()
             raise
-        self._runner = runner
+        self._runner, self._listener = runner, listener
 
     async def stop(self, grace: float = 0) -> None:
         """Stop listening and cut every connection; nothing happens if it is not running.
@@ -124,14 +130,12 @@ class FakeServer(Hooks, ABC):
             grace: seconds for a polite goodbye first; 0 cuts at once, as a killed process would.
         """
         runner, self._runner = self._runner, None
-        if runner is None:
+        listener, self._listener = self._listener, None
+        if runner is None or listener is None:
             return
-        for site in list(runner.sites):
-            await site.stop()
+        await _close_listener(listener)
         if grace > 0:
             await self.say_goodbye(grace)
-        for _ in range(2):
-            await asyncio.sleep(0)  # what the loop has just accepted becomes a connection in its next turns
         self.cut_connections()
         if runner.server is not None:
             for connection in runner.server.connections:
@@ -242,3 +246,17 @@ class FakeServer(Hooks, ABC):
             if response is not None:
                 return response
         return await handler(request)
+
+
+async def _close_listener(listener: asyncio.Server) -> None:
+    """Accept nobody any more, and return when all who were accepted are connections.
+
+    A server that is closed between the two forgets whom it has accepted, and the client hangs: asyncio turns a
+    socket into a connection two turns of the loop after it has accepted it, and fails to if the server is closed.
+    """
+    loop = asyncio.get_running_loop()
+    for sock in listener.sockets:
+        loop.remove_reader(sock)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    listener.close()
