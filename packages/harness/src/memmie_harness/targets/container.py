@@ -12,17 +12,17 @@ from docker.errors import APIError, DockerException, NotFound
 
 from memmie_harness.containers import ContainerError, GatewayContainer
 from memmie_harness.containers.gateway import IMAGE
-from memmie_harness.targets.log_book import LogBook, LogRecord
+from memmie_harness.targets.logged import LoggedTarget
 from memmie_harness.targets.readiness import wait_until_ready
-from memmie_harness.targets.target import TargetError, websocket_url
+from memmie_harness.targets.target import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from docker.models.containers import Container
 
 
-class ContainerTarget:
+class ContainerTarget(LoggedTarget):
     """A gateway container on this machine's own network, so that it reaches what a test runs on loopback.
 
     Sharing the network makes it the very same stack as with a process: the fakes stay Python objects. It needs an
@@ -39,8 +39,6 @@ class ContainerTarget:
         TargetError: No Docker engine answers.
     """
 
-    sees_logs = True
-
     def __init__(
         self,
         environment: Mapping[str, str],
@@ -49,14 +47,13 @@ class ContainerTarget:
         start_seconds: float = 20.0,
         stop_seconds: float = 5.0,
     ) -> None:
+        super().__init__(start_seconds)
         try:
             container = GatewayContainer(image)
         except ContainerError as error:
             raise TargetError(str(error)) from None
         self._container = container.with_settings(environment).with_host_network().without_waiting()
-        self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
-        self._log = LogBook()
         self._ended: asyncio.Future[int] | None = None
         self._url: str | None = None
 
@@ -70,11 +67,6 @@ class ContainerTarget:
         if self._url is None:
             raise TargetError("this gateway has no address yet: await target.start() first")
         return self._url
-
-    @property
-    def ws_url(self) -> str:
-        """The WebSocket address (spec §1)."""
-        return websocket_url(self.url)
 
     @property
     def exit_code(self) -> int | None:
@@ -148,21 +140,8 @@ class ContainerTarget:
             await asyncio.wait({self._ended})
         await asyncio.to_thread(self._container.stop)
 
-    def logs(self) -> Sequence[LogRecord]:
-        """See `Target.logs`."""
-        return self._log.records
-
-    def log_tail(self, lines: int = 50) -> str:
-        """The last lines of standard output and standard error."""
-        return self._log.tail(lines)
-
-    async def wait_for_log(self, predicate: Callable[[LogRecord], bool], within: float = 5.0) -> LogRecord:
-        """See `Target.wait_for_log`."""
-        return await self._log.wait_for(predicate, within)
-
     async def _wait_started(self, *, until_ready: bool) -> None:
-        listening = await self._log.wait_for(_is_listening, self._start_seconds)
-        self._url = str(listening["url"]).rstrip("/")
+        self._url = await self._announced_url()
         if until_ready:
             await wait_until_ready(self._url, self._start_seconds)
 
@@ -197,7 +176,3 @@ def _exit_code(container: Container) -> int:
         return int(container.wait()["StatusCode"])
     except NotFound:
         return -1
-
-
-def _is_listening(record: LogRecord) -> bool:
-    return record.get("event") == "listening" and "url" in record

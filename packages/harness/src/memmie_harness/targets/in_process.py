@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from memmie_harness.targets.installed import Service, ServiceClass, installed_gateway
 from memmie_harness.targets.line_stream import LineStream
-from memmie_harness.targets.log_book import LogBook, LogRecord
+from memmie_harness.targets.logged import LoggedTarget
 from memmie_harness.targets.readiness import wait_until_ready
-from memmie_harness.targets.target import TargetError, websocket_url
+from memmie_harness.targets.target import TargetError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
 
-class InProcessTarget:
+class InProcessTarget(LoggedTarget):
     """The installed gateway, run on this event loop.
 
     Its log is seen because a gateway takes standard output, as it then is, when it is built.
@@ -26,8 +26,6 @@ class InProcessTarget:
         start_seconds: How long it may take to become ready.
     """
 
-    sees_logs = True
-
     def __init__(
         self,
         environment: Mapping[str, str],
@@ -35,10 +33,9 @@ class InProcessTarget:
         on_line: Callable[[str], None] | None = None,
         start_seconds: float = 10.0,
     ) -> None:
+        super().__init__(start_seconds)
         self._environment = dict(environment)
         self._on_line = on_line
-        self._start_seconds = start_seconds
-        self._log = LogBook()
         self._service: Service | None = None
 
     def __repr__(self) -> str:
@@ -51,11 +48,6 @@ class InProcessTarget:
         if self._service is None:
             raise TargetError("this gateway does not run: await target.start() first")
         return self._service.url.rstrip("/")
-
-    @property
-    def ws_url(self) -> str:
-        """The WebSocket address (spec §1)."""
-        return websocket_url(self.url)
 
     async def start(self, *, until_ready: bool = True) -> None:
         """See `Target.start`.
@@ -85,18 +77,6 @@ class InProcessTarget:
         if service is not None:
             await service.stop()
             self._log.end("it was stopped")
-
-    def logs(self) -> Sequence[LogRecord]:
-        """See `Target.logs`; structured if the settings say ``LOG_FORMAT=json``."""
-        return self._log.records
-
-    def log_tail(self, lines: int = 50) -> str:
-        """See `Target.log_tail`."""
-        return self._log.tail(lines)
-
-    async def wait_for_log(self, predicate: Callable[[LogRecord], bool], within: float = 5.0) -> LogRecord:
-        """See `Target.wait_for_log`."""
-        return await self._log.wait_for(predicate, within)
 
     def _build(self, gateway_class: ServiceClass) -> Service:
         try:

@@ -10,13 +10,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from memmie_harness.targets.installed import NOT_INSTALLED
-from memmie_harness.targets.log_book import LogBook, LogRecord
+from memmie_harness.targets.logged import LoggedTarget
 from memmie_harness.targets.readiness import wait_until_ready
-from memmie_harness.targets.target import TargetError, websocket_url
+from memmie_harness.targets.target import TargetError
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 GATEWAY_MODULE = "memmie_gateway"
 
@@ -33,7 +33,7 @@ PIPE_SECONDS = 1.0
 """After the process has ended its pipes must end too; a grandchild that holds them is not waited for longer."""
 
 
-class ProcessTarget:
+class ProcessTarget(LoggedTarget):
     """A gateway process that this object starts on any free port and stops.
 
     Its output is read all the time, also while a test does something else, so it never blocks on a full pipe.
@@ -47,8 +47,6 @@ class ProcessTarget:
         stop_seconds: How long after SIGTERM it may live before it is killed.
     """
 
-    sees_logs = True
-
     def __init__(
         self,
         environment: Mapping[str, str],
@@ -57,11 +55,10 @@ class ProcessTarget:
         start_seconds: float = 10.0,
         stop_seconds: float = 5.0,
     ) -> None:
+        super().__init__(start_seconds)
         self._environment = dict(environment)
         self._command = command
-        self._start_seconds = start_seconds
         self._stop_seconds = stop_seconds
-        self._log = LogBook()
         self._process: Process | None = None
         self._watch: asyncio.Task[int] | None = None
         self._url: str | None = None
@@ -76,11 +73,6 @@ class ProcessTarget:
         if self._url is None:
             raise TargetError("this gateway has no address yet: await target.start() first")
         return self._url
-
-    @property
-    def ws_url(self) -> str:
-        """The WebSocket address (spec §1)."""
-        return websocket_url(self.url)
 
     @property
     def pid(self) -> int:
@@ -172,18 +164,6 @@ class ProcessTarget:
         self.send_signal(signal.SIGKILL)
         await asyncio.wait({self._watch})
 
-    def logs(self) -> Sequence[LogRecord]:
-        """See `Target.logs`."""
-        return self._log.records
-
-    def log_tail(self, lines: int = 50) -> str:
-        """The last lines of standard output and standard error, in the order they were read."""
-        return self._log.tail(lines)
-
-    async def wait_for_log(self, predicate: Callable[[LogRecord], bool], within: float = 5.0) -> LogRecord:
-        """See `Target.wait_for_log`."""
-        return await self._log.wait_for(predicate, within)
-
     def _started(self) -> Process:
         if self._process is None:
             raise TargetError("this gateway was not started: await target.start() first")
@@ -196,12 +176,11 @@ class ProcessTarget:
 
     async def _wait_started(self, *, until_ready: bool) -> None:
         try:
-            listening = await self._log.wait_for(_is_listening, self._start_seconds)
+            self._url = await self._announced_url()
         except TargetError:
             if self.exit_code is None:
                 raise TargetError(f"it did not listen within {self._start_seconds:g} s") from None
             raise TargetError(f"it ended with exit code {self.exit_code} before it listened") from None
-        self._url = str(listening["url"]).rstrip("/")
         if not until_ready:
             return
         assert self._watch is not None  # noqa: S101 - set together with the process
@@ -254,7 +233,3 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """The environment of a gateway process: `settings`, and of this process's own only `PASSED_ON`."""
     passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     return {**passed_on, "PYTHONUNBUFFERED": "1", **settings}
-
-
-def _is_listening(record: LogRecord) -> bool:
-    return record.get("event") == "listening" and "url" in record
