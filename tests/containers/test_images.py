@@ -136,10 +136,9 @@ def test_the_gateways_image_is_small(engine: docker.DockerClient, base: Image) -
 
 
 def test_a_gateway_is_ready_two_seconds_after_what_it_needs(stack: StackContainers) -> None:
-    """From its process's start to 200 of `/ready`: once of six times, for what it can do on a machine that is busy."""
+    """From its process's start to 200 of `/ready`: the best of three, which says most of it and least of the machine."""
     times: list[float] = []
-    while len(times) < 6 and min(times, default=2.0) >= 2.0:
-        number = len(times)
+    for number in range(3):
         gateway = stack.make_gateway(f"gateway-{number}")
         gateway.start()
         ready = time.time()
