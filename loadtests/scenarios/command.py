@@ -119,9 +119,8 @@ def _tokens(scenario: Scenario, options: argparse.Namespace, system: System, pro
 
 def _raise_open_files(connections: int) -> None:
     """Take what the connections need, the second ones straight to a Studio among them, and keep what is more."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    del soft
     raise_open_files(connections + connections // 10)
 
 
