@@ -11,6 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+END_SECONDS = 15.0
+"""How long after SIGTERM a script may take before SIGKILL, which leaves behind what it has started."""
+
 
 @contextlib.asynccontextmanager
 async def running(script: str, *arguments: str) -> AsyncIterator[Process]:
@@ -23,6 +26,11 @@ async def running(script: str, *arguments: str) -> AsyncIterator[Process]:
     try:
         yield process
     finally:
+        if process.returncode is None:
+            process.terminate()  # so that it ends what it has started
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await process.wait()
         if process.returncode is None:
             process.kill()
         await process.communicate()
