@@ -17,7 +17,6 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "core", "tests"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")  # the Pythons that are here, no others
@@ -128,14 +127,14 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
-@nox.session(python=PYTHONS)
+@nox.session(python=PYTHONS, default=False)
 def pythons(session: nox.Session) -> None:
     """The tests on every supported Python that is on this machine."""
     _install_wheels(session)
     session.run("pytest", "-n", "auto", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def wheels(session: nox.Session) -> None:
     """Each wheel installs into an empty environment with what it names itself, and runs."""
     _build_wheels(session)
@@ -196,13 +195,13 @@ def _build_images(session: nox.Session) -> str:
     return revision
 
 
-@nox.session(python=False)
+@nox.session(python=False, default=False)
 def images(session: nox.Session) -> None:
     """Build the images memmie-gateway, memmie-fake-auth and memmie-fake-studio."""
     _build_images(session)
 
 
-@nox.session
+@nox.session(default=False)
 def containers(session: nox.Session) -> None:
     """Build the images and break real containers of them. Needs a Docker engine. Arguments go to pytest."""
     if not _engine_answers():
@@ -212,8 +211,12 @@ def containers(session: nox.Session) -> None:
     session.run("hadolint", *DOCKERFILES)
     env = {"MEMMIE_IMAGE_REVISION": _build_images(session)}
     suite, black_box = ["tests/containers"], ["--memmie-target=container", *BLACK_BOX]
+    runs = [suite, black_box]
+    if session.posargs:
+        names_tests = any(Path(argument.partition("::")[0]).exists() for argument in session.posargs)
+        runs = [session.posargs if names_tests else [*suite, *session.posargs]]
     failed = False
-    for arguments in [session.posargs] if session.posargs else [suite, black_box]:
+    for arguments in runs:
         try:
             # Its containers are removed when it is interrupted, which takes longer than nox would wait.
             session.run("pytest", *arguments, env=env, interrupt_timeout=60)
@@ -223,7 +226,7 @@ def containers(session: nox.Session) -> None:
         session.error("tests failed, see above")
 
 
-@nox.session
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The peers benchmark: what the gateway costs beside what else a user would pick. Arguments go to it."""
     session.install(
@@ -232,14 +235,14 @@ def bench(session: nox.Session) -> None:
     session.run("python", "loadtests/bench.py", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def load(session: nox.Session) -> None:
     """The load scenarios: `nox -s load -- steady`. Arguments go to them; `-- --help` explains."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
     session.run("python", "loadtests/load.py", *session.posargs)
 
 
-@nox.session
+@nox.session(default=False)
 def smoke(session: nox.Session) -> None:
     """The load scenarios in short, and the tests of their command, which need Locust: what CI runs of them."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
@@ -249,14 +252,14 @@ def smoke(session: nox.Session) -> None:
     session.run("python", "loadtests/load.py", "soak", "--messages", "20000")
 
 
-@nox.session
+@nox.session(default=False)
 def docs(session: nox.Session) -> None:
     """Write the references in docs/ anew from the code."""
     _install_editable(session)
     session.run("python", "docs/generate.py")
 
 
-@nox.session
+@nox.session(default=False)
 def pins(session: nox.Session) -> None:
     """Resolve anew and export the pins, with hashes and without addresses, to requirements/."""
     session.install("-r", "requirements/tools.txt")

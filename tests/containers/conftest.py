@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -72,17 +71,6 @@ def is_asked_for(config: pytest.Config) -> bool:
     where = config.invocation_params.dir
     paths = [(where / argument.partition("::")[0]).resolve() for argument in config.args]
     return any(path.is_relative_to(HERE) for path in paths)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Let SIGTERM do what Ctrl-C does: what was started is removed."""
-    if is_asked_for(config):
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-        def restore() -> None:
-            signal.signal(signal.SIGTERM, before)
-
-        config.add_cleanup(restore)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -132,20 +132,28 @@ def test_the_services_fit_together(described: Callable[..., dict[str, Any]]) -> 
         assert command[command.index("--auth-url") + 1] == "http://auth:8001"
     # Compose stops a service before those that it depends on.
     assert gateway["depends_on"].keys() == services.keys()
-    closing = float(Settings.model_fields["close_timeout_seconds"].default)
-    grace = float(gateway["stop_grace_period"].removesuffix("s"))
-    assert grace > float(gateway["environment"]["DRAIN_SECONDS"]) + closing
+    draining, closing = (
+        float(Settings.model_fields[name].default) for name in ("drain_seconds", "close_timeout_seconds")
+    )
+    assert float(gateway["stop_grace_period"].removesuffix("s")) > draining + closing
 
 
 def test_settings_of_the_gateway_come_from_a_file(
     described: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> None:
     settings = tmp_path / "settings.env"
-    settings.write_text("MAX_CONNECTIONS_PER_USER=7\n")
+    settings.write_text("MAX_CONNECTIONS_PER_USER=7\nDRAIN_SECONDS=1\nHOST=127.0.0.1\nPORT=9000\n")
 
-    assert "MAX_CONNECTIONS_PER_USER" not in described()["gateway"]["environment"]
+    without = described()["gateway"]["environment"]
+    assert "MAX_CONNECTIONS_PER_USER" not in without
     services = described(GATEWAY_ENV_FILE=str(settings))
-    assert services["gateway"]["environment"]["MAX_CONNECTIONS_PER_USER"] == "7"
+    # Where it listens is the stack's own: its port is published, and a loopback address would reach nobody.
+    assert services["gateway"]["environment"] == {
+        **without,
+        "MAX_CONNECTIONS_PER_USER": "7",
+        "DRAIN_SECONDS": "1",
+    }
+    assert (without["HOST"], without["PORT"]) == ("0.0.0.0", "8000")
 
 
 def test_prometheus_is_there_by_profile_only(described: Callable[..., dict[str, Any]]) -> None:

@@ -55,6 +55,11 @@ def test_without_an_engine_the_target_says_so() -> None:
         make_target("container", {})
 
 
+def test_a_stack_keeps_its_port_to_itself() -> None:
+    with pytest.raises(ValueError, match="HOST, PORT is the stack's own"):
+        StackContainers(settings={"PORT": 9000, "HOST": "::1", "LB_STRATEGY": "sticky"})
+
+
 def test_an_engine_that_accepts_and_says_nothing_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from memmie_fake_auth import FakeAuth
@@ -167,6 +169,33 @@ def test_what_goes_wrong_is_told(run_pytest: RunPytest) -> None:
     )
     # Not for the test that passed; a gateway that did not start has its log in the error.
     assert result.stdout.str().count("memmie gateway log") == 1
+
+
+WAITS = """
+    import asyncio
+
+    async def test_waits(memmie_gateway):
+        print("pid", memmie_gateway.pid, flush=True)
+        await asyncio.Event().wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_interrupted_leaves_no_gateway(
+    pytester: pytest.Pytester, number: signal.Signals
+) -> None:
+    pytester.makepyfile(WAITS)
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "pytest", "-s", *STRICT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:  # noqa: S603 - this test's own program
+        assert run.stdout is not None
+        pid = next(int(line.split()[-1]) for line in run.stdout if "pid " in line)
+        assert psutil.pid_exists(pid)
+        run.send_signal(number)
+        rest = run.stdout.read()
+
+    assert run.returncode == pytest.ExitCode.INTERRUPTED
+    assert "KeyboardInterrupt" in rest
+    assert not psutil.pid_exists(pid)
 
 
 def test_a_target_that_means_nothing_is_told(run_pytest: RunPytest) -> None:

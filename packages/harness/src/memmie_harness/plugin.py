@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import signal
+import threading
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark and refuse options that mean nothing."""
+    """Register the mark, refuse options that mean nothing, and let SIGTERM stop what was started, as Ctrl-C does."""
     config.addinivalue_line("markers", marker.HELP)
+    _interrupt_on_sigterm(config)
     choice = config.getoption("memmie_target")
     if choice != "process":
         from memmie_harness.targets.choice import check_choice
@@ -71,6 +74,23 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"--memmie-target: {error}") from None
     if config.getoption("memmie_image") and choice != "container":
         raise pytest.UsageError("--memmie-image goes with --memmie-target=container")
+
+
+def _interrupt_on_sigterm(config: pytest.Config) -> None:
+    """Have SIGTERM, with which a CI job is cancelled, end a run in order: gateways and containers would outlive it.
+
+    Nothing is done where somebody else has seen to it.
+    """
+    if (
+        threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    ):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+        def restore() -> None:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+        config.add_cleanup(restore)
 
 
 @pytest.hookimpl(wrapper=True)

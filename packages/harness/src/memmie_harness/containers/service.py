@@ -23,6 +23,11 @@ HARDENED: Mapping[str, Any] = {
 """How every service of ours can be run, so how it is run here."""
 
 TAIL_LINES = 50
+
+WITHOUT_CLEANER = (
+    "Where no registry is at hand, set TESTCONTAINERS_RYUK_DISABLED=true in the environment; a run that is killed then "
+    "leaves its containers behind."
+)
 QUIET_LEVELS = {"debug", "info"}
 
 
@@ -88,9 +93,7 @@ class ServiceContainer(DockerContainer):
             tail = self.log_tail()
             self.stop()
             if isinstance(error, OSError | DockerException):
-                raise ContainerError(
-                    f"{self.image} did not start: {error}\nThe last lines it wrote:\n{tail or '(nothing)'}"
-                ) from None
+                raise ContainerError(_words(self.image, error, tail)) from None
             raise
 
     def wait_until_ready(self) -> None:
@@ -130,6 +133,14 @@ class ServiceContainer(DockerContainer):
             return self._container.logs(tail=tail).decode("utf-8", "replace").splitlines(keepends=True)
         except DockerException:
             return []
+
+
+def _words(image: str, error: Exception, tail: str) -> str:
+    if "ryuk" in str(
+        error
+    ):  # testcontainers starts its cleaner, an image of its own, before the first of ours
+        return f"{image} was not started, as testcontainers has no cleaner: {error}\n{WITHOUT_CLEANER}"
+    return f"{image} did not start: {error}" + (f"\nThe last lines it wrote:\n{tail}" if tail else "")
 
 
 def _is_grave(line: str) -> bool:

@@ -20,6 +20,9 @@ C = TypeVar("C", bound=ServiceContainer)
 
 AUTH_URL = "http://auth:8001"
 
+OWN_SETTINGS = frozenset({"HOST", "PORT"})
+"""With others it would listen where nobody looks for it."""
+
 
 class StackContainers:
     """The whole stack: ``with StackContainers(studios=3) as stack: stack.gateway.get_ws_url()``.
@@ -29,7 +32,7 @@ class StackContainers:
         settings: Settings of the gateway (spec §7) besides the stack's own.
 
     Raises:
-        ValueError: No Studio.
+        ValueError: No Studio, or a setting that the stack makes itself.
         ContainerError: No Docker engine answers.
 
     Attributes:
@@ -45,6 +48,10 @@ class StackContainers:
                 f"a stack has at least 1 Studio, not {studios}: a gateway is not ready without one"
             )
         self._settings = dict(settings or {})
+        if taken := OWN_SETTINGS & self._settings.keys():
+            raise ValueError(
+                f"{', '.join(sorted(taken))} is the stack's own: its port is published, and found by get_url()"
+            )
         self._more: list[ServiceContainer] = []
         auth = FakeAuthContainer()
         with engine_answers():

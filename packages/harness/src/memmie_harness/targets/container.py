@@ -48,6 +48,8 @@ class ContainerTarget(LoggedTarget):
         stop_seconds: float = 5.0,
     ) -> None:
         super().__init__(start_seconds)
+        self._image = image
+        self._url: str | None = None
         try:
             container = GatewayContainer(image)
         except ContainerError as error:
@@ -55,11 +57,10 @@ class ContainerTarget(LoggedTarget):
         self._container = container.with_settings(environment).with_host_network().without_waiting()
         self._stop_seconds = stop_seconds
         self._ended: asyncio.Future[int] | None = None
-        self._url: str | None = None
 
     def __repr__(self) -> str:
-        """Name container and address; the environment may hold secrets."""
-        return f"<ContainerTarget {self._container!r} url={self._url}>"
+        """Name image and address; the environment may hold secrets."""
+        return f"<ContainerTarget {self._image} url={self._url}>"
 
     @property
     def url(self) -> str:

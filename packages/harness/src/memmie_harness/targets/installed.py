@@ -14,7 +14,7 @@ from memmie_harness.targets.target import TargetError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NOT_INSTALLED = "there is no gateway in this environment: pip install memmie-gateway"
+NOT_INSTALLED = "there is no gateway in this environment: pip install memmie-gateway (with --find-links DIR, where its wheel is)"
 
 
 class Service(Protocol):
