@@ -16,6 +16,7 @@ import pytest
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
+from memmie_gateway import Settings
 from memmie_gateway.app.cli import main
 from memmie_gateway.app.reference import rows
 from memmie_harness.targets.process import clean_environment
@@ -175,6 +176,20 @@ def test_a_bad_setting_is_one_line_and_exit_2(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"memmie-gateway: {name}={value!r}: ")
     assert allowed in line
+
+
+@pytest.mark.parametrize("level", ["INFO", "Warning"])
+def test_a_log_level_may_be_written_in_capitals(level: str) -> None:
+    assert Settings.from_env({"LOG_LEVEL": level}).log_level == level.lower()
+
+
+async def test_a_misspelt_setting_is_pointed_out(run: Run) -> None:
+    ran = await run("check", MAX_CONNECTION_PER_IP=3, LB_STRATEGI="x", MY_OWN_PORT=1)
+
+    assert ran.err.splitlines() == [
+        "memmie-gateway: note: MAX_CONNECTION_PER_IP sets nothing: is MAX_CONNECTIONS_PER_IP meant?",
+        "memmie-gateway: note: LB_STRATEGI sets nothing: is LB_STRATEGY meant?",
+    ]
 
 
 def test_credentials_in_a_url_are_refused_and_not_repeated(

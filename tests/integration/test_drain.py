@@ -92,7 +92,7 @@ async def test_a_draining_gateway_takes_nobody_new_and_serves_the_old(
     assert await memmie_gateway.wait_ended(2) == 0
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 @pytest.mark.memmie(env={"DRAIN_SECONDS": 30})
 async def test_without_connections_it_ends_at_once(
     memmie_gateway: ProcessTarget, signum: signal.Signals
@@ -113,6 +113,8 @@ async def test_a_second_signal_ends_it_at_once(
     assert await memmie_gateway.wait_ended(2) == 1
     codes = Counter([(await closed(connection))[0] for connection in connections])
     assert codes == {1001: 1, 1006: 2}
+    cut_short = await memmie_gateway.wait_for_log(lambda record: record["event"] == "cut_short")
+    assert (cut_short["level"], cut_short["connections"]) == ("warning", 2)
 
 
 @pytest.mark.memmie(env={"DRAIN_SECONDS": 0.2, "CLOSE_TIMEOUT_SECONDS": 0.5})

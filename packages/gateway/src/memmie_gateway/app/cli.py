@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser(
-        "serve", help="run the gateway until SIGTERM, which drains it; a second signal ends it at once"
+        "serve",
+        help="run the gateway until SIGTERM, SIGINT or SIGHUP, which drains it; a second signal ends it at once",
     )
     check = commands.add_parser("check", help="validate the settings, and try Auth and each Studio")
     check.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
@@ -106,6 +107,13 @@ def _read_settings() -> Settings:
         raise SystemExit(EXIT_USAGE) from None
 
 
+def _tell_misspelt() -> None:
+    from memmie_gateway.app.settings import misspelt
+
+    for name, meant in misspelt(os.environ).items():
+        _complain(f"note: {name} sets nothing: is {meant} meant?")
+
+
 def _complain(line: str) -> None:
     print(f"memmie-gateway: {line}", file=sys.stderr)
 
@@ -121,6 +129,7 @@ def _serve(_: argparse.Namespace) -> int:
     from memmie_gateway.app.server import Gateway
 
     settings = _read_settings()
+    _tell_misspelt()
     _raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(Gateway(settings)))
@@ -155,6 +164,10 @@ async def _run(gateway: Gateway) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    if (
+        signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    ):  # as nohup has it: a closed terminal is no reason then
+        loop.add_signal_handler(signal.SIGHUP, stop)
     settings = gateway.settings
     try:
         await gateway.start()
@@ -167,7 +180,7 @@ async def _run(gateway: Gateway) -> int:
     await asyncio.wait({stopping, insisting}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
         # Told twice: the kernel closes what is open.
-        gateway.log_stream.close()
+        gateway.cut_short()
         os._exit(EXIT_FAILED)
     insisting.cancel()
     await stopping
@@ -177,7 +190,9 @@ async def _run(gateway: Gateway) -> int:
 def _check(options: argparse.Namespace) -> int:
     from memmie_gateway.app.check import check, show
 
-    results = asyncio.run(check(_read_settings()))
+    settings = _read_settings()
+    _tell_misspelt()
+    results = asyncio.run(check(settings))
     print(
         json.dumps({"ok": all(r.ok for r in results), "checks": [r.as_dict() for r in results]})
         if options.json

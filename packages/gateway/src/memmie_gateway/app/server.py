@@ -231,7 +231,14 @@ class Gateway:
                 self._prober.watch(studio)
             self._lag.start()
             self._parts = parts.pop_all()
-        self._log.info("listening", url=self.url, port=self.port, version=VERSION, pid=os.getpid())
+        self._log.info(
+            "listening",
+            url=self.url,
+            host=settings.host,
+            port=self.port,
+            version=VERSION,
+            pid=os.getpid(),
+        )
 
     async def stop(self, drain_seconds: float = 0) -> None:
         """Let nobody in any more, close the live connections with 1001, and end.
@@ -248,6 +255,11 @@ class Gateway:
             await self._drain(drain_seconds)
         self._server = None
         self._log.info("stopped")
+        self.log_stream.close()
+
+    def cut_short(self) -> None:
+        """Say the last word before the process ends in the middle of its drain."""
+        self._log.warning("cut_short", connections=len(self.registry))
         self.log_stream.close()
 
     async def _drain(self, seconds: float) -> None:

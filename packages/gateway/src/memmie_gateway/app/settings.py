@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+
+_NEAR = 0.9
+"""How alike two names are, from 0 to 1, of which one is taken for the other misspelt: a letter in ten may differ."""
 
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")  # of a URL that has them: not to be repeated in a message
 
@@ -209,6 +213,11 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -258,6 +267,20 @@ class Settings(BaseSettings):
     def trusted_networks(self) -> tuple[Network, ...]:
         """The trusted proxies, parsed."""
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
+
+
+def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that set nothing and look like one that would, each with that one's name.
+
+    An environment has many variables that are nobody's business here, so only a near miss is told.
+    """
+    known = {name.upper() for name in Settings.model_fields}
+    near = {
+        name: difflib.get_close_matches(name.upper(), known, n=1, cutoff=_NEAR)
+        for name in environment
+        if name.upper() not in known
+    }
+    return {name: matches[0] for name, matches in near.items() if matches}
 
 
 def _explain(error: ValidationError) -> list[str]:
