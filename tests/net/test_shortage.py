@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from types import SimpleNamespace
 from typing import Any
 
-import aiohttp
 import pytest
 
 from memmie_gateway.core.breaker import Breaker, Circuit
@@ -53,11 +51,10 @@ async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
     auth = AuthClient("http://127.0.0.1:1", cache=cache, breaker=breaker, timeout=5, max_connections=1)
     await auth.start()
 
-    async def fail(*_: object, **__: object) -> Any:
-        key: Any = SimpleNamespace(host="auth", port=1, ssl=True)
-        raise aiohttp.ClientConnectorError(key, error_of(name))
+    async def fail(*_: object, **__: object) -> None:
+        raise error_of(name)
 
-    monkeypatch.setattr(auth._session, "_request", fail)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
     try:
         with pytest.raises(ShortageError, match=name):
             await auth.verdict("token", auth.digest("token"))

@@ -7,7 +7,6 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -15,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from memmie_gateway.core.balancer import Strategy
 from memmie_gateway.core.limits import Network
 from memmie_gateway.net.studio import StudioUrl
+from memmie_gateway.net.url import AuthUrl
 
 CommaSeparated = NoDecode
 """Marks a field whose variable is a list with commas, not JSON."""
@@ -251,16 +251,7 @@ class Settings(BaseSettings):
     @field_validator("auth_url")
     @classmethod
     def _auth(cls, value: str) -> str:
-        wanted = f"{value!r} is not a URL such as http://auth:8001"
-        try:
-            parts = urlsplit(value)
-            _ = parts.port  # read for the error of one that is no port
-        except ValueError as error:
-            raise ValueError(f"{wanted}: {error}") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(wanted)
-        if "@" in parts.netloc:
-            raise ValueError("it must not have credentials, which would end up in logs")
+        AuthUrl.parse(value)
         return value.rstrip("/")
 
     @property

@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from typing import Final
-
-import aiohttp
 
 from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict, VerdictCache, read_verdict
-from memmie_gateway.net.shortage import ShortageError, raise_shortage
-
-MAX_ANSWER: Final = 64 * 1024
-"""Bytes of an answer of Auth."""
+from memmie_gateway.net.auth_pool import AuthPool
+from memmie_gateway.net.shortage import ShortageError
+from memmie_gateway.net.url import AuthUrl
 
 
 class AuthClient:
@@ -38,12 +34,12 @@ class AuthClient:
     def __init__(
         self, url: str, *, cache: VerdictCache, breaker: Breaker, timeout: float, max_connections: int
     ) -> None:
-        self._url = f"{url}/api/v1/auth/validate"
+        self._url = AuthUrl.parse(url)
         self._cache = cache
         self._breaker = breaker
         self._timeout = timeout
         self._max_connections = max_connections
-        self._session: aiohttp.ClientSession | None = None
+        self._pool: AuthPool | None = None
         self._asking: dict[bytes, asyncio.Task[Verdict]] = {}
         self.asked: Counter[str] = Counter()
         self.hits = 0
@@ -55,23 +51,15 @@ class AuthClient:
 
     async def start(self) -> None:
         """Open the pool of connections; it connects when first needed."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._max_connections, ttl_dns_cache=5),
-            timeout=aiohttp.ClientTimeout(total=self._timeout),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            # Nothing is unpacked: a few compressed kilobytes may be gigabytes, before `MAX_ANSWER` sees them.
-            auto_decompress=False,
-            headers={"Accept-Encoding": "identity"},
-            trust_env=False,
-        )
+        self._pool = AuthPool(self._url, timeout=self._timeout, max_connections=self._max_connections)
 
     async def stop(self) -> None:
         """Drop the questions under way and close the pool."""
         for task in self._asking.values():
             task.cancel()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
+        if self._pool is not None:
+            await self._pool.close()
 
     def digest(self, token: str) -> bytes:
         """Return the name under which a token is known here."""
@@ -121,11 +109,11 @@ class AuthClient:
         if not self._breaker.allows(time.monotonic()):
             self.asked["unavailable"] += 1
             raise AuthUnavailableError("Auth has failed repeatedly and is left alone for a moment")
+        assert self._pool is not None, "not started"  # noqa: S101 - a mistake of ours, not of a peer
         started = time.perf_counter()
         alive: bool | None = False
         try:
-            status, body = await self._post(token)
-            verdict = read_verdict(status, body, time.time())
+            verdict = read_verdict(*await self._pool.ask(token), time.time())
             alive = True
         except AuthUnavailableError as error:
             self.asked["unavailable"] += 1
@@ -143,27 +131,3 @@ class AuthClient:
         self._cache.put(digest, verdict)
         self.asked["valid" if verdict.valid else "refused"] += 1
         return verdict
-
-    async def _post(self, token: str) -> tuple[int, bytes]:
-        assert self._session is not None, "not started"  # noqa: S101 - a mistake of ours, not of a peer
-        try:
-            async with self._session.post(
-                self._url,
-                json={"token": token},
-                headers={"Authorization": f"Bearer {token}"},
-                allow_redirects=False,
-            ) as response:
-                body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > MAX_ANSWER:
-                        raise AuthUnavailableError("Auth's answer is too large")
-                return response.status, bytes(body)
-        except aiohttp.ClientConnectorError as error:
-            raise_shortage(error.os_error)
-            raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None
-        except TimeoutError:
-            raise AuthUnavailableError(f"Auth did not answer within {self._timeout:g} seconds") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            # Only the kind of error: its text may quote the request.
-            raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None

@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from memmie_gateway.core.closing import Side
 from memmie_gateway.core.frames import FrameScanner
 from memmie_gateway.core.health import Health, HealthTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
+from memmie_gateway.net.url import ServiceUrl
 
 
-@dataclass(frozen=True, slots=True)
-class StudioUrl:
-    """A Studio's WebSocket URL, taken apart once.
+class StudioUrl(ServiceUrl):
+    """A Studio's WebSocket URL."""
 
-    Attributes:
-        url: as configured; it names the Studio in metrics and logs.
-        host: a name or an address.
-        port: the TCP port.
-        secure: whether it is `wss`.
-        path: at least "/".
-        query: "" where there is none.
-        host_header: the value of the Host header.
-        is_address: whether the host is an address, so that no name has to be looked up.
-    """
-
-    url: str
-    host: str
-    port: int
-    secure: bool
-    path: str
-    query: str
-    host_header: str
-    is_address: bool
+    __slots__ = ()
 
     @classmethod
     def parse(cls, url: str) -> StudioUrl:
@@ -45,33 +25,7 @@ class StudioUrl:
         Raises:
             ValueError: it is not a `ws://` or `wss://` URL with a host, or it has credentials or a fragment.
         """
-        wanted = f"{url!r} is not a URL such as ws://studio:8010/ws"
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise ValueError(f"{wanted}: {error}") from None
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
-            raise ValueError(wanted)
-        if parts.username is not None or parts.fragment:
-            raise ValueError(f"{url!r} must have neither credentials nor a fragment")
-        if not url.isascii() or not url.isprintable() or " " in url:
-            raise ValueError(f"{url!r} has characters that must be percent-encoded")
-        secure = parts.scheme == "wss"
-        usual_port = 443 if secure else 80
-        host_header = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        if port and port != usual_port:
-            host_header += f":{port}"
-        return cls(
-            url,
-            parts.hostname,
-            port or usual_port,
-            secure,
-            parts.path or "/",
-            parts.query,
-            host_header,
-            _is_address(parts.hostname),
-        )
+        return cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
 
     @property
     def health_url(self) -> str:
@@ -79,14 +33,6 @@ class StudioUrl:
         query = f"?{self.query}" if self.query else ""
         scheme = "wss" if self.secure else "ws"
         return f"{scheme}://{self.host_header}{self.path.rstrip('/')}/health{query}"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 @dataclass(slots=True)

@@ -1,0 +1,103 @@
+"""The URLs of the services behind the gateway, taken apart once."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUrl:
+    """A URL taken apart.
+
+    Attributes:
+        url: as configured; it names the service in metrics and logs.
+        host: a name or an address.
+        port: the TCP port.
+        secure: whether it is spoken to over TLS.
+        path: at least "/".
+        query: "" where there is none.
+        host_header: the value of the Host header.
+        is_address: whether the host is an address, so that no name has to be looked up.
+    """
+
+    url: str
+    host: str
+    port: int
+    secure: bool
+    path: str
+    query: str
+    host_header: str
+    is_address: bool
+
+    @classmethod
+    def take_apart(cls, url: str, *, plain: str, secure: str, example: str) -> Self:
+        """Take a URL apart.
+
+        Args:
+            url: the text.
+            plain: the scheme without TLS.
+            secure: the scheme with TLS.
+            example: a good one, for the message about one that is not.
+
+        Raises:
+            ValueError: it has neither scheme or no host, or it has credentials or a fragment.
+        """
+        wanted = f"{url!r} is not a URL such as {example}"
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise ValueError(f"{wanted}: {error}") from None
+        if parts.scheme not in (plain, secure) or not parts.hostname:
+            raise ValueError(wanted)
+        if parts.username is not None:
+            raise ValueError("it must not have credentials, which would end up in logs")
+        if parts.fragment:
+            raise ValueError(f"{url!r} must not have a fragment")
+        if not url.isascii() or not url.isprintable() or " " in url:
+            raise ValueError(f"{url!r} has characters that must be percent-encoded")
+        is_secure = parts.scheme == secure
+        usual_port = 443 if is_secure else 80
+        host_header = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        if port and port != usual_port:
+            host_header += f":{port}"
+        return cls(
+            url,
+            parts.hostname,
+            port or usual_port,
+            is_secure,
+            parts.path or "/",
+            parts.query,
+            host_header,
+            _is_address(parts.hostname),
+        )
+
+
+class AuthUrl(ServiceUrl):
+    """Auth's base URL."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, url: str) -> AuthUrl:
+        """Take a URL apart.
+
+        Raises:
+            ValueError: it is not an `http://` or `https://` URL with a host, or it has more than a path.
+        """
+        example = "http://auth:8001"
+        parsed = cls.take_apart(url, plain="http", secure="https", example=example)
+        if parsed.query:
+            raise ValueError(f"{url!r} is not a URL such as {example}")
+        return parsed
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
