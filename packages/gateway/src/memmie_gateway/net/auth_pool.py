@@ -136,9 +136,9 @@ class AuthPool:
             raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None
         except ValueError as error:  # the host is no name that could be looked up
             raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None
+        self._connections.add(connection)
         if self._closed:
             connection.close()
-        self._connections.add(connection)
         return connection
 
     def _forget(self, connection: AuthConnection) -> None:

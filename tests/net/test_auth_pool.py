@@ -1,0 +1,588 @@
+"""Asking Auth over connections that are kept: what goes over the wire, what is reused, and what never is."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import shutil
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from tests.net.pair import until
+from tests.net.scripted_auth import Asked, Line, ScriptedAuth
+from tests.net.wire import PATIENCE
+
+from memmie_gateway.core.verdicts import AuthUnavailableError
+from memmie_gateway.net.auth_connection import MAX_ANSWER, MAX_WRAPPING, AuthConnection
+from memmie_gateway.net.auth_pool import AuthPool
+from memmie_gateway.net.url import AuthUrl
+
+TOKEN = "t"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+CLOSED = r"Auth cannot be reached \(it closed the connection\)"
+NO_HTTP = r"Auth cannot be reached \(its answer is not HTTP\)"
+TOO_LARGE = "Auth's answer is too large"
+
+MakePool = Callable[..., AuthPool]
+
+
+@pytest.fixture
+async def auth() -> AsyncIterator[ScriptedAuth]:
+    async with ScriptedAuth() as auth:
+        yield auth
+
+
+@pytest.fixture
+async def make_pool(auth: ScriptedAuth) -> AsyncIterator[MakePool]:
+    """`pool = make_pool(max_connections=1)`; it is closed after the test."""
+    made: list[AuthPool] = []
+
+    def make(
+        url: str = "",
+        *,
+        timeout: float = PATIENCE,
+        max_connections: int = 10,
+        idle_seconds: float = PATIENCE,
+        tls: ssl.SSLContext | None = None,
+    ) -> AuthPool:
+        made.append(
+            AuthPool(
+                AuthUrl.parse(url or auth.url),
+                timeout=timeout,
+                max_connections=max_connections,
+                idle_seconds=idle_seconds,
+                tls=tls,
+            )
+        )
+        return made[-1]
+
+    yield make
+    for pool in made:
+        await pool.close()
+
+
+@pytest.fixture
+def pool(make_pool: MakePool) -> AuthPool:
+    return make_pool()
+
+
+async def exchange(pool: AuthPool, auth: ScriptedAuth, token: str = TOKEN) -> Asked:
+    """Ask, be answered at once, and return the question as it arrived."""
+    asking = asyncio.create_task(pool.ask(token))
+    asked = await auth.asked()
+    assert asked.token == token
+    asked.line.write(OK)
+    assert await asking == (200, b"ok")
+    return asked
+
+
+async def write_byte_by_byte(pool: AuthPool, line: Line, data: bytes) -> None:
+    """Send so that the gateway reads one byte at a time."""
+    (connection,) = pool._connections
+    for count, byte in enumerate(data, 1):
+        line.write(bytes([byte]))
+        while connection.received < count:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+
+
+# The request.
+
+
+async def test_the_question_as_auth_sees_it(pool: AuthPool, auth: ScriptedAuth) -> None:
+    token = 'header."payload\\.signature'
+    asked = await exchange(pool, auth, token)
+    body = json.dumps({"token": token}).encode()
+    assert asked.head.split("\r\n") == [
+        "POST /api/v1/auth/validate HTTP/1.1",
+        f"host: 127.0.0.1:{auth.port}",
+        "accept: application/json",
+        "accept-encoding: identity",
+        "content-type: application/json",
+        f"authorization: Bearer {token}",
+        f"content-length: {len(body)}",
+        "",
+        "",
+    ]
+    assert asked.body == body
+
+
+async def test_auth_may_live_below_a_path(make_pool: MakePool, auth: ScriptedAuth) -> None:
+    asked = await exchange(make_pool(f"{auth.url}/accounts/"), auth)
+    assert asked.head.startswith("POST /accounts/api/v1/auth/validate HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nx-evil: 1", "ü", "a\x00"])
+async def test_what_is_no_token_is_not_asked_about(pool: AuthPool, auth: ScriptedAuth, token: str) -> None:
+    with pytest.raises(AuthUnavailableError, match="no token") as raised:
+        await pool.ask(token)
+    assert raised.value.alive
+    assert auth.lines == []
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://auth", "auth"),
+        ("http://auth:80/", "auth"),
+        ("https://auth:443", "auth"),
+        ("https://auth:80", "auth:80"),
+        ("http://[::1]:8001/a", "[::1]:8001"),
+    ],
+)
+def test_the_host_header(url: str, host: str) -> None:
+    assert AuthUrl.parse(url).host_header == host
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "auth:8001",
+        "ws://auth",
+        "http://",
+        "http://auth:port",
+        "http://auth/?a=1",
+        "http://auth/#a",
+        "http://a@auth",
+        "http://auth/a b",
+        "http://auth/\r\nx-evil: 1",
+        "http://auth/ü",
+    ],
+)
+def test_urls_that_auth_cannot_have(url: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a URL such as|must not have|must be percent-encoded"):
+        AuthUrl.parse(url)
+
+
+# Answers.
+
+KEPT = [
+    pytest.param(OK, (200, b"ok"), id="content-length"),
+    pytest.param(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n", (401, b""), id="no body"),
+    pytest.param(b"HTTP/1.1 204 None\r\n\r\n", (204, b""), id="204"),
+    pytest.param(
+        b"HTTP/1.1 307 There\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+        (307, b""),
+        id="a redirect is not followed",
+    ),
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Trailer: 1\r\n\r\n",
+        (200, b"abcde"),
+        id="chunked",
+    ),
+    pytest.param(
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n" + OK,
+        (200, b"ok"),
+        id="interim answers",
+    ),
+]
+
+NOT_KEPT = [
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", (200, b"ok"), id="close"
+    ),
+    pytest.param(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", (200, b"ok"), id="HTTP/1.0"),
+    pytest.param(OK + OK, (200, b"ok"), id="another answer behind it"),
+    pytest.param(OK + b"H", (200, b"ok"), id="a byte behind it"),
+    pytest.param(OK + b"\x00garbage", (200, b"ok"), id="garbage behind it"),
+]
+
+
+@pytest.mark.parametrize("in_pieces", [False, True], ids=["at once", "byte by byte"])
+@pytest.mark.parametrize(("answer", "expected"), KEPT)
+async def test_an_answer_after_which_the_connection_is_kept(
+    pool: AuthPool, auth: ScriptedAuth, answer: bytes, expected: tuple[int, bytes], *, in_pieces: bool
+) -> None:
+    for _ in range(2):  # the second one is read as the first was
+        asking = asyncio.create_task(pool.ask("t"))
+        line = (await auth.asked()).line
+        if in_pieces:
+            await write_byte_by_byte(pool, line, answer)
+        else:
+            line.write(answer)
+        assert await asking == expected
+    assert len(auth.lines) == 1
+
+
+@pytest.mark.parametrize(("answer", "expected"), NOT_KEPT)
+async def test_an_answer_after_which_it_is_not(
+    pool: AuthPool, auth: ScriptedAuth, answer: bytes, expected: tuple[int, bytes]
+) -> None:
+    asking = asyncio.create_task(pool.ask("t"))
+    line = (await auth.asked()).line
+    line.write(answer)
+    assert await asking == expected
+    await line.end()
+    assert (await exchange(pool, auth)).line is not line
+
+
+@pytest.mark.parametrize("body", [b"", b"until the end"])
+async def test_a_body_that_ends_with_the_connection(pool: AuthPool, auth: ScriptedAuth, body: bytes) -> None:
+    asking = asyncio.create_task(pool.ask("t"))
+    line = (await auth.asked()).line
+    await write_byte_by_byte(pool, line, b"HTTP/1.1 200 OK\r\n\r\n" + body)
+    line.close()
+    assert await asking == (200, body)
+    assert (await exchange(pool, auth)).line is not line
+
+
+BAD = [
+    pytest.param(b"garbage\r\n\r\n", NO_HTTP, id="garbage"),
+    pytest.param(b"\x16\x03\x01\x00", NO_HTTP, id="TLS"),
+    pytest.param(
+        b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", NO_HTTP, id="an upgrade"
+    ),
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", NO_HTTP, id="two sizes"
+    ),
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_WRAPPING + b"\r\nContent-Length: 2\r\n\r\nok",
+        TOO_LARGE,
+        id="a head that is too large",
+    ),
+    pytest.param(
+        b"HTTP/1.1 103 Hints\r\n\r\n" * (MAX_WRAPPING // 20) + OK, TOO_LARGE, id="too many interim answers"
+    ),
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: " + b"x" * MAX_WRAPPING,
+        TOO_LARGE,
+        id="a trailer that is too large",
+    ),
+    pytest.param(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + b"x" * (MAX_ANSWER + 1), TOO_LARGE, id="huge"
+    ),
+    pytest.param(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_ANSWER + 1), TOO_LARGE, id="huge, without a size"),
+]
+
+
+@pytest.mark.parametrize(("answer", "words"), BAD)
+async def test_no_answer_that_could_be_read(
+    pool: AuthPool, auth: ScriptedAuth, answer: bytes, words: str
+) -> None:
+    """Auth leaves the connection open in all of these; the gateway does not wait for more."""
+    asking = asyncio.create_task(pool.ask("t"))
+    line = (await auth.asked()).line
+    line.write(answer)
+    with pytest.raises(AuthUnavailableError, match=words):
+        await asking
+    await line.end()
+    assert (await exchange(pool, auth)).line is not line
+
+
+async def test_as_much_as_an_answer_may_have(pool: AuthPool, auth: ScriptedAuth) -> None:
+    asking = asyncio.create_task(pool.ask("t"))
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX: " % MAX_ANSWER
+    (await auth.asked()).line.write(head.ljust(MAX_WRAPPING - 4, b"x") + b"\r\n\r\n" + b"x" * MAX_ANSWER)
+    assert await asking == (200, b"x" * MAX_ANSWER)
+    await exchange(pool, auth)
+    assert len(auth.lines) == 1
+
+
+@pytest.mark.parametrize(
+    "half",
+    [
+        b"H",
+        b"HTTP/1.1 200 OK\r\nContent-",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        b"HTTP/1.1 103 Hints\r\n\r\n",
+    ],
+)
+async def test_half_an_answer(pool: AuthPool, auth: ScriptedAuth, half: bytes) -> None:
+    """It is no answer, and as there was something of one, the question is not asked again."""
+    line = (await exchange(pool, auth)).line
+    asking = asyncio.create_task(pool.ask("t"))
+    assert (await auth.asked()).line is line
+    line.write(half)
+    line.close()
+    with pytest.raises(AuthUnavailableError, match=CLOSED):
+        await asking
+    assert auth.questions == 2
+
+
+# Connections.
+
+
+async def test_one_question_after_the_other_takes_one_connection(pool: AuthPool, auth: ScriptedAuth) -> None:
+    for number in range(5):
+        await exchange(pool, auth, f"t{number}")
+    assert len(auth.lines) == 1
+
+
+async def test_more_questions_than_connections_wait_for_their_turn(
+    make_pool: MakePool, auth: ScriptedAuth
+) -> None:
+    pool = make_pool(max_connections=2)
+    tokens = [f"t{number}" for number in range(6)]
+    asking = [asyncio.create_task(pool.ask(token)) for token in tokens]
+    under_way = [await auth.asked(), await auth.asked()]
+    seen = [asked.token for asked in under_way]
+    for _ in range(4):
+        assert auth.questions == len(seen)
+        under_way.pop(0).line.write(OK)
+        under_way.append(await auth.asked())
+        seen.append(under_way[-1].token)
+    for asked in under_way:
+        asked.line.write(OK)
+    assert await asyncio.gather(*asking) == [(200, b"ok")] * 6
+    assert sorted(seen[:2]) + seen[2:] == tokens
+    assert len(auth.lines) == 2
+
+
+async def test_a_slow_answer_holds_up_nobody(pool: AuthPool, auth: ScriptedAuth) -> None:
+    slow = asyncio.create_task(pool.ask("slow"))
+    asked = await auth.asked()
+    for number in range(3):
+        await exchange(pool, auth, f"t{number}")
+    assert not slow.done()
+    asked.line.write(OK.replace(b"ok", b"at"))
+    assert await slow == (200, b"at")
+    assert len(auth.lines) == 2
+
+
+async def test_the_connection_that_was_used_last_is_used_first(pool: AuthPool, auth: ScriptedAuth) -> None:
+    """So those that are not needed grow old."""
+    both = [asyncio.create_task(pool.ask(token)) for token in ("a", "b")]
+    first, last = await auth.asked(), await auth.asked()
+    first.line.write(OK)
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    last.line.write(OK)
+    await asyncio.gather(*both)
+    for _ in range(2):
+        assert (await exchange(pool, auth)).line is last.line
+
+
+async def test_a_connection_that_auth_closes_while_it_is_idle_is_not_used_again(
+    pool: AuthPool, auth: ScriptedAuth
+) -> None:
+    (await exchange(pool, auth)).line.close()
+    await until(lambda: not pool._connections)
+    await exchange(pool, auth)
+    assert (auth.questions, len(auth.lines)) == (2, 2)
+
+
+async def test_an_idle_connection_is_closed_after_a_while(make_pool: MakePool, auth: ScriptedAuth) -> None:
+    pool = make_pool(idle_seconds=0.05)
+    both = [asyncio.create_task(pool.ask(token)) for token in ("a", "b")]
+    lines = [(await auth.asked()).line, (await auth.asked()).line]
+    lines[0].write(OK)
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    await lines[0].end()
+    assert not lines[1].ended.is_set()  # it is not idle
+    lines[1].write(OK)
+    await asyncio.gather(*both)
+    await lines[1].end()
+    assert not pool._connections
+
+
+async def test_a_question_that_nothing_came_back_to_on_an_old_connection_is_asked_once_more(
+    pool: AuthPool, auth: ScriptedAuth
+) -> None:
+    """Auth may close a connection at the moment it is used again."""
+    old = (await exchange(pool, auth)).line
+    asking = asyncio.create_task(pool.ask("t"))
+    assert (await auth.asked()).line is old
+    old.close()
+    new = (await auth.asked()).line
+    assert new is not old
+    new.write(OK)
+    assert await asking == (200, b"ok")
+
+    # But the new one's failure is Auth's.
+    asking = asyncio.create_task(pool.ask("t"))
+    assert (await auth.asked()).line is new
+    new.close()
+    (await auth.asked()).line.close()
+    with pytest.raises(AuthUnavailableError, match=CLOSED):
+        await asking
+    assert auth.questions == 5
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+async def test_a_question_on_a_new_connection_is_asked_once(
+    pool: AuthPool, auth: ScriptedAuth, how: str
+) -> None:
+    asking = asyncio.create_task(pool.ask("t"))
+    line = (await auth.asked()).line
+    if how == "close":
+        line.close()
+    else:
+        line.writer.transport.abort()
+    with pytest.raises(AuthUnavailableError, match=CLOSED):
+        await asking
+    assert (auth.questions, len(auth.lines)) == (1, 1)
+
+
+async def test_what_nobody_asked_for_is_nobody_s_answer(pool: AuthPool, auth: ScriptedAuth) -> None:
+    line = (await exchange(pool, auth)).line
+    line.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
+    await line.end()
+    assert (await exchange(pool, auth)).line is not line
+
+
+# Time, and ends.
+
+
+async def test_an_answer_that_does_not_come(make_pool: MakePool, auth: ScriptedAuth) -> None:
+    pool = make_pool(timeout=0.1)
+    asking = asyncio.create_task(pool.ask("t"))
+    line = (await auth.asked()).line
+    line.write(OK[:-1])
+    with pytest.raises(AuthUnavailableError, match=r"Auth did not answer within 0\.1 seconds"):
+        await asking
+    await line.end()
+    assert not pool._connections
+
+
+async def test_a_question_that_waits_for_its_turn_waits_no_longer_than_any(
+    make_pool: MakePool, auth: ScriptedAuth
+) -> None:
+    pool = make_pool(timeout=0.5, max_connections=1)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    asking = [asyncio.create_task(pool.ask(token)) for token in ("a", "b", "c")]
+    outcomes = await asyncio.gather(*asking, return_exceptions=True)
+    assert [str(outcome) for outcome in outcomes] == ["Auth did not answer within 0.5 seconds"] * 3
+    assert loop.time() - started < 0.95  # not one after the other
+    served = asyncio.create_task(pool.ask("next"))
+    while (asked := await auth.asked()).token != "next":
+        pass
+    asked.line.write(OK)
+    assert await served == (200, b"ok")
+
+
+async def test_a_question_that_is_given_up_leaves_its_answer_to_nobody(
+    make_pool: MakePool, auth: ScriptedAuth
+) -> None:
+    pool = make_pool(max_connections=1)
+    asking = asyncio.create_task(pool.ask("a"))
+    waiting = asyncio.create_task(pool.ask("b"))
+    asked = await auth.asked()
+    waiting.cancel()
+    asking.cancel()
+    asked.line.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
+    await asyncio.wait([asking, waiting])
+    assert asking.cancelled()
+    assert waiting.cancelled()
+    await asked.line.end()
+    assert (await exchange(pool, auth, "c")).line is not asked.line
+    assert auth.questions == 2
+
+
+async def test_a_question_given_up_when_its_answer_is_there_leaves_no_connection_behind(
+    pool: AuthPool, auth: ScriptedAuth
+) -> None:
+    """The answer and the end may come in one turn of the loop."""
+    asking = asyncio.create_task(pool.ask("a"))
+    line = (await auth.asked()).line
+    (connection,) = pool._connections
+    connection.data_received(OK)
+    assert connection.reusable
+    asking.cancel()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    await line.end()
+    assert not pool._connections
+
+
+async def test_closing_ends_everything(make_pool: MakePool, auth: ScriptedAuth) -> None:
+    pool = make_pool(max_connections=2)
+    both = [asyncio.create_task(pool.ask(token)) for token in ("a", "b")]
+    idle, busy = (await auth.asked()).line, (await auth.asked()).line
+    idle.write(OK)
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    await pool.close()
+    with pytest.raises(AuthUnavailableError, match="was dropped"):
+        await asyncio.gather(*both)
+    await idle.end()
+    await busy.end()
+    assert not pool._connections
+
+
+async def test_nobody_is_asked_any_more_when_it_is_closed(make_pool: MakePool, auth: ScriptedAuth) -> None:
+    pool = make_pool(max_connections=1)
+    asking = [asyncio.create_task(pool.ask(token)) for token in ("a", "waits")]
+    line = (await auth.asked()).line
+    await pool.close()
+    for outcome in await asyncio.gather(*asking, pool.ask("late"), return_exceptions=True):
+        assert isinstance(outcome, AuthUnavailableError)
+    await line.end()
+    assert auth.questions == 1
+    assert not pool._connections
+
+
+@pytest.mark.parametrize("how", ["idle", "refused"])
+async def test_a_connection_leaves_nothing_for_the_garbage_collector(
+    pool: AuthPool, auth: ScriptedAuth, how: str
+) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        if how == "idle":
+            (await exchange(pool, auth)).line.close()
+            await until(lambda: not pool._connections)
+        else:
+            auth.stop()
+            with pytest.raises(AuthUnavailableError):
+                await pool.ask("t")
+        await asyncio.sleep(0)
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, AuthConnection)]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    ("host", "kind"), [("127.0.0.1:1", "ConnectionRefusedError"), (f"{'a' * 64}.test", "UnicodeError")]
+)
+async def test_an_auth_that_is_not_there(make_pool: MakePool, host: str, kind: str) -> None:
+    with pytest.raises(AuthUnavailableError, match=rf"Auth cannot be reached \({kind}\)"):
+        await make_pool(f"http://{host}").ask("t")
+
+
+# TLS.
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1 that it has signed itself, in one file."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    file = tmp_path_factory.mktemp("tls") / "both.pem"
+    subject = ["-subj", "/CN=auth.test", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command = [*made, *subject, "-days", "2", "-keyout", str(file), "-out", str(file.with_suffix(".crt"))]
+    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words
+    file.write_text(file.read_text() + file.with_suffix(".crt").read_text())
+    return file
+
+
+async def test_over_tls(certificate: Path, make_pool: MakePool) -> None:
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(certificate)
+    async with ScriptedAuth(served) as auth:
+        pool = make_pool(auth.url, tls=ssl.create_default_context(cafile=certificate))
+        for _ in range(2):
+            await exchange(pool, auth)
+        assert len(auth.lines) == 1
+
+        asking = asyncio.create_task(pool.ask("t"))
+        line = (await auth.asked()).line
+        line.close()
+        (await auth.asked()).line.write(OK)
+        assert await asking == (200, b"ok")
+
+        await pool.close()
+        await auth.lines[-1].end()
+
+
+async def test_a_certificate_that_nobody_vouches_for(certificate: Path, make_pool: MakePool) -> None:
+    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    served.load_cert_chain(certificate)
+    async with ScriptedAuth(served) as auth:
+        with pytest.raises(AuthUnavailableError, match=r"cannot be reached \(SSLCertVerificationError\)"):
+            await make_pool(auth.url).ask("t")
+        assert auth.questions == 0
