@@ -10,6 +10,7 @@ import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.net.pair import until
@@ -378,6 +379,22 @@ async def test_an_idle_connection_is_closed_after_a_while(make_pool: MakePool, a
     assert not pool._connections
 
 
+async def test_each_idle_connection_is_closed_in_its_time(make_pool: MakePool, auth: ScriptedAuth) -> None:
+    pool = make_pool(idle_seconds=0.1)
+    loop = asyncio.get_running_loop()
+    both = [asyncio.create_task(pool.ask(token)) for token in ("a", "b")]
+    lines = [(await auth.asked()).line, (await auth.asked()).line]
+    lines[0].write(OK)
+    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+    since = pool._idle[0].idle_since
+    await until(lambda: loop.time() > since + 0.01)
+    lines[1].write(OK)
+    await asyncio.gather(*both)
+    for line in lines:
+        await line.end()
+    assert loop.time() >= since + 0.1
+
+
 async def test_a_question_that_nothing_came_back_to_on_an_old_connection_is_asked_once_more(
     pool: AuthPool, auth: ScriptedAuth
 ) -> None:
@@ -472,15 +489,17 @@ async def test_a_question_that_is_given_up_leaves_its_answer_to_nobody(
     assert auth.questions == 2
 
 
+@pytest.mark.parametrize("first", ["the answer", "the end"])
 async def test_a_question_given_up_when_its_answer_is_there_leaves_no_connection_behind(
-    pool: AuthPool, auth: ScriptedAuth
+    pool: AuthPool, auth: ScriptedAuth, first: str
 ) -> None:
     """The answer and the end may come in one turn of the loop."""
     asking = asyncio.create_task(pool.ask("a"))
     line = (await auth.asked()).line
     (connection,) = pool._connections
+    if first == "the end":
+        asking.cancel()
     connection.data_received(OK)
-    assert connection.reusable
     asking.cancel()
     await asyncio.wait([asking])
     assert asking.cancelled()
@@ -511,6 +530,26 @@ async def test_nobody_is_asked_any_more_when_it_is_closed(make_pool: MakePool, a
         assert isinstance(outcome, AuthUnavailableError)
     await line.end()
     assert auth.questions == 1
+    assert not pool._connections
+
+
+async def test_a_connection_that_was_lost_before_it_could_be_used(
+    pool: AuthPool, auth: ScriptedAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing would ever tell the question that there is no answer."""
+    loop = asyncio.get_running_loop()
+    connect = loop.create_connection
+
+    async def too_late(factory: Any, *where: Any, **options: Any) -> Any:
+        transport, connection = await connect(factory, *where, **options)
+        await until(lambda: len(auth.lines) == 1)
+        auth.lines[0].close()
+        await until(lambda: connection._parser is None)
+        return transport, connection
+
+    monkeypatch.setattr(loop, "create_connection", too_late)
+    with pytest.raises(AuthUnavailableError, match=CLOSED):
+        await pool.ask("t")
     assert not pool._connections
 
 

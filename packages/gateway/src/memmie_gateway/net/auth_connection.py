@@ -119,8 +119,7 @@ class AuthConnection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             if not self._status:
                 self.close(_NO_HTTP)
-                return
-            self._keep_alive = False  # it is behind the answer
+                return  # else it is behind the answer, and an answer that has begun there has been noticed
         if self._body_bytes > MAX_ANSWER or self.received - self._body_bytes > MAX_WRAPPING:
             self.close(_TOO_LARGE)
         elif self._status:

@@ -88,9 +88,8 @@ class AuthPool:
         await asyncio.sleep(0)  # the loop closes the sockets at its next turn
 
     def _question(self, token: str) -> bytes:
-        if not plausible(
-            token
-        ):  # nobody asks about one; with a line end in it, it would be more than one header
+        # Nobody asks about any other, but one with a line end in it would be more than one header.
+        if not plausible(token):
             raise AuthUnavailableError("no token that could be asked about", alive=True)
         body = json.dumps({"token": token})
         return f"{self._head}{token}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode("ascii")
@@ -103,17 +102,15 @@ class AuthPool:
             except AuthUnavailableError:
                 # Auth may close a connection at the moment it is used again. To ask twice does no harm, so a question
                 # that nothing came back to is asked once more (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
-                if connection.received or self._closed:
+                if connection.received:
                     raise
         return await self._ask_on(await self._connect(), question)
 
     async def _ask_on(self, connection: AuthConnection, question: bytes) -> tuple[int, bytes]:
         try:
             answer = await connection.ask(question)
-        except (
-            BaseException
-        ):  # also where nobody waits for the answer any more: it must not be the next one's
-            connection.close()
+        except BaseException:
+            connection.close()  # also where nobody waits any more: the answer must not be the next one's
             raise
         if connection.reusable:
             self._keep(connection)
