@@ -1,6 +1,7 @@
 """A pool of connections to Auth that are kept open between questions, and the question as it goes over the wire.
 
-It does what a question to Auth needs and nothing else, which is why it costs less than half of what a general HTTP client does.
+It does what a question to Auth needs and nothing else, which is why it costs less than half of what a general HTTP
+client does.
 """
 
 from __future__ import annotations
