@@ -190,7 +190,7 @@ async def test_the_breaker_opens_and_recovers(
 
 @pytest.mark.memmie(env={**NO_LIMITS, "AUTH_BREAKER_FAILURES": 2, "AUTH_BREAKER_SECONDS": 0.2})
 async def test_auth_may_go_away_and_come_back(
-    memmie_auth: FakeAuth, memmie_connect: Connect, refusal: Refused
+    memmie_gateway: Target, memmie_auth: FakeAuth, memmie_connect: Connect, refusal: Refused
 ) -> None:
     known, new = memmie_auth.mint("known"), memmie_auth.mint("new")
     live = await memmie_connect(token=known)
@@ -200,6 +200,14 @@ async def test_auth_may_go_away_and_come_back(
         assert (await refusal(token=new)).status == 503
     await heartbeat(live)
     await heartbeat(await memmie_connect(token=known))
+    left_alone = await memmie_gateway.wait_for_log(lambda record: record["event"] == "auth_circuit")
+    assert (left_alone["level"], left_alone["state"]) == ("warning", "open")
+    assert left_alone["detail"] == "Auth cannot be reached (Connection refused)"
 
     await memmie_auth.start()
     await served_at_last(memmie_connect, new)
+    assert await memmie_gateway.wait_for_log(
+        lambda record: record["event"] == "auth_circuit" and record["state"] == "closed"
+    )
+    told = [record["state"] for record in memmie_gateway.logs() if record["event"] == "auth_circuit"]
+    assert told == ["open", "closed"]

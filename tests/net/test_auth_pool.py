@@ -574,10 +574,17 @@ async def test_a_connection_leaves_nothing_for_the_garbage_collector(
 
 
 @pytest.mark.parametrize(
-    ("host", "kind"), [("127.0.0.1:1", "ConnectionRefusedError"), (f"{'a' * 64}.test", "UnicodeError")]
+    ("host", "why"),
+    [
+        (
+            "127.0.0.1:1",
+            r"Connection refused|Connect call failed \('127.0.0.1', 1\)",
+        ),  # uvloop's words, asyncio's
+        (f"{'a' * 64}.test", "its name cannot be looked up"),
+    ],
 )
-async def test_an_auth_that_is_not_there(make_pool: MakePool, host: str, kind: str) -> None:
-    with pytest.raises(AuthUnavailableError, match=rf"Auth cannot be reached \({kind}\)"):
+async def test_an_auth_that_is_not_there(make_pool: MakePool, host: str, why: str) -> None:
+    with pytest.raises(AuthUnavailableError, match=rf"^Auth cannot be reached \(({why})\)$"):
         await make_pool(f"http://{host}").ask("t")
 
 
@@ -622,6 +629,6 @@ async def test_a_certificate_that_nobody_vouches_for(certificate: Path, make_poo
     served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     served.load_cert_chain(certificate)
     async with ScriptedAuth(served) as auth:
-        with pytest.raises(AuthUnavailableError, match=r"cannot be reached \(SSLCertVerificationError\)"):
+        with pytest.raises(AuthUnavailableError, match=r"cannot be reached \(.*certificate verify failed"):
             await make_pool(auth.url).ask("t")
         assert auth.questions == 0

@@ -46,6 +46,16 @@ def test_failures_in_a_row_open_it(outcomes: str, expected: Circuit) -> None:
     assert expected is breaker.circuit
 
 
+def test_it_says_when_a_time_without_calls_begins_and_when_it_ends() -> None:
+    breaker = Breaker(failures=2, open_seconds=10)
+
+    assert [breaker.failed(0), breaker.failed(0), breaker.failed(1)] == [False, True, False]
+    assert breaker.allows(11)
+    assert not breaker.failed(11)  # it goes on
+    assert [breaker.succeeded(), breaker.succeeded()] == [True, False]
+    assert [breaker.failed(12), breaker.failed(12)] == [False, True]
+
+
 def test_zero_failures_never_open_it() -> None:
     breaker = Breaker(failures=0, open_seconds=10)
     for _ in range(100):

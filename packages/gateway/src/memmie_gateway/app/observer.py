@@ -59,6 +59,13 @@ class ConnectionObserver:
         log = self._log.info if studio.healthy else self._log.warning
         log("backend_health", backend=studio.url, state=tracker.state.value, detail=tracker.reason or None)
 
+    def auth_circuit(self, words: str) -> None:
+        """Log that Auth is left alone for a while, and why; or, without words, that it answers again."""
+        if words:
+            self._log.warning("auth_circuit", state="open", detail=words)
+        else:
+            self._log.info("auth_circuit", state="closed", detail=None)
+
     def ended(self, session: Session) -> None:
         """Log and count the end of a connection."""
         closing, info = session.closing, session.info

@@ -117,7 +117,7 @@ class Gateway:
 
     def _make_auth(self) -> AuthClient:
         settings = self.settings
-        return AuthClient(
+        auth = AuthClient(
             settings.auth_url,
             cache=VerdictCache(
                 size=settings.auth_cache_size,
@@ -132,6 +132,8 @@ class Gateway:
             timeout=settings.auth_timeout_seconds,
             max_connections=settings.auth_max_connections,
         )
+        auth.on_circuit = self._observer.auth_circuit
+        return auth
 
     def _make_connector(self) -> Connector:
         settings = self.settings

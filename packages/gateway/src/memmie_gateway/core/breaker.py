@@ -44,17 +44,21 @@ class Breaker:
         self._since = now
         return True
 
-    def succeeded(self) -> None:
-        """A call was answered."""
+    def succeeded(self) -> bool:
+        """A call was answered; return whether that ends a time without calls."""
+        ends = self.circuit is not Circuit.CLOSED
         self._in_a_row = 0
         self.circuit = Circuit.CLOSED
+        return ends
 
-    def failed(self, now: float) -> None:
-        """A call was not answered."""
+    def failed(self, now: float) -> bool:
+        """A call was not answered; return whether that begins a time without calls."""
         self._in_a_row += 1
-        if self.circuit is Circuit.HALF_OPEN or self._in_a_row == self._failures:
+        begins = self._in_a_row == self._failures
+        if begins or self.circuit is Circuit.HALF_OPEN:
             self.circuit = Circuit.OPEN
             self._since = now
+        return begins
 
     def retry_after(self, now: float) -> float:
         """Return the seconds until a call may be made again, 0 where one may be made now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
@@ -29,6 +30,7 @@ class AuthClient:
         hits: tokens whose verdict was known.
         shared: tokens that waited for the answer to the question of another connection.
         latency: of the questions.
+        on_circuit: called with why, when Auth is left alone for a while because it fails; with "" when it answers again.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class AuthClient:
         self.hits = 0
         self.shared = 0
         self.latency = Histogram(CALL_BOUNDS)
+        self.on_circuit: Callable[[str], None] = _nothing
 
     def __repr__(self) -> str:
         return f"<AuthClient {self._breaker.circuit.value} asking={len(self._asking)}>"
@@ -112,12 +115,13 @@ class AuthClient:
         assert self._pool is not None, "not started"  # noqa: S101 - a mistake of ours, not of a peer
         started = time.perf_counter()
         alive: bool | None = False
+        words = "it was not asked to the end"
         try:
             verdict = read_verdict(*await self._pool.ask(token), time.time())
             alive = True
         except AuthUnavailableError as error:
             self.asked["unavailable"] += 1
-            alive = error.alive
+            alive, words = error.alive, str(error)
             raise
         except ShortageError:
             alive = None  # it was not asked
@@ -125,9 +129,14 @@ class AuthClient:
         finally:
             self.latency.add(time.perf_counter() - started)
             if alive:
-                self._breaker.succeeded()
-            elif alive is not None:
-                self._breaker.failed(time.monotonic())
+                if self._breaker.succeeded():
+                    self.on_circuit("")
+            elif alive is not None and self._breaker.failed(time.monotonic()):
+                self.on_circuit(words)
         self._cache.put(digest, verdict)
         self.asked["valid" if verdict.valid else "refused"] += 1
         return verdict
+
+
+def _nothing(_: str) -> None:
+    """Stand in until somebody wants to know."""

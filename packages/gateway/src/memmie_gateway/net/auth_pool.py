@@ -131,9 +131,10 @@ class AuthPool:
             )
         except OSError as error:
             raise_shortage(error)
-            raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None
-        except ValueError as error:  # the host is no name that could be looked up
-            raise AuthUnavailableError(f"Auth cannot be reached ({type(error).__name__})") from None
+            why = error.strerror or type(error).__name__  # the text of several at once is long
+            raise AuthUnavailableError(f"Auth cannot be reached ({why})") from None
+        except ValueError:
+            raise AuthUnavailableError("Auth cannot be reached (its name cannot be looked up)") from None
         self._connections.add(connection)
         if self._closed:
             connection.close()
