@@ -22,7 +22,7 @@ from loadtests.report.layout import (
 )
 from loadtests.report.markup import Html, element, join
 from loadtests.report.tables import shares, table
-from loadtests.runs.record import Run
+from loadtests.runs.record import Run, Verdict
 from loadtests.runs.units import shown
 
 CLOSES: Final[Mapping[str, str]] = {
@@ -72,12 +72,18 @@ def _head(run: Run) -> list[Html]:
         title(run.scenario, verdict(run.passed)),
         element("p", run.about),
         element("p", f"{moment(run.started)}, took {shown(run.seconds, 's')}, ", element("code", run.gateway_url), class_="quiet"),
+        *([element("p", element("strong", "Could not go on"), f": {run.stopped}", class_="broken")] if run.stopped else []),
         *(
-            element("p", element("strong", each.name), f" is {each.shown}, and must be {each.rule}.", class_="broken")
+            element("p", element("strong", each.name), f" is {each.shown}, and must be {each.rule}{_why(each)}", class_="broken")
             for each in broken
         ),
         figures(_headlines(run)),
     ]  # fmt: skip
+
+
+def _why(broken: Verdict) -> str:
+    """Return the end of the sentence about a broken threshold: what it means."""
+    return f": {broken.words}." if broken.words else "."
 
 
 def _headlines(run: Run) -> list[tuple[str, str]]:
@@ -94,7 +100,7 @@ def _headlines(run: Run) -> list[tuple[str, str]]:
 
 def _thresholds(run: Run) -> Html | None:
     if not run.thresholds:
-        return section("Thresholds", "This scenario has none.")
+        return section("Thresholds", "None was judged." if run.stopped else "This scenario has none.")
     rows = [
         (
             join([each.name, element("span", f"must be {each.rule}", class_="range")]),

@@ -60,7 +60,7 @@ class Failure:
 
     Attributes:
         name: the request's.
-        reason: such as `closed 1012` or `refused 503`.
+        reason: such as `closed 1012` or `refused 503 no_studio`.
         count: how many.
     """
 
@@ -166,7 +166,8 @@ class Run:
         events: what was done to the system.
         figures: the scenario's own results.
         thresholds: what became of each.
-        passed: whether every threshold holds.
+        stopped: why the scenario could not go on; "" where it came to its end.
+        passed: whether it came to its end, and every threshold holds.
     """
 
     scenario: str
@@ -187,6 +188,7 @@ class Run:
     events: tuple[Event, ...] = ()
     figures: tuple[Figure, ...] = ()
     thresholds: tuple[Verdict, ...] = ()
+    stopped: str = ""
     passed: bool = True
 
     def as_json(self) -> dict[str, Any]:

@@ -69,6 +69,7 @@ def summary(run: Run) -> str:
         _aligned([[figure.name, shown(figure.value, figure.unit)] for figure in run.figures]),
         [f"{failure.name}: {failure.reason} ({failure.count})" for failure in run.failures],
         [f"closed {code}: {count}" for code, count in run.closes.items()],
+        [could_not_go_on(run)] if run.stopped else [],
         _aligned(
             [
                 ["passed" if verdict.passed else "BROKEN", f"{verdict.name} {verdict.rule}", verdict.shown]
@@ -77,6 +78,11 @@ def summary(run: Run) -> str:
         ),
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def could_not_go_on(run: Run) -> str:
+    """Return why a scenario has not come to its end, as a line."""
+    return f"could not go on: {run.stopped}"
 
 
 def _notes(run: Run) -> list[str]:

@@ -19,7 +19,7 @@ from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.processes import ROOT
 from loadtests.runs.folder import REPORT, FolderError, run_folder, write_folder
 from loadtests.runs.record import Run
-from loadtests.runs.table import Progress, summary
+from loadtests.runs.table import Progress, could_not_go_on, summary
 from loadtests.runs.thresholds import Threshold, ThresholdsError, read_thresholds
 from loadtests.scenarios.catalogue import SCENARIOS
 from loadtests.scenarios.interrupts import end_on_signals
@@ -87,6 +87,8 @@ def _thresholds(scenario: Scenario, path: Path) -> tuple[Threshold, ...]:
 
 
 def _judged(run: Run) -> int:
+    if run.stopped:
+        _complain(could_not_go_on(run), EXIT_FAILED)
     for verdict in run.thresholds:
         if not verdict.passed:
             _complain(

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from loadtests.runs.record import Run, Setting, Verdict
+from loadtests.runs.record import Run, Setting
 from loadtests.runs.recorder import Recorder
 from loadtests.runs.sampling import BUSY, LATE, Sampler
 from loadtests.runs.table import Progress
@@ -19,11 +19,15 @@ from loadtests.runs.thresholds import Threshold, metric_names, metrics_of
 from loadtests.runs.units import shown
 from loadtests.scenarios.scenario import Scenario
 from loadtests.stack.system import System
+from loadtests.users.outcomes import RefusedError
 from loadtests.users.swarm import LoadEnvironment, Swarm, SwarmError
 from loadtests.users.tokens import Tokens
 
 CLIENT_FIGURES: Final = ("client CPU", "client CPU, busiest second", "client late, at most")
 """What every run tells of the load itself."""
+
+LIMITED: Final = "a limit by address or user: see loadtests/README.md, A gateway that is not ours"
+"""What to do where a gateway that is not ours refused most of a crowd with 429."""
 
 VERSIONS: Final = ("locust", "gevent", "websockets", "memmie-gateway")
 
@@ -50,14 +54,12 @@ def run_scenario(
         )
     )
     sampler = Sampler(recorder, system.gateway_pids, progress.tell)
-    broken: tuple[Verdict, ...] = ()
+    stopped = ""
     try:
         scenario.run(swarm, options)
     except SwarmError as error:
         recorder.event(f"the scenario ends here: {error}")
-        broken = (
-            Verdict("the scenario", "completed", None, str(error), passed=False, words="it could not go on"),
-        )
+        stopped = "; ".join([str(error), *_advice(recorder, options)])
     finally:
         sampler.stop()
         swarm.quit()
@@ -79,17 +81,26 @@ def run_scenario(
         timeline=tuple(sampler.timeline),
         events=recorder.events(),
         figures=recorder.figures(),
+        stopped=stopped,
     )
     measured = metrics_of(run)
     verdicts = tuple(threshold.judge(measured) for threshold in thresholds)
-    if broken:  # what was to come after is missing for that reason alone
-        verdicts = broken + tuple(verdict for verdict in verdicts if verdict.value is not None)
-    return replace(run, thresholds=verdicts, passed=all(verdict.passed for verdict in verdicts))
+    if stopped:  # what was to come after is missing for that reason alone
+        verdicts = tuple(verdict for verdict in verdicts if verdict.value is not None)
+    return replace(
+        run, thresholds=verdicts, passed=not stopped and all(verdict.passed for verdict in verdicts)
+    )
 
 
 def metrics(scenario: Scenario) -> tuple[str, ...]:
     """Return the names of everything that thresholds of a scenario may be about."""
     return metric_names(scenario.latencies, (*scenario.figures, *CLIENT_FIGURES))
+
+
+def _advice(recorder: Recorder, options: Namespace) -> list[str]:
+    """Return what can be done where the scenario could not go on; a stack of its own has limits that bind nobody."""
+    worst = recorder.failures()[:1]
+    return [LIMITED for each in worst if options.gateway and each.reason.startswith(RefusedError.LIMITED)]
 
 
 def _tell_of_client(recorder: Recorder, sampler: Sampler, progress: Progress) -> None:

@@ -7,6 +7,7 @@ arrived, where `websocket-client` reads a frame in pieces and tells no time.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -27,6 +28,9 @@ MAX_MESSAGE_BYTES: Final = 1 << 24
 
 MOST_REASON: Final = 200
 """Characters of a refusal's body that are told."""
+
+_CODE: Final = re.compile("[a-z_]{1,40}")
+"""What a refusal's `code` may look like to be counted by: nothing that differs from one to the next, such as a token."""
 
 OnMessage = Callable[[bytes, int], None]
 OnEnd = Callable[[str], None]
@@ -142,7 +146,7 @@ class Connection:
             raise UnreachableError(f"cut in the handshake: {words}") from None
         refusal = self._protocol.handshake_exc
         if isinstance(refusal, InvalidStatus):
-            raise RefusedError(refusal.response.status_code, _reason(refusal.response))
+            raise RefusedError(refusal.response.status_code, *_reason(refusal.response))
         if refusal is not None or not events:
             raise UnreachableError("cut in the handshake: no valid answer")
         self._wire.set_timeout(None)
@@ -198,11 +202,15 @@ class Connection:
         return at
 
 
-def _reason(refusal: Response) -> str:
-    """Return what a refusal's body says: the `error` of a JSON object (spec §1), or the beginning of its text."""
+def _reason(refusal: Response) -> tuple[str, str]:
+    """Return what a refusal's body says: `code` and `error` of a JSON object (spec §1), or the beginning of its text."""
     text = (refusal.body or b"").decode(errors="replace")
     try:
-        error = json.loads(text)["error"]
-    except (ValueError, LookupError, TypeError):
-        error = text
-    return " ".join(str(error).split())[:MOST_REASON]
+        said = json.loads(text)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        said = {}
+    code = str(said.get("code", ""))
+    words = " ".join(str(said.get("error", text)).split())
+    return code if _CODE.fullmatch(code) else "", words[:MOST_REASON]

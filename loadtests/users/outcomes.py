@@ -17,14 +17,21 @@ class RefusedError(OperationError):
 
     Attributes:
         WORD: what its words begin with.
+        LIMITED: what they begin with where a limit was reached.
         status: the HTTP status.
         answer: why, in the words of the answer's body; not in the error's own, which are countable.
+
+    Args:
+        status: see above.
+        code: the answer's own name for why (spec §1), such as `connect_rate_exceeded`; "" where it has none.
+        answer: see above.
     """
 
     WORD: Final = "refused"
+    LIMITED: Final = f"{WORD} 429"
 
-    def __init__(self, status: int, answer: str = "") -> None:
-        super().__init__(f"{self.WORD} {status}")
+    def __init__(self, status: int, code: str = "", answer: str = "") -> None:
+        super().__init__(" ".join(filter(None, [self.WORD, str(status), code])))
         self.status = status
         self.answer = answer
 

@@ -30,6 +30,10 @@ def token_file(tmp_path: Path) -> str:
     return str(file)
 
 
+REFUSAL = '{"error": "slowly", "code": "connect_rate_exceeded"}'
+LIMITED = "; a limit by address or user: see loadtests/README.md, A gateway that is not ours"
+
+
 @contextlib.asynccontextmanager
 async def gateway(
     answer: Callable[[int, ServerConnection], Awaitable[Response | None]],
@@ -62,16 +66,26 @@ async def test_a_gateway_that_is_not_there_is_told_at_once(token_file: str, tmp_
     assert "ws://127.0.0.1:9/ws: cannot connect: Connection refused (--gateway)" in complaint
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (f'{{"error": "no user_id beside {TOKEN}"}}', "refused 400: no user_id beside …"),
+        ('{"error": "who?", "code": "user_id_missing"}', "refused 400 user_id_missing: who?"),
+        (f'{{"error": "who?", "code": "{TOKEN}"}}', "refused 400: who?"),
+        (f'{{"error": "who?", "code": "{"a" * 41}"}}', "refused 400: who?"),
+        ('["who?"]', 'refused 400: ["who?"]'),
+    ],
+)
 async def test_a_refusal_is_told_in_the_words_of_the_gateway_but_for_the_token(
-    token_file: str, tmp_path: Path
+    body: str, words: str, token_file: str, tmp_path: Path
 ) -> None:
     async def refuse(_: int, connection: ServerConnection) -> Response:
-        return connection.respond(HTTPStatus.BAD_REQUEST, f'{{"error": "no user_id beside {TOKEN}"}}')
+        return connection.respond(HTTPStatus.BAD_REQUEST, body)
 
     async with gateway(refuse) as url:
         code, _, complaint = await load(url, token_file, tmp_path / "out")
     assert code == 2
-    assert f"{url}: refused 400: no user_id beside … (--gateway)" in complaint
+    assert f"{url}: {words} (--gateway)" in complaint
 
 
 async def test_a_gateway_that_never_answers_is_told(token_file: str, tmp_path: Path) -> None:
@@ -89,7 +103,7 @@ async def test_what_the_crowd_meets_is_counted_and_nothing_is_judged_that_never_
 ) -> None:
     async def answer_the_first(number: int, connection: ServerConnection) -> Response | None:
         if number == 2:
-            return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, "slowly")
+            return connection.respond(HTTPStatus.TOO_MANY_REQUESTS, REFUSAL)
         if number > 2:
             await asyncio.Event().wait()
         return None
@@ -97,8 +111,11 @@ async def test_what_the_crowd_meets_is_counted_and_nothing_is_judged_that_never_
     async with gateway(answer_the_first) as url:
         code, table, complaint = await load(url, token_file, tmp_path / "out")
     assert code == 1
-    assert "not all served within 2 s: 0 of 3 are connected" in complaint
-    assert "connect via gateway: refused 429 (1)" in complaint
-    assert "connect via gateway: refused 429 (1)" in table
+    refused = "connect via gateway: refused 429 connect_rate_exceeded (1)"
+    stopped = f"could not go on: not all served within 2 s: 0 of 3 are connected; {refused}{LIMITED}"
+    assert f"load.py: {stopped}" in complaint.splitlines()
+    assert stopped in table.splitlines()
+    assert refused in table.splitlines()
+    assert "must be completed" not in table + complaint
     assert "connect via gateway: no answer (2)" in table
     assert "not measured" not in table

@@ -40,14 +40,14 @@ def test_failures_are_counted_by_reason_and_have_no_latency() -> None:
     request(recorder, "heartbeat", 0.5, context={"path": GATEWAY})
     for _ in range(2):
         request(recorder, "heartbeat", 3.0, exception=OSError("closed 1012"))
-    request(recorder, "connect", 1.0, exception=OSError("refused 503"))
+    request(recorder, "connect", 1.0, exception=OSError("refused 503 no_studio"))
     assert recorder.requests() == (
         Request("heartbeat", 3, 2, 0.5, 0.5, 0.5),
         Request("connect", 1, 1, None, None, None),
     )
     assert recorder.failures() == (
         Failure("heartbeat", "closed 1012", 2),
-        Failure("connect", "refused 503", 1),
+        Failure("connect", "refused 503 no_studio", 1),
     )
     assert recorder.failed_with("refused") == 1
 
@@ -95,9 +95,16 @@ def test_a_run_comes_back_from_its_json() -> None:
         events=(Event(1.5, "cut"),),
         figures=(Figure("back after", 1.0, "s"),),
         thresholds=(Verdict("lost", "== 0", None, "not measured", passed=False),),
+        stopped="not all back within 30 s",
         passed=False,
     )
     assert Run.from_json(json.loads(json.dumps(run.as_json()))) == run
+
+
+def test_a_run_of_an_earlier_version_is_read() -> None:
+    run = Run(scenario="storm", about="", started="", seconds=1, gateway_url="ws://127.0.0.1:1/ws")
+    later = {"stopped"}
+    assert Run.from_json({name: value for name, value in run.as_json().items() if name not in later}) == run
 
 
 @pytest.mark.parametrize("document", [{}, {"latencies": 3}, {"latencies": {}, "requests": [{"nome": "x"}]}])

@@ -69,7 +69,7 @@ FULL = replace(
     events=(Event(1.5, "Studio 127.0.0.1:9010 killed"),),
     figures=(Figure("back after", 1.9, "s"),),
     thresholds=(
-        Verdict("overhead p99", "< 10 ms", 0.0121, "12.1 ms", passed=False),
+        Verdict("overhead p99", "< 10 ms", 0.0121, "12.1 ms", passed=False, words="the gateway adds too much"),
         Verdict("lost", "== 0", 0, "0", passed=True),
     ),
     passed=False,
@@ -168,8 +168,15 @@ def test_the_verdict_comes_first_and_says_what_was_broken() -> None:
     found = parsed(page(FULL))
     assert found.texts("title") == ["failover: failed"]
     assert found.texts("header")[0].startswith("failover✕ failed")
-    assert "overhead p99 is 12.1 ms, and must be < 10 ms." in found.texts("p")
+    assert "overhead p99 is 12.1 ms, and must be < 10 ms: the gateway adds too much." in found.texts("p")
     assert found.texts("td")[:4] == ["12.1 ms", "✕ failed", "0", "✓ passed"]
+
+
+def test_a_run_that_could_not_go_on_says_why_and_not_as_a_threshold() -> None:
+    found = parsed(page(replace(FULL, thresholds=(), stopped="not all back within 8 s")))
+    alerts = [each.text for each in found.all("p") if each.attributes.get("class") == "broken"]
+    assert alerts == ["Could not go on: not all back within 8 s"]
+    assert "None was judged." in found.texts("p")
 
 
 def test_a_good_run_says_so() -> None:
@@ -217,8 +224,9 @@ def test_near_events_have_their_numbers_in_one_place() -> None:
         pytest.param(replace(FULL, closes={HOSTILE: 1}, studios={HOSTILE: 1}), id="close"),
         pytest.param(replace(FULL, settings={HOSTILE: HOSTILE}, machine={HOSTILE: HOSTILE}), id="setting"),
         pytest.param(replace(FULL, gateway_url=HOSTILE), id="address"),
+        pytest.param(replace(FULL, stopped=HOSTILE), id="stopped"),
         pytest.param(replace(FULL, figures=(Figure(HOSTILE, 1, HOSTILE),)), id="figure"),
-        pytest.param(replace(FULL, thresholds=(Verdict(HOSTILE, HOSTILE, 1, HOSTILE, passed=False),)), id="threshold"),
+        pytest.param(replace(FULL, thresholds=(Verdict(HOSTILE, HOSTILE, 1, HOSTILE, passed=False, words=HOSTILE),)), id="threshold"),
     ],
 )  # fmt: skip
 def test_what_others_have_written_is_shown_as_text(run: Run) -> None:
