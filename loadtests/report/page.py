@@ -23,6 +23,7 @@ from loadtests.report.layout import (
 from loadtests.report.markup import Html, element, join
 from loadtests.report.tables import shares, table
 from loadtests.runs.record import Run, Verdict
+from loadtests.runs.recorder import DIRECT, OVERHEAD
 from loadtests.runs.units import shown
 
 CLOSES: Final[Mapping[str, str]] = {
@@ -78,6 +79,7 @@ def _head(run: Run) -> list[Html]:
             for each in broken
         ),
         figures(_headlines(run)),
+        *([element("p", f"Latencies are {run.scope}.", class_="quiet")] if run.latencies else []),
     ]  # fmt: skip
 
 
@@ -126,11 +128,17 @@ def _latency(run: Run) -> Html | None:
     ]  # fmt: skip
     return section(
         "Latency",
-        "From sending a message until its answer: through the gateway, and directly to a Studio where messages went "
-        "both ways. Overhead is the difference of such a pair.",
+        _about_latency(run),
         table("Latency", ("", "messages", "p50", "p95", "p99", "max"), rows),
         side_by_side(chart for chart in drawn if chart is not None),
     )
+
+
+def _about_latency(run: Run) -> str:
+    """Say what the rows that are there are about."""
+    directly = ", and directly to a Studio where messages went both ways" if DIRECT in run.latencies else ""
+    pair = " Overhead is the difference of such a pair." if OVERHEAD in run.latencies else ""
+    return f"From sending a message until its answer: through the gateway{directly}.{pair} The times are {run.scope}."
 
 
 def _timeline(run: Run) -> Html | None:

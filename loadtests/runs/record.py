@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+WHOLE = "the whole run"
+"""What latencies are of where nothing is left out."""
+
 Setting = str | int | float | bool | None
 
 
@@ -166,6 +169,7 @@ class Run:
         events: what was done to the system.
         figures: the scenario's own results.
         thresholds: what became of each.
+        measured: what the latencies are of, in words.
         stopped: why the scenario could not go on; "" where it came to its end.
         passed: whether it came to its end, and every threshold holds.
     """
@@ -188,8 +192,16 @@ class Run:
     events: tuple[Event, ...] = ()
     figures: tuple[Figure, ...] = ()
     thresholds: tuple[Verdict, ...] = ()
+    measured: str = "the measured time"
     stopped: str = ""
     passed: bool = True
+
+    @property
+    def scope(self) -> str:
+        """What the latencies are of, and all else, in words."""
+        if self.measured == WHOLE:
+            return f"of {WHOLE}"
+        return f"of {self.measured} only; all else counts {WHOLE}, ramp and end included"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as run.json has it."""

@@ -92,7 +92,7 @@ def _notes(run: Run) -> list[str]:
         for path, of in run.latencies.items()
         if of.count < FEW
     ]
-    return ["of the measured time only; all else counts the whole run, ramp and end included", *few]
+    return [run.scope, *few]
 
 
 def _aligned(rows: Iterable[list[str]]) -> list[str]:

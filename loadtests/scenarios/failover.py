@@ -32,9 +32,12 @@ class Failover(Scenario):
     )
     teaches = """\
 After a third of the time the first Studio is killed (SIGKILL). The gateway closes its users with 1012, which means:
-connect again. They do, after a random part of a second, and ask again what was not answered. `closed besides` counts
-those who were closed without having been on that Studio; `closed otherwise`, those who were not told 1012."""
+connect again. They do, after a random part of a second, and ask again what was not answered; when all are back, it goes
+on for the rest of the time. `closed besides` counts those who were closed without having been on that Studio;
+`closed otherwise`, those who were not told 1012."""
     seconds = 30
+    measured = "before the kill"
+    part = 3
     user_classes = (ReturningUser,)
     figures = (*FIGURES, "on the killed Studio", "closed besides", "closed otherwise")
 
@@ -52,7 +55,7 @@ those who were closed without having been on that Studio; `closed otherwise`, th
         """Ramp, kill, wait for them."""
         recorder, system = swarm.recorder, swarm.environment.system
         users = ramp_returning(swarm, options.connections)
-        swarm.measure(options.seconds / 3)
+        swarm.measure(options.seconds / self.part)
         name = urlsplit(system.studios[0]).netloc
         on_it = studio_connections(system.gateways[0]).get(name, 0)
         recorder.event(f"Studio {name} with {on_it} connections is killed")

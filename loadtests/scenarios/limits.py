@@ -44,6 +44,8 @@ A stack of its own has the limits that the options say. A gateway that runs else
 and room for a crowd from one address: MAX_CONNECTIONS_PER_IP, CONNECT_RATE_PER_IP, CONNECT_BURST_PER_IP."""
     connections = 500
     seconds = 20
+    measured = "after the abusers come"
+    part = 2
     user_classes: ClassVar[tuple[type[User], ...]] = (HeartbeatUser, AbusiveUser)
     latencies = LATENCIES
     figures = (

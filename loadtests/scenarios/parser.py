@@ -10,6 +10,7 @@ from loadtests.benchmark.processes import ROOT
 from loadtests.scenarios.catalogue import SCENARIOS
 from loadtests.scenarios.options import directory, seconds, url, whole
 from loadtests.scenarios.scenario import Scenario
+from loadtests.users.swarm import RAMP_PER_SECOND, SETTLE_SECONDS
 
 THRESHOLDS: Final = ROOT / "loadtests" / "thresholds.toml"
 
@@ -34,6 +35,8 @@ examples:
 
 Exit code 0: every threshold held. 1: one was broken, or the scenario could not go on. 2: not usable as given,
 or nobody could connect. 130: interrupted; everything it started has ended."""
+
+_PARTS: Final = {2: "half", 3: "third"}
 
 _SYSTEM = """\
 a system that runs already (without --gateway one is started here)"""
@@ -63,6 +66,14 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _about_seconds(scenario: Scenario) -> str:
+    part = f"the {_PARTS[scenario.part]} {scenario.measured} only" if scenario.part > 1 else "all of it"
+    return (
+        f"length of the run after the ramp ({RAMP_PER_SECOND} connections a second) and {SETTLE_SECONDS:g} s to settle; "
+        f"latencies are of {part} (default: %(default)g)"
+    )
+
+
 def _add_scenario(parser: argparse.ArgumentParser, scenario: Scenario) -> None:
     parser.add_argument(
         "--connections", type=whole(1, MOST_CONNECTIONS), default=scenario.connections, metavar="N",
@@ -71,7 +82,7 @@ def _add_scenario(parser: argparse.ArgumentParser, scenario: Scenario) -> None:
     if scenario.timed:
         parser.add_argument(
             "--seconds", type=seconds, default=scenario.seconds, metavar="SECONDS",
-            help="length of what is measured, after the ramp (default: %(default)g)",
+            help=_about_seconds(scenario),
         )  # fmt: skip
     scenario.add_options(parser)
     parser.add_argument(

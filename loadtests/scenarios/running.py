@@ -81,6 +81,7 @@ def run_scenario(
         timeline=tuple(sampler.timeline),
         events=recorder.events(),
         figures=recorder.figures(),
+        measured=scenario.measured_time(options),
         stopped=stopped,
     )
     measured = metrics_of(run)

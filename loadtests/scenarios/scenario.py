@@ -8,7 +8,9 @@ from typing import ClassVar
 
 from locust import User
 
+from loadtests.runs.record import WHOLE
 from loadtests.runs.recorder import GATEWAY
+from loadtests.runs.units import shown
 from loadtests.stack.system import Plan, System
 from loadtests.users.swarm import Swarm
 
@@ -23,6 +25,8 @@ class Scenario(ABC):
         connections: how many there are if nobody says otherwise.
         seconds: length of what is measured if nobody says otherwise.
         timed: whether it lasts for `--seconds`; else it ends when its work is done.
+        measured: when latencies count, in words that follow on how long that is.
+        part: latencies count for one in so many parts of `--seconds`.
         pinned: whether a stack of its own gives the gateway a core for itself, where nobody says otherwise.
         user_classes: the kinds of users.
         latencies: which ones it measures, of `gateway`, `direct` and `overhead`.
@@ -35,6 +39,8 @@ class Scenario(ABC):
     connections: ClassVar[int] = 1000
     seconds: ClassVar[float] = 60
     timed: ClassVar[bool] = True
+    measured: ClassVar[str] = "after the ramp"
+    part: ClassVar[int] = 1
     pinned: ClassVar[bool] = True
     user_classes: ClassVar[tuple[type[User], ...]]
     latencies: ClassVar[tuple[str, ...]] = (GATEWAY,)
@@ -56,6 +62,10 @@ class Scenario(ABC):
         """Say which option a system of someone else's lacks for this, and why; "" for none."""
         del system
         return ""
+
+    def measured_time(self, options: Namespace) -> str:
+        """Return what latencies are of, in words."""
+        return f"the {shown(options.seconds / self.part, 's')} {self.measured}" if self.timed else WHOLE
 
     @abstractmethod
     def run(self, swarm: Swarm, options: Namespace) -> None:

@@ -37,6 +37,8 @@ again and reads nothing of it, until all buffers between the two are full (some 
 is held back. The gateway must keep no more for it than its own buffers hold; Studio disconnects it, and it begins again.
 Latencies are the others', in the second half; `memory per slow reader` is what the gateway has grown by at its end."""
     seconds = 60
+    measured = "after some stop reading"
+    part = 2
     user_classes: ClassVar[tuple[type[User], ...]] = (HeartbeatUser, SlowUser)
     latencies = LATENCIES
     figures = (

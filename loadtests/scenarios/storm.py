@@ -10,7 +10,7 @@ from loadtests.scenarios.returns import FIGURES, ramp_returning, tell_returns
 from loadtests.scenarios.scenario import Scenario
 from loadtests.stack.auth_log import questions
 from loadtests.users.returning import ReturningUser
-from loadtests.users.swarm import Swarm
+from loadtests.users.swarm import SETTLE_SECONDS, Swarm
 
 
 class Storm(Scenario):
@@ -18,12 +18,15 @@ class Storm(Scenario):
 
     name = "storm"
     about = "Every connection is cut at once: how soon all are back, and how often Auth was asked."
-    teaches = """\
-When all connections are open and have been served for a third of the time, the client resets every one of them (RST),
-as a failing network or load balancer does. Each user comes back after a random part of a second, and again with longer
-pauses where it is refused. A user is back when its first message is answered. Auth is to be asked once for each token:
-the gateway remembers its answers, and asks once for those who come at the same moment."""
+    teaches = f"""\
+When all connections are open and have been served for a third of the time, and after {SETTLE_SECONDS:g} s more to settle, the client
+resets every one of them (RST), as a failing network or load balancer does. Each user comes back after a random part of
+a second, and again with longer pauses where it is refused. A user is back when its first message is answered; when all
+are, it goes on for another third. Auth is to be asked once for each token: the gateway remembers its answers, and asks
+once for those who come at the same moment."""
     seconds = 15
+    measured = "before the cut"
+    part = 3
     user_classes = (ReturningUser,)
     figures = (*FIGURES, "Auth calls", "Auth calls after the cut", "Auth calls per token")
 
@@ -36,7 +39,7 @@ the gateway remembers its answers, and asks once for those who come at the same 
         recorder, auth_url = swarm.recorder, swarm.environment.system.auth_url
         asked_at_start = questions(auth_url) if auth_url else 0
         users = ramp_returning(swarm, options.connections)
-        swarm.measure(options.seconds / 3)
+        swarm.measure(options.seconds / self.part)
         asked_before = questions(auth_url) if auth_url else 0
         swarm.settle()  # answering that has kept the machine busy
         recorder.event(f"{options.connections} connections are cut")

@@ -62,6 +62,7 @@ async def test_a_steady_run_leaves_its_numbers_and_a_report(
     assert 100 < run["latencies"]["gateway"]["count"] <= 220
     assert 0 < run["latencies"]["overhead"]["count"] <= 22
     assert 0 < run["latencies"]["gateway"]["p50"] < run["latencies"]["gateway"]["max"] < 10
+    assert run["measured"] == "the 2 s after the ramp"
     assert max(second["connections"] for second in run["timeline"]) == 20
     assert any(second["gateway_rss"] for second in run["timeline"])
     assert sum(run["studios"].values()) == 20
@@ -90,7 +91,9 @@ async def test_a_broken_threshold_is_named_and_fails_the_run(tmp_path: Path) -> 
 async def test_a_short_soak_counts_every_message(tmp_path: Path) -> None:
     code, printed, told = await finished("soak", "--messages", "2001", "--out", str(tmp_path), "--json")
     assert code == 0, told
-    figures = {figure["name"]: figure["value"] for figure in json.loads(printed)["figures"]}
+    run = json.loads(printed)
+    assert run["measured"] == "the whole run"
+    figures = {figure["name"]: figure["value"] for figure in run["figures"]}
     assert figures["messages each way"] == 2001
     assert figures["lost"] == figures["duplicated"] == figures["reordered"] == figures["damaged"] == 0
 
@@ -116,9 +119,16 @@ async def test_rules_can_be_about_all_that_a_scenario_measures(
     assert {f"{path} p50" for path in run["latencies"]} <= set(metrics[scenario])
 
 
-@pytest.mark.parametrize(("scenario", "codes"), [("storm", []), ("failover", ["1012"]), ("drain", ["1001"])])
+@pytest.mark.parametrize(
+    ("scenario", "codes", "measured"),
+    [
+        ("storm", [], "the 1 s before the cut"),
+        ("failover", ["1012"], "the 1 s before the kill"),
+        ("drain", ["1001"], "the 1 s before SIGTERM"),
+    ],
+)
 async def test_users_come_back_and_lose_nothing(
-    scenario: str, codes: list[str], metrics: dict[str, list[str]], tmp_path: Path
+    scenario: str, codes: list[str], measured: str, metrics: dict[str, list[str]], tmp_path: Path
 ) -> None:
     code, printed, told = await finished(
         scenario, "--connections", "20", "--seconds", "3", "--every", "0.2", "--out", str(tmp_path), "--json"
@@ -127,6 +137,7 @@ async def test_users_come_back_and_lose_nothing(
     run = json.loads(printed)
     figures = {figure["name"]: figure["value"] for figure in run["figures"]}
     assert figures.keys() <= set(metrics[scenario])
+    assert run["measured"] == measured
     assert figures["lost"] == 0
     assert figures["were away"] == figures.get("on the killed Studio", 20)
     assert list(run["closes"]) == codes  # the cuts of a storm are the load's own
@@ -145,6 +156,20 @@ async def test_an_event_reaches_every_connection_of_its_user(tmp_path: Path) -> 
     assert figures["events"] >= 24
     assert figures["lost"] == 0
     assert figures["deliveries"] > 7 * figures["events"]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "words"),
+    [
+        ("steady", "latencies are of all of it"),
+        ("storm", "latencies are of the third before the cut only"),
+        ("slow", "latencies are of the half after some stop reading only"),
+    ],
+)
+async def test_the_help_says_what_the_seconds_are_of(scenario: str, words: str) -> None:
+    code, told, _ = await finished(scenario, "--help")
+    assert code == 0
+    assert words in " ".join(told.split())
 
 
 @pytest.mark.parametrize(

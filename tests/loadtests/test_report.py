@@ -179,6 +179,31 @@ def test_a_run_that_could_not_go_on_says_why_and_not_as_a_threshold() -> None:
     assert "None was judged." in found.texts("p")
 
 
+def test_what_the_latencies_are_of_is_told_at_the_top_and_beside_them() -> None:
+    found = parsed(page(replace(FULL, measured="the 5 s before SIGTERM")))
+    scope = "the 5 s before SIGTERM only; all else counts the whole run, ramp and end included."
+    assert f"Latencies are of {scope}" in found.texts("header")[0]
+    assert any(text.endswith(f" The times are of {scope}") for text in found.texts("p"))
+    assert "Latencies are" not in parsed(page(MINIMAL)).texts("header")[0]
+
+
+@pytest.mark.parametrize(
+    ("latencies", "told", "untold"),
+    [
+        (["gateway"], [], ["directly", "Overhead"]),
+        (["gateway", "direct"], ["directly"], ["Overhead"]),
+        (["gateway", "direct", "overhead"], ["directly", "Overhead"], []),
+    ],
+)
+def test_only_the_latencies_that_are_there_are_explained(
+    latencies: list[str], told: list[str], untold: list[str]
+) -> None:
+    found = parsed(page(replace(FULL, latencies={name: FULL.latencies[name] for name in latencies})))
+    [about] = [text for text in found.texts("p") if text.startswith("From sending a message")]
+    assert all(word in about for word in told)
+    assert not any(word in about for word in untold)
+
+
 def test_a_good_run_says_so() -> None:
     found = parsed(page(replace(FULL, thresholds=FULL.thresholds[1:], passed=True)))
     assert found.texts("header")[0].startswith("failover✓ passed")

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loadtests.runs.distribution import latency
-from loadtests.runs.record import Run
+from loadtests.runs.record import WHOLE, Run
 from loadtests.runs.table import summary
 
 
-def table(samples: int) -> str:
+def run(samples: int) -> Run:
     distribution = latency([0.001 * number for number in range(samples)])
     assert distribution is not None
-    return summary(
-        Run(
-            scenario="steady",
-            about="",
-            started="",
-            seconds=1,
-            gateway_url="ws://127.0.0.1:1/ws",
-            latencies={"gateway": distribution},
-        )
+    return Run(
+        scenario="steady",
+        about="",
+        started="",
+        seconds=1,
+        gateway_url="ws://127.0.0.1:1/ws",
+        latencies={"gateway": distribution},
     )
 
 
 def test_too_few_samples_for_a_percentile_are_told() -> None:
-    assert "gateway: 99 samples: p99 is the greatest" in table(99)
-    assert "p99 is the greatest" not in table(100)
+    assert "gateway: 99 samples: p99 is the greatest" in summary(run(99))
+    assert "p99 is the greatest" not in summary(run(100))
 
 
 def test_what_the_latencies_are_of_is_told() -> None:
-    assert "of the measured time only" in table(100)
+    rest = "all else counts the whole run, ramp and end included"
+    storm, soak = replace(run(100), measured="the 5 s before the cut"), replace(run(100), measured=WHOLE)
+    assert f"of the measured time only; {rest}" in summary(run(100)).splitlines()
+    assert f"of the 5 s before the cut only; {rest}" in summary(storm).splitlines()
+    assert "of the whole run" in summary(soak).splitlines()
+
+
+def test_a_run_that_could_not_go_on_says_so_in_a_line() -> None:
+    assert "could not go on: not all back" in summary(replace(run(1), stopped="not all back")).splitlines()
