@@ -35,8 +35,15 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Write a line that stays."""
-        sys.stderr.write(f"\r\x1b[K{line}\n" if self._terminal else f"{line}\n")
+        self.clear()
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take away the line that is written over: what follows, also on standard output, begins a line."""
+        if self._terminal:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
 
     def _line(self, second: Second) -> str:
         parts = [

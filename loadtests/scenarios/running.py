@@ -62,6 +62,7 @@ def run_scenario(
         stopped = "; ".join([str(error), *_advice(recorder, options)])
     finally:
         sampler.stop()
+        progress.clear()
         swarm.quit()
     _tell_of_client(recorder, sampler, progress)
     run = Run(

@@ -16,13 +16,13 @@ END_SECONDS = 15.0
 
 
 @contextlib.asynccontextmanager
-async def running(script: str, *arguments: str) -> AsyncIterator[Process]:
-    """Run loadtests/SCRIPT for the length of the block, both its outputs in pipes.
+async def running(script: str, *arguments: str, output: int = PIPE) -> AsyncIterator[Process]:
+    """Run loadtests/SCRIPT for the length of the block, both its outputs in pipes, or in `output`.
 
     It hears SIGINT, also where the tests do not: a shell has what runs in the background ignore it.
     """
     command = ["env", "--default-signal=INT", sys.executable, f"loadtests/{script}", *arguments]
-    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=output, stderr=output)
     try:
         yield process
     finally:

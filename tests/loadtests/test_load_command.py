@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import csv
 import importlib.util
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -74,6 +76,32 @@ async def test_a_steady_run_leaves_its_numbers_and_a_report(
     assert rows["heartbeat directly"]["failures"] == "0"
     assert "<html" in (out / "report.html").read_text()
     assert "eyJ" not in "".join(file.read_text() for file in out.iterdir() if file.suffix != ".html")
+
+
+async def test_on_a_terminal_the_table_begins_a_line(tmp_path: Path) -> None:
+    thresholds = tmp_path / "lax.toml"
+    thresholds.write_text(LAX)
+    master, slave = os.openpty()
+    async with running(
+        "steady", "--connections", "3", "--seconds", "1", "--every", "0.1",
+        "--thresholds", str(thresholds), "--out", str(tmp_path / "out"), output=slave,
+    ) as process:  # fmt: skip
+        os.close(slave)
+        shown = (await asyncio.to_thread(_all_of, master)).decode()
+        assert await process.wait() == 0, shown
+    progress, _, _ = shown.partition("steady: Many connections")
+    assert "\r\x1b[Ksteady 1 s" in progress
+    assert progress.endswith(("\r\x1b[K", "\n"))
+
+
+def _all_of(terminal: int) -> bytes:
+    """Read a terminal's side of the screen until nobody has the other one any more."""
+    with open(terminal, "rb", buffering=0) as screen:
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux tells it
+            while piece := screen.read(1 << 16):
+                shown += piece
+        return shown
 
 
 async def test_a_broken_threshold_is_named_and_fails_the_run(tmp_path: Path) -> None:
