@@ -22,7 +22,7 @@ from loadtests.runs.record import Run
 from loadtests.runs.table import Progress, could_not_go_on, summary
 from loadtests.runs.thresholds import Threshold, ThresholdsError, read_thresholds
 from loadtests.scenarios.catalogue import SCENARIOS
-from loadtests.scenarios.interrupts import end_on_signals
+from loadtests.scenarios.interrupts import end_on_signals, ignore_signals
 from loadtests.scenarios.parser import make_parser
 from loadtests.scenarios.running import metrics, run_scenario
 from loadtests.scenarios.scenario import Scenario
@@ -58,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if options.gateway:
                     try_first(system, tokens, options.within)
                 run = run_scenario(scenario, options, system, tokens, progress, thresholds)
+            ignore_signals()  # all has ended: what was measured is written whole, and told
             run = replace(run, machine=machine)
             write_folder(run, folder)
     except FolderError as error:
@@ -71,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"the results cannot be written: {error} (--out)", EXIT_FAILED)
     except KeyboardInterrupt:
-        return _complain("interrupted; everything it started has ended", EXIT_INTERRUPTED)
+        return _complain(
+            "interrupted; everything it started has ended, and no results were written", EXIT_INTERRUPTED
+        )
     print(json.dumps(run.as_json()) if options.json else summary(run))
     progress.say(f"report: {folder / REPORT}")
     return _judged(run)

@@ -14,13 +14,18 @@ import gevent
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
+def ignore_signals() -> None:
+    """Let SIGINT and SIGTERM do nothing from now on: what is left to do takes no time, and must be done whole."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def end_on_signals() -> None:
     """Raise KeyboardInterrupt in the calling greenlet at the first SIGINT or SIGTERM, whoever runs then."""
     main = gevent.getcurrent()
 
     def interrupt(_: int, __: FrameType | None) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        ignore_signals()
         if gevent.getcurrent() is main:
             raise KeyboardInterrupt
         gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)

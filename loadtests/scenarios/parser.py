@@ -34,7 +34,7 @@ examples:
   load.py SCENARIO --help                        what a scenario does, and its options
 
 Exit code 0: every threshold held. 1: one was broken, or the scenario could not go on. 2: not usable as given,
-or nobody could connect. 130: interrupted; everything it started has ended."""
+or nobody could connect. 130: interrupted; everything it started has ended, and no results were written."""
 
 _PARTS: Final = {2: "half", 3: "third"}
 

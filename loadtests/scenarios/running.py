@@ -29,7 +29,8 @@ CLIENT_FIGURES: Final = ("client CPU", "client CPU, busiest second", "client lat
 LIMITED: Final = "a limit by address or user: see loadtests/README.md, A gateway that is not ours"
 """What to do where a gateway that is not ours refused most of a crowd with 429."""
 
-VERSIONS: Final = ("locust", "gevent", "websockets", "memmie-gateway")
+GATEWAY: Final = "memmie-gateway"
+VERSIONS: Final = ("locust", "gevent", "websockets", GATEWAY)
 
 _NOT_SETTINGS: Final = {
     "scenario", "out", "json", "thresholds", "within", "gateway", "direct", "auth_url", "token_file", "gateway_pid", "studio_pid",
@@ -73,7 +74,7 @@ def run_scenario(
         gateway_url=system.gateways[0],
         direct_url=system.studios[0] if system.studios else None,
         settings=_settings(options),
-        versions=_versions(),
+        versions=_versions(options),
         latencies=recorder.latencies(),
         requests=recorder.requests(),
         failures=recorder.failures(),
@@ -123,13 +124,19 @@ def _tell_of_client(recorder: Recorder, sampler: Sampler, progress: Progress) ->
 
 
 def _settings(options: Namespace) -> dict[str, Setting]:
-    chosen = {name: value for name, value in vars(options).items() if name not in _NOT_SETTINGS}
+    without = (
+        _NOT_SETTINGS | {"pin"} if options.gateway else _NOT_SETTINGS
+    )  # nothing was started to be pinned
+    chosen = {name: value for name, value in vars(options).items() if name not in without}
     return {name: str(value) if isinstance(value, Path) else value for name, value in chosen.items()}
 
 
-def _versions() -> dict[str, str]:
+def _versions(options: Namespace) -> dict[str, str]:
+    """Return what took part: ours did not where the gateway is another's."""
     found = {}
     for name in VERSIONS:
+        if name == GATEWAY and options.gateway:
+            continue
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from http import HTTPStatus
@@ -117,5 +118,8 @@ async def test_what_the_crowd_meets_is_counted_and_nothing_is_judged_that_never_
     assert stopped in table.splitlines()
     assert refused in table.splitlines()
     assert "must be completed" not in table + complaint
+    run = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert "pin" not in run["settings"]
+    assert run["versions"].keys() == {"locust", "gevent", "websockets"}
     assert "connect via gateway: no answer (2)" in table
     assert "not measured" not in table
