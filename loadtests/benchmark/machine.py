@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from loadtests.benchmark.problems import BenchError
+from loadtests.benchmark.problems import UsageError
 
 SPARE_FILES = 200
 """Open files of a process besides its connections."""
@@ -66,7 +66,7 @@ def raise_open_files(connections: int) -> None:
     """Let this process and those it starts hold that many connections, each with two sides.
 
     Raises:
-        BenchError: the hard limit is lower, and may not be raised.
+        UsageError: the hard limit is lower, and may not be raised.
     """
     needed = 2 * connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -75,7 +75,7 @@ def raise_open_files(connections: int) -> None:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (needed, new_hard))
         except (ValueError, OSError):
-            raise BenchError(
+            raise UsageError(
                 f"{connections} connections need {needed} open files, and the limit is {hard}: "
                 f"raise it (`ulimit -Hn {needed}` as root, LimitNOFILE= in systemd) or use fewer connections"
             ) from None

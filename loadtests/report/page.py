@@ -90,7 +90,9 @@ def _why(broken: Verdict) -> str:
 
 def _headlines(run: Run) -> list[tuple[str, str]]:
     rows = []
-    if run.timeline:
+    if run.most_connections is not None:
+        rows.append(("connections at the height", f"{run.most_connections:,}"))
+    elif run.timeline:
         rows.append(("connections at the height", f"{max(second.connections for second in run.timeline):,}"))
     rows.append(("operations", f"{sum(request.count for request in run.requests):,}"))
     rows.append(("failures", f"{sum(failure.count for failure in run.failures):,}"))

@@ -170,6 +170,7 @@ class Run:
         figures: the scenario's own results.
         thresholds: what became of each.
         measured: what the latencies are of, in words.
+        most_connections: open through the gateway at once; None where that was not counted, but sampled only.
         stopped: why the scenario could not go on; "" where it came to its end.
         passed: whether it came to its end, and every threshold holds.
     """
@@ -193,6 +194,7 @@ class Run:
     figures: tuple[Figure, ...] = ()
     thresholds: tuple[Verdict, ...] = ()
     measured: str = "the measured time"
+    most_connections: int | None = None
     stopped: str = ""
     passed: bool = True
 

@@ -49,6 +49,7 @@ class Recorder:
 
     Attributes:
         connections: open through the gateway now.
+        most_connections: open through it at once, at most; those of abusers are not among them.
         closes: ended connections by close code, those that the load itself has closed or cut excepted.
         answered: messages that were.
         unanswered: messages that never were, and will not be.
@@ -57,6 +58,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.connections = 0
+        self.most_connections = 0
         self.closes: Counter[str] = Counter()
         self.answered = 0
         self.unanswered = 0
@@ -114,6 +116,15 @@ class Recorder:
             self._second.append(seconds)
         if self._measuring:
             self._latencies[path].append(seconds)
+
+    def opened(self) -> None:
+        """Count a connection through the gateway that is open now."""
+        self.connections += 1
+        self.most_connections = max(self.most_connections, self.connections)
+
+    def ended(self) -> None:
+        """Count the end of one of them."""
+        self.connections -= 1
 
     def add_overhead(self, seconds: float) -> None:
         """Count what the gateway has added to one message: a paired difference."""

@@ -121,7 +121,7 @@ def _rule(rule: Any, where: str, metrics: Sequence[str]) -> Threshold:
         )
     if rule["metric"] not in metrics:
         raise ThresholdsError(
-            f"{where}: metric {rule['metric']!r} given, one of these needed: {', '.join(metrics)}"
+            f"{where}: metric {rule['metric']!r} given, one of these needed: {', '.join(map(repr, metrics))}"
         )
     return Threshold(rule["metric"], rule["operator"], float(rule["limit"]), rule["words"])
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from loadtests.benchmark import problems
 from loadtests.benchmark.machine import Cores, describe, pinned, raise_open_files
 from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.processes import ROOT
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ThresholdsError as error:
         return _complain(f"{error} (--thresholds)", EXIT_USAGE)
     except BenchError as error:
-        return _complain("\n".join([str(error), *getattr(error, "__notes__", [])]), EXIT_FAILED)
+        words = "\n".join([str(error), *getattr(error, "__notes__", [])])
+        return _complain(words, EXIT_USAGE if isinstance(error, problems.UsageError) else EXIT_FAILED)
     except OSError as error:
         return _complain(f"the results cannot be written: {error} (--out)", EXIT_FAILED)
     except KeyboardInterrupt:

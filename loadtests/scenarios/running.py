@@ -84,6 +84,7 @@ def run_scenario(
         events=recorder.events(),
         figures=recorder.figures(),
         measured=scenario.measured_time(options),
+        most_connections=recorder.most_connections,
         stopped=stopped,
     )
     measured = metrics_of(run)

@@ -49,6 +49,7 @@ are on their way at a time, so latencies are mostly waiting in line. Ends when a
         users = swarm.ramp(SoakUser, options.connections)
         swarm.until(lambda: all(user.done for user in users), "all answered", within=MOST_SECONDS)
         took = recorder.at - began
+        recorder.event("all are answered")
         ledgers = [ledger for user in users for ledger in (user.upward, user.downward)]
         recorder.answered = sum(user.upward.arrived for user in users)
         recorder.unanswered = options.messages - recorder.answered

@@ -127,7 +127,8 @@ class Swarm:
         gevent.sleep(seconds)
 
     def stop(self) -> None:
-        """Let every user end what it is at, and go."""
+        """Let every user end what it is at, and go; that the connections become none is no news of the gateway."""
+        self.recorder.event("the end: all users leave")
         self._runner.stop()
 
     def quit(self) -> None:

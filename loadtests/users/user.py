@@ -65,7 +65,7 @@ class WebSocketUser(User):
             self.report(name, time.perf_counter() - began, UnreachableError("no answer"))
             raise
         if path == GATEWAY:
-            self.environment.recorder.connections += 1
+            self.environment.recorder.opened()
             self.ending = False
         self.report(name, time.perf_counter() - began)
         return conversation
@@ -109,7 +109,7 @@ class WebSocketUser(User):
 
     def gateway_ended(self, code: str) -> None:
         """Count the end of a connection through the gateway."""
-        self.environment.recorder.connections -= 1
+        self.environment.recorder.ended()
         if not self.ending:
             self.environment.recorder.closes[code] += 1
 

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import sys
-from asyncio.subprocess import Process
+from asyncio.subprocess import PIPE, Process
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ async def test_a_steady_run_leaves_its_numbers_and_a_report(
     assert 0 < run["latencies"]["overhead"]["count"] <= 22
     assert 0 < run["latencies"]["gateway"]["p50"] < run["latencies"]["gateway"]["max"] < 10
     assert run["measured"] == "the 2 s after the ramp"
-    assert max(second["connections"] for second in run["timeline"]) == 20
+    assert max(second["connections"] for second in run["timeline"]) == run["most_connections"] == 20
+    assert run["events"][-1]["what"] == "the end: all users leave"
     assert any(second["gateway_rss"] for second in run["timeline"])
     assert sum(run["studios"].values()) == 20
     assert run["settings"]["connections"] == 20
@@ -123,6 +124,8 @@ async def test_a_short_soak_counts_every_message(tmp_path: Path) -> None:
     assert code == 0, told
     run = json.loads(printed)
     assert run["measured"] == "the whole run"
+    assert 0 < run["most_connections"] <= 20  # the first may have gone before the last has come
+    assert run["events"][-1]["what"] == "all are answered"
     figures = {figure["name"]: figure["value"] for figure in run["figures"]}
     assert figures["messages each way"] == 2001
     assert figures["lost"] == figures["duplicated"] == figures["reordered"] == figures["damaged"] == 0
@@ -240,6 +243,32 @@ async def test_what_cannot_be_used_is_said_before_anything_runs(arguments: list[
     assert code == 2
     assert table == ""
     assert words in complaint
+
+
+FEW_FILES = """
+import resource, runpy, sys
+
+def refuse(_, limits):
+    if limits[1] > 400:
+        raise ValueError
+
+resource.getrlimit = lambda _: (400, 400)
+resource.setrlimit = refuse
+sys.argv = sys.argv[1:]
+runpy.run_path(f"loadtests/{sys.argv[0]}", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("arguments", [["load.py", "steady"], ["bench.py", "--peers", "direct"]])
+async def test_too_few_open_files_are_told_before_anything_is_started(arguments: list[str]) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FEW_FILES, *arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    out, words = await process.communicate()
+    assert process.returncode == 2
+    assert out == b""
+    assert b"open files, and the limit is 400: raise it" in words
+    assert b"starting" not in words
 
 
 @pytest.mark.parametrize("times", [1, 2])

@@ -52,6 +52,13 @@ def test_failures_are_counted_by_reason_and_have_no_latency() -> None:
     assert recorder.failed_with("refused") == 1
 
 
+def test_the_most_connections_are_those_at_once() -> None:
+    recorder = Recorder()
+    for change in (recorder.opened, recorder.opened, recorder.ended, recorder.ended, recorder.opened):
+        change()
+    assert (recorder.connections, recorder.most_connections) == (1, 2)
+
+
 def test_a_second_is_taken_once() -> None:
     recorder = Recorder()
     request(recorder, "heartbeat", 0.5, context={"path": GATEWAY})
@@ -96,6 +103,7 @@ def test_a_run_comes_back_from_its_json() -> None:
         figures=(Figure("back after", 1.0, "s"),),
         thresholds=(Verdict("lost", "== 0", None, "not measured", passed=False),),
         measured="the 5 s before the cut",
+        most_connections=7,
         stopped="not all back within 30 s",
         passed=False,
     )
@@ -104,7 +112,7 @@ def test_a_run_comes_back_from_its_json() -> None:
 
 def test_a_run_of_an_earlier_version_is_read() -> None:
     run = Run(scenario="storm", about="", started="", seconds=1, gateway_url="ws://127.0.0.1:1/ws")
-    later = {"measured", "stopped"}
+    later = {"measured", "most_connections", "stopped"}
     assert Run.from_json({name: value for name, value in run.as_json().items() if name not in later}) == run
 
 

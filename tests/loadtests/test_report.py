@@ -210,6 +210,12 @@ def test_a_good_run_says_so() -> None:
     assert not [each for each in found.all("p") if each.attributes.get("class") == "broken"]
 
 
+def test_the_height_is_what_was_counted_where_it_was() -> None:
+    sampled, counted = parsed(page(FULL)), parsed(page(replace(FULL, most_connections=1_234_567)))
+    assert sampled.texts("dd")[0] == "900"
+    assert counted.texts("dd")[0] == "1,234,567"
+
+
 def test_a_minimal_run_has_what_there_is() -> None:
     found = parsed(page(MINIMAL))
     assert found.texts("h2") == ["Thresholds", "Operations", "Measured with"]

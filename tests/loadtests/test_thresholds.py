@@ -24,7 +24,7 @@ limit = 0.01
 words = "too slow"
 """
 
-METRICS = {"steady": ("failures", "overhead p99")}
+METRICS = {"steady": ("failures", "overhead p99", "client CPU, busiest second")}
 
 RUN = Run(
     scenario="steady",
@@ -58,7 +58,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (RULE.replace("0.01", "true"), "limit = True given, a number needed"),
         (
             RULE.replace("p99", "p98"),
-            "metric 'overhead p98' given, one of these needed: failures, overhead p99",
+            "metric 'overhead p98' given, one of these needed: 'failures', 'overhead p99', 'client CPU, busiest second'",
         ),
         (RULE.replace('"<"', '"=<"'), "operator '=<' given, one of < <= > >= == needed"),
     ],
