@@ -9,11 +9,13 @@ from pathlib import Path
 # `loadtests` is a folder of scripts, not a package: import from the repository's root, whoever runs this from where.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from loadtests.libraries import demand  # noqa: E402 - the line above finds it
-
-demand("bench.py", "memmie_fake_auth", "picows", "plotly", "psutil", "uvloop", "websockets")
-
-from loadtests.benchmark.command import main  # noqa: E402 - needs them
+from loadtests.interrupted import ended_when_interrupted  # noqa: E402 - the line above finds it
+from loadtests.libraries import demand  # noqa: E402 - likewise
 
 if __name__ == "__main__":
+    with ended_when_interrupted("bench.py"):
+        demand("bench.py", "memmie_fake_auth", "picows", "plotly", "psutil", "uvloop", "websockets")
+
+        from loadtests.benchmark.command import main
+
     sys.exit(main())

@@ -27,12 +27,12 @@ from loadtests.benchmark.rows import Record
 from loadtests.benchmark.summary import summary
 from loadtests.benchmark.tables import tables
 from loadtests.benchmark.targets import verdicts
+from loadtests.interrupted import EXIT_INTERRUPTED
 from loadtests.peers.peer import Peer
 from loadtests.report import bench as page
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,7 @@ from loadtests.benchmark import problems
 from loadtests.benchmark.machine import Cores, describe, pinned, raise_open_files
 from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.processes import ROOT
+from loadtests.interrupted import EXIT_INTERRUPTED
 from loadtests.runs.folder import REPORT, FolderError, run_folder, write_folder
 from loadtests.runs.record import Run
 from loadtests.runs.table import Progress, could_not_go_on, summary
@@ -35,7 +36,6 @@ from loadtests.users.tokens import Tokens, TokensError, mint, read_tokens
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130
 
 RESULTS: Final = ROOT / "loadtests" / "results"
 

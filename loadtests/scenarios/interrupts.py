@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import signal
 from types import FrameType
-from typing import Final
 
 import gevent
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+from loadtests.interrupted import SIGNALS
 
 
 def ignore_signals() -> None:

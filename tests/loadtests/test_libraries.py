@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -34,6 +35,36 @@ async def test_what_is_missing_is_named_in_one_line(command: str, module: str, r
     assert line.startswith(f"{command}: not installed here: ")
     assert module in line
     assert "requirements/load.txt" in line
+
+
+WHILE_IMPORTING = """
+import os, runpy, signal, sys
+
+class Interrupt:
+    def find_spec(name, *_):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), int(sys.argv[2]))
+
+sys.meta_path.insert(0, Interrupt)
+runpy.run_path(f"loadtests/{sys.argv[3]}", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [("load.py", "gevent"), ("load.py", "locust.user"), ("bench.py", "asyncio.runners")],
+)
+async def test_an_interrupt_while_it_imports_ends_it_with_a_line(
+    command: str, module: str, interrupt: signal.Signals
+) -> None:
+    code = ["env", "--default-signal=INT", sys.executable, "-c", WHILE_IMPORTING]
+    process = await asyncio.create_subprocess_exec(
+        *code, module, str(interrupt.value), command, cwd=ROOT, stdout=PIPE, stderr=PIPE
+    )
+    out, words = await process.communicate()
+    assert process.returncode == 130
+    assert (out, words.decode()) == (b"", f"{command}: interrupted; nothing was started\n")
 
 
 def test_what_is_there_is_not_complained_about(capsys: pytest.CaptureFixture[str]) -> None:
