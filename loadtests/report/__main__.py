@@ -26,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{options.file} cannot be read: {error.strerror}")
     except ValueError as error:
         return _complain(f"{options.file} is no JSON: {error}")
+    neither = f"{options.file} is neither a run.json nor a JSON of the peers benchmark"
+    if not isinstance(document, dict):
+        return _complain(f"{neither}: it is no object")
     try:
         if "figures" in document and "peers" in document:
             bench.write(document, out)
@@ -33,8 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             page.write(Run.from_json(document), out)
     except OSError as error:
         return _complain(f"{out} cannot be written: {error.strerror} (--out)")
-    except (ValueError, TypeError, KeyError) as error:
-        return _complain(f"{options.file} is neither a run.json nor a JSON of the peers benchmark: {error}")
+    except KeyError as error:
+        return _complain(f"{neither}: it has no `{error.args[0]}`")
+    except (ValueError, TypeError) as error:
+        return _complain(f"{neither}: {error}")
     print(out)
     return 0
 

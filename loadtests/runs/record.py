@@ -6,7 +6,7 @@ Times are seconds, sizes bytes. Nothing in here is a token: addresses stand with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 WHOLE = "the whole run"
@@ -216,6 +216,9 @@ class Run:
         Raises:
             ValueError: it is none; the message says what does not fit.
         """
+        required = (each.name for each in fields(cls) if each.default is each.default_factory is MISSING)
+        if missing := [name for name in (*required, "latencies", *_LISTS) if name not in document]:
+            raise ValueError(f"it has no `{missing[0]}`")
         try:
             values = dict(document)
             values["latencies"] = {
@@ -225,8 +228,10 @@ class Run:
             for name, kind in _LISTS.items():
                 values[name] = tuple(kind(**entry) for entry in values[name])
             return cls(**values)
-        except (TypeError, KeyError, AttributeError) as error:
-            raise ValueError(f"this is no run.json of a load scenario: {error}") from None
+        except KeyError as error:
+            raise ValueError(f"it has no `{error.args[0]}`") from None
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"something in it has another form: {error}") from None
 
 
 _LISTS: Mapping[str, type[Any]] = {

@@ -116,9 +116,21 @@ def test_a_run_of_an_earlier_version_is_read() -> None:
     assert Run.from_json({name: value for name, value in run.as_json().items() if name not in later}) == run
 
 
-@pytest.mark.parametrize("document", [{}, {"latencies": 3}, {"latencies": {}, "requests": [{"nome": "x"}]}])
-def test_what_is_no_run_is_refused(document: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"no run\.json"):
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"scenario": None}, "it has no `scenario`"),
+        ({"latencies": None}, "it has no `latencies`"),
+        ({"requests": None}, "it has no `requests`"),
+        ({"latencies": {"gateway": {}}}, "it has no `quantiles`"),
+        ({"latencies": 3}, "something in it has another form"),
+        ({"requests": [{"nome": "x"}]}, "something in it has another form"),
+    ],
+)
+def test_what_is_no_run_is_refused(changes: dict[str, Any], words: str) -> None:
+    run = Run(scenario="storm", about="", started="", seconds=1, gateway_url="ws://127.0.0.1:1/ws")
+    document = {name: value for name, value in {**run.as_json(), **changes}.items() if value is not None}
+    with pytest.raises(ValueError, match=words):
         Run.from_json(document)
 
 

@@ -274,8 +274,14 @@ def test_a_page_can_be_drawn_again_from_its_json(tmp_path: Path, capsys: pytest.
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(None, "No such file"), ("{}", "is neither a run.json nor a JSON of the peers"), ("[", "is no JSON"), ("[]", "is neither")],
-)  # fmt: skip
+    [
+        (None, "No such file"),
+        ("{}", "is neither a run.json nor a JSON of the peers benchmark: it has no `scenario`"),
+        ('{"figures": [], "peers": {}}', "it has no `cores`"),
+        ("[", "is no JSON"),
+        ("[]", "is neither a run.json nor a JSON of the peers benchmark: it is no object"),
+    ],
+)
 def test_what_cannot_be_drawn_is_told(
     text: str | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
