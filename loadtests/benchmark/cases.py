@@ -158,9 +158,14 @@ class Task:
     case: Case
     peer: Peer
 
+    @property
+    def what(self) -> str:
+        """What is measured, in words."""
+        return f"{self.case.measurement}, {self.case}"
+
     def __str__(self) -> str:
         """Say it in a line of progress."""
-        return f"round {self.round}, {self.case.measurement}, {self.case}, {self.peer.name}"
+        return f"round {self.round}, {self.what}, {self.peer.name}"
 
     def seconds(self) -> float:
         """Return about how long it takes."""

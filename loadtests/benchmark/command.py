@@ -9,6 +9,7 @@ import os
 import shlex
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -82,7 +83,7 @@ def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) 
         refuse_to_lose(options.json)
     left = not_done(tasks(_settings(options, peers)), record)
     if options.dry_run:
-        _print("\n".join(map(str, left)))
+        _print("\n".join(_planned(left)))
     _say(f"{record.cores}\n{len(left)} measurements, about {duration(sum(task.seconds() for task in left))}")
     if options.dry_run:
         return 0
@@ -107,6 +108,15 @@ def _settings(options: argparse.Namespace, peers: tuple[Peer, ...]) -> Settings:
     )
 
 
+def _planned(left: Sequence[Task]) -> list[str]:
+    """Return a line for each measurement, with in how many rounds it is done."""
+    rounds = Counter((task.what, task.peer.name) for task in left)
+    return [
+        f"{what}, {peer} (× {count} {'round' if count == 1 else 'rounds'})"  # noqa: RUF001 - the sign is meant
+        for (what, peer), count in rounds.items()
+    ]
+
+
 async def _run(left: Sequence[Task], record: Record, options: argparse.Namespace) -> None:
     """Do all that is left, and go on with the next one where one has no result."""
     this = asyncio.current_task()
@@ -118,6 +128,7 @@ async def _run(left: Sequence[Task], record: Record, options: argparse.Namespace
     async with running_bench(left, record.cores) as bench:
         progress.say("both are running")
         for task in left:
+            progress.begins(task)
             try:
                 record.rows.append(await measure(bench, task))
             except BenchError as error:
@@ -126,7 +137,7 @@ async def _run(left: Sequence[Task], record: Record, options: argparse.Namespace
                 progress.say(f"FAILED {problem}")
             if options.json is not None:
                 write(record, options.json)
-            progress.done(task)
+            progress.done()
 
 
 def _show(record: Record, *, strict: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -9,8 +10,8 @@ from typing import Final, TextIO
 
 from loadtests.benchmark.cases import Task
 
-SPARSE_SECONDS: Final = 30.0
-"""Between two lines of progress where nobody looks on."""
+SPARSE_SECONDS: Final = 10.0
+"""Between two lines of progress where nobody looks on, at least."""
 
 
 def duration(seconds: float) -> str:
@@ -30,21 +31,26 @@ class Progress:
         self._seconds = [task.seconds() for task in tasks]
         self._out = out
         self._done = 0
-        self._began = self._told = time.monotonic()
+        self._began = time.monotonic()
+        self._told = -math.inf
 
     def say(self, line: str) -> None:
         """Tell something in any case."""
         print(line, file=self._out, flush=True)
-        self._told = time.monotonic()
 
-    def done(self, task: Task) -> None:
-        """Tell that one more measurement is done, if it is time for a line."""
+    def begins(self, task: Task) -> None:
+        """Tell which measurement begins, if it is time for a line."""
+        now = time.monotonic()
+        if self._out.isatty() or now - self._told >= SPARSE_SECONDS:
+            self._told = now
+            number = f"[{self._done + 1}/{len(self._seconds)}]"
+            self.say(f"{number} {task} · about {duration(self._left(now))} left")
+
+    def done(self) -> None:
+        """Count one more measurement that is done."""
         self._done += 1
-        if self._out.isatty() or time.monotonic() - self._told >= SPARSE_SECONDS:
-            left = duration(self._left())
-            self.say(f"[{self._done}/{len(self._seconds)}] {task} · about {left} left")
 
-    def _left(self) -> float:
+    def _left(self, now: float) -> float:
         """Return how many seconds are left, by how good the estimate was so far."""
-        estimated = sum(self._seconds[: self._done])
-        return (time.monotonic() - self._began) / estimated * sum(self._seconds[self._done :])
+        estimated, left = sum(self._seconds[: self._done]), sum(self._seconds[self._done :])
+        return (now - self._began) / estimated * left if estimated else left

@@ -14,6 +14,12 @@ from loadtests.peers.catalogue import OURS
 
 NOTHING: Final = "-"
 
+WIDTH: Final = 120
+"""How many characters of a line people can be expected to have room for."""
+
+NAMES: Final = 2
+BETWEEN: Final = "  "
+
 RATIO_DECIMALS: Final = 2
 
 _NOTES: Final = {
@@ -78,8 +84,34 @@ def shown(numbers: Iterable[float], decimals: int) -> str:
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Write lines of cells as a table; the first line is its head."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
-    rows.insert(1, "  ".join("-" * width for width in widths))
+    """Write lines of cells as a table; the first line is its head, and the first `NAMES` columns say what a row is.
+
+    A table wider than `WIDTH` goes on below, with the same names.
+    """
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    return "\n\n".join(
+        _block([columns[index] for index in block], [widths[index] for index in block])
+        for block in _blocks(widths)
+    )
+
+
+def _blocks(widths: Sequence[int]) -> list[list[int]]:
+    """Return which columns stand beside each other: as many as fit, one at least."""
+    names = list(range(min(NAMES, len(widths))))
+    blocks = [[*names]]
+    for index in range(NAMES, len(widths)):
+        wide = sum(widths[each] + len(BETWEEN) for each in blocks[-1]) + widths[index]
+        if wide > WIDTH and len(blocks[-1]) > NAMES:
+            blocks.append([*names])
+        blocks[-1].append(index)
+    return blocks
+
+
+def _block(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
+    rows = [
+        BETWEEN.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        for line in zip(*columns, strict=True)
+    ]
+    rows.insert(1, BETWEEN.join("-" * width for width in widths))
     return "\n".join(row.rstrip() for row in rows)

@@ -76,17 +76,20 @@ class Verdict:
     @property
     def held(self) -> bool | None:
         """Whether the target holds; None where too little was measured to say."""
-        if self.lacking:
-            return None
+        return None if self.lacking else self._within
+
+    @property
+    def _within(self) -> bool:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
         """Say it in a line."""
         what = f"{self.figure} {self.case}" + (f", {OURS} ÷ {self.of}" if self.of else "")
+        within = self._within
+        sign = ("≥" if self.at_least else "≤") if within else ("<" if self.at_least else ">")
+        outcome = "held" if within else f"missed by {abs(self.value - self.limit):,.4g}"
         if self.held is None:
-            return f"{what}: {self.value:,.4g}{' ' * bool(self.unit)}{self.unit} not judged ({self.lacking})"
-        sign = ("≥" if self.at_least else "≤") if self.held else ("<" if self.at_least else ">")
-        outcome = "held" if self.held else f"missed by {abs(self.value - self.limit):,.4g}"
+            outcome = f"not judged ({self.lacking})"
         return (
             f"{what}: {self.value:,.4g} {sign} {self.limit:,.4g}{' ' * bool(self.unit)}{self.unit} {outcome}"
         )

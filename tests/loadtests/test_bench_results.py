@@ -21,7 +21,7 @@ from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.room import supplies
 from loadtests.benchmark.rows import Record, Row
 from loadtests.benchmark.summary import summary
-from loadtests.benchmark.tables import shown, tables
+from loadtests.benchmark.tables import WIDTH, aligned, shown, tables
 from loadtests.benchmark.targets import TARGETS, verdicts
 from loadtests.traffic.results import (
     Connecting,
@@ -164,6 +164,47 @@ def test_a_cell_is_the_median_with_least_and_most() -> None:
     assert shown([], 0) == "-"
 
 
+def test_a_wide_table_goes_on_below_with_the_same_names() -> None:
+    titles = [f"title {number:2}" for number in range(30)]
+    cells = [str(1000 + number) for number in range(30)]
+    blocks = [
+        block.splitlines()
+        for block in aligned([["case", "peer", *titles], ["1", "ours", *cells]]).split("\n\n")
+    ]
+    assert max(len(line) for block in blocks for line in block) in range(WIDTH - 10, WIDTH + 1)
+    assert all(
+        block[0].startswith("case  peer  title") and block[2].startswith("1     ours  1") for block in blocks
+    )
+    assert " ".join(cell for block in blocks for cell in block[2].split()[2:]) == " ".join(cells)
+
+
+def test_a_column_that_is_too_wide_stands_alone() -> None:
+    table = aligned([["case", "peer", "a" * 200, "b"], ["1", "ours", "2", "3"]])
+    assert [line.split() for line in table.splitlines() if line.startswith("1")] == [
+        ["1", "ours", "2"],
+        ["1", "ours", "3"],
+    ]
+
+
+def test_no_table_of_several_rounds_is_too_wide() -> None:
+    case = Case("connects", 500)
+    measured = record()
+    for number in (1, 2, 3):
+        connecting = Connecting(100, Span(1.0, 0.1 * number, 0.1, 0.1, 0.1), Span(1.0, 0.1, 0.0, 0.0, 0.1))
+        measured.rows += [
+            Row(case, peer, number, Connects(connecting, connecting, connecting))
+            for peer in ("gateway", "nginx")
+        ]
+        measured.rows += [
+            Row(RATE, peer, number, at_a_rate(0.1234 * number)) for peer in ("direct", "gateway", "nginx")
+        ]
+    found = tables(measured)
+    assert "gateway ÷ nginx" in found
+    assert "p99 ms" in found
+    tabular = [line for line in found.splitlines() if "…" in line or "---" in line]
+    assert max(map(len, tabular)) <= WIDTH
+
+
 @pytest.mark.parametrize(("ours", "words"), [(0.13, "1.3 ≤ 1.35 held"), (0.15, "1.5 > 1.35 missed by 0.15")])
 def test_a_target_is_held_or_missed(ours: float, words: str) -> None:
     measured = record(*thrice(TRIPS, "gateway", trips(ours)), *thrice(TRIPS, "nginx", trips(0.1)))
@@ -256,6 +297,7 @@ def test_it_takes_enough_to_judge(
     assert found
     assert {verdict.lacking for verdict in found} == {lacking}
     assert {verdict.held for verdict in found} == {None if lacking else True}
+    assert all(" ≤ " in str(verdict) or " ≥ " in str(verdict) for verdict in found)
     assert all(str(verdict).endswith(f"not judged ({lacking})" if lacking else "held") for verdict in found)
 
 
@@ -434,7 +476,7 @@ def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
     lines = out.splitlines()
     peers = ("direct", "gateway", "websockets")
-    assert lines[:3] == [f"round 1, {TRIPS.measurement}, {TRIPS}, {peer}" for peer in peers]
-    assert f"{len(lines)} measurements, about " in err
-    assert [line for line in lines if "hold" in line] == [f"round 1, hold, {HELD}, gateway"]
+    assert lines[:3] == [f"{TRIPS.measurement}, {TRIPS}, {peer} (× 2 rounds)" for peer in peers]  # noqa: RUF001 - the sign is meant
+    assert f"{2 * (len(lines) - 1) + 1} measurements, about " in err
+    assert [line for line in lines if "hold" in line] == [f"hold, {HELD}, gateway (× 1 round)"]  # noqa: RUF001 - likewise
     assert not any("memory" in line and "direct" in line for line in lines)

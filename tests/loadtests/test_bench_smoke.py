@@ -33,6 +33,7 @@ async def test_a_run_in_two_pieces_fills_the_tables(tmp_path: Path) -> None:
     messages = ["--peers", "direct,gateway,websockets", "--measure", "round-trips,latency"]
     code, table, progress = await finished(*json_too, *messages)
     assert code == 0, progress
+    assert "[1/6] round 1, round-trips, 10 × 128 B, direct · about " in progress  # noqa: RUF001 - the sign is meant
     assert "gateway ÷ websockets" in table
     before = json.loads(file.read_text())["rows"]
     assert len(before) == 6
