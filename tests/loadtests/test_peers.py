@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from loadtests.benchmark.processes import serving
 from loadtests.peers.catalogue import PEERS
 from loadtests.peers.configured import ConfiguredPeer
 from loadtests.peers.handshake import status_of_a_handshake
+from loadtests.peers.nginx import Nginx
 from loadtests.peers.peer import Endpoint, Peer, Stage
 from loadtests.peers.version import told_by
 from memmie_fake_auth import FakeAuth
@@ -162,3 +164,18 @@ async def test_a_worker_that_outlives_its_master_is_ended() -> None:
         assert child.ppid() == server.pid
     gone, alive = psutil.wait_procs([child], timeout=5)
     assert gone or [process.status() for process in alive] == [psutil.STATUS_ZOMBIE]  # nobody may collect it
+
+
+def test_the_nginx_of_the_readme_is_one_for_a_thousand_connections(tmp_path: Path) -> None:
+    nginx = installed("nginx")
+    assert isinstance(nginx, Nginx)
+    readme = (Path(__file__).parents[2] / "loadtests" / "README.md").read_text()
+    [config] = re.findall(r"```nginx\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "nginx.conf").write_text(config)
+    command = [str(nginx.program()), *nginx.arguments(tmp_path), "-t"]
+    checked = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - ours
+    assert checked.returncode == 0, checked.stderr
+    assert "[warn]" not in checked.stderr
+    [connections] = re.findall(r"worker_connections (\d+);", config)
+    [files] = re.findall(r"worker_rlimit_nofile (\d+);", config)
+    assert 2 * 1000 < int(connections) < int(files)
