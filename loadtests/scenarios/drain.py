@@ -35,7 +35,8 @@ class Drain(Scenario):
 After a third of the time the gateway gets SIGTERM, as in a rolling update; from then on new connections go to a second
 one with the same Studios. The first closes its users with 1001, over DRAIN_SECONDS ({DRAIN_SECONDS} in a stack of its
 own), so that they do not all come at once; each comes back after a random part of a second and asks again what was not
-answered. When all are back, it goes on for another third of the time. `closed otherwise` counts those who were not told 1001; `drained after` is the end of the first's process."""
+answered. When all are back, it goes on for another third of the time. `closed otherwise` counts those who were not told
+1001; `drained after` is the end of the first's process."""
     seconds = 30
     measured = "before SIGTERM"
     part = 3
