@@ -124,6 +124,8 @@ BAD = [
     ("ALLOWED_ORIGINS", "app.example.com", "an origin such as https://app.example.com"),
     ("AUTH_URL", "auth:8001", "a URL such as http://auth:8001"),
     ("AUTH_URL", "http://auth:port", "a URL such as http://auth:8001"),
+    ("AUTH_URL", "http://auth:8001/a\u00e4", "must be percent-encoded"),
+    ("STUDIO_WS_URLS", "ws://studio:8010/w s", "must be percent-encoded"),
     ("AUTH_TIMEOUT_SECONDS", "5s", NUMBER),
     ("AUTH_CACHE_SECONDS", "-1", "greater than or equal to 0"),
     ("AUTH_REFUSAL_CACHE_SECONDS", "inf", "less than or equal to"),
@@ -192,10 +194,11 @@ async def test_a_misspelt_setting_is_pointed_out(run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize("who", ["me:hunter2", ":hunter2", "me"])
 def test_credentials_in_a_url_are_refused_and_not_repeated(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    who: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("AUTH_URL", "http://me:hunter2@auth:8001")
+    monkeypatch.setenv("AUTH_URL", f"http://{who}@auth:8001")
 
     with pytest.raises(SystemExit, match="2"):
         main(["check"])
@@ -227,6 +230,14 @@ async def test_an_address_that_cannot_be_had_is_one_line_and_exit_2(run: Run) ->
     assert ran.exit_code == 2
     assert ran.err.startswith(f"memmie-gateway: cannot listen on 127.0.0.1 port {port}: ")
     assert "address already in use" in ran.err
+    assert (ran.out, ran.err.count("\n")) == ("", 1)
+
+
+async def test_a_host_that_is_no_name_is_one_line_and_exit_2(run: Run) -> None:
+    ran = await run("serve", HOST="a..b", LOG_FORMAT="json")
+
+    assert ran.exit_code == 2
+    assert ran.err.startswith("memmie-gateway: cannot listen on a..b port 8000: ")
     assert (ran.out, ran.err.count("\n")) == ("", 1)
 
 

@@ -21,7 +21,7 @@ async def healthcheck(target: Target, *options: str) -> tuple[int | None, str]:
         # A proxy setting is for other hosts: the gateway asked is on this one.
         env={
             "HOST": "0.0.0.0",
-            "PORT": str(where.port),
+            "Port": str(where.port),  # names of settings may be written in any case
             "http_proxy": "http://127.0.0.1:1",
             "STUDIO_WS_URLS": "not even valid",
         },

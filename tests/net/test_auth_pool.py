@@ -356,6 +356,25 @@ async def test_the_connection_that_was_used_last_is_used_first(pool: AuthPool, a
         assert (await exchange(pool, auth)).line is last.line
 
 
+async def test_connections_put_aside_before_a_question_that_timed_out_are_not_trusted(
+    make_pool: MakePool, auth: ScriptedAuth
+) -> None:
+    """Behind a firewall that has forgotten them nobody closes them, and each would cost a question its time-out."""
+    pool = make_pool(timeout=0.2)
+    asking = [asyncio.create_task(pool.ask(TOKEN)) for _ in range(5)]
+    lines = [(await auth.asked()).line for _ in range(5)]
+    for line in lines:
+        line.write(OK)
+    assert await asyncio.gather(*asking) == [(200, b"ok")] * 5
+
+    with pytest.raises(AuthUnavailableError, match="did not answer within"):
+        await pool.ask(TOKEN)
+    assert (await auth.asked()).line in lines
+    for line in lines:
+        await line.end()
+    assert (await exchange(pool, auth)).line not in lines
+
+
 async def test_a_connection_that_auth_closes_while_it_is_idle_is_not_used_again(
     pool: AuthPool, auth: ScriptedAuth
 ) -> None:
@@ -580,7 +599,7 @@ async def test_a_connection_leaves_nothing_for_the_garbage_collector(
             "127.0.0.1:1",
             r"Connection refused|Connect call failed \('127.0.0.1', 1\)",
         ),  # uvloop's words, asyncio's
-        (f"{'a' * 64}.test", "its name cannot be looked up"),
+        (f"{'a' * 64}.test", "it is no name that could be looked up"),
     ],
 )
 async def test_an_auth_that_is_not_there(make_pool: MakePool, host: str, why: str) -> None:

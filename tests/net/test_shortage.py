@@ -13,6 +13,7 @@ from memmie_gateway.core.breaker import Breaker, Circuit
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net import prober
 from memmie_gateway.net.auth_client import AuthClient
+from memmie_gateway.net.names import Names
 from memmie_gateway.net.shortage import ShortageError, raise_shortage
 from memmie_gateway.net.studio import StudioUrl
 
@@ -75,5 +76,5 @@ async def test_a_probe_that_could_not_be_made_says_nothing_of_studio(
 
     monkeypatch.setattr(prober, "connect", connect)
     with pytest.raises(expected):
-        await prober.probe(StudioUrl.parse("ws://127.0.0.1:1/ws"), 5)
+        await prober.probe(StudioUrl.parse("ws://127.0.0.1:1/ws"), 5, Names())
     await asyncio.sleep(0)

@@ -85,7 +85,14 @@ def _interrupt_on_sigterm(config: pytest.Config) -> None:
         threading.current_thread() is threading.main_thread()
         and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     ):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+        def interrupt(*_: object) -> None:
+            signal.signal(
+                signal.SIGTERM, signal.SIG_IGN
+            )  # a second one would interrupt what the first has begun
+            raise KeyboardInterrupt
+
+        signal.signal(signal.SIGTERM, interrupt)
 
         def restore() -> None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -11,7 +11,9 @@ from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.verdicts import AuthUnavailableError, VerdictCache
 from memmie_gateway.net.auth_client import AuthClient
+from memmie_gateway.net.names import Names
 from memmie_gateway.net.prober import ProbeError, probe
+from memmie_gateway.net.shortage import ShortageError
 from memmie_gateway.net.studio import StudioUrl
 
 
@@ -57,7 +59,7 @@ async def _check_auth(settings: Settings) -> Result:
     started = time.perf_counter()
     try:
         verdict = await auth.verdict(token, auth.digest(token))
-    except AuthUnavailableError as error:
+    except (AuthUnavailableError, ShortageError) as error:
         return Result("auth", settings.auth_url, ok=False, detail=str(error))
     finally:
         await auth.stop()
@@ -71,8 +73,8 @@ async def _check_auth(settings: Settings) -> Result:
 
 async def _check_studio(url: str, timeout: float) -> Result:  # noqa: ASYNC109 - passed on to the probe
     try:
-        seconds = await probe(StudioUrl.parse(url), timeout)
-    except ProbeError as error:
+        seconds = await probe(StudioUrl.parse(url), timeout, Names())
+    except (ProbeError, ShortageError) as error:
         return Result("studio", url, ok=False, detail=str(error))
     return Result("studio", url, ok=True, detail=f"answers a ping, {seconds * 1000:.1f} ms")
 

@@ -126,13 +126,18 @@ def _version(_: argparse.Namespace) -> int:
 
 
 def _serve(_: argparse.Namespace) -> int:
+    # From the first moment: a container's first process is sent no signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from memmie_gateway.app.server import Gateway
 
     settings = _read_settings()
     _tell_misspelt()
     _raise_file_limit()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_run(Gateway(settings)))
+    exit_code = asyncio.Runner(loop_factory=_loop_factory()).run(_run(Gateway(settings)))
+    # Everything is closed. What the interpreter would wait for yet is a name server that does not answer, if anything.
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+    os._exit(exit_code)
 
 
 def _raise_file_limit() -> None:
@@ -171,8 +176,9 @@ async def _run(gateway: Gateway) -> int:
     settings = gateway.settings
     try:
         await gateway.start()
-    except OSError as error:
-        _complain(f"cannot listen on {settings.host} port {settings.port}: {error.strerror} (HOST, PORT)")
+    except (OSError, UnicodeError) as error:  # UnicodeError: it is no name that could be looked up
+        words = error.strerror if isinstance(error, OSError) else error
+        _complain(f"cannot listen on {settings.host} port {settings.port}: {words} (HOST, PORT)")
         return EXIT_USAGE
     await asked.wait()
     stopping = asyncio.ensure_future(gateway.stop(settings.drain_seconds))

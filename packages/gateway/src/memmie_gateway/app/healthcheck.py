@@ -19,8 +19,9 @@ EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # no
 
 def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
     """Return why the gateway with these settings (`HOST`, `PORT`) does not answer 200 to `path`; "" if it does."""
-    host = environment.get("HOST", "")
-    host, port = EVERYWHERE.get(host, host), environment.get("PORT") or "8000"
+    given = {name.upper(): value for name, value in environment.items()}  # as the gateway reads them
+    host, port = given.get("HOST", ""), given.get("PORT") or "8000"
+    host = EVERYWHERE.get(host, host)
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
     try:
         connection = HTTPConnection(host, int(port), timeout=ANSWER_SECONDS)

@@ -15,6 +15,7 @@ from typing import Final
 from memmie_gateway.core.tokens import plausible
 from memmie_gateway.core.verdicts import AuthUnavailableError
 from memmie_gateway.net.auth_connection import AuthConnection
+from memmie_gateway.net.names import Names
 from memmie_gateway.net.shortage import raise_shortage
 from memmie_gateway.net.url import AuthUrl
 
@@ -56,6 +57,7 @@ class AuthPool:
             "content-type: application/json\r\n"
             "authorization: Bearer "
         )
+        self._names = Names()
         self._places = asyncio.Semaphore(max_connections)  # who waits for one gets it in turn
         self._connections: set[AuthConnection] = set()
         self._idle: deque[AuthConnection] = deque()  # the one that was used last is on the right
@@ -73,10 +75,14 @@ class AuthPool:
             ShortageError: the gateway itself cannot connect to anything.
         """
         question = self._question(token)
+        asked_at = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._timeout), self._places:
                 return await self._ask(question)
         except TimeoutError:
+            # What was put aside before may be as dead: a firewall or a machine that is gone tells nobody.
+            while self._idle and self._idle[0].idle_since < asked_at:
+                self._idle[0].close()
             raise AuthUnavailableError(f"Auth did not answer within {self._timeout:g} seconds") from None
 
     async def close(self) -> None:
@@ -120,24 +126,32 @@ class AuthPool:
         return answer
 
     async def _connect(self) -> AuthConnection:
-        url = self._url
+        errors: list[OSError] = []
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: AuthConnection(self._forget),
-                url.host,
-                url.port,
-                ssl=self._tls,
-                server_hostname=url.host if self._tls else None,
-            )
+            addresses = await self._names.addresses(self._url)
         except OSError as error:
-            raise_shortage(error)
-            why = error.strerror or type(error).__name__  # the text of several at once is long
-            raise AuthUnavailableError(f"Auth cannot be reached ({why})") from None
-        except ValueError:
-            raise AuthUnavailableError("Auth cannot be reached (its name cannot be looked up)") from None
-        self._connections.add(connection)
-        if self._closed:
-            connection.close()
+            addresses, errors = [], [error]
+        for address in addresses:
+            try:
+                connection = await self._connect_to(address)
+            except OSError as error:
+                errors.append(error)
+            else:
+                self._connections.add(connection)
+                if self._closed:
+                    connection.close()
+                return connection
+        raise_shortage(*errors)
+        raise AuthUnavailableError(f"Auth cannot be reached ({errors[-1].strerror or errors[-1]})")
+
+    async def _connect_to(self, address: str) -> AuthConnection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: AuthConnection(self._forget),
+            address,
+            self._url.port,
+            ssl=self._tls,
+            server_hostname=self._url.host if self._tls else None,
+        )
         return connection
 
     def _forget(self, connection: AuthConnection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from memmie_gateway.core.health import next_probe
+from memmie_gateway.net.names import Names
 from memmie_gateway.net.shortage import ShortageError, raise_shortage
 from memmie_gateway.net.studio import Studio, StudioUrl
 
@@ -34,23 +36,25 @@ class ProbeError(Exception):
     """A probe failed; the message says at what."""
 
 
-async def probe(where: StudioUrl, timeout: float) -> float:  # noqa: ASYNC109 - it ends with an error of its own
+async def probe(where: StudioUrl, timeout: float, names: Names) -> float:  # noqa: ASYNC109 - it ends with an error of its own
     """Connect to a Studio's health URL, ping it, and return the seconds its pong took.
+
+    Args:
+        where: the Studio.
+        timeout: seconds for all of it.
+        names: looks its name up.
 
     Raises:
         ProbeError: no pong within `timeout` seconds, or no connection.
         ShortageError: the gateway itself cannot connect to anything.
     """
     try:
-        async with (
-            asyncio.timeout(timeout),
-            connect(
-                where.health_url, ping_interval=None, compression=None, proxy=None, close_timeout=0.2
-            ) as health,
-        ):
-            started = time.perf_counter()
-            await (await health.ping())
-            return time.perf_counter() - started
+        async with asyncio.timeout(timeout):
+            *others, last = await names.addresses(where)
+            for address in others:
+                with contextlib.suppress(OSError):  # another one may be reached
+                    return await _ping(where, address)
+            return await _ping(where, last)
     except TimeoutError:
         raise ProbeError(f"no pong within {timeout:g} seconds") from None
     except (OSError, WebSocketException, EOFError) as error:
@@ -60,6 +64,21 @@ async def probe(where: StudioUrl, timeout: float) -> float:  # noqa: ASYNC109 - 
     except Exception as error:  # noqa: BLE001 - see below
         # Such as a redirect to what is no URL: nothing that a Studio sends may end the watching of it.
         raise ProbeError(f"no health connection: {type(error).__name__}: {error}") from None
+
+
+async def _ping(where: StudioUrl, address: str) -> float:
+    async with connect(
+        where.health_url,
+        host=address,
+        port=where.port,
+        ping_interval=None,
+        compression=None,
+        proxy=None,
+        close_timeout=0.2,
+    ) as health:
+        started = time.perf_counter()
+        await (await health.ping())
+        return time.perf_counter() - started
 
 
 class Prober:
@@ -73,6 +92,7 @@ class Prober:
     def __init__(self, options: ProbeOptions, rng: random.Random) -> None:
         self._options = options
         self._rng = rng
+        self._names = Names()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
@@ -95,7 +115,7 @@ class Prober:
         while True:
             doubted.clear()
             try:
-                await probe(studio.where, options.timeout)
+                await probe(studio.where, options.timeout, self._names)
             except ProbeError as error:
                 studio.failed(str(error), doubt=False)
             except ShortageError:

@@ -11,6 +11,7 @@ import httptools
 
 from memmie_gateway.core.handshake import Answer, Offer, check_answer
 from memmie_gateway.core.headers import Headers
+from memmie_gateway.net.names import Names
 from memmie_gateway.net.shortage import raise_shortage
 from memmie_gateway.net.studio import Studio
 
@@ -179,6 +180,7 @@ class Dialer:
     def __init__(self, *, timeout: float, tls: ssl.SSLContext | None = None) -> None:
         self._timeout = timeout
         self._tls = tls
+        self._names = Names()
         self._addresses: dict[str, _Addresses] = {}
 
     async def dial(self, studio: Studio, head: bytes, offer: Offer) -> Upstream:
@@ -251,10 +253,9 @@ class Dialer:
             return known.found
         failures = studio.failures
         try:
-            found = await loop.getaddrinfo(where.host, where.port, type=1)
+            addresses = await self._names.addresses(where)
         except OSError as error:
             raise_shortage(error)
             raise DialError(f"the name {where.host!r} cannot be looked up") from None
-        addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
         self._addresses[studio.url] = _Addresses(loop.time() + _ADDRESS_SECONDS, failures, addresses)
         return addresses
