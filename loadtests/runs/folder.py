@@ -87,12 +87,17 @@ def write_folder(run: Run, folder: Path) -> None:
         folder: where to, as `run_folder` gives it.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written; nothing of it is left then.
     """
-    (folder / RUN).write_text(json.dumps(run.as_json(), indent=1) + "\n")
-    _write_table(folder / REQUESTS, Request, run.requests)
-    _write_table(folder / TIMELINE, Second, run.timeline)
-    write_report(run, folder / REPORT)
+    try:
+        (folder / RUN).write_text(json.dumps(run.as_json(), indent=1) + "\n")
+        _write_table(folder / REQUESTS, Request, run.requests)
+        _write_table(folder / TIMELINE, Second, run.timeline)
+        write_report(run, folder / REPORT)
+    except OSError:
+        for name in (RUN, REQUESTS, TIMELINE, REPORT):
+            (folder / name).unlink(missing_ok=True)
+        raise
 
 
 def _write_table(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:

@@ -22,6 +22,11 @@ class Ledger:
         """How many different messages have come."""
         return self._next - 1 - len(self._missing)
 
+    @property
+    def highest(self) -> int:
+        """The highest number that has come; 0 for none."""
+        return self._next - 1
+
     def take(self, number: int) -> None:
         """Enter a message."""
         if number == self._next:

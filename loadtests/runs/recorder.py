@@ -9,6 +9,7 @@ import time
 from array import array
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import Any
 
 from loadtests.runs.distribution import latency, quantile
 from loadtests.runs.record import Event, Failure, Figure, Latency, Request
@@ -52,6 +53,7 @@ class Recorder:
         most_connections: open through it at once, at most; those of abusers are not among them.
         closes: ended connections by close code, those that the load itself has closed or cut excepted.
         answered: messages that were.
+        awaited: of those whose latency counts, how many have neither an answer nor failed.
         unanswered: messages that never were, and will not be.
         studios: connections on each Studio at the height of the run.
     """
@@ -61,6 +63,7 @@ class Recorder:
         self.most_connections = 0
         self.closes: Counter[str] = Counter()
         self.answered = 0
+        self.awaited = 0
         self.unanswered = 0
         self.studios: dict[str, int] = {}
         self._began = time.monotonic()
@@ -82,13 +85,26 @@ class Recorder:
         """Whether latencies count now."""
         return self._measuring
 
+    def sent(self) -> bool:
+        """Count a message as on its way; return whether its latency is one that counts, however late its answer is."""
+        self.awaited += self._measuring
+        return self._measuring
+
+    def settled(self, *, measured: bool) -> None:
+        """Count it as answered, or as failed.
+
+        Args:
+            measured: what `sent` has said.
+        """
+        self.awaited -= measured
+
     def measure(self) -> None:
-        """Let latencies count from now on: what was before is the ramp."""
+        """Let latencies count of what is sent from now on: what was before is the ramp."""
         self._latencies.clear()
         self._measuring = True
 
     def stop_measuring(self) -> None:
-        """Let them count no more: what follows is the end."""
+        """Let them count no more of what is sent from now on: what follows is the end."""
         self._measuring = False
 
     def request(
@@ -97,7 +113,7 @@ class Recorder:
         name: str,
         response_time: float,
         exception: Exception | None = None,
-        context: dict[str, Path] | None = None,
+        context: dict[str, Any] | None = None,
         **_: object,
     ) -> None:
         """Count an operation: the listener of Locust's `request` event, whose times are milliseconds."""
@@ -114,7 +130,7 @@ class Recorder:
             return
         if path == GATEWAY:
             self._second.append(seconds)
-        if self._measuring:
+        if (context or {}).get("measured"):
             self._latencies[path].append(seconds)
 
     def opened(self) -> None:
@@ -127,9 +143,8 @@ class Recorder:
         self.connections -= 1
 
     def add_overhead(self, seconds: float) -> None:
-        """Count what the gateway has added to one message: a paired difference."""
-        if self._measuring:
-            self._latencies[OVERHEAD].append(seconds)
+        """Count what the gateway has added to one message, of those that count: a paired difference."""
+        self._latencies[OVERHEAD].append(seconds)
 
     def event(self, what: str) -> None:
         """Note that something was done to the system."""
@@ -155,6 +170,10 @@ class Recorder:
     def failed_with(self, word: str) -> int:
         """Return how many operations failed for reasons that begin so."""
         return sum(failure.count for failure in self.failures() if failure.reason.startswith(word))
+
+    def failed_to(self, *names: str) -> int:
+        """Return how many operations of these kinds failed, for whatever reason."""
+        return sum(failure.count for failure in self.failures() if failure.name in names)
 
     def failures(self) -> tuple[Failure, ...]:
         """Return what failed and why, the most frequent first."""

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import logging
+import os
 import resource
 import sys
 from collections.abc import Iterator, Sequence
@@ -59,9 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if options.gateway:
                     try_first(system, tokens, options.within)
                 run = run_scenario(scenario, options, system, tokens, progress, thresholds)
-            ignore_signals()  # all has ended: what was measured is written whole, and told
+            ignore_signals()  # all has ended: what was measured is told, and written whole
             run = replace(run, machine=machine)
-            write_folder(run, folder)
+            unwritten = _write(run, folder)
     except FolderError as error:
         return _complain(f"{error} (--out)", EXIT_USAGE)
     except (UsageError, TokensError, FirstContactError) as error:
@@ -71,15 +72,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchError as error:
         words = "\n".join([str(error), *getattr(error, "__notes__", [])])
         return _complain(words, EXIT_USAGE if isinstance(error, problems.UsageError) else EXIT_FAILED)
-    except OSError as error:
-        return _complain(f"the results cannot be written: {error} (--out)", EXIT_FAILED)
     except KeyboardInterrupt:
         return _complain(
             "interrupted; everything it started has ended, and no results were written", EXIT_INTERRUPTED
         )
-    print(json.dumps(run.as_json()) if options.json else summary(run))
-    progress.say(f"report: {folder / REPORT}")
-    return _judged(run)
+    try:
+        print(json.dumps(run.as_json()) if options.json else summary(run), flush=True)
+    except OSError as error:  # the reader has left, or its disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            unwritten = unwritten or f"standard output cannot be written: {error}"
+    if unwritten:
+        _complain(unwritten, EXIT_FAILED)
+    else:
+        progress.say(f"report: {folder / REPORT}")
+    judged = _judged(run)
+    return EXIT_FAILED if unwritten else judged
+
+
+def _write(run: Run, folder: Path) -> str:
+    """Write the results; return why that could not be done, or ""."""
+    try:
+        write_folder(run, folder)
+    except OSError as error:
+        return f"the results cannot be written: {error} (--out)"
+    return ""
 
 
 def _thresholds(scenario: Scenario, path: Path) -> tuple[Threshold, ...]:

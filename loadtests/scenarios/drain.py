@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from argparse import ArgumentParser, Namespace
@@ -15,7 +14,7 @@ from loadtests.scenarios.returns import FIGURES, ramp_returning, tell_returns
 from loadtests.scenarios.scenario import Scenario
 from loadtests.stack.system import Plan, System
 from loadtests.users.returning import ReturningUser
-from loadtests.users.swarm import Swarm
+from loadtests.users.swarm import Swarm, SwarmError
 
 GOING_AWAY: Final = "1001"
 """What the gateway closes with when it shuts down (spec §1)."""
@@ -73,9 +72,12 @@ answered. When all are back, it goes on for another third of the time. `closed o
         swarm.measure(options.seconds / self.part)
         recorder.event("the gateway gets SIGTERM")
         environment.gateway_url = environment.system.gateways[1]
-        first = psutil.Process(environment.system.gateway_pids[0])
         ended_at = time.monotonic()
-        os.kill(first.pid, signal.SIGTERM)
+        try:
+            first = psutil.Process(environment.system.gateway_pids[0])
+            first.send_signal(signal.SIGTERM)
+        except psutil.NoSuchProcess:
+            raise SwarmError("the gateway had ended before it got SIGTERM") from None
         drained = swarm.until(lambda: _ended(first), "drained", within=DONE_SECONDS)
         recorder.event("its process has ended")
         swarm.until(lambda: all(user.served for user in users), "all back")
@@ -89,4 +91,7 @@ answered. When all are back, it goes on for another third of the time. `closed o
 
 
 def _ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

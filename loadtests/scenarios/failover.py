@@ -15,7 +15,7 @@ from loadtests.scenarios.scenario import Scenario
 from loadtests.stack.metrics import studio_connections
 from loadtests.stack.system import System
 from loadtests.users.returning import ReturningUser
-from loadtests.users.swarm import Swarm
+from loadtests.users.swarm import Swarm, SwarmError
 
 RECONNECT: Final = "1012"
 """What the gateway closes with where the Studio is gone (spec §1)."""
@@ -60,7 +60,10 @@ on for the rest of the time. `closed besides` counts those who were closed witho
         on_it = studio_connections(system.gateways[0]).get(name, 0)
         recorder.event(f"Studio {name} with {on_it} connections is killed")
         killed_at = time.monotonic()
-        os.kill(system.studio_pids[0], signal.SIGKILL)
+        try:
+            os.kill(system.studio_pids[0], signal.SIGKILL)
+        except ProcessLookupError:
+            raise SwarmError(f"Studio {name} had ended before it was killed") from None
         swarm.until(lambda: recorder.closes.total() >= on_it, "told of the end", within=NOTICE_SECONDS)
         swarm.until(lambda: all(user.served for user in users), "all back")
         recorder.event("all are back")

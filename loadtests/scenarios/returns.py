@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from loadtests.runs.recorder import Recorder
-from loadtests.users.outcomes import RefusedError
+from loadtests.runs.recorder import GATEWAY, Recorder
 from loadtests.users.returning import ReturningUser
 from loadtests.users.swarm import Swarm
+from loadtests.users.user import WAYS
+
+CONNECTING: Final = tuple(f"{operation} {WAYS[GATEWAY]}" for operation in ("connect", "reconnect"))
+"""Operations that a gateway refuses in so many words, or by hanging up."""
 
 FIGURES: Final = ("were away", "back after", "longest away", "refused", "answered", "lost")
 """What `tell_returns` sets."""
@@ -38,6 +41,6 @@ def tell_returns(recorder: Recorder, users: Sequence[ReturningUser], *, since: f
         "back after", max((user.back_at - since for user in users if user.away), default=0.0), "s"
     )
     recorder.figure("longest away", max(away, default=0.0), "s")
-    recorder.figure("refused", recorder.failed_with(RefusedError.WORD))
+    recorder.figure("refused", recorder.failed_to(*CONNECTING))
     recorder.figure("answered", recorder.answered)
     recorder.figure("lost", recorder.unanswered)

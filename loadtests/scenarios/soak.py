@@ -28,7 +28,8 @@ are on their way at a time, so latencies are mostly waiting in line. Ends when a
     pinned = False
     user_classes = (SoakUser,)
     figures = (
-        "messages each way", "messages each way per second", "lost", "duplicated", "reordered", "damaged",
+        "messages each way", "messages each way per second", "lost", "lost on the way up", "lost on the way down",
+        "duplicated", "reordered", "damaged",
     )  # fmt: skip
 
     def add_options(self, parser: ArgumentParser) -> None:
@@ -50,14 +51,20 @@ are on their way at a time, so latencies are mostly waiting in line. Ends when a
         swarm.until(lambda: all(user.done for user in users), "all answered", within=MOST_SECONDS)
         took = recorder.at - began
         recorder.event("all are answered")
-        ledgers = [ledger for user in users for ledger in (user.upward, user.downward)]
         recorder.answered = sum(user.upward.arrived for user in users)
         recorder.unanswered = options.messages - recorder.answered
         recorder.figure("messages each way", recorder.answered)
         recorder.figure("messages each way per second", recorder.answered / took)
-        recorder.figure(
-            "lost", sum(user.upward.lost(user.goal) + user.downward.lost(user.goal) for user in users)
-        )
-        recorder.figure("duplicated", sum(ledger.duplicated for ledger in ledgers))
-        recorder.figure("reordered", sum(ledger.reordered for ledger in ledgers))
-        recorder.figure("damaged", sum(user.damaged for user in users))
+        # A reply that is missing is a count that is missing, too, below the highest that came; a message that never
+        # reached Studio was not counted. One that came twice, or was overtaken, either way, shows in the numbers.
+        # A damaged one is not lost: it came.
+        damaged = sum(user.damaged for user in users)
+        lost = max(0, sum(user.upward.lost(user.goal) for user in users) - damaged)
+        missing_counts = sum(user.downward.lost(user.downward.highest) for user in users)
+        lost_downward = min(lost, max(0, missing_counts - damaged))
+        recorder.figure("lost", lost)
+        recorder.figure("lost on the way up", lost - lost_downward)
+        recorder.figure("lost on the way down", lost_downward)
+        recorder.figure("duplicated", sum(user.upward.duplicated for user in users))
+        recorder.figure("reordered", sum(user.upward.reordered for user in users))
+        recorder.figure("damaged", damaged)

@@ -23,12 +23,12 @@ When all connections are open and have been served for a third of the time, and 
 resets every one of them (RST), as a failing network or load balancer does. Each user comes back after a random part of
 a second, and again with longer pauses where it is refused. A user is back when its first message is answered; when all
 are, it goes on for another third. Auth is to be asked once for each token: the gateway remembers its answers, and asks
-once for those who come at the same moment."""
+once for those who come at the same moment. `closed` counts the connections that the gateway ended for itself."""
     seconds = 15
     measured = "before the cut"
     part = 3
     user_classes = (ReturningUser,)
-    figures = (*FIGURES, "Auth calls", "Auth calls after the cut", "Auth calls per token")
+    figures = (*FIGURES, "closed", "Auth calls", "Auth calls after the cut", "Auth calls per token")
 
     def add_options(self, parser: ArgumentParser) -> None:
         """Add the pace."""
@@ -49,8 +49,10 @@ once for those who come at the same moment."""
         swarm.until(lambda: all(user.served for user in users), "all back")
         recorder.event("all are back")
         swarm.rest(options.seconds / 3)
+        closed = recorder.closes.total()  # the cuts are not among them
         swarm.stop()
         tell_returns(recorder, users, since=cut_at)
+        recorder.figure("closed", closed)
         if auth_url:
             asked = questions(auth_url)
             calls = asked - asked_at_start

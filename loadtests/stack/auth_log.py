@@ -8,7 +8,7 @@ from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from loadtests.benchmark.problems import BenchError
+from loadtests.users.swarm import SwarmError
 
 ANSWER_SECONDS: Final = 30.0
 """A log of many thousand entries takes a moment."""
@@ -18,7 +18,7 @@ def questions(auth_url: str) -> int:
     """Return how often the fake Auth was asked whether a token is valid, since it was started.
 
     Raises:
-        BenchError: it does not tell, or has forgotten some.
+        SwarmError: it does not tell, or has forgotten some.
     """
     query = "kind=request&path=/api/v1/auth/validate"
     try:
@@ -26,9 +26,9 @@ def questions(auth_url: str) -> int:
             log = json.load(answer)
         forgotten, entries = int(log["forgotten"]), len(log["entries"])
     except (URLError, HTTPException, OSError, ValueError, KeyError, TypeError) as error:
-        raise BenchError(f"{auth_url} does not tell what it was asked: {error} (--auth-url)") from None
+        raise SwarmError(f"{auth_url} does not tell what it was asked: {error} (--auth-url)") from None
     if forgotten:
-        raise BenchError(
+        raise SwarmError(
             f"{auth_url} has forgotten {forgotten} requests: start it with a larger --log-entries"
         )
     return entries

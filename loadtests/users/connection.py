@@ -156,21 +156,26 @@ class Connection:
 
     def _read(self) -> None:
         try:
-            while True:
+            more = self._go_on()  # a Close frame may have come with the answer to the handshake
+            while more:
                 self._may_read.wait()
                 data, at = self._wire.receive()
                 self._feed(data)
                 for event in self._protocol.events_received():
                     self._take(event, at)
-                self._flush()
-                if self._protocol.close_rcvd is not None:
-                    self._finish()  # for users it ends here; the other side has the TCP connection to close
-                if not data or self._protocol.state is CLOSED:
-                    break
+                more = self._go_on() and bool(data)
         except OSError:
             pass  # cut; what was received until then says how
-        self._wire.close()
-        self._finish()
+        finally:
+            self._wire.close()
+            self._finish()
+
+    def _go_on(self) -> bool:
+        """Send what is due, notice a Close frame, and return whether more can come."""
+        self._flush()
+        if self._protocol.close_rcvd is not None:
+            self._finish()  # for users it ends here; the other side has the TCP connection to close
+        return self._protocol.state is not CLOSED
 
     def _finish(self) -> None:
         if self.code is None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from gevent import Timeout
+from gevent import GreenletExit, Timeout
 from gevent.event import AsyncResult
 
 from loadtests.users.connection import Connection
@@ -40,6 +40,7 @@ class Conversation:
     ) -> None:
         self._numbers = itertools.count(1)
         self._waiting: dict[str, AsyncResult] = {}
+        self._given_up: set[str] = set()
         self._on_event = on_event
         self._told_end = on_end
         self.connection = Connection(
@@ -73,18 +74,32 @@ class Conversation:
             sent = self.connection.send(json.dumps({"id": message_id, **message}).encode())
             received, reply = waiting.get(timeout=REPLY_SECONDS)
         except Timeout:
+            self._given_up.add(message_id)
             raise SilenceError(REPLY_SECONDS) from None
+        except GreenletExit:  # the run ends
+            self._given_up.add(message_id)
+            raise
         finally:
             del self._waiting[message_id]
         if reply.get("type") != reply_type:
-            raise UnexpectedReplyError(str(reply.get("type")))
+            raise UnexpectedReplyError(reply.get("type"))
         return (received - sent) / 1e9, reply
 
     def _received(self, message: bytes, at: int) -> None:
-        document = json.loads(message)
-        waiting = self._waiting.get(document.get("id"))
+        try:
+            document = json.loads(message)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            document = {}  # nobody's answer, and an event of no type
+        message_id = document.get("id")
+        if not isinstance(message_id, str):
+            message_id = ""
+        waiting = self._waiting.get(message_id)
         if waiting is not None:
             waiting.set((at, document))
+        elif message_id in self._given_up:
+            self._given_up.discard(message_id)  # it is late: that it was not there in time was told
         elif self._on_event is not None:
             self._on_event(document, at)
 

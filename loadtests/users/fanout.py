@@ -9,7 +9,7 @@ from locust import task
 from loadtests.runs.ledger import Ledger
 from loadtests.runs.recorder import GATEWAY
 from loadtests.users.conversation import Conversation, Document
-from loadtests.users.outcomes import OperationError
+from loadtests.users.outcomes import OperationError, UnexpectedReplyError
 from loadtests.users.swarm import LoadEnvironment
 from loadtests.users.user import WAYS, Pace, WebSocketUser
 
@@ -66,7 +66,11 @@ class GroupUser(WebSocketUser):
         if not self.publishing or self._conversation is None:
             return
         self.published += 1
-        data = {"number": self.published, "sent": time.time_ns()}
+        data = {
+            "number": self.published,
+            "sent": time.time_ns(),
+            "measured": self.environment.recorder.measuring,
+        }
         name = f"update_blob {WAYS[GATEWAY]}"
         try:
             seconds, _ = self._conversation.ask(
@@ -78,7 +82,15 @@ class GroupUser(WebSocketUser):
             self.report(name, seconds)
 
     def _take(self, event: Document, at: int) -> None:
-        if event["type"] == EVENT:
-            data = event["data"]["data"]
-            self.received.take(data["number"])
-            self.report(f"event {WAYS[GATEWAY]}", (at - data["sent"]) / 1e9, path=GATEWAY)
+        name = f"event {WAYS[GATEWAY]}"
+        try:
+            kind, data = event["type"], event["data"]["data"]
+            number, sent, measured = int(data["number"]), int(data["sent"]), bool(data["measured"])
+        except (LookupError, TypeError, ValueError):
+            self.report(name, 0, UnexpectedReplyError(event.get("type")))
+            return
+        if kind != EVENT:
+            self.report(name, 0, UnexpectedReplyError(kind))
+            return
+        self.received.take(number)
+        self.report(name, (at - sent) / 1e9, path=GATEWAY, measured=measured)

@@ -7,6 +7,8 @@ from typing import Final
 from locust import task
 
 from loadtests.runs.recorder import DIRECT, GATEWAY
+from loadtests.users.conversation import Conversation
+from loadtests.users.swarm import LoadEnvironment
 from loadtests.users.user import Pace, WebSocketUser
 
 PAIRED_EVERY: Final = 10
@@ -16,13 +18,18 @@ PAIRED_EVERY: Final = 10
 class HeartbeatUser(WebSocketUser):
     """Sends a heartbeat once a period; where it has two connections, the same on each, in turn first."""
 
+    def __init__(self, environment: LoadEnvironment) -> None:
+        super().__init__(environment)
+        self._pace = Pace(environment.options.every, self.number)
+        self._through: Conversation | None = None
+        self._straight: Conversation | None = None
+        self._gateway_first = True
+
     def on_start(self) -> None:
         """Connect."""
-        self._pace = Pace(self.environment.options.every, self.number)
         self._through = self.connect()
-        paired = self.environment.system.studios and self.number % PAIRED_EVERY == 0
-        self._straight = self.connect(DIRECT) if paired else None
-        self._gateway_first = True
+        if self.environment.system.studios and self.number % PAIRED_EVERY == 0:
+            self._straight = self.connect(DIRECT)
 
     def on_stop(self) -> None:
         """Leave in order."""
@@ -42,9 +49,10 @@ class HeartbeatUser(WebSocketUser):
             self.ask(self._through, "heartbeat")
             return
         asked = {GATEWAY: self._through, DIRECT: self._straight}
+        measured = self.environment.recorder.measuring
         order = (GATEWAY, DIRECT) if self._gateway_first else (DIRECT, GATEWAY)
         took = {path: self.ask(asked[path], "heartbeat", path) for path in order}
         self._gateway_first = not self._gateway_first
         through, straight = took[GATEWAY], took[DIRECT]
-        if through is not None and straight is not None:
+        if measured and through is not None and straight is not None:
             self.environment.recorder.add_overhead(through - straight)

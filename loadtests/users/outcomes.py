@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
+
+_KIND: Final = re.compile(r"[a-z_]{1,20}(\.[a-z_]{1,20})?")
+"""A type as Studio has them (spec §4). Nothing else is repeated: it may hold what it likes, a token say."""
 
 NO_CLOSE_FRAME: Final = "no close frame"
 """How a connection ended that nobody has closed (RFC 6455 §7.1.5 has 1006 for it, which is never on the wire)."""
@@ -62,5 +66,6 @@ class SilenceError(OperationError):
 class UnexpectedReplyError(OperationError):
     """The reply was another one than the message has."""
 
-    def __init__(self, kind: str) -> None:
-        super().__init__(f"answered {kind}")
+    def __init__(self, kind: object) -> None:
+        known = isinstance(kind, str) and _KIND.fullmatch(kind)
+        super().__init__(f"answered {kind}" if known else "answered with a message of no known type")

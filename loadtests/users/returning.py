@@ -89,7 +89,9 @@ class ReturningUser(WebSocketUser):
         if not self.unanswered:
             self._sent += 1
         name = f"heartbeat {WAYS[GATEWAY]}"
+        recorder = self.environment.recorder
         began = time.perf_counter()
+        measured = recorder.sent()
         try:
             seconds, _ = conversation.ask(
                 {"type": "heartbeat"}, reply_type="ack", message_id=f"{self.number}-{self._sent}"
@@ -97,18 +99,22 @@ class ReturningUser(WebSocketUser):
         except OperationError as error:
             self.report(name, time.perf_counter() - began, error)
             return
+        finally:
+            recorder.settled(measured=measured)
         self._answered += 1
-        self.environment.recorder.answered += 1
-        self.report(name, seconds, path=GATEWAY)
+        recorder.answered += 1
+        self.report(name, seconds, path=GATEWAY, measured=measured)
         if not self.served:
             self.served = True
             if self._ended_at is not None:
                 self.back_at = time.monotonic()
                 self.away.append(self.back_at - self._ended_at)
+                self._ended_at = None
 
     def gateway_ended(self, code: str) -> None:
         """Note when, and wake up."""
         super().gateway_ended(code)
         self.served = False
-        self._ended_at = time.monotonic()
+        if self._ended_at is None:  # else it is thrown out again before it was served: still the same absence
+            self._ended_at = time.monotonic()
         self._ended.set()

@@ -103,17 +103,23 @@ class SoakUser(WebSocketUser):
                 raise SilenceError(STALL_SECONDS)
 
     def _take(self, reply: Document, at: int) -> None:
-        if reply["type"] != REPLY:
-            self.report(NAME, 0, UnexpectedReplyError(reply["type"]))
+        if reply.get("type") != REPLY:
+            self.report(NAME, 0, UnexpectedReplyError(reply.get("type")))
             return
-        number = unpack(reply["data"]["data"])
-        if number is None or reply["id"] != str(number):
+        blob = reply.get("data")
+        text, version = (blob.get("data"), blob.get("version")) if isinstance(blob, dict) else (None, None)
+        number = unpack(text) if isinstance(text, str) else None
+        if number is None or not isinstance(version, int) or reply.get("id") != str(number):
             self.damaged += 1
+            self._answered(at)
             return
         self.upward.take(number)
-        self.downward.take(reply["data"]["version"] - 1)
+        self.downward.take(version - 1)
+        self._answered(at)
+
+    def _answered(self, at: int) -> None:
         if self._sent_at:
-            self.report(NAME, (at - self._sent_at.popleft()) / 1e9, path=GATEWAY)
+            self.report(NAME, (at - self._sent_at.popleft()) / 1e9, path=GATEWAY, measured=True)
         self._news.set()
 
 

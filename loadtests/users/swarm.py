@@ -116,10 +116,15 @@ class Swarm:
         gevent.sleep(SETTLE_SECONDS)
 
     def measure(self, seconds: float) -> None:
-        """Let latencies count for so long."""
+        """Let latencies count of what is sent for so long, and wait for its answers.
+
+        A gateway that stands still when the time is over must not get away with it.
+        """
         self.recorder.measure()
         gevent.sleep(seconds)
         self.recorder.stop_measuring()
+        while self.recorder.awaited:  # each has a time-out of its own
+            gevent.sleep(LOOK_SECONDS)
         self.recorder.studios = studio_connections(self.environment.gateway_url)
 
     def rest(self, seconds: float) -> None:

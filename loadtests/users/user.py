@@ -12,11 +12,13 @@ from locust import User
 from loadtests.runs.recorder import DIRECT, GATEWAY, Path
 from loadtests.users.address import gateway_address, studio_address
 from loadtests.users.conversation import Conversation, Document
-from loadtests.users.outcomes import OperationError, UnreachableError
+from loadtests.users.outcomes import OperationError, UnexpectedReplyError, UnreachableError
 from loadtests.users.swarm import LoadEnvironment
 
 PROTOCOL: Final = "WS"
 """What Locust calls the type of a request."""
+
+GREETING: Final = "connected"
 
 WAYS: Final = {GATEWAY: "via gateway", DIRECT: "directly"}
 
@@ -56,7 +58,10 @@ class WebSocketUser(User):
         began = time.perf_counter()
         try:
             conversation = Conversation(
-                *self.address(path), on_end=ended, on_event=on_event, buffer_bytes=buffer_bytes
+                *self.address(path),
+                on_end=ended,
+                on_event=on_event or self._unasked,
+                buffer_bytes=buffer_bytes,
             )
         except OperationError as error:
             self.report(name, time.perf_counter() - began, error)
@@ -77,15 +82,23 @@ class WebSocketUser(User):
         name = f"{kind} {WAYS[path]}"
         recorder = self.environment.recorder
         began = time.perf_counter()
+        measured = recorder.sent()
         try:
             seconds, _ = conversation.ask({"type": kind}, reply_type=reply_type)
         except OperationError as error:
             recorder.unanswered += 1
             self.report(name, time.perf_counter() - began, error)
             return None
+        finally:
+            recorder.settled(measured=measured)
         recorder.answered += 1
-        self.report(name, seconds, path=path)
+        self.report(name, seconds, path=path, measured=measured)
         return seconds
+
+    def _unasked(self, message: Document, _: int) -> None:
+        """Count a message that nobody asked for as a failure: a reply that came twice, say. A greeting is none (spec §4)."""
+        if message.get("type") != GREETING:
+            self.report("no message", 0, UnexpectedReplyError(message.get("type")))
 
     def leave(self, *conversations: Conversation | None) -> None:
         """Close in order."""
@@ -95,16 +108,30 @@ class WebSocketUser(User):
                 conversation.connection.close()
 
     def report(
-        self, name: str, seconds: float, error: OperationError | None = None, *, path: Path | None = None
+        self,
+        name: str,
+        seconds: float,
+        error: OperationError | None = None,
+        *,
+        path: Path | None = None,
+        measured: bool = False,
     ) -> None:
-        """Tell Locust of an operation."""
+        """Tell Locust of an operation.
+
+        Args:
+            name: its kind.
+            seconds: how long it took.
+            error: why it failed.
+            path: the way of a message.
+            measured: whether its latency is one that counts (see `Recorder.sent`).
+        """
         self.environment.events.request.fire(  # type: ignore[no-untyped-call]  # Locust's hooks have no types
             request_type=PROTOCOL,
             name=name,
             response_time=seconds * 1000,
             response_length=0,
             exception=error,
-            context={} if path is None else {"path": path},
+            context={} if path is None else {"path": path, "measured": measured},
         )
 
     def gateway_ended(self, code: str) -> None:

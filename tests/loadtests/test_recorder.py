@@ -17,16 +17,25 @@ def request(recorder: Recorder, name: str, seconds: float, **more: Any) -> None:
     recorder.request(request_type="WS", name=name, response_time=seconds * 1000, response_length=0, **more)
 
 
-def test_only_what_comes_while_it_measures_is_in_the_distributions() -> None:
+def test_only_what_is_sent_while_it_measures_is_in_the_distributions_however_late_it_is_answered() -> None:
     recorder = Recorder()
-    request(recorder, "heartbeat", 9.0, context={"path": GATEWAY})
+    before = recorder.sent()
     recorder.measure()
-    request(recorder, "heartbeat", 0.25, context={"path": GATEWAY})
-    request(recorder, "heartbeat", 0.125, context={"path": DIRECT})
+    request(recorder, "heartbeat", 9.0, context={"path": GATEWAY, "measured": before})
+    recorder.settled(measured=before)
+    directly, late = recorder.sent(), recorder.sent()
+    request(recorder, "heartbeat", 0.125, context={"path": DIRECT, "measured": directly})
+    recorder.settled(measured=directly)
     recorder.add_overhead(-0.125)
     recorder.stop_measuring()
-    request(recorder, "heartbeat", 9.0, context={"path": GATEWAY})
-    recorder.add_overhead(9.0)
+    after = recorder.sent()
+    assert (before, directly, late, after) == (False, True, True, False)
+    assert recorder.awaited == 1
+    request(recorder, "heartbeat", 0.25, context={"path": GATEWAY, "measured": late})
+    recorder.settled(measured=late)
+    request(recorder, "heartbeat", 9.0, context={"path": GATEWAY, "measured": after})
+    recorder.settled(measured=after)
+    assert recorder.awaited == 0
     found = recorder.latencies()
     assert {path: (of.count, of.max) for path, of in found.items()} == {
         "gateway": (1, 0.25),

@@ -1,0 +1,130 @@
+"""A gateway that does not do what it should: the load test notices, says what it was, and repeats nothing of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.loadtests import scripts
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+pytest.importorskip("locust", reason="the load group is not installed")
+
+finished = partial(scripts.finished, "load.py")
+
+TOKEN = "not-to-be-told-to-anybody"
+AT = 25
+"""The how-manieth message is answered with a lie."""
+
+Answer = Callable[[ServerConnection, str, str], Awaitable[None]]
+
+
+async def honestly(client: ServerConnection, _: str, ack: str) -> None:
+    await client.send(ack)
+
+
+async def twice(client: ServerConnection, _: str, ack: str) -> None:
+    await client.send(ack)
+    await client.send(ack)
+
+
+async def with_another_type(client: ServerConnection, message_id: str, _: str) -> None:
+    await client.send(json.dumps({"id": message_id, "type": f"Bearer {TOKEN}\x1b[31m"}))
+
+
+async def with_no_json(client: ServerConnection, _: str, ack: str) -> None:
+    await client.send(f"{{{TOKEN}")
+    await client.send(ack)
+
+
+async def with_a_list(client: ServerConnection, _: str, ack: str) -> None:
+    await client.send(f'["{TOKEN}"]')
+    await client.send(ack)
+
+
+async def to_nobody(client: ServerConnection, _: str, ack: str) -> None:
+    await client.send(json.dumps({"id": ["odd"], "type": "ack"}))
+    await client.send(ack)
+
+
+async def late(client: ServerConnection, _: str, ack: str) -> None:
+    await asyncio.sleep(2)  # it is what is tested
+    await client.send(ack)
+
+
+@contextlib.asynccontextmanager
+async def gateway(lie: Answer, at: range = range(AT, AT + 1)) -> AsyncIterator[str]:
+    count = 0
+
+    async def answer(client: ServerConnection) -> None:
+        nonlocal count
+        async for message in client:
+            count += 1
+            message_id = json.loads(message)["id"]
+            ack = json.dumps({"id": message_id, "type": "ack"})
+            with contextlib.suppress(ConnectionClosed):
+                await (lie if count in at else honestly)(client, message_id, ack)
+
+    async with serve(answer, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
+
+
+async def run_steady(
+    lie: Answer, tmp_path: Path, *, at: range = range(AT, AT + 1), seconds: int = 1
+) -> tuple[int, str, dict[str, Any]]:
+    tokens, out = tmp_path / "tokens.txt", tmp_path / "out"
+    tokens.write_text(f"{TOKEN}\n")
+    async with gateway(lie, at) as liar, gateway(honestly) as studio:
+        code, printed, told = await finished(
+            "steady", "--connections", "10", "--seconds", str(seconds), "--every", "0.1", "--out", str(out),
+            "--gateway", liar, "--direct", studio, "--token-file", str(tokens),
+        )  # fmt: skip
+    said = printed + told
+    assert "Traceback" not in said
+    assert "\x1b" not in said
+    for text in (said, *(file.read_text() for file in out.iterdir())):
+        assert TOKEN not in text
+    return code, said, json.loads((out / "run.json").read_text())
+
+
+def reasons(run: dict[str, Any]) -> set[str]:
+    return {failure["reason"] for failure in run["failures"]}
+
+
+UNKNOWN = "answered with a message of no known type"
+
+
+@pytest.mark.parametrize(
+    ("lie", "reason"),
+    [
+        (twice, "answered ack"),
+        (with_another_type, UNKNOWN),
+        (with_no_json, UNKNOWN),
+        (with_a_list, UNKNOWN),
+        (to_nobody, "answered ack"),
+    ],
+)
+async def test_a_wrong_answer_is_noticed_and_not_repeated(lie: Answer, reason: str, tmp_path: Path) -> None:
+    code, said, run = await run_steady(lie, tmp_path)
+
+    assert code == 1, said
+    assert reasons(run) == {reason}
+    assert "failures is 1, and must be == 0" in said
+    assert run["closes"] == {}
+
+
+async def test_an_answer_that_comes_when_the_time_is_over_counts(tmp_path: Path) -> None:
+    """A gateway stands still in the middle of the three seconds that count, until they are over."""
+    code, said, run = await run_steady(late, tmp_path, at=range(350, 10_000), seconds=3)
+
+    assert code == 1, said
+    assert run["latencies"]["gateway"]["max"] > 1.9
+    assert run["failures"] == []
+    assert "overhead p99 is" in said
