@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import picows
 from picows import ws_connect
 
-from loadtests.traffic.connection import Connection
+from loadtests.traffic.connection import Connection, Traffic
 from loadtests.traffic.job import LoadError, Target
 
 AT_ONCE: Final = 25
@@ -52,13 +52,18 @@ async def connect_all(target: Target, make: Callable[[int], Made]) -> list[Made]
     return await _a_few_at_a_time(connect, range(len(target.headers)))
 
 
-async def close_all(connections: Sequence[Connection]) -> None:
+async def close_all(connections: Sequence[Connection], traffic: Traffic) -> None:
     """Close connections, a few at a time.
 
+    Args:
+        connections: all of the measurement's.
+        traffic: that they share.
+
     Raises:
-        LoadError: one does not answer.
+        LoadError: one does not answer, or has failed at any time until all of them were closed.
     """
     await _a_few_at_a_time(lambda connection: connection.close(), connections)
+    traffic.check()
 
 
 async def _a_few_at_a_time(work: Callable[[Item], Awaitable[Answer]], items: Sequence[Item]) -> list[Answer]:

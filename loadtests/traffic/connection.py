@@ -6,7 +6,7 @@ import asyncio
 import struct
 import time
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -20,6 +20,13 @@ PATIENCE_SECONDS: Final = 10.0
 """How long after the last message an echo may arrive before its message counts as lost."""
 
 CLOSE_SECONDS: Final = 10.0
+
+CODE: Final = struct.Struct("!H")
+"""How the payload of a Close frame begins, if it has one."""
+
+NORMAL: Final = 1000
+NO_CODE: Final = 1005
+"""Close codes (RFC 6455 §7.4.1)."""
 
 
 class Traffic:
@@ -102,6 +109,8 @@ class Connection(WSListener):
         self._due: deque[float] = deque()
         self._transport: WSTransport
         self._closing = False
+        self._answer: int | None = None
+        """The code of the Close frame that came back for ours."""
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Keep what messages are sent with."""
@@ -122,7 +131,12 @@ class Connection(WSListener):
     def on_ws_frame(self, _: WSTransport, frame: WSFrame) -> None:
         """Take the echo of the oldest message that has none yet."""
         NUMBER.pack_into(self._message, 0, self._number, self._received + 1)
-        if not self._due or frame.get_payload_as_bytes() != self._message:
+        if (
+            not self._due
+            or frame.get_payload_as_bytes() != self._message
+            or frame.msg_type != WSMsgType.BINARY
+            or not frame.fin
+        ):
             self._not_the_echo(frame)
             return
         self._received += 1
@@ -144,8 +158,10 @@ class Connection(WSListener):
             self._traffic.fail(
                 f"connection {self._number}: what came back for message {self._received + 1} is not its echo"
             )
-        elif not self._closing:  # else it is the answer to ours, and the server hangs up (RFC 6455 §7.1.1)
-            code, reason = int(frame.get_close_code().value), frame.get_close_reason() or "no reason"
+        elif self._closing:  # the answer to ours; the server hangs up now (RFC 6455 §7.1.1)
+            self._answer = _close_code(frame)
+        else:
+            code, reason = _close_code(frame), frame.get_close_reason() or "no reason"
             self._traffic.fail(f"connection {self._number} was closed with {code} ({reason})")
 
     def on_ws_disconnected(self, _: WSTransport) -> None:
@@ -157,7 +173,7 @@ class Connection(WSListener):
         """Close with a handshake (RFC 6455 §7.1.2).
 
         Raises:
-            LoadError: the other end does not answer.
+            LoadError: the other end does not answer with the same code, or a connection has failed before.
         """
         self._closing = True
         self._transport.send_close(picows.WSCloseCode.OK)
@@ -165,6 +181,23 @@ class Connection(WSListener):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._transport.wait_disconnected()
         except TimeoutError:
-            raise LoadError(
-                f"connection {self._number}: no answer to its Close frame in {CLOSE_SECONDS:g} s"
-            ) from None
+            missing = "no answer to its Close frame" if self._answer is None else "the server did not hang up"
+            self._void(f"{missing} in {CLOSE_SECONDS:g} s")
+        except picows.WSError as error:
+            self._void(f"its Close frame was answered with nonsense: {error}")
+        if self._answer is None:
+            self._void("its Close frame was not answered with one")
+        if self._answer != NORMAL:
+            self._void(f"its Close frame with {NORMAL} was answered with {self._answer}")
+
+    def _void(self, words: str) -> NoReturn:
+        """Void the measurement, for this or what went wrong before."""
+        self._traffic.fail(f"connection {self._number}: {words}")
+        self._traffic.check()
+        raise AssertionError("a failure was noted and not raised")
+
+
+def _close_code(frame: WSFrame) -> int:
+    """Return the code of a Close frame, 1005 for none (RFC 6455 §7.1.5)."""
+    code = frame.get_payload_as_bytes()[: CODE.size]
+    return int(CODE.unpack(code)[0]) if code else NO_CODE

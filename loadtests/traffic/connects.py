@@ -49,5 +49,5 @@ async def _connecting(target: Target) -> Connecting:
     connections = await connect_all(target, lambda number: Connection(traffic, number))
     opening = meter.lap()
     traffic.check()
-    await close_all(connections)
+    await close_all(connections, traffic)
     return Connecting(count=len(connections), opening=opening, closing=meter.lap())

@@ -54,7 +54,7 @@ async def measure(target: Target, *, size: int, seconds: float) -> Hold:
         memory_available=psutil.virtual_memory().available,
         ports=_ports(),
     )
-    await close_all(connections)
+    await close_all(connections, traffic)
     return result
 
 

@@ -58,10 +58,10 @@ async def measure(
         window=window,
         count=sum(len(connection.latencies) - warm_up for connection in connections),
         latency=percentiles(latency for each in connections for latency in each.latencies[warm_up:]),
-        paired=percentiles(_differences(connections[::COMPANIONS], companions, warm_up)),
+        paired=percentiles(differences(connections[::COMPANIONS], companions, warm_up)),
         lateness=percentiles(late for each in connections for late in each.lateness[warm_up:]),
     )
-    await close_all([*connections, *companions])
+    await close_all([*connections, *companions], traffic)
     return result
 
 
@@ -72,7 +72,7 @@ def _in_turn(connections: Sequence[Timed], companions: Sequence[Timed]) -> Itera
             yield companions[number // COMPANIONS]
 
 
-def _differences(through: Sequence[Timed], straight: Sequence[Timed], warm_up: int) -> Iterator[float]:
+def differences(through: Sequence[Timed], straight: Sequence[Timed], warm_up: int) -> Iterator[float]:
     """Return how much longer each message took through the gateway, from when it was sent."""
     for connection, companion in zip(through, straight, strict=True):
         own, other = (

@@ -25,7 +25,7 @@ async def rss_before(target: Target) -> int:
     """
     traffic = Traffic()
     first = replace(target, headers=target.headers[:1])
-    await close_all(await connect_all(first, lambda number: Connection(traffic, number)))
+    await close_all(await connect_all(first, lambda number: Connection(traffic, number)), traffic)
     return rss_bytes(target.gateway_pids)
 
 
@@ -50,5 +50,5 @@ async def measure(target: Target, *, size: int) -> Memory:
             connection.send(time.perf_counter())
         await traffic.last_echoes()
     busy = rss_bytes(target.gateway_pids)
-    await close_all(connections)
+    await close_all(connections, traffic)
     return Memory(connections=len(connections), rss_before=before, rss_idle=idle, rss_busy=busy)

@@ -70,7 +70,7 @@ async def measure(
     result = await _window(loop, Meter(target), seconds)
     loop.going = False
     await loop.last_echoes(patience)
-    await close_all(connections)
+    await close_all(connections, loop)
     return result
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import mmap
 import os
+import socket
+import struct
 import sys
+from array import array
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -19,6 +23,11 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 pytest.importorskip("picows", reason="the load group is not installed")
+
+from loadtests.traffic.connection import Traffic
+from loadtests.traffic.latency import differences
+from loadtests.traffic.schedule import Timed
+from loadtests.traffic.usage import cpu_seconds
 
 ROOT = Path(__file__).parents[2]
 
@@ -83,6 +92,29 @@ async def change_the_third(connection: ServerConnection) -> None:
         await connection.send(message if number != 3 else message[:-1] + b"?")
 
 
+async def echo_as_text(connection: ServerConnection) -> None:
+    async for message in connection:
+        assert isinstance(message, bytes)
+        await connection.send(message.decode(), text=True)
+
+
+async def never_finish(connection: ServerConnection) -> None:
+    async for message in connection:
+        assert isinstance(message, bytes)
+        connection.transport.write(bytes([0x02, len(message)]) + message)  # BINARY, without FIN
+
+
+async def close_without_a_code(connection: ServerConnection) -> None:
+    await connection.recv()
+    connection.transport.write(b"\x88\x00")
+    await connection.wait_closed()
+
+
+async def close_with_a_code_of_its_own(connection: ServerConnection) -> None:
+    await connection.recv()
+    await connection.close(4321)
+
+
 async def repeat_the_third(connection: ServerConnection) -> None:
     number = 0
     async for message in connection:
@@ -124,6 +156,10 @@ async def test_a_faithful_echo_is_counted() -> None:
         ("round-trips", swallow_one, "messages lost: 1,"),
         ("round-trips", change_the_third, "is not its echo"),
         ("round-trips", repeat_the_third, "is not its echo"),
+        ("round-trips", echo_as_text, "is not its echo"),
+        ("round-trips", never_finish, "is not its echo"),
+        ("round-trips", close_without_a_code, "was closed with 1005 (no reason)"),
+        ("round-trips", close_with_a_code_of_its_own, "was closed with 4321 (no reason)"),
         ("round-trips", close_after_three, "was closed with 1012 (gone)"),
         ("round-trips", break_after_three, "broke after message"),
         ("latency", swallow_one, "messages lost: 20,"),
@@ -141,6 +177,75 @@ async def test_a_broken_echo_is_a_problem_not_a_number(
         code, answer = await load(url, measurement)
     assert code == 1
     assert words in answer["problem"]
+
+
+CLOSE = 0x88
+ANSWERED = b"\x88\x02\x03\xe8"
+"""A Close frame with 1000, as it was sent."""
+
+
+@contextlib.asynccontextmanager
+async def ending_with(answer: bytes | None) -> AsyncIterator[str]:
+    """Echo; from the second connection on, answer a Close frame with these bytes and hang up; None is a reset."""
+    numbers = itertools.count(1)
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = next(numbers)
+        back, forth = await asyncio.open_connection(
+            "127.0.0.1", int(url.rpartition(":")[2].partition("/")[0])
+        )
+        downward = asyncio.create_task(pump(back, writer))
+        try:
+            while data := await reader.read(1 << 16):
+                if data[0] == CLOSE and number > 1:
+                    break
+                forth.write(data)
+            if answer is None and data:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                writer.transport.abort()
+            elif answer and data:
+                writer.write(answer)
+        finally:
+            downward.cancel()
+            writer.close()
+            forth.close()
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+        writer.close()
+
+    async with backend(echo) as url, await asyncio.start_server(relay, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+
+
+@pytest.mark.parametrize("measurement", OPTIONS)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (None, "its Close frame was not answered with one"),
+        (b"", "its Close frame was not answered with one"),
+        (b"\x88\x00", "its Close frame with 1000 was answered with 1005"),
+        (b"\x88\x02\x03\xe9", "its Close frame with 1000 was answered with 1001"),
+        (b"\x88\x02\x00\x01", "its Close frame was answered with nonsense"),
+        (b"\x82\x01?" + ANSWERED, "is not its echo"),
+    ],
+)
+async def test_a_connection_that_ends_without_a_closing_handshake_is_a_problem(
+    measurement: str, answer: bytes | None, words: str
+) -> None:
+    async with ending_with(answer) as url:
+        code, result = await load(url, measurement)
+    assert code == 1, result
+    assert words in result["problem"]
+
+
+@pytest.mark.parametrize("measurement", OPTIONS)
+async def test_a_closing_handshake_is_no_problem(measurement: str) -> None:
+    async with ending_with(ANSWERED) as url:
+        code, result = await load(url, measurement)
+    assert code == 0, result
 
 
 async def test_a_refused_handshake_names_the_connection_and_the_status() -> None:
@@ -172,6 +277,22 @@ async def test_every_message_at_a_fixed_rate_is_counted_and_late_only_where_the_
     assert result["paired"]["count"] == 10  # one of the two has a companion
     assert result["latency"]["p50"] >= 0.1
     assert result["paired"]["p50"] >= 0.05  # less what the quick one takes on a busy machine
+
+
+async def test_a_message_is_compared_with_its_companions_from_when_each_was_sent() -> None:
+    traffic = Traffic()
+    through, straight = (Timed(traffic, number, 16) for number in range(2))
+    # The first one is of the warm-up. Exact in binary.
+    through.latencies, through.lateness = array("d", [9.0, 1.0, 3.0]), array("d", [0.0, 0.25, 0.0])
+    straight.latencies, straight.lateness = array("d", [1.0, 0.5, 4.0]), array("d", [0.0, 0.125, 2.0])
+    assert list(differences([through], [straight], 1)) == [0.375, 1.0]
+
+
+def test_the_cpu_time_of_several_processes_is_that_of_all() -> None:
+    own = cpu_seconds([os.getpid()])
+    assert own > 0
+    assert cpu_seconds([os.getpid()] * 3) >= 3 * own
+    assert cpu_seconds([]) == 0
 
 
 async def test_a_pause_is_seen_by_all_messages_that_were_due_in_it() -> None:
