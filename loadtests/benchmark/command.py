@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.benchmark.cases import Settings, Task, tasks
-from loadtests.benchmark.document import document, write
+from loadtests.benchmark.document import Keeper, document
 from loadtests.benchmark.earlier import gone_on_with, not_done, refuse_to_lose
 from loadtests.benchmark.machine import Cores, describe, raise_open_files
 from loadtests.benchmark.measuring import measure, running_bench
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"skipped {name}, which is not installed: {how}")
     if not peers:
         return _complain("none of these peers is installed")
+    keeper = Keeper(options.json)
     try:
         record = Record(
             started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -62,16 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             skipped=skipped,
             commands=[shlex.join(["bench.py", *(sys.argv[1:] if arguments is None else arguments)])],
         )
-        return _done(options, peers, record)
+        return _done(options, peers, record, keeper)
     except BenchError as error:
         words = "\n".join([str(error), *getattr(error, "__notes__", [])])
         return _complain(words, EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        kept = f"; {options.json} has what was measured, --resume goes on" if options.json else ""
+        kept = f"; {keeper}" if str(keeper) else ""
         return _complain(f"interrupted; every process it started has ended{kept}", EXIT_INTERRUPTED)
 
 
-def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) -> int:
+def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record, keeper: Keeper) -> int:
     """Do what was asked for; return the exit code.
 
     Raises:
@@ -88,10 +89,12 @@ def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) 
     if options.dry_run:
         return 0
     if left:
-        asyncio.run(_run(left, record, options))
-    if options.html is not None:
-        _draw(record, options.html)
-    return _show(record, strict=options.strict)
+        asyncio.run(_run(left, record, keeper))
+    unwritten = [keeper.problem, "" if options.html is None else _drawn(record, options.html)]
+    code = _show(record, strict=options.strict)
+    for problem in filter(None, unwritten):
+        code = _complain(problem, EXIT_FAILED)
+    return code
 
 
 def _settings(options: argparse.Namespace, peers: tuple[Peer, ...]) -> Settings:
@@ -117,7 +120,7 @@ def _planned(left: Sequence[Task]) -> list[str]:
     ]
 
 
-async def _run(left: Sequence[Task], record: Record, options: argparse.Namespace) -> None:
+async def _run(left: Sequence[Task], record: Record, keeper: Keeper) -> None:
     """Do all that is left, and go on with the next one where one has no result."""
     this = asyncio.current_task()
     assert this is not None  # noqa: S101 - a coroutine that runs is a task's
@@ -135,8 +138,7 @@ async def _run(left: Sequence[Task], record: Record, options: argparse.Namespace
                 problem = "\n".join([f"{task}: {error}", *getattr(error, "__notes__", [])])
                 record.problems.append(problem)
                 progress.say(f"FAILED {problem}")
-            if options.json is not None:
-                write(record, options.json)
+            keeper.keep(record)
             progress.done()
 
 
@@ -159,16 +161,13 @@ def _show(record: Record, *, strict: bool) -> int:
     return EXIT_FAILED if record.problems or missed else 0
 
 
-def _draw(record: Record, file: Path) -> None:
-    """Write the page.
-
-    Raises:
-        BenchError: it cannot be written.
-    """
+def _drawn(record: Record, file: Path) -> str:
+    """Write the page; return why it cannot be written, or ""."""
     try:
         page.write(document(record), file)
     except OSError as error:
-        raise BenchError(f"{file} cannot be written: {error.strerror} (--html)") from None
+        return f"{file} cannot be written: {error.strerror} (--html)"
+    return ""
 
 
 def _print(text: str) -> None:

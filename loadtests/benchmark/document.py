@@ -70,6 +70,38 @@ def write(record: Record, file: Path) -> None:
         raise BenchError(f"{file} cannot be written: {error.strerror} (--json)") from None
 
 
+class Keeper:
+    """Keeps a run's JSON up to date.
+
+    Args:
+        file: where; None for nowhere.
+
+    Attributes:
+        problem: why the file lacks what was measured last; "" where it does not.
+    """
+
+    def __init__(self, file: Path | None) -> None:
+        self.problem = ""
+        self._file = file
+
+    def keep(self, record: Record) -> None:
+        """Write all there is, or note why not: a full disk is no reason to measure nothing more."""
+        if self._file is None:
+            return
+        try:
+            write(record, self._file)
+        except BenchError as error:
+            self.problem = str(error)
+        else:
+            self.problem = ""
+
+    def __str__(self) -> str:
+        """Tell what becomes of a run that ends now; "" where it has no file."""
+        if self._file is None:
+            return ""
+        return self.problem or f"{self._file} has what was measured, --resume goes on"
+
+
 def read(file: Path) -> Record:
     """Return the record of a run's JSON.
 
@@ -78,6 +110,8 @@ def read(file: Path) -> Record:
     """
     try:
         return Record.from_json(json.loads(file.read_text()))
+    except RecursionError:
+        raise UsageError(f"{file} cannot be gone on with: it is nested too deeply (--resume)") from None
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror} (--resume)") from None
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 from asyncio.subprocess import PIPE
@@ -113,6 +114,29 @@ async def test_a_measurement_that_fails_is_told_and_the_others_go_on() -> None:
     assert "was closed with 1009" in table
     [direct] = [line for line in table.splitlines() if line.startswith("10 ") and "direct" in line]
     assert "-" in direct
+
+
+async def test_a_file_that_cannot_be_written_does_not_stop_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    page = tmp_path / "bench.html"
+    written = ["--json", str(file), "--html", str(page)]
+    async with running(*QUICK, "--peers", "direct", "--measure", "round-trips,hold", *written) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1000, 1000))
+        out, err = map(bytes.decode, await process.communicate())
+    assert process.returncode == 1
+    assert "2 measurements, about" in err
+    assert "round trips/s" in out
+    assert "held and served" in out
+    assert "the last lines of" not in err
+    assert err.splitlines()[-2:] == [
+        f"bench.py: {file} cannot be written: File too large (--json)",
+        f"bench.py: {page} cannot be written: File too large (--html)",
+    ]
+    assert _names(tmp_path) == []
+
+
+def _names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
 
 
 async def test_an_interrupt_ends_every_process_it_started() -> None:
