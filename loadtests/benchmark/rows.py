@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtests.benchmark.cases import MEASUREMENTS, Case
 from loadtests.benchmark.machine import Cores
-from loadtests.traffic.results import revived
+from loadtests.traffic.results import fitting, revived
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +89,15 @@ class Record:
         try:
             cores = document["cores"]
             return cls(
-                started=document["started"],
-                machine=document["machine"],
-                cores=Cores(*(frozenset(cores[who]) if cores[who] else None for who in ("gateway", "load"))),
-                peers=dict(document["peers"]),
-                versions=dict(document["versions"]),
-                skipped=dict(document["skipped"]),
-                rows=[_row(row) for row in document["rows"]],
-                problems=list(document["problems"]),
-                commands=list(document["commands"]),
+                started=fitting("started", document["started"], str),
+                machine=_named(document, "machine", str, int),
+                cores=Cores(_cores(cores["gateway"]), _cores(cores["load"])),
+                peers=_named(document, "peers", str),
+                versions=_named(document, "versions", str),
+                skipped=_named(document, "skipped", str),
+                rows=[_row(row) for row in fitting("rows", document["rows"], list)],
+                problems=_texts(document, "problems"),
+                commands=_texts(document, "commands"),
             )
         except KeyError as error:
             raise ValueError(f"this is no JSON of the peers benchmark, it lacks {error}") from None
@@ -106,6 +106,26 @@ class Record:
 
 
 def _row(document: Mapping[str, Any]) -> Row:
-    case = Case(**document["case"])
+    case = revived(Case, document["case"])
+    if case.measurement not in MEASUREMENTS:
+        raise ValueError(f"there is no measurement {case.measurement!r:.40}")
     result = revived(MEASUREMENTS[case.measurement].result, document["result"])
-    return Row(case, document["peer"], document["round"], result)
+    peer, number = fitting("peer", document["peer"], str), fitting("round", document["round"], int)
+    return Row(case, peer, number, result)
+
+
+def _cores(listed: Any) -> frozenset[int] | None:
+    if listed is None:
+        return None
+    return frozenset(fitting("a core", core, int) for core in fitting("cores", listed, list)) or None
+
+
+def _named(document: Mapping[str, Any], key: str, *kinds: type[Any]) -> dict[str, Any]:
+    return {
+        name: fitting(f"{name} of {key}", value, *kinds)
+        for name, value in fitting(key, document[key], dict).items()
+    }
+
+
+def _texts(document: Mapping[str, Any], key: str) -> list[str]:
+    return [fitting(f"one of {key}", text, str) for text in fitting(key, document[key], list)]

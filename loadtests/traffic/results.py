@@ -4,26 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 Result = TypeVar("Result")
+
+GREATEST: Final = 1e18
+"""No number that is measured comes near; JSON may hold others that are too great to compute with, and NaN."""
+
+_DIVISORS: Final = {"seconds", "count", "connections"}
+"""What numbers are computed for each of: more than nothing."""
 
 
 def revived(kind: type[Result], document: Mapping[str, Any]) -> Result:
     """Return the result that `dataclasses.asdict` and JSON made this document of.
 
     Raises:
-        TypeError: a field is missing, or one too many.
+        TypeError: a field is missing, one too many, or of another type; or there are no fields.
         ValueError: likewise, inside one.
     """
+    if not isinstance(document, Mapping):
+        raise TypeError(f"{document!r:.40} is no {kind.__name__}")
     hints = get_type_hints(kind)
     if unknown := document.keys() - hints.keys():
         raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
     values = {
-        name: revived(hints[name], value) if is_dataclass(hints[name]) else value
+        name: revived(hints[name], value)
+        if is_dataclass(hints[name])
+        else fitting(f"{name} of {kind.__name__}", value, *(get_args(hints[name]) or [hints[name]]))
         for name, value in document.items()
     }
+    if nothing := [
+        name for name in _DIVISORS & values.keys() if values[name] is not None and values[name] <= 0
+    ]:
+        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(nothing))} above zero")
     return kind(**values)
+
+
+def fitting(what: str, value: Any, *kinds: type[Any]) -> Any:
+    """Return a value of JSON that is of one of these types; a whole number passes for a float.
+
+    Args:
+        what: it is, for the error.
+        value: as read.
+        kinds: str, int, float, NoneType.
+
+    Raises:
+        TypeError: it is of none of them.
+    """
+    if isinstance(value, bool) or not isinstance(value, (*kinds, int) if float in kinds else kinds):
+        raise TypeError(f"{what} is {value!r:.40}")
+    if isinstance(value, int | float) and not -GREATEST <= value <= GREATEST:
+        raise TypeError(f"{what} is out of bounds")
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def at_a_rate(p50: float, late: float = 0.0) -> FixedRate:
     return FixedRate(
         window, 2000, latency=milliseconds(p50), paired=milliseconds(0), lateness=milliseconds(late)
     )
+
+
+def distinct(least: float) -> Percentiles:
+    """Return a distribution no two of whose numbers are the same."""
+    p50, p90, p99, p999, most = (least * factor / 1e3 for factor in (1, 2, 3, 4, 5))
+    return Percentiles(count=1, p50=p50, p90=p90, p99=p99, p999=p999, max=most)
+
+
+def connecting(gateway: float) -> Connecting:
+    """Return a hundred connects; opening them cost so many CPU seconds, and closing them a tenth of that."""
+    opening = Span(2.0, gateway, 0.02, 0.03, 0.04)
+    return Connecting(100, opening, Span(0.5, gateway / 10, 0.0, 0.0, 0.0))
 
 
 def held(**changes: float) -> Hold:
@@ -121,6 +134,69 @@ def test_added_latency_is_what_is_more_than_directs_of_the_same_round() -> None:
     )
     assert values(ADDED_P50, measured, RATE, "gateway") == pytest.approx({1: 0.3, 2: 0.1})
     assert values(ADDED_P50, measured, RATE, "direct") == {}
+
+
+def figures_of(measured: Record, case: Case) -> dict[str, float]:
+    found = {figure.name: values(figure, measured, case, "gateway") for figure in FIGURES[case.measurement]}
+    return {name: by_round[1] for name, by_round in found.items()}
+
+
+def test_each_figure_of_connecting_is_made_of_its_own_numbers() -> None:
+    case = Case("connects", 500)
+    result = Connects(
+        new=connecting(0.4),
+        known=replace(connecting(0.1), count=50),
+        mixed=replace(connecting(0.9), count=300),
+    )
+    assert figures_of(record(Row(case, "gateway", 1, result)), case) == pytest.approx(
+        {
+            "cpu-per-connect-new": 4400,
+            "cpu-per-connect-known": 2200,
+            "cpu-per-connect-mixed": 3300,
+            "cpu-per-open-new": 4000,
+            "cpu-per-open-known": 2000,
+            "connects-per-second-new": 50,
+            "connects-per-second-known": 25,
+            "gateway-busy": 45,
+            "load-busy": 2,
+            "backend-busy": 1,
+            "auth-busy": 1.5,
+        }
+    )
+
+
+def test_each_figure_of_memory_is_made_of_its_own_numbers() -> None:
+    result = Memory(100, rss_before=1 << 20, rss_idle=2 << 20, rss_busy=5 << 20)
+    assert figures_of(record(Row(MEMORY, "gateway", 1, result)), MEMORY) == pytest.approx(
+        {
+            "memory-per-idle-connection": 10.24,
+            "memory-per-busy-connection": 40.96,
+            "memory-at-start": 1,
+        }
+    )
+
+
+def test_each_figure_of_latency_is_made_of_its_own_numbers() -> None:
+    window = Span(2.0, 0.2, 0.04, 0.0, 0.06)
+    result = FixedRate(window, 2000, latency=distinct(10), paired=distinct(0.7), lateness=distinct(0.1))
+    measured = record(
+        Row(RATE, "gateway", 1, result), Row(RATE, "direct", 1, replace(result, latency=distinct(1)))
+    )
+    assert figures_of(measured, RATE) == pytest.approx(
+        {
+            "added-p50": 9,
+            "added-p99": 27,
+            "paired-p50": 0.7,
+            "paired-p99": 2.1,
+            "latency-p50": 10,
+            "latency-p99": 30,
+            "late-p99": 0.3,
+            "cpu-per-message": 100,
+            "gateway-busy": 10,
+            "load-busy": 3,
+            "backend-busy": 2,
+        }
+    )
 
 
 def test_added_latencies_have_no_ratio() -> None:
@@ -210,6 +286,20 @@ def test_a_target_is_held_or_missed(ours: float, words: str) -> None:
     measured = record(*thrice(TRIPS, "gateway", trips(ours)), *thrice(TRIPS, "nginx", trips(0.1)))
     [verdict] = verdicts(measured)
     assert str(verdict) == f"cpu-per-round-trip {TRIPS}, gateway ÷ nginx: {words}"
+
+
+@pytest.mark.parametrize(
+    ("ours", "value"),
+    [((0.1, 0.13, 0.9), 1.3), ((0.9, 0.1, 0.13), 1.3), ((0.1, 0.2, 0.21), 2.0)],
+)
+def test_a_target_is_judged_by_the_median(ours: tuple[float, ...], value: float) -> None:
+    measured = record(
+        *(Row(TRIPS, "gateway", number, trips(cpu)) for number, cpu in enumerate(ours, start=1)),
+        *thrice(TRIPS, "nginx", trips(0.1)),
+    )
+    [verdict] = verdicts(measured)
+    assert verdict.value == pytest.approx(value)
+    assert verdict.held is (value <= 1.35)
 
 
 def test_who_asks_no_auth_is_marked_where_connecting_is_compared() -> None:
@@ -313,6 +403,12 @@ def test_a_load_that_was_late_itself_is_told() -> None:
     assert line.startswith(f"latency {RATE}: the load itself was late (p99 ms gateway 2.0)")
 
 
+@pytest.mark.parametrize(("p50", "late"), [(0.3, False), (0.4, True)])
+def test_a_load_was_late_where_one_message_in_a_hundred_was(p50: float, *, late: bool) -> None:
+    result = replace(at_a_rate(0.2), lateness=distinct(p50))  # p99 is three times that
+    assert bool(noise(record(Row(RATE, "gateway", 1, result)))) is late
+
+
 def test_a_rate_at_which_no_core_was_full_is_told() -> None:
     measured = record(
         Row(TRIPS, "direct", 1, trips(0, load=0.5, backend=0.4)),
@@ -381,6 +477,74 @@ def test_a_file_that_is_no_record_is_told(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(BenchError, match="cannot be gone on with"):
         read(file)
+
+
+CONNECTS = Case("connects", 500)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("started",), 1),
+        (("machine",), ["cpu"]),
+        (("machine",), "cpu"),
+        (("machine", "cpu"), None),
+        (("cores",), None),
+        (("cores", "load"), 3),
+        (("cores", "load"), [[]]),
+        (("peers",), [["gateway", "ours"]]),
+        (("peers", "gateway"), 1),
+        (("versions",), None),
+        (("rows",), {}),
+        (("rows", 0), []),
+        (("rows", 0, "round"), "1"),
+        (("rows", 0, "round"), True),
+        (("rows", 0, "peer"), ["gateway"]),
+        (("rows", 0, "case"), None),
+        (("rows", 0, "case", "measurement"), []),
+        (("rows", 0, "case", "measurement"), "speed"),
+        (("rows", 0, "case", "size"), "128"),
+        (("rows", 0, "case", "size"), [128]),
+        (("rows", 0, "case", "connections"), None),
+        (("rows", 0, "case", "connections"), 10**400),
+        (("rows", 0, "case", "seconds"), "1"),
+        (("rows", 0, "result"), 1),
+        (("rows", 0, "result", "count"), "10000"),
+        (("rows", 0, "result", "count"), 0),
+        (("rows", 0, "result", "window"), None),
+        (("rows", 0, "result", "window", "load"), "0.4"),
+        (("rows", 0, "result", "window", "seconds"), 0),
+        (("rows", 0, "result", "window", "gateway"), float("nan")),
+        (("rows", 0, "result", "window", "gateway"), float("inf")),
+        (("rows", 1, "result", "rss_before"), "1"),
+        (("rows", 1, "result", "rss_idle"), 1.5),
+        (("rows", 2, "result", "new", "count"), None),
+        (("problems",), "none"),
+        (("commands",), [1]),
+    ],
+)
+def test_a_record_with_another_type_somewhere_is_a_matter_of_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], where: tuple[str | int, ...], value: object
+) -> None:
+    measured = record(
+        Row(TRIPS, "gateway", 1, trips(0.2)),
+        Row(MEMORY, "gateway", 1, Memory(100, 1 << 20, 2 << 20, 3 << 20)),
+        Row(CONNECTS, "gateway", 1, Connects(connecting(0.1), connecting(0.1), connecting(0.1))),
+        machine=describe(),
+    )
+    measured.cores = Cores.share_out()
+    file = tmp_path / "bench.json"
+    write(measured, file)
+    numbers = json.loads(file.read_text())
+    *path, last = where
+    place = numbers
+    for key in path:
+        place = place[key]
+    place[last] = value
+    file.write_text(json.dumps(numbers))
+    assert main([*WHAT.split(), "--json", str(file), "--resume"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"bench.py: {file} cannot be gone on with: ")
 
 
 def test_the_json_has_every_figure_with_its_ratio() -> None:
