@@ -246,7 +246,9 @@ def load(session: nox.Session) -> None:
 def smoke(session: nox.Session) -> None:
     """The load scenarios in short, and the tests of their command, which need Locust: what CI runs of them."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
-    tests = (f"tests/loadtests/test_{name}.py" for name in ("load_command", "load_foreign", "load_lies", "tokens"))
+    tests = (
+        f"tests/loadtests/test_{name}.py" for name in ("load_command", "load_foreign", "load_lies", "tokens")
+    )
     session.run("pytest", "-p", "no:locust", *tests)
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
     session.run("python", "loadtests/load.py", "soak", "--messages", "20000")
