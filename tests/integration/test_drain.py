@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -14,10 +15,12 @@ import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection
 
+from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect, MintToken
 from memmie_harness.targets import ProcessTarget
+from memmie_harness.wiring import FOR_TESTS, gateway_environment
 
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Ready = Callable[[ProcessTarget], Awaitable[tuple[int, dict[str, Any]]]]
@@ -92,7 +95,7 @@ async def test_a_draining_gateway_takes_nobody_new_and_serves_the_old(
     assert await memmie_gateway.wait_ended(2) == 0
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.memmie(env={"DRAIN_SECONDS": 30})
 async def test_without_connections_it_ends_at_once(
     memmie_gateway: ProcessTarget, signum: signal.Signals
@@ -100,6 +103,33 @@ async def test_without_connections_it_ends_at_once(
     memmie_gateway.send_signal(signum)
 
     assert await memmie_gateway.wait_ended(2) == 0
+
+
+@pytest.mark.parametrize(("disposition", "drains"), [("default", True), ("ignore", False)])
+async def test_a_terminal_that_goes_ends_it_unless_it_was_told_to_stay(
+    memmie_auth: FakeAuth,
+    memmie_studios: list[FakeStudio],
+    ready: Ready,
+    disposition: str,
+    *,
+    drains: bool,
+) -> None:
+    """SIGHUP, which `nohup` has a process ignore."""
+    gateway = ProcessTarget(
+        gateway_environment(
+            auth_url=memmie_auth.url,
+            studio_ws_urls=[studio.ws_url for studio in memmie_studios],
+            extra=FOR_TESTS,
+        ),
+        command=["env", f"--{disposition}-signal=HUP", sys.executable, "-m", "memmie_gateway", "serve"],
+    )
+    await gateway.start()
+    gateway.send_signal(signal.SIGHUP)
+    if not drains:
+        for _ in range(3):
+            assert (await ready(gateway))[0] == 200
+        gateway.send_signal(signal.SIGTERM)
+    assert await gateway.wait_ended(5) == 0
 
 
 @pytest.mark.memmie(env={"DRAIN_SECONDS": 30})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import signal
 import sys
 from asyncio.subprocess import PIPE
@@ -37,7 +38,12 @@ async def test_what_is_missing_is_named_in_one_line(command: str, module: str, r
     assert "requirements/load.txt" in line
 
 
+NEEDS_LOCUST = pytest.mark.skipif(
+    importlib.util.find_spec("locust") is None, reason="the load group is not installed"
+)
+
 WHILE_IMPORTING = """
+import importlib.util
 import os, runpy, signal, sys
 
 class Interrupt:
@@ -53,7 +59,11 @@ runpy.run_path(f"loadtests/{sys.argv[3]}", run_name="__main__")
 @pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("command", "module"),
-    [("load.py", "gevent"), ("load.py", "locust.user"), ("bench.py", "asyncio.runners")],
+    [
+        pytest.param("load.py", "gevent", marks=NEEDS_LOCUST),
+        pytest.param("load.py", "locust.user", marks=NEEDS_LOCUST),
+        ("bench.py", "asyncio.runners"),
+    ],
 )
 async def test_an_interrupt_while_it_imports_ends_it_with_a_line(
     command: str, module: str, interrupt: signal.Signals
