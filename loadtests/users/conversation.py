@@ -80,7 +80,7 @@ class Conversation:
             self._given_up.add(message_id)
             raise
         finally:
-            del self._waiting[message_id]
+            self._waiting.pop(message_id, None)
         if reply.get("type") != reply_type:
             raise UnexpectedReplyError(reply.get("type"))
         return (received - sent) / 1e9, reply
@@ -95,7 +95,9 @@ class Conversation:
         message_id = document.get("id")
         if not isinstance(message_id, str):
             message_id = ""
-        waiting = self._waiting.get(message_id)
+        waiting = self._waiting.pop(
+            message_id, None
+        )  # one reply; a second one is nobody's, in the same read too
         if waiting is not None:
             waiting.set((at, document))
         elif message_id in self._given_up:
