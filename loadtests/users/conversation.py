@@ -95,9 +95,8 @@ class Conversation:
         message_id = document.get("id")
         if not isinstance(message_id, str):
             message_id = ""
-        waiting = self._waiting.pop(
-            message_id, None
-        )  # one reply; a second one is nobody's, in the same read too
+        # Taken out at once: a second reply is nobody's, in the same read, too.
+        waiting = self._waiting.pop(message_id, None)
         if waiting is not None:
             waiting.set((at, document))
         elif message_id in self._given_up:
