@@ -59,6 +59,11 @@ async def late(client: ServerConnection, _: str, ack: str) -> None:
     await client.send(ack)
 
 
+async def slowly(client: ServerConnection, _: str, ack: str) -> None:
+    await asyncio.sleep(0.02)  # it is what is tested
+    await client.send(ack)
+
+
 @contextlib.asynccontextmanager
 async def gateway(lie: Answer, at: range = range(AT, AT + 1)) -> AsyncIterator[str]:
     count = 0
@@ -128,3 +133,10 @@ async def test_an_answer_that_comes_when_the_time_is_over_counts(tmp_path: Path)
     assert run["latencies"]["gateway"]["max"] > 1.9
     assert run["failures"] == []
     assert "overhead p99 is" in said
+
+
+async def test_what_a_gateway_adds_is_what_it_takes_longer_than_studio(tmp_path: Path) -> None:
+    _, said, run = await run_steady(slowly, tmp_path, at=range(1, 10_000))
+
+    assert run["latencies"]["overhead"]["p50"] > 0.015, said
+    assert run["latencies"]["direct"]["p50"] < 0.015
