@@ -167,10 +167,6 @@ class Recorder:
         self._second_failures = 0
         return counts
 
-    def failed_with(self, word: str) -> int:
-        """Return how many operations failed for reasons that begin so."""
-        return sum(failure.count for failure in self.failures() if failure.reason.startswith(word))
-
     def failed_to(self, *names: str) -> int:
         """Return how many operations of these kinds failed, for whatever reason."""
         return sum(failure.count for failure in self.failures() if failure.name in names)

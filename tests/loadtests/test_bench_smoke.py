@@ -110,7 +110,7 @@ async def test_a_measurement_that_fails_is_told_and_the_others_go_on() -> None:
     too_big = ["--sizes", str((1 << 20) + 1)]  # for the gateway, whose limit is its default
     code, table, _ = await finished(*QUICK, *too_big, "--peers", "gateway,direct", "--measure", "round-trips")
     assert code == 1
-    assert "FAILED round 1, round-trips, 10 × 1048577 B, gateway: connection" in table  # noqa: RUF001
+    assert "FAILED round 1, round-trips, 10 × 1048577 B, gateway: connection" in table  # noqa: RUF001 - as it is printed
     assert "was closed with 1009" in table
     [direct] = [line for line in table.splitlines() if line.startswith("10 ") and "direct" in line]
     assert "-" in direct

@@ -11,12 +11,12 @@ import pytest
 
 graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load group is not installed")
 
-from tests.loadtests.pages import parsed  # noqa: E402
+from tests.loadtests.pages import parsed  # noqa: E402 - first it is seen whether it can be had
 
 from loadtests.report import layout  # noqa: E402 - needs plotly
 from loadtests.report.page import page, write  # noqa: E402 - needs plotly
-from loadtests.runs.distribution import latency  # noqa: E402
-from loadtests.runs.record import (  # noqa: E402
+from loadtests.runs.distribution import latency  # noqa: E402 - first it is seen whether it can be had
+from loadtests.runs.record import (  # noqa: E402 - first it is seen whether it can be had
     Event,
     Failure,
     Figure,

@@ -169,9 +169,8 @@ async def _run(gateway: Gateway) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    if (
-        signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-    ):  # as nohup has it: a closed terminal is no reason then
+    # Ignored, as nohup has it, a closed terminal is no reason to end.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, stop)
     settings = gateway.settings
     try:
