@@ -15,6 +15,7 @@ from typing import Final
 from memmie_gateway.core.tokens import plausible
 from memmie_gateway.core.verdicts import AuthUnavailableError
 from memmie_gateway.net.auth_connection import AuthConnection
+from memmie_gateway.net.connecting import connect
 from memmie_gateway.net.names import Names
 from memmie_gateway.net.shortage import raise_shortage
 from memmie_gateway.net.url import AuthUrl
@@ -126,32 +127,17 @@ class AuthPool:
         return answer
 
     async def _connect(self) -> AuthConnection:
-        errors: list[OSError] = []
         try:
             addresses = await self._names.addresses(self._url)
+            _, connection = await connect(
+                lambda: AuthConnection(self._forget), self._url, addresses, self._tls
+            )
         except OSError as error:
-            addresses, errors = [], [error]
-        for address in addresses:
-            try:
-                connection = await self._connect_to(address)
-            except OSError as error:
-                errors.append(error)
-            else:
-                self._connections.add(connection)
-                if self._closed:
-                    connection.close()
-                return connection
-        raise_shortage(*errors)
-        raise AuthUnavailableError(f"Auth cannot be reached ({errors[-1].strerror or errors[-1]})")
-
-    async def _connect_to(self, address: str) -> AuthConnection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: AuthConnection(self._forget),
-            address,
-            self._url.port,
-            ssl=self._tls,
-            server_hostname=self._url.host if self._tls else None,
-        )
+            raise_shortage(error)
+            raise AuthUnavailableError(f"Auth cannot be reached ({error.strerror or error})") from None
+        self._connections.add(connection)
+        if self._closed:
+            connection.close()
         return connection
 
     def _forget(self, connection: AuthConnection) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
+import socket
 import time
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from memmie_gateway.core.health import next_probe
+from memmie_gateway.net.connecting import first_to_answer
 from memmie_gateway.net.names import Names
 from memmie_gateway.net.shortage import ShortageError, raise_shortage
 from memmie_gateway.net.studio import Studio, StudioUrl
@@ -50,11 +51,7 @@ async def probe(where: StudioUrl, timeout: float, names: Names) -> float:  # noq
     """
     try:
         async with asyncio.timeout(timeout):
-            *others, last = await names.addresses(where)
-            for address in others:
-                with contextlib.suppress(OSError):  # another one may be reached
-                    return await _ping(where, address)
-            return await _ping(where, last)
+            return await _ping(where, await first_to_answer(where, await names.addresses(where)))
     except TimeoutError:
         raise ProbeError(f"no pong within {timeout:g} seconds") from None
     except (OSError, WebSocketException, EOFError) as error:
@@ -66,11 +63,10 @@ async def probe(where: StudioUrl, timeout: float, names: Names) -> float:  # noq
         raise ProbeError(f"no health connection: {type(error).__name__}: {error}") from None
 
 
-async def _ping(where: StudioUrl, address: str) -> float:
+async def _ping(where: StudioUrl, sock: socket.socket) -> float:
     async with connect(
         where.health_url,
-        host=address,
-        port=where.port,
+        sock=sock,
         ping_interval=None,
         compression=None,
         proxy=None,

@@ -12,13 +12,11 @@ class ShortageError(Exception):
     """There are no open files, ports or buffers left for a connection; the message says which."""
 
 
-def raise_shortage(*errors: OSError) -> None:
-    """Raise a `ShortageError` where that is what all of these errors mean.
-
-    One alone may mean something else: an IPv6 address "cannot be assigned" where IPv6 is switched off.
+def raise_shortage(error: OSError) -> None:
+    """Raise a `ShortageError` where that is what an error means.
 
     Raises:
         ShortageError: the gateway itself has run out of something.
     """
-    if errors and all(error.errno in _ERRNOS for error in errors):
-        raise ShortageError(f"the gateway has run out of something: {errors[-1].strerror}") from None
+    if error.errno in _ERRNOS:
+        raise ShortageError(f"the gateway has run out of something: {error.strerror}") from None

@@ -11,6 +11,7 @@ import httptools
 
 from memmie_gateway.core.handshake import Answer, Offer, check_answer
 from memmie_gateway.core.headers import Headers
+from memmie_gateway.net.connecting import connect
 from memmie_gateway.net.names import Names
 from memmie_gateway.net.shortage import raise_shortage
 from memmie_gateway.net.studio import Studio
@@ -219,28 +220,17 @@ class Dialer:
         return upstream
 
     async def _connect(self, studio: Studio) -> tuple[asyncio.Transport, _AnswerProtocol]:
-        loop = asyncio.get_running_loop()
         where = studio.where
         if where.secure and self._tls is None:
             self._tls = ssl.create_default_context()  # once: it reads every root certificate of the system
-        tls = self._tls if where.secure else None
-        errors: list[OSError] = []
         addresses = await self._resolve(studio)
-        for address in addresses:
-            try:
-                transport, protocol = await loop.create_connection(
-                    _AnswerProtocol, address, where.port, ssl=tls, server_hostname=where.host if tls else None
-                )
-            except OSError as error:
-                errors.append(error)
-            else:
-                if addresses[0] != address:  # the next dial starts with the one that answers
-                    addresses.remove(address)
-                    addresses.insert(0, address)
-                return transport, protocol
-        self._addresses.pop(studio.url, None)
-        raise_shortage(*errors)
-        raise DialError(f"cannot connect: {errors[-1].strerror or errors[-1]}")
+        try:
+            # Addresses that are remembered are put in order: the next dial starts with the one that answers.
+            return await connect(_AnswerProtocol, where, addresses, self._tls if where.secure else None)
+        except OSError as error:
+            self._addresses.pop(studio.url, None)
+            raise_shortage(error)
+            raise DialError(f"cannot connect: {error.strerror or error}") from None
 
     async def _resolve(self, studio: Studio) -> list[str]:
         """Return the addresses of a Studio's host; those of a name are remembered for a few seconds."""
