@@ -19,6 +19,7 @@ from memmie_fake_studio import FakeStudio
 from memmie_gateway import Settings
 from memmie_gateway.app.cli import main
 from memmie_gateway.app.reference import rows
+from memmie_harness.targets import ProcessTarget
 from memmie_harness.targets.process import clean_environment
 
 
@@ -295,6 +296,14 @@ async def test_serving_takes_all_the_open_files_there_are(http: aiohttp.ClientSe
     finally:
         process.terminate()
         await process.communicate()
+
+
+async def test_it_serves_on_the_fast_event_loop() -> None:
+    gateway = ProcessTarget({"HOST": "127.0.0.1", "PORT": "0", "LOG_FORMAT": "json"})
+    await gateway.start(until_ready=False)
+    await gateway.stop()
+    (listening,) = (line for line in gateway.logs() if line["event"] == "listening")
+    assert listening["loop"] == "uvloop"
 
 
 @pytest.mark.parametrize("command", ["version", "serve"])

@@ -240,6 +240,7 @@ class Gateway:
             port=self.port,
             version=VERSION,
             pid=os.getpid(),
+            loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
         )
 
     async def stop(self, drain_seconds: float = 0) -> None:
