@@ -42,6 +42,9 @@ def on_term(_signum: int, _frame: FrameType | None) -> None:
     if HABIT == "ignores-term":
         say(event="ignored")
         return
+    if HABIT == "leaves-a-child" and not os.fork():
+        say(event="child", pid=os.getpid())
+        threading.Event().wait()  # with both pipes open
     say(event="stopped")
     os._exit(3 if HABIT == "fails-on-term" else 0)
 

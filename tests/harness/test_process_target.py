@@ -206,6 +206,19 @@ async def test_an_error_on_the_way_down_is_told(make_target: MakeTarget) -> None
     assert caught.value.exit_code == 3
 
 
+async def test_a_child_that_holds_its_pipes_is_not_waited_for(make_target: MakeTarget) -> None:
+    target = make_target("leaves-a-child")
+    await target.start()
+    stopping = asyncio.create_task(target.stop())
+    child = psutil.Process((await target.wait_for_log(is_event("child")))["pid"])
+    try:
+        await stopping
+        assert child.is_running()
+        assert target.exit_code == 0
+    finally:
+        child.kill()
+
+
 async def test_a_test_may_end_the_process_itself(make_target: MakeTarget) -> None:
     target = make_target()
     await target.start()

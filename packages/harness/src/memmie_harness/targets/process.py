@@ -7,6 +7,7 @@ import importlib.util
 import os
 import signal
 import sys
+from asyncio.subprocess import Process, SubprocessStreamProtocol
 from typing import TYPE_CHECKING
 
 from memmie_harness.targets.installed import NOT_INSTALLED
@@ -15,7 +16,6 @@ from memmie_harness.targets.readiness import wait_until_ready
 from memmie_harness.targets.target import TargetError
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
     from collections.abc import Mapping, Sequence
 
 GATEWAY_MODULE = "memmie_gateway"
@@ -31,6 +31,19 @@ LINE_BYTES = 1024 * 1024
 
 PIPE_SECONDS = 1.0
 """After the process has ended its pipes must end too; a grandchild that holds them is not waited for longer."""
+
+
+class _Life(SubprocessStreamProtocol):
+    """Tells when the process has ended; asyncio's own `Process.wait` goes on until nobody holds its pipes, either."""
+
+    def __init__(self, limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(limit, loop)
+        self.ended = asyncio.Event()
+
+    def process_exited(self) -> None:
+        """It has ended."""
+        super().process_exited()
+        self.ended.set()
 
 
 class ProcessTarget(LoggedTarget):
@@ -97,17 +110,19 @@ class ProcessTarget(LoggedTarget):
         """
         if self._process is not None:
             raise TargetError(f"this gateway was started before, as process {self.pid}: make another target")
-        self._process = await asyncio.create_subprocess_exec(
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.subprocess_exec(
+            lambda: _Life(LINE_BYTES, loop),
             *self._resolve_command(),
             env=clean_environment(self._environment),
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=LINE_BYTES,
             # A Ctrl-C at the terminal is for pytest; the gateway is stopped by the teardown, in order.
             start_new_session=True,
         )
-        self._watch = asyncio.create_task(self._follow(self._process), name=f"gateway {self.pid}")
+        self._process = Process(transport, protocol, loop)
+        self._watch = asyncio.create_task(
+            self._follow(self._process, protocol, transport), name=f"gateway {self.pid}"
+        )
         try:
             await self._wait_started(until_ready=until_ready)
         except TargetError as error:
@@ -201,7 +216,7 @@ class ProcessTarget(LoggedTarget):
             raise TargetError(NOT_INSTALLED)
         return (sys.executable, "-m", GATEWAY_MODULE, "serve")
 
-    async def _follow(self, process: Process) -> int:
+    async def _follow(self, process: Process, life: _Life, transport: asyncio.SubprocessTransport) -> int:
         """Read both pipes until they end, then enter the end in the log; one task owns all of it."""
         assert process.stdout is not None  # noqa: S101 - asked for as PIPE
         assert process.stderr is not None  # noqa: S101 - asked for as PIPE
@@ -209,11 +224,14 @@ class ProcessTarget(LoggedTarget):
             asyncio.create_task(self._collect(process.stdout)),
             asyncio.create_task(self._collect(process.stderr)),
         ]
-        exit_code = await process.wait()
+        await life.ended.wait()
+        exit_code = process.returncode
+        assert exit_code is not None  # noqa: S101 - it has ended
         await asyncio.wait(readers, timeout=PIPE_SECONDS)
         for reader in readers:
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
+        transport.close()
         self._log.end(f"its process ended with exit code {exit_code}")
         return exit_code
 
