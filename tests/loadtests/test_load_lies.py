@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from tests.loadtests import scripts
 from websockets.asyncio.server import ServerConnection, serve
@@ -22,6 +24,9 @@ finished = partial(scripts.finished, "load.py")
 TOKEN = "not-to-be-told-to-anybody"
 AT = 25
 """The how-manieth message is answered with a lie."""
+
+EVERY = range(1, 1_000_000)
+"""All of them are."""
 
 Answer = Callable[[ServerConnection, str, str], Awaitable[None]]
 
@@ -82,13 +87,19 @@ async def gateway(lie: Answer, at: range = range(AT, AT + 1)) -> AsyncIterator[s
 
 
 async def run_steady(
-    lie: Answer, tmp_path: Path, *, at: range = range(AT, AT + 1), seconds: int = 1
+    lie: Answer,
+    tmp_path: Path,
+    *,
+    at: range = range(AT, AT + 1),
+    seconds: int = 1,
+    connections: int = 10,
+    direct: Answer = honestly,
 ) -> tuple[int, str, dict[str, Any]]:
     tokens, out = tmp_path / "tokens.txt", tmp_path / "out"
     tokens.write_text(f"{TOKEN}\n")
-    async with gateway(lie, at) as liar, gateway(honestly) as studio:
+    async with gateway(lie, at) as liar, gateway(direct, EVERY) as studio:
         code, printed, told = await finished(
-            "steady", "--connections", "10", "--seconds", str(seconds), "--every", "0.1", "--out", str(out),
+            "steady", "--connections", str(connections), "--seconds", str(seconds), "--every", "0.1", "--out", str(out),
             "--gateway", liar, "--direct", studio, "--token-file", str(tokens),
         )  # fmt: skip
     said = printed + told
@@ -135,8 +146,44 @@ async def test_an_answer_that_comes_when_the_time_is_over_counts(tmp_path: Path)
     assert "overhead p99 is" in said
 
 
+async def test_a_client_that_stands_still_says_so_itself(tmp_path: Path) -> None:
+    """Else the gateway would pass for slow, or for quick, as nothing was sent in the meantime."""
+
+    async def suspend_the_client(client: ServerConnection, _: str, ack: str) -> None:
+        (load,) = psutil.Process().children()
+        load.suspend()
+        await asyncio.sleep(1.5)  # it is what is tested
+        load.resume()
+        await client.send(ack)
+
+    _, said, run = await run_steady(suspend_the_client, tmp_path, at=range(350, 351), seconds=3)
+
+    (late_by,) = [figure["value"] for figure in run["figures"] if figure["name"] == "client late, at most"]
+    assert late_by > 0.4  # the look that was due in the meantime came up to a second after its beginning
+    assert "note: the client was up to " in said
+
+
+async def test_of_a_pair_each_is_asked_first_in_turn(tmp_path: Path) -> None:
+    """Whoever is always asked first pays for waking up what has slept since the last heartbeat."""
+    asked: list[str] = []
+
+    def noting(where: str) -> Answer:
+        async def answer(client: ServerConnection, _: str, ack: str) -> None:
+            asked.append(where)
+            await client.send(ack)
+
+        return answer
+
+    await run_steady(noting("gateway"), tmp_path, at=EVERY, connections=1, direct=noting("direct"))
+
+    pairs = list(zip(asked[::2], asked[1::2], strict=False))
+    assert len(pairs) > 5
+    assert all(set(pair) == {"gateway", "direct"} for pair in pairs)
+    assert all(one != other for one, other in itertools.pairwise(pairs))
+
+
 async def test_what_a_gateway_adds_is_what_it_takes_longer_than_studio(tmp_path: Path) -> None:
-    _, said, run = await run_steady(slowly, tmp_path, at=range(1, 10_000))
+    _, said, run = await run_steady(slowly, tmp_path, at=EVERY)
 
     assert run["latencies"]["overhead"]["p50"] > 0.015, said
     assert run["latencies"]["direct"]["p50"] < 0.015
