@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from memmie_gateway.core.closing import Blame, Cause, Side
 
@@ -53,8 +53,7 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 """Events that are not listed for a state change nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(NamedTuple):
     """Write a Close frame to `side`: the one just received from the other side where `forward`, else a new one."""
 
     side: Side

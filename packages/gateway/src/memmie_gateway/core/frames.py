@@ -12,8 +12,7 @@ a frame is forwarded before the frame was judged.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from memmie_gateway.core.control_frames import CLOSE, MAX_CONTROL_PAYLOAD, PONG, mask, valid_close_code
 
@@ -80,8 +79,7 @@ _TABLES: Final = {
 """All a first byte can mean: by negotiated reserved bits, by "a fragmented message is under way", by byte."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloseFrame:
+class CloseFrame(NamedTuple):
     """A Close frame as it stood on the wire.
 
     Attributes:

@@ -9,8 +9,7 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from memmie_gateway.core.closing import Cause
@@ -139,8 +138,7 @@ def user_header(user_id: str) -> str:
     return user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe=_VISIBLE)
 
 
-@dataclass(frozen=True, slots=True)
-class Forwarded:
+class Forwarded(NamedTuple):
     """How the request reached the gateway: what Studio is told in `X-Forwarded-*` (spec §3)."""
 
     chain: str
@@ -238,8 +236,7 @@ def _nominated(headers: Headers) -> frozenset[bytes]:
     return frozenset(name for name in names if not name.startswith(b"sec-websocket-"))
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """Studio's answer to a handshake.
 
     Attributes:
@@ -259,8 +256,7 @@ def extension_names(headers: Headers) -> frozenset[str]:
     return frozenset(name.partition(";")[0].strip().lower() for name in offered) if offered else _NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """What a handshake with Studio offered, against which its answer is checked.
 
     Attributes:

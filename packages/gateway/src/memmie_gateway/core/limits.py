@@ -11,8 +11,7 @@ import ipaddress
 import re
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -140,8 +139,7 @@ class Rates:
         return bucket
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(NamedTuple):
     """Who is on the other end of the line.
 
     Attributes:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from memmie_gateway.core.closing import Cause
@@ -22,8 +21,7 @@ class BadRequestError(ValueError):
     """The request cannot be understood; the message says why, in words for the client."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request head.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from memmie_gateway.core.request import Request
 
@@ -14,20 +13,23 @@ MAX_TOKEN_LENGTH: Final = 8192
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can carry after "Bearer "
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What a handshake offers.
 
     Attributes:
-        token: the token, or None where there is none. It never shows in a repr.
+        token: the token, or None where there is none.
         subprotocols: what else was offered in `Sec-WebSocket-Protocol`, in order: these go to Studio.
         bearer: `bearer` as the client spelled it, who must see it selected unless Studio selects another; "" where
             it was not offered.
     """
 
-    token: str | None = field(repr=False)
+    token: str | None
     subprotocols: tuple[str, ...] = ()
     bearer: str = ""
+
+    def __repr__(self) -> str:
+        """Leave the token out."""
+        return f"Credentials(subprotocols={self.subprotocols}, bearer={self.bearer!r})"
 
 
 def find_credentials(request: Request, *, first_message: bool = False) -> Credentials:

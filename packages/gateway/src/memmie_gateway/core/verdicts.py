@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from cachetools import TLRUCache
 
@@ -28,8 +27,7 @@ class AuthUnavailableError(Exception):
         self.alive = alive
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Auth's word on one token.
 
     Attributes:
@@ -39,8 +37,12 @@ class Verdict:
     """
 
     valid: bool
-    user_id: str = field(default="", repr=False)
+    user_id: str = ""
     expires: float = 0
+
+    def __repr__(self) -> str:
+        """Leave out whose token it is."""
+        return f"Verdict(valid={self.valid}, expires={self.expires})"
 
 
 REFUSED: Final = Verdict(valid=False)

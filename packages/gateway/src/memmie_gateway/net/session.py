@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from memmie_gateway.core import control_frames
 from memmie_gateway.core.closing import Cause, Side, cause_of_violation
@@ -52,8 +53,7 @@ class SessionOptions:
         return min(spans) / 2 if self.idle_seconds or self.ping_interval else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionInfo:
+class ConnectionInfo(NamedTuple):
     """Whose connection it is, and where it goes.
 
     Attributes:
@@ -150,7 +150,8 @@ class Session:
             )
             protocol.transport.set_write_buffer_limits(options.write_buffer_bytes)
             protocol.transport.set_protocol(protocol)
-        self._timer = self._loop.call_later(options.tick, self._tick) if options.tick else None
+        tick = options.tick
+        self._timer = self._loop.call_later(tick, self._tick) if tick else None
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
