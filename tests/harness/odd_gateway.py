@@ -24,6 +24,8 @@ class Answers(BaseHTTPRequestHandler):
             os._exit(7)
         if self.path.startswith("/say/"):
             say(event=self.path.removeprefix("/say/"))
+        elif HABIT == "never-ready":
+            say(event="asked")
         status = 503 if HABIT == "never-ready" else 200
         self.send_response(status)
         self.end_headers()
