@@ -44,9 +44,11 @@ def on_term(_signum: int, _frame: FrameType | None) -> None:
     if HABIT == "ignores-term":
         say(event="ignored")
         return
-    if HABIT == "leaves-a-child" and not os.fork():
-        say(event="child", pid=os.getpid())
-        threading.Event().wait()  # with both pipes open
+    if HABIT == "leaves-a-child":
+        child = os.fork()
+        if not child:
+            threading.Event().wait()  # with both pipes open
+        say(event="child", pid=child)  # said before the end: of a child nobody knows how soon it comes to run
     say(event="stopped")
     os._exit(3 if HABIT == "fails-on-term" else 0)
 
