@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp import web
+from tests.clock import loop_clock
 
 from memmie_harness.targets import TargetError, UrlTarget
 
@@ -43,17 +45,35 @@ async def test_waits_until_it_is_ready_and_leaves_it_running() -> None:
         await target.start()
 
 
+@pytest.fixture
+async def over_after_one_answer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Let all the time be over when the first answer was read, however long that took, and not before."""
+    sleep = asyncio.sleep
+    with loop_clock() as clock:
+
+        async def pause(seconds: float) -> None:
+            clock.put_forward(30)
+            await sleep(seconds)
+
+        # It pauses between two questions.
+        monkeypatch.setattr("memmie_harness.targets.readiness.asyncio.sleep", pause)
+        yield
+
+
+@pytest.mark.usefixtures("over_after_one_answer")
 async def test_says_what_ready_answered_last() -> None:
     async with served([503]) as url:
-        with pytest.raises(TargetError, match=r"was not 200 within 0\.1 s; the last answer: 503 draining"):
-            await UrlTarget(url, start_seconds=0.1).start()
+        with pytest.raises(TargetError, match=r"was not 200 within 30 s; the last answer: 503 draining"):
+            await UrlTarget(url, start_seconds=30).start()
 
 
+@pytest.mark.usefixtures("over_after_one_answer")
 async def test_says_that_nobody_listens() -> None:
-    async with served([200]) as url:
-        pass
-    with pytest.raises(TargetError, match="Cannot connect"):
-        await UrlTarget(url, start_seconds=0.1).start()
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(TargetError, match="Cannot connect"):
+            await UrlTarget(url, start_seconds=30).start()
 
 
 async def test_need_not_be_ready() -> None:
