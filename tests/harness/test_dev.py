@@ -68,6 +68,15 @@ async def stopped_by(process: Process, signum: signal.Signals) -> tuple[str, str
     return out.decode(), err.decode()
 
 
+def listening_ports() -> set[int]:
+    """Where this process listens."""
+    return {
+        connection.laddr.port
+        for connection in psutil.Process().net_connections(kind="inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+
+
 @pytest.fixture
 def taken_port() -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -150,8 +159,8 @@ def test_once_ends_after_the_proof(capsys: pytest.CaptureFixture[str]) -> None:
     told = json.loads(out)
     assert out.count("\n") == 1
     assert err == "stopped\n"
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", int(told["gateway"].rpartition(":")[2])))
+    # Of this process: another may have taken the port by now.
+    assert int(told["gateway"].rpartition(":")[2]) not in listening_ports()
 
 
 def test_a_stack_that_carries_no_heartbeat_is_not_proven(capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,16 +202,12 @@ def test_a_port_in_use_is_one_clear_line(taken_port: int, capsys: pytest.Capture
 )
 async def test_a_port_in_use_leaves_nothing_listening(service: str, ports: object, taken_port: int) -> None:
     assert callable(ports)
+    before = listening_ports()
     with pytest.raises(PortError, match=rf"port {taken_port} \(for {service}\) is in use"):
         async with running_stack(ports(taken_port), {}, on_log_line=lambda _: None):
             pass
 
-    listening = {
-        connection.laddr.port
-        for connection in psutil.Process().net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN
-    }
-    assert listening == {taken_port}
+    assert listening_ports() == before
 
 
 async def test_the_log_is_handed_on_as_it_comes() -> None:
