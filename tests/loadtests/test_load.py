@@ -42,8 +42,8 @@ async def backend(handler: Handler, **options: Any) -> AsyncIterator[str]:
 
 TWO: Sequence[Mapping[str, str]] = ({}, {"X-Forgetful": "yes"})
 OPTIONS: dict[str, dict[str, float]] = {
-    "round-trips": {"size": 16, "seconds": 0.2, "patience": 0.5},
-    "latency": {"size": 16, "rate": 50, "seconds": 0.2, "patience": 1},
+    "round-trips": {"size": 16, "seconds": 1},
+    "latency": {"size": 16, "rate": 50, "seconds": 0.2},
     "connects": {},
     "memory": {"size": 16},
     "hold": {"size": 16, "seconds": 1},
@@ -51,13 +51,17 @@ OPTIONS: dict[str, dict[str, float]] = {
 
 
 async def load(
-    url: str, measurement: str = "round-trips", headers: Sequence[Mapping[str, str]] = TWO, **target: Any
+    url: str,
+    measurement: str = "round-trips",
+    headers: Sequence[Mapping[str, str]] = TWO,
+    options: Mapping[str, float] | None = None,
+    **target: Any,
 ) -> tuple[int | None, dict[str, Any]]:
     pids: dict[str, list[int]] = {"gateway_pids": [], "backend_pids": [], "auth_pids": []}
     job = {
         "measurement": measurement,
         "target": {"url": url, "headers": headers, "direct_url": url, **pids, **target},
-        "options": OPTIONS[measurement],
+        "options": {**OPTIONS[measurement], **(options or {})},
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "loadtests.traffic.load", cwd=ROOT, stdin=PIPE, stdout=PIPE
@@ -152,7 +156,7 @@ async def test_a_faithful_echo_is_counted() -> None:
 @pytest.mark.parametrize(
     ("measurement", "handler", "words"),
     [
-        ("round-trips", swallow_all_but_the_first, "no echo arrived in 0.2 s"),
+        ("round-trips", swallow_all_but_the_first, "no echo arrived in 1 s"),
         ("round-trips", swallow_one, "messages lost: 1,"),
         ("round-trips", change_the_third, "is not its echo"),
         ("round-trips", repeat_the_third, "is not its echo"),
@@ -173,8 +177,10 @@ async def test_a_faithful_echo_is_counted() -> None:
 async def test_a_broken_echo_is_a_problem_not_a_number(
     measurement: str, handler: Handler, words: str
 ) -> None:
+    # Only an echo that never comes is not waited for long: every other may take what the machine takes.
+    options = {"patience": 2.0} if handler is swallow_one else {}
     async with backend(handler) as url:
-        code, answer = await load(url, measurement)
+        code, answer = await load(url, measurement, options=options)
     assert code == 1
     assert words in answer["problem"]
 
@@ -303,10 +309,8 @@ async def test_a_pause_is_seen_by_all_messages_that_were_due_in_it() -> None:
                 await asyncio.sleep(0.3)
             await connection.send(message)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(OPTIONS, "latency", {"size": 16, "rate": 50, "seconds": 0.8, "patience": 5})
-        async with backend(pause) as slow, backend(echo) as quick:
-            code, answer = await load(slow, "latency", headers=[{}], direct_url=quick)
+    async with backend(pause) as slow, backend(echo) as quick:
+        code, answer = await load(slow, "latency", [{}], {"seconds": 0.8}, direct_url=quick)
     assert code == 0, answer
     latency = answer["result"]["latency"]
     assert latency["max"] >= 0.3
