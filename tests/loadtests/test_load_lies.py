@@ -64,8 +64,12 @@ async def late(client: ServerConnection, _: str, ack: str) -> None:
     await client.send(ack)
 
 
+SLOW_SECONDS = 0.3
+"""Far more than an honest answer takes on a busy machine."""
+
+
 async def slowly(client: ServerConnection, _: str, ack: str) -> None:
-    await asyncio.sleep(0.02)  # it is what is tested
+    await asyncio.sleep(SLOW_SECONDS)  # it is what is tested
     await client.send(ack)
 
 
@@ -183,7 +187,7 @@ async def test_of_a_pair_each_is_asked_first_in_turn(tmp_path: Path) -> None:
 
 
 async def test_what_a_gateway_adds_is_what_it_takes_longer_than_studio(tmp_path: Path) -> None:
-    _, said, run = await run_steady(slowly, tmp_path, at=EVERY)
+    _, said, run = await run_steady(slowly, tmp_path, at=EVERY, seconds=2)
 
-    assert run["latencies"]["overhead"]["p50"] > 0.015, said
-    assert run["latencies"]["direct"]["p50"] < 0.015
+    assert run["latencies"]["overhead"]["p50"] > 0.75 * SLOW_SECONDS, said
+    assert run["latencies"]["direct"]["p50"] < 0.75 * SLOW_SECONDS
