@@ -296,9 +296,13 @@ async def test_an_interrupt_ends_every_process_it_started(times: int, tmp_path: 
         "steady", "--connections", "20", "--seconds", "60", "--out", str(tmp_path / "out")
     ) as process:
         started = await children_when_all_run(process)
-        for _ in range(times):
+        [auth] = [child for child in started if "memmie_fake_auth.cli" in child.cmdline()]
+        auth.suspend()  # the last but the stack itself to be ended: until it goes on, the load is not over
+        process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(started[-1].wait)  # the first to be ended
+        for _ in range(times - 1):
             process.send_signal(signal.SIGINT)
-            await asyncio.to_thread(started[-1].wait)  # the others end after it
+        auth.resume()
         _, words = await process.communicate()
         assert process.returncode == 130
         assert b"interrupted; everything it started has ended, and no results were written" in words
