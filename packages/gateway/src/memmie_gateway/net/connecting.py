@@ -65,7 +65,20 @@ async def first_to_answer(where: ServiceUrl, addresses: list[str]) -> socket.soc
         )
         for address in addresses
     ]
-    sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START)
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - whoever awaits is one
+    cancels = task.cancelling()
+    try:
+        sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START)
+    except (
+        RuntimeError,
+        IndexError,
+    ) as error:  # the one from uvloop; the other where none failed with an OSError
+        raise OSError(f"no address could be tried ({type(error).__name__}: {error})") from error
+    if task.cancelling() > cancels:
+        # While it calls off the other attempts, it swallows that it is called off itself; a time-out would be lost.
+        sock.close()
+        raise asyncio.CancelledError
     with contextlib.suppress(OSError):  # it is gone again already
         answered = sock.getpeername()[0]
         addresses.sort(key=lambda address: address != answered)
