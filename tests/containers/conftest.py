@@ -78,7 +78,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     asked_for = is_asked_for(config)
     for item in items:
         if item.path.is_relative_to(HERE):
-            item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+            # By a signal, so that the fixtures still remove their containers.
+            item.add_marker(pytest.mark.timeout(TEST_SECONDS, method="signal"))
             if not asked_for:
                 item.add_marker(
                     pytest.mark.skip(reason=f"the container suite is not part of this run: {HOW}")
