@@ -16,6 +16,7 @@ from tests.net.wire import PATIENCE, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_gateway.core.health import Health
 
 SETTINGS: Final = {
     "HOST": "127.0.0.1",
@@ -72,6 +73,8 @@ async def start_gateway(
         log.gateways.append(gateway)
         await gateway.start()
         started.append(gateway)
+        # The first evidence decides alone: a dial that a test makes fail must not come before the first probe.
+        await until(lambda: all(s.tracker.state is not Health.UNKNOWN for s in gateway.registry.studios))
         return gateway
 
     yield start

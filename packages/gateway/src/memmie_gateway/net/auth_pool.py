@@ -82,7 +82,7 @@ class AuthPool:
                 return await self._ask(question)
         except TimeoutError:
             # What was put aside before may be as dead: a firewall or a machine that is gone tells nobody.
-            while self._idle and self._idle[0].idle_since < asked_at:
+            while self._idle and self._idle[0].idle_since <= asked_at:
                 self._idle[0].close()
             raise AuthUnavailableError(f"Auth did not answer within {self._timeout:g} seconds") from None
 
