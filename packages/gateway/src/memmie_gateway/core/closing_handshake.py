@@ -154,7 +154,8 @@ class ClosingHandshake:
             self.cause, self.code, self.reason = cause, code, reason
 
     def _advance(self, side: Side, event: Event) -> None:
-        self._state[side] = TRANSITIONS[self._state[side]].get(event, self._state[side])
+        state = self._state[side]
+        self._state[side] = TRANSITIONS[state].get(event, state)
 
     def _tell(self, sides: tuple[Side, ...], cause: Cause, reason: str) -> list[Step]:
         steps: list[Step] = []
@@ -171,4 +172,6 @@ class ClosingHandshake:
         return steps
 
     def _shut_done(self) -> list[Step]:
+        if _DONE not in self._state.values():
+            return []
         return [_SHUT[side] for side, state in self._state.items() if state is _DONE]

@@ -221,7 +221,7 @@ class Session:
             self._on_client_gone = _nothing
         other = self.other(protocol)
         other.write = discard
-        if any(step.side is other.side for step in self._deferred):
+        if self._deferred and any(step.side is other.side for step in self._deferred):
             # What it waits for will never come.
             other.transport.abort()
         closing = self._begin_closing()
