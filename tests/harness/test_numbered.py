@@ -80,9 +80,8 @@ async def test_who_waits_in_vain_is_told_what_happened_instead(memmie_gateway: T
     with loop_clock() as clock:
 
         def address() -> str:
-            if (
-                next(attempts) == 2
-            ):  # it was refused: until then its time must not be over, whatever that takes
+            if next(attempts) == 2:
+                # It was refused: until then its time must not be over, whatever that takes.
                 clock.put_forward(30)
             return memmie_gateway.ws_url
 

@@ -87,9 +87,8 @@ def _interrupt_on_sigterm(config: pytest.Config) -> None:
     ):
 
         def interrupt(*_: object) -> None:
-            signal.signal(
-                signal.SIGTERM, signal.SIG_IGN
-            )  # a second one would interrupt what the first has begun
+            # A second one would interrupt what the first has begun.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGTERM, interrupt)

@@ -71,7 +71,7 @@ async def first_to_answer(where: ServiceUrl, addresses: list[str]) -> socket.soc
     try:
         sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START)
     except (RuntimeError, IndexError) as error:
-        # The one is what uvloop may raise, the other what comes where nothing failed with either.
+        # RuntimeError is uvloop's; IndexError comes where no attempt failed with that or with an OSError.
         raise OSError(f"no address could be tried ({type(error).__name__}: {error})") from error
     if task.cancelling() > cancels:
         # While it calls off the other attempts, it swallows that it is called off itself; a time-out would be lost.

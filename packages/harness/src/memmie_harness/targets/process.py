@@ -120,9 +120,7 @@ class ProcessTarget(LoggedTarget):
             start_new_session=True,
         )
         self._process = Process(transport, protocol, loop)
-        self._watch = asyncio.create_task(
-            self._follow(self._process, protocol, transport), name=f"gateway {self.pid}"
-        )
+        self._watch = asyncio.create_task(self._follow(transport, protocol), name=f"gateway {self.pid}")
         try:
             await self._wait_started(until_ready=until_ready)
         except TargetError as error:
@@ -216,16 +214,16 @@ class ProcessTarget(LoggedTarget):
             raise TargetError(NOT_INSTALLED)
         return (sys.executable, "-m", GATEWAY_MODULE, "serve")
 
-    async def _follow(self, process: Process, life: _Life, transport: asyncio.SubprocessTransport) -> int:
+    async def _follow(self, transport: asyncio.SubprocessTransport, life: _Life) -> int:
         """Read both pipes until they end, then enter the end in the log; one task owns all of it."""
-        assert process.stdout is not None  # noqa: S101 - asked for as PIPE
-        assert process.stderr is not None  # noqa: S101 - asked for as PIPE
+        assert life.stdout is not None  # noqa: S101 - a pipe
+        assert life.stderr is not None  # noqa: S101 - a pipe
         readers = [
-            asyncio.create_task(self._collect(process.stdout)),
-            asyncio.create_task(self._collect(process.stderr)),
+            asyncio.create_task(self._collect(life.stdout)),
+            asyncio.create_task(self._collect(life.stderr)),
         ]
         await life.ended.wait()
-        exit_code = process.returncode
+        exit_code = transport.get_returncode()
         assert exit_code is not None  # noqa: S101 - it has ended
         await asyncio.wait(readers, timeout=PIPE_SECONDS)
         for reader in readers:
