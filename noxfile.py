@@ -112,10 +112,10 @@ def core(session: nox.Session) -> None:
         "pytest", "-q", "-n", "0", "tests/unit/core", "--cov=memmie_gateway.core", "--cov-branch",
         "--cov-context=test", "--cov-report=", env=data,
     )  # fmt: skip
-    for module in sorted(CORE.glob("[!_]*.py")):
+    for module in sorted(CORE.rglob("[!_]*.py")):
         # Only what the module's own tests have run counts for it, and what its import has (which is in no test).
         session.run(
-            "coverage", "report", f"--include=*/core/{module.name}", f"--contexts=^$,.*/test_{module.name}.*",
+            "coverage", "report", f"--include=*/core/{module.relative_to(CORE)}", f"--contexts=^$,.*/test_{module.name}.*",
             "--fail-under=100", "--skip-covered", env=data, silent=True,
         )  # fmt: skip
 

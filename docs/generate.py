@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from memmie_gateway.app.reference import as_markdown, rows
-from memmie_gateway.core.closing import Cause, Ending
+from memmie_gateway.core.outcomes import Cause, Ending
 
 HERE = Path(__file__).parent
 

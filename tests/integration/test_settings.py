@@ -9,7 +9,7 @@ import pytest
 
 from memmie_gateway import Settings
 from memmie_gateway.app.reference import rows
-from memmie_gateway.core.closing import Cause
+from memmie_gateway.core.outcomes import Cause
 
 GENERATE = Path(__file__).parents[2] / "docs" / "generate.py"
 

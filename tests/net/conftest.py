@@ -74,7 +74,7 @@ async def start_gateway(
         await gateway.start()
         started.append(gateway)
         # The first evidence decides alone: a dial that a test makes fail must not come before the first probe.
-        await until(lambda: all(s.tracker.state is not Health.UNKNOWN for s in gateway.registry.studios))
+        await until(lambda: all(s.tracker.state is not Health.UNKNOWN for s in gateway.registry.backends))
         return gateway
 
     yield start

@@ -12,7 +12,7 @@ from typing import Any
 from tests.net.wire import PATIENCE, TEXT, Peer
 
 from memmie_gateway import Gateway
-from memmie_gateway.net.session import Session
+from memmie_gateway.net.sessions.session import Session
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 """Starts a gateway with these settings."""

@@ -18,9 +18,9 @@ from tests.net.scripted_auth import Asked, Line, ScriptedAuth
 from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.verdicts import AuthUnavailableError
-from memmie_gateway.net.auth_connection import MAX_ANSWER, MAX_WRAPPING, AuthConnection
-from memmie_gateway.net.auth_pool import AuthPool
-from memmie_gateway.net.url import AuthUrl
+from memmie_gateway.net.auth.pool import AuthPool
+from memmie_gateway.net.http1.connection import MAX_ANSWER, MAX_WRAPPING, AuthConnection
+from memmie_gateway.net.http1.url import AuthUrl
 
 TOKEN = "t"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

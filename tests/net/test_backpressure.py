@@ -8,7 +8,7 @@ import pytest
 from tests.net.pair import Join, Pair, until
 from tests.net.wire import BINARY, TEXT, Peer
 
-from memmie_gateway.net.splice import SideProtocol
+from memmie_gateway.net.sessions.leg import Leg
 
 WRITE_BUFFER = 1 << 16
 READ_AT_ONCE = 1 << 18
@@ -20,12 +20,12 @@ COUNT = 500
 """Of 64 KiB each: far more than the kernel's buffers on the way hold."""
 
 
-def roles(pair: Pair, reader: str) -> tuple[Peer, Peer, SideProtocol, SideProtocol]:
+def roles(pair: Pair, reader: str) -> tuple[Peer, Peer, Leg, Leg]:
     """Return who reads, who sends, and the gateway's two sides in that order."""
     session = pair.session
     if reader == "client":
-        return pair.client, pair.studio, session._client, session._studio
-    return pair.studio, pair.client, session._studio, session._client
+        return pair.client, pair.studio, session._client, session._backend
+    return pair.studio, pair.client, session._backend, session._client
 
 
 async def send_numbered(sender: Peer, progress: list[int]) -> None:
@@ -73,7 +73,7 @@ async def test_both_readers_stop_at_once(join: Join) -> None:
     pair = await join(**SMALL)
     session = pair.session
     sending = [asyncio.create_task(send_numbered(end, [])) for end in (pair.client, pair.studio)]
-    await until(lambda: session._client.held and session._studio.held)
+    await until(lambda: session._client.held and session._backend.held)
 
     async def read_all(end: Peer) -> None:
         for number in range(COUNT):
@@ -87,7 +87,7 @@ async def test_a_reader_that_stops_slows_only_its_own_sender(join: Join) -> None
     stuck = await join(**SMALL)
     session = stuck.session
     sending = asyncio.create_task(send_numbered(stuck.studio, []))
-    await until(lambda: session._studio.held)
+    await until(lambda: session._backend.held)
     other = await join(stuck.gateway, user="u2")
     for _ in range(50):
         await other.exchange()
@@ -101,7 +101,7 @@ async def test_a_reader_that_leaves_frees_its_sender(join: Join) -> None:
     pair = await join(**SMALL)
     session = pair.session
     pair.studio.write(pair.studio.frame(BINARY, bytes(1 << 20)) * 8)
-    await until(lambda: session._studio.held)
+    await until(lambda: session._backend.held)
     pair.client.reset()
     assert (await pair.studio.read_close())[0] == 1001
     pair.studio.send_close(1001)

@@ -55,7 +55,7 @@ async def test_a_reader_that_has_stopped_is_given_up(join: Join, log: GatewayLog
     pair = await join(CLOSE_TIMEOUT_SECONDS="0.2", limit=1024, receive_buffer=4096)
     session = pair.session
     pair.studio.write(pair.studio.frame(BINARY, MEGABYTE) * 8)
-    await until(lambda: session._studio.held)
+    await until(lambda: session._backend.held)
     await pair.gateway.stop()
     assert [line["cause"] for line in log.lines("closed")] == ["shutting_down"]
 
@@ -120,7 +120,7 @@ async def test_a_reader_that_sips_does_not_hold_a_gateway_that_stops(join: Join,
     pair = await join(CLOSE_TIMEOUT_SECONDS="0.5", limit=1024, receive_buffer=4096)
     session = pair.session
     pair.studio.write(pair.studio.frame(BINARY, MEGABYTE) * 8)
-    await until(lambda: session._studio.held)
+    await until(lambda: session._backend.held)
 
     async def sip() -> None:
         while await pair.client.reader.read(1024):  # noqa: ASYNC110 - it waits for nothing, it is slow

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from memmie_gateway.core.handshake import Offer
 from memmie_gateway.core.health import HealthTracker
-from memmie_gateway.net import upstream
-from memmie_gateway.net.shortage import ShortageError
-from memmie_gateway.net.studio import Studio, StudioUrl
-from memmie_gateway.net.upstream import Dialer, DialError
+from memmie_gateway.core.websocket.handshake import Offer
+from memmie_gateway.net.backends import dialer as dialer_module
+from memmie_gateway.net.backends.backend import Backend, BackendUrl
+from memmie_gateway.net.backends.dialer import Dialer, DialError
+from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 
 
-class Names:
+class Resolver:
     """Says where a Studio is, and notes where it was dialled; no answer is a good one there."""
 
     def __init__(self) -> None:
@@ -31,9 +31,9 @@ class Names:
         self.port = 0
 
     @property
-    def studio(self) -> Studio:
-        where = StudioUrl.parse(f"ws://studio.test:{self.port}/ws")
-        return Studio(where, HealthTracker(rise=1, fall=1))
+    def studio(self) -> Backend:
+        where = BackendUrl.parse(f"ws://studio.test:{self.port}/ws")
+        return Backend(where, HealthTracker(rise=1, fall=1))
 
     async def getaddrinfo(self, host: str, port: int, **_: object) -> list[tuple[object, ...]]:
         found = [host]  # an address: uvloop asks for what it means before it connects
@@ -50,8 +50,8 @@ class Names:
 
 
 @pytest.fixture
-async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Names]:
-    names = Names()
+async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Resolver]:
+    names = Resolver()
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo)
     async with contextlib.AsyncExitStack() as servers:
         for address in (HERE, THERE):
@@ -61,19 +61,19 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Names]:
         yield names
 
 
-async def dial(dialer: Dialer, studio: Studio) -> None:
+async def dial(dialer: Dialer, studio: Backend) -> None:
     with pytest.raises(DialError):
         await dialer.dial(studio, b"", Offer(b""))
 
 
-async def test_a_name_is_looked_up_once_for_many_dials(names: Names) -> None:
+async def test_a_name_is_looked_up_once_for_many_dials(names: Resolver) -> None:
     dialer, studio = Dialer(timeout=5), names.studio
     for _ in range(3):
         await dial(dialer, studio)
     assert (names.lookups, names.dialled) == (1, [HERE, HERE, HERE])
 
 
-async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: Names) -> None:
+async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: Resolver) -> None:
     dialer, studio = Dialer(timeout=5), names.studio
     await dial(dialer, studio)
 
@@ -84,7 +84,7 @@ async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: Names
     assert (names.lookups, names.dialled) == (2, [HERE, THERE, THERE])
 
 
-async def test_a_name_is_looked_up_again_when_nobody_answers(names: Names) -> None:
+async def test_a_name_is_looked_up_again_when_nobody_answers(names: Resolver) -> None:
     dialer, studio = Dialer(timeout=5), names.studio
     names.addresses = ["127.0.0.3"]
     await dial(dialer, studio)
@@ -95,8 +95,10 @@ async def test_a_name_is_looked_up_again_when_nobody_answers(names: Names) -> No
     assert (names.lookups, names.dialled) == (2, [THERE])
 
 
-async def test_a_name_is_looked_up_again_after_a_while(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upstream, "_ADDRESS_SECONDS", 0)
+async def test_a_name_is_looked_up_again_after_a_while(
+    names: Resolver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dialer_module, "_ADDRESS_SECONDS", 0)
     dialer, studio = Dialer(timeout=5), names.studio
     await dial(dialer, studio)
 
@@ -105,7 +107,7 @@ async def test_a_name_is_looked_up_again_after_a_while(names: Names, monkeypatch
     assert (names.lookups, names.dialled) == (2, [HERE, THERE])
 
 
-async def test_the_address_that_answers_is_dialled_first_from_then_on(names: Names) -> None:
+async def test_the_address_that_answers_is_dialled_first_from_then_on(names: Resolver) -> None:
     dialer, studio = Dialer(timeout=5), names.studio
     names.addresses = ["127.0.0.3", THERE]
     await dial(dialer, studio)
@@ -115,7 +117,7 @@ async def test_the_address_that_answers_is_dialled_first_from_then_on(names: Nam
 
 
 async def test_an_address_that_is_none_here_is_no_shortage(
-    names: Names, monkeypatch: pytest.MonkeyPatch
+    names: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As any IPv6 address is where IPv6 is switched off: the next address may well do."""
     loop = asyncio.get_running_loop()
@@ -135,16 +137,16 @@ async def test_an_address_that_is_none_here_is_no_shortage(
     await dial(Dialer(timeout=5), names.studio)
 
     names.addresses = ["::1", "::2"]
-    with pytest.raises(ShortageError, match="Cannot assign requested address"):
+    with pytest.raises(ExhaustionError, match="Cannot assign requested address"):
         await Dialer(timeout=5).dial(names.studio, b"", Offer(b""))
 
 
 async def test_a_name_that_no_file_is_left_to_look_up_is_a_shortage(
-    names: Names, monkeypatch: pytest.MonkeyPatch
+    names: Resolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def without_files(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", without_files)
-    with pytest.raises(ShortageError, match="Too many open files"):
+    with pytest.raises(ExhaustionError, match="Too many open files"):
         await Dialer(timeout=5).dial(names.studio, b"", Offer(b""))

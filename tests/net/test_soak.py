@@ -108,7 +108,7 @@ async def test_a_hundred_thousand_messages_each_way(join: Join) -> None:
     async def watch() -> None:
         nonlocal held
         while True:
-            held += pair.session._client.held + pair.session._studio.held
+            held += pair.session._client.held + pair.session._backend.held
             await asyncio.sleep(0.005)
 
     watching = asyncio.create_task(watch())
@@ -117,7 +117,7 @@ async def test_a_hundred_thousand_messages_each_way(join: Join) -> None:
             send_all(pair.client), send_all(pair.studio), receive_all(pair.studio), receive_all(pair.client)
         )
     watching.cancel()
-    scanners = pair.session._client.scanner, pair.session._studio.scanner
+    scanners = pair.session._client.scanner, pair.session._backend.scanner
     assert [scanner.messages for scanner in scanners] == [MESSAGES, MESSAGES]
     assert [scanner.received for scanner in scanners] == [at_studio, at_client]
     assert held, "nobody was ever slow enough to hold a sender back: this showed less than it should"

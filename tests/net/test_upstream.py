@@ -14,10 +14,10 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import KEY, PING, PONG, TEXT, Peer, accept_for, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
-from memmie_gateway.core.handshake import Offer
 from memmie_gateway.core.health import HealthTracker
-from memmie_gateway.net.studio import Studio, StudioUrl
-from memmie_gateway.net.upstream import Dialer, DialError
+from memmie_gateway.core.websocket.handshake import Offer
+from memmie_gateway.net.backends.backend import Backend, BackendUrl
+from memmie_gateway.net.backends.dialer import Dialer, DialError
 
 DEFLATE = "permessage-deflate; client_max_window_bits"
 
@@ -259,10 +259,10 @@ async def test_the_root_certificates_are_read_once(monkeypatch: pytest.MonkeyPat
     dialer = Dialer(timeout=5)
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
-        where = StudioUrl.parse(f"wss://127.0.0.1:{taken.getsockname()[1]}/ws")
+        where = BackendUrl.parse(f"wss://127.0.0.1:{taken.getsockname()[1]}/ws")
         for _ in range(2):
             with pytest.raises(DialError):
-                await dialer.dial(Studio(where, HealthTracker(rise=1, fall=1)), b"", Offer(b""))
+                await dialer.dial(Backend(where, HealthTracker(rise=1, fall=1)), b"", Offer(b""))
     assert len(made) == 1
 
 

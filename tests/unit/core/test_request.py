@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.headers import Fields
+from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.request import (
     MAX_QUERY_FIELDS,
     BadRequestError,

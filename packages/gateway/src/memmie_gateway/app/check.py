@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.verdicts import AuthUnavailableError, VerdictCache
-from memmie_gateway.net.auth_client import AuthClient
-from memmie_gateway.net.names import Names
-from memmie_gateway.net.prober import ProbeError, probe
-from memmie_gateway.net.shortage import ShortageError
-from memmie_gateway.net.studio import StudioUrl
+from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.backends.prober import ProbeError, probe
+from memmie_gateway.net.http1.exhaustion import ExhaustionError
+from memmie_gateway.net.http1.resolver import Resolver
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Result:
 
 async def check(settings: Settings) -> list[Result]:
     """Try Auth and every Studio at once."""
-    studios = [_check_studio(url, settings.health_timeout_seconds) for url in settings.studio_ws_urls]
-    return list(await asyncio.gather(_check_auth(settings), *studios))
+    backends = [_check_backend(url, settings.health_timeout_seconds) for url in settings.studio_ws_urls]
+    return list(await asyncio.gather(_check_auth(settings), *backends))
 
 
 async def _check_auth(settings: Settings) -> Result:
     """Ask Auth about a token that cannot be valid: a refusal is a working Auth."""
     cache = VerdictCache(size=1, ttl=0, refusal_ttl=0, clock=time.time, secret=b"")
-    auth = AuthClient(
+    auth = Authenticator(
         settings.auth_url,
         cache=cache,
         breaker=Breaker(failures=0, open_seconds=0),
@@ -59,7 +59,7 @@ async def _check_auth(settings: Settings) -> Result:
     started = time.perf_counter()
     try:
         verdict = await auth.verdict(token, auth.digest(token))
-    except (AuthUnavailableError, ShortageError) as error:
+    except (AuthUnavailableError, ExhaustionError) as error:
         return Result("auth", settings.auth_url, ok=False, detail=str(error))
     finally:
         await auth.stop()
@@ -71,10 +71,10 @@ async def _check_auth(settings: Settings) -> Result:
     )
 
 
-async def _check_studio(url: str, timeout: float) -> Result:  # noqa: ASYNC109 - passed on to the probe
+async def _check_backend(url: str, timeout: float) -> Result:  # noqa: ASYNC109 - passed on to the probe
     try:
-        seconds = await probe(StudioUrl.parse(url), timeout, Names())
-    except (ProbeError, ShortageError) as error:
+        seconds = await probe(BackendUrl.parse(url), timeout, Resolver())
+    except (ProbeError, ExhaustionError) as error:
         return Result("studio", url, ok=False, detail=str(error))
     return Result("studio", url, ok=True, detail=f"answers a ping, {seconds * 1000:.1f} ms")
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from memmie_gateway.core.closing import Cause
+from memmie_gateway.core.outcomes import Cause
 
 Readiness = Callable[[], tuple[bool, dict[str, object]]]
 """Tells whether work is accepted, and the parts of that answer."""

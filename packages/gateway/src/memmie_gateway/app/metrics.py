@@ -16,16 +16,16 @@ from prometheus_client.core import (
     Metric,
 )
 
+from memmie_gateway.app.events import Events
 from memmie_gateway.app.log_stream import LogStream
-from memmie_gateway.app.observer import ConnectionObserver
-from memmie_gateway.core.closing import Side
 from memmie_gateway.core.health import Health
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
-from memmie_gateway.net.auth_client import AuthClient
-from memmie_gateway.net.edge import Edge
-from memmie_gateway.net.registry import Registry
+from memmie_gateway.core.outcomes import Side
+from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.net.ingress.listener import Edge
+from memmie_gateway.net.sessions.registry import Registry
 
-_DIRECTIONS: Final = {Side.CLIENT: "client->backend", Side.STUDIO: "backend->client"}
+_DIRECTIONS: Final = {Side.CLIENT: "client->backend", Side.BACKEND: "backend->client"}
 
 LAG_SECONDS: Final = 0.5
 """How often the lag of the event loop is measured."""
@@ -63,8 +63,8 @@ class GatewayCollector:
         self,
         *,
         registry: Registry,
-        observer: ConnectionObserver,
-        auth: AuthClient,
+        observer: Events,
+        auth: Authenticator,
         edge: Edge,
         lag: LoopLag,
         log_stream: LogStream,
@@ -101,18 +101,18 @@ class GatewayCollector:
         live: dict[tuple[str, Side], tuple[int, int]] = {}
         count: dict[str, int] = {}
         for session in self._registry:
-            url = session.info.studio.url
+            url = session.info.backend.url
             count[url] = count.get(url, 0) + 1
             for side in Side:
                 scanner = session.scanner(side)
                 had = live.get((url, side), (0, 0))
                 live[url, side] = (had[0] + scanner.messages, had[1] + scanner.received)
-        for studio in self._registry.studios:
-            connections.add_metric([studio.url], count.get(studio.url, 0))
+        for backend in self._registry.backends:
+            connections.add_metric([backend.url], count.get(backend.url, 0))
             for side, direction in _DIRECTIONS.items():
-                now = live.get((studio.url, side), (0, 0))
-                messages.add_metric([direction, studio.url], studio.totals.messages[side] + now[0])
-                received.add_metric([direction, studio.url], studio.totals.received[side] + now[1])
+                now = live.get((backend.url, side), (0, 0))
+                messages.add_metric([direction, backend.url], backend.totals.messages[side] + now[0])
+                received.add_metric([direction, backend.url], backend.totals.received[side] + now[1])
         yield connections
         yield messages
         yield received
@@ -133,11 +133,11 @@ class GatewayCollector:
             "1 for a healthy Studio, 0 for an unhealthy or unknown one.",
             labels=["backend"],
         )
-        for studio in self._registry.studios:
-            for kind, number in studio.errors.items():
-                errors.add_metric([kind, studio.url], number)
-            _add_histogram(latency, [studio.url], studio.latency)
-            healthy.add_metric([studio.url], int(studio.tracker.state is Health.HEALTHY))
+        for backend in self._registry.backends:
+            for kind, number in backend.errors.items():
+                errors.add_metric([kind, backend.url], number)
+            _add_histogram(latency, [backend.url], backend.latency)
+            healthy.add_metric([backend.url], int(backend.tracker.state is Health.HEALTHY))
         yield errors
         yield latency
         yield healthy

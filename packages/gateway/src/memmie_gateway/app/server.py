@@ -14,27 +14,27 @@ from typing import Final, Self
 
 from aiohttp import web
 
+from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpProtocol, make_app
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.logs import make_logger
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
-from memmie_gateway.app.observer import ConnectionObserver
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core import draining
 from memmie_gateway.core.balancer import Balancer
 from memmie_gateway.core.breaker import Breaker
-from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import ConcurrencyLimit, Rates
+from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.verdicts import VerdictCache
-from memmie_gateway.net.auth_client import AuthClient
-from memmie_gateway.net.connector import Connector, ConnectorOptions, Limits
-from memmie_gateway.net.edge import Edge, EdgeHandlers, EdgeOptions
-from memmie_gateway.net.prober import ProbeOptions, Prober
-from memmie_gateway.net.registry import Registry
-from memmie_gateway.net.session import Session, SessionOptions
-from memmie_gateway.net.studio import Studio, StudioUrl
-from memmie_gateway.net.upstream import Dialer
+from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.net.backends.backend import Backend, BackendUrl
+from memmie_gateway.net.backends.dialer import Dialer
+from memmie_gateway.net.backends.prober import ProbeOptions, Prober
+from memmie_gateway.net.ingress.listener import Edge, EdgeHandlers, EdgeOptions
+from memmie_gateway.net.sessions.registry import Registry
+from memmie_gateway.net.sessions.session import Session, SessionOptions
+from memmie_gateway.net.websocket import Connector, ConnectorOptions, Limits
 
 VERSION: Final = version("memmie-gateway")
 
@@ -74,7 +74,7 @@ class Gateway:
             settings.log_format, settings.log_level, self.log_stream, terminal=sys.stdout.isatty()
         )
         self._rng = random.SystemRandom()
-        self._observer = ConnectionObserver(self._log)
+        self._observer = Events(self._log)
         self.registry = self._make_registry()
         self._auth = self._make_auth()
         self._prober = Prober(
@@ -107,17 +107,19 @@ class Gateway:
 
     def _make_registry(self) -> Registry:
         settings = self.settings
-        studios = [
-            Studio(StudioUrl.parse(url), HealthTracker(rise=settings.health_rise, fall=settings.health_fall))
+        backends = [
+            Backend(
+                BackendUrl.parse(url), HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
+            )
             for url in settings.studio_ws_urls
         ]
-        for studio in studios:
-            studio.on_change = self._observer.health_changed
-        return Registry(studios, Balancer(settings.lb_strategy, self._rng))
+        for backend in backends:
+            backend.on_change = self._observer.health_changed
+        return Registry(backends, Balancer(settings.lb_strategy, self._rng))
 
-    def _make_auth(self) -> AuthClient:
+    def _make_auth(self) -> Authenticator:
         settings = self.settings
-        auth = AuthClient(
+        auth = Authenticator(
             settings.auth_url,
             cache=VerdictCache(
                 size=settings.auth_cache_size,
@@ -229,8 +231,8 @@ class Gateway:
             )
             parts.callback(self._server.close)
             await self._auth.start()
-            for studio in self.registry.studios:
-                self._prober.watch(studio)
+            for backend in self.registry.backends:
+                self._prober.watch(backend)
             self._lag.start()
             self._parts = parts.pop_all()
         self._log.info(
@@ -301,10 +303,10 @@ class Gateway:
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Tell whether it accepts work, and why not (spec §1)."""
-        studios = {studio.url: studio.tracker.state.value for studio in self.registry.studios}
+        backends = {backend.url: backend.tracker.state.value for backend in self.registry.backends}
         draining_now = self._connector.draining
-        any_healthy = any(studio.healthy for studio in self.registry.studios)
-        return any_healthy and not draining_now, {"draining": draining_now, "studios": studios}
+        any_healthy = any(backend.healthy for backend in self.registry.backends)
+        return any_healthy and not draining_now, {"draining": draining_now, "studios": backends}
 
 
 def _close(session: Session) -> None:

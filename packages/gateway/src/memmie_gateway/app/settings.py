@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from memmie_gateway.core.balancer import Strategy
 from memmie_gateway.core.limits import Network
-from memmie_gateway.net.studio import StudioUrl
-from memmie_gateway.net.url import AuthUrl
+from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.http1.url import AuthUrl
 
 CommaSeparated = NoDecode
 """Marks a field whose variable is a list with commas, not JSON."""
@@ -239,11 +239,11 @@ class Settings(BaseSettings):
 
     @field_validator("studio_ws_urls")
     @classmethod
-    def _studios(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _backends(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("at least one URL is needed")
         for url in value:
-            StudioUrl.parse(url)
+            BackendUrl.parse(url)
         if len(set(value)) != len(value):
             raise ValueError("a URL is there twice")
         return value

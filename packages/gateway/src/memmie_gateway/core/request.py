@@ -1,15 +1,11 @@
-"""A request head as the edge has parsed it, and the answers the gateway itself gives."""
+"""A request head, as the listener has parsed it."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from memmie_gateway.core.closing import Cause
 from memmie_gateway.core.headers import Fields, Headers
 
 MAX_QUERY_FIELDS: Final = 100
@@ -75,40 +71,3 @@ def _query_fields(query: str) -> tuple[tuple[str, str], ...]:
     if not query:
         return ()
     return tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS))
-
-
-def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1) -> bytes:
-    """Build the whole HTTP answer that refuses a request (spec §1).
-
-    Args:
-        cause: why; its row of the closing table gives status, `code` and words.
-        detail: more words for this one case; they replace the row's.
-        retry_after: seconds, for a cause that may pass.
-    """
-    ending = cause.ending
-    body = json.dumps({"error": detail or ending.words, "code": ending.code}).encode()
-    extra = ""
-    if ending.retry:
-        extra += f"Retry-After: {max(1, math.ceil(retry_after))}\r\n"
-    if cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
-        # Upgrade goes with a connection option of that name (RFC 9110 §7.8).
-        extra += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-    if ending.status == HTTPStatus.UNAUTHORIZED:
-        extra += "WWW-Authenticate: Bearer\r\n"
-    return http_response(ending.status, body, "application/json", extra)
-
-
-def http_response(status: int, body: bytes, content_type: str, extra: str = "") -> bytes:
-    """Build a complete HTTP/1.1 answer after which the connection is closed."""
-    try:
-        phrase = HTTPStatus(status).phrase
-    except ValueError:
-        phrase = ""
-    head = (
-        f"HTTP/1.1 {status} {phrase}\r\n"
-        f"Content-Type: {content_type}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "Cache-Control: no-store\r\n"
-        f"Connection: close\r\n{extra}\r\n"
-    )
-    return head.encode("latin-1") + body

@@ -1,0 +1,197 @@
+"""Why a connection ends or is refused: one table, from cause to status, close codes, words and metric.
+
+Whatever the gateway decides, it names a `Cause`; how that looks to a client before the upgrade (HTTP status and
+`code`), to a client after it (close code and reason), to Studio, in the log and in the metrics stands in one row.
+The table in `docs/closing.md` is compared with this one by a test.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Final
+
+from memmie_gateway.core.websocket.frames import Violation
+
+
+class Side(enum.Enum):
+    """The two ends of a connection, as seen from the gateway."""
+
+    CLIENT = "client"
+    BACKEND = "studio"
+
+    __hash__ = object.__hash__  # by identity; that of Enum hashes the name, in Python
+
+    other: Side
+    """The opposite end."""
+
+
+Side.CLIENT.other, Side.BACKEND.other = Side.BACKEND, Side.CLIENT
+
+
+class Blame(enum.Enum):
+    """Who brought the end about: the `by` of logs and metrics."""
+
+    CLIENT = "client"
+    BACKEND = "studio"
+    GATEWAY = "gateway"
+    AUTH = "auth"
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One row of the table.
+
+    Attributes:
+        code: the machine-readable name, stable: `code` of the JSON body, `reason` of logs, `type` of metrics.
+        words: one sentence for a person, the reason of the Close frame and `error` of the JSON body.
+        by: who brought it about.
+        status: the HTTP status before the upgrade; 0 where it can only happen after.
+        to_client: the close code the client gets; 0 where its own or Studio's is passed on.
+        to_backend: the close code Studio gets; 0 likewise.
+        error: whether it counts in `gateway_websocket_errors_total`.
+        retry: whether trying again soon may help. Before the upgrade this is a `Retry-After`.
+    """
+
+    code: str
+    words: str
+    by: Blame
+    status: int = 0
+    to_client: int = 0
+    to_backend: int = 1001
+    error: bool = True
+    retry: bool = False
+
+
+_CLIENT, _BACKEND, _GATEWAY, _AUTH = Blame.CLIENT, Blame.BACKEND, Blame.GATEWAY, Blame.AUTH
+
+
+class Cause(enum.Enum):
+    """Every way a connection can be refused or end.
+
+    Attributes:
+        ending: the row of the table.
+        close_code: for a client whose upgrade was accepted: the row's own, else 4000 + the HTTP status.
+    """
+
+    ending: Ending
+    close_code: int
+
+    def __init__(self, ending: Ending) -> None:
+        self.ending = ending
+        self.close_code = ending.to_client or 4000 + ending.status
+
+    # Refusals before the upgrade. With first-message auth some of them happen after it: `close_code` below.
+    BAD_REQUEST = Ending("bad_request", "this is not an HTTP/1.1 request", _CLIENT, 400)
+    BAD_HANDSHAKE = Ending(
+        "bad_handshake", "this is not a WebSocket handshake (RFC 6455 section 4.1)", _CLIENT, 400
+    )
+    TOKEN_MISSING = Ending("token_missing", "a token is needed to connect", _CLIENT, 401)
+    TOKEN_REFUSED = Ending("token_invalid", "the token is not valid", _AUTH, 401)
+    ORIGIN_REFUSED = Ending("origin_not_allowed", "pages of this origin may not connect", _CLIENT, 403)
+    NO_ROUTE = Ending("not_found", "nothing is served under this path", _CLIENT, 404)
+    HEAD_LATE = Ending("request_timeout", "the request head took too long to arrive", _CLIENT, 408)
+    AUTH_LATE = Ending("auth_late", "the first message must be auth, in time", _CLIENT, 408, 1008)
+    HEAD_TOO_BIG = Ending("head_too_large", "the request head is too large", _CLIENT, 431)
+    NOT_AN_UPGRADE = Ending("upgrade_required", "this path speaks WebSocket only", _CLIENT, 426)
+    WRONG_VERSION = Ending("unsupported_version", "only WebSocket version 13 is spoken here", _CLIENT, 426)
+    ADDRESS_FULL = Ending(
+        "too_many_connections_from_address",
+        "too many connections from this address",
+        _CLIENT,
+        429,
+        retry=True,
+    )
+    USER_FULL = Ending(
+        "too_many_connections_of_user", "too many connections of this user", _CLIENT, 429, retry=True
+    )
+    CONNECT_RATE = Ending(
+        "connect_rate_exceeded", "connecting too often from this address", _CLIENT, 429, retry=True
+    )
+    CLIENT_LEFT = Ending("client_left", "the client left before it was answered", _CLIENT, 499, error=False)
+    INTERNAL = Ending("internal_error", "the gateway failed to handle this request", _GATEWAY, 500, 1011)
+    GATEWAY_FULL = Ending("overloaded", "the gateway is full, retry later", _GATEWAY, 503, 1013, retry=True)
+    DRAINING = Ending(
+        "shutting_down", "the gateway is shutting down", _GATEWAY, 503, 1001, error=False, retry=True
+    )
+    DISABLED = Ending(
+        "websocket_disabled", "WebSockets are switched off on this gateway", _GATEWAY, 503, 1013
+    )
+    AUTH_UNAVAILABLE = Ending(
+        "auth_unavailable", "Auth cannot answer now, retry later", _AUTH, 503, 1013, retry=True
+    )
+    NO_BACKEND = Ending(
+        "no_studio", "no Studio is available now, retry later", _BACKEND, 503, 1013, retry=True
+    )
+    BACKEND_FAILED = Ending(
+        "studio_failed", "no Studio accepted the connection, retry later", _BACKEND, 503, 1013, retry=True
+    )
+    BACKEND_REFUSED = Ending("studio_refused", "Studio refused the connection", _BACKEND, 400, 1008)
+
+    # Ends of live connections that the two ends made themselves.
+    CLIENT_CLOSED = Ending("client_closed", "", _CLIENT, to_backend=0, error=False)
+    BACKEND_CLOSED = Ending("studio_closed", "", _BACKEND, to_backend=0, error=False)
+    CLIENT_GONE = Ending("client_gone", "the client's connection was lost", _CLIENT)
+    BACKEND_GONE = Ending("studio_gone", "Studio is gone, reconnect", _BACKEND, to_client=1012, retry=True)
+
+    # Ends that the gateway made.
+    IDLE = Ending("idle", "no message for too long", _GATEWAY, to_client=1001, error=False, retry=True)
+    CLIENT_SILENT = Ending("client_silent", "no answer to a ping", _CLIENT, to_client=1001, retry=True)
+    BACKEND_SILENT = Ending(
+        "studio_silent", "Studio does not answer, reconnect", _BACKEND, to_client=1012, retry=True
+    )
+    MESSAGE_RATE = Ending("message_rate_exceeded", "sending messages too fast", _CLIENT, to_client=1008)
+    CLOSE_LATE = Ending(
+        "close_late", "the closing handshake was not completed in time", _GATEWAY, to_client=1001
+    )
+    CLIENT_TOO_BIG = Ending("message_too_big", "message too big", _CLIENT, to_client=1009)
+    BACKEND_TOO_BIG = Ending(
+        "studio_message_too_big", "message of Studio too big", _BACKEND, to_client=1009, to_backend=1009
+    )
+    CLIENT_VIOLATION = Ending(
+        "protocol_error", "the client broke the WebSocket protocol", _CLIENT, to_client=1002
+    )
+    BACKEND_VIOLATION = Ending(
+        "studio_protocol_error",
+        "Studio broke the WebSocket protocol",
+        _BACKEND,
+        to_client=1002,
+        to_backend=1002,
+    )
+    CLIENT_BAD_TEXT = Ending(
+        "bad_close_reason", "the client's close reason is not UTF-8", _CLIENT, to_client=1007
+    )
+    BACKEND_BAD_TEXT = Ending(
+        "studio_bad_close_reason",
+        "Studio's close reason is not UTF-8",
+        _BACKEND,
+        to_client=1002,
+        to_backend=1007,
+    )
+    TOKEN_ENDED = Ending("token_ended", "the token expired or was revoked", _AUTH, to_client=4401)
+
+
+_TOO_BIG: Final = (Cause.CLIENT_TOO_BIG, Cause.BACKEND_TOO_BIG)
+_BAD_TEXT: Final = (Cause.CLIENT_BAD_TEXT, Cause.BACKEND_BAD_TEXT)
+_VIOLATION: Final = (Cause.CLIENT_VIOLATION, Cause.BACKEND_VIOLATION)
+
+_WORDS: Final[dict[Violation, str]] = {
+    Violation.RESERVED_OPCODE: "reserved opcode",
+    Violation.RESERVED_BITS: "reserved bits set",
+    Violation.FRAGMENTED_CONTROL: "fragmented control frame",
+    Violation.LONG_CONTROL: "control frame of more than 125 bytes",
+    Violation.STRAY_CONTINUATION: "continuation of nothing",
+    Violation.INTERRUPTED_MESSAGE: "new message inside a fragmented one",
+    Violation.WRONG_MASKING: "wrong masking",
+    Violation.BAD_LENGTH: "bad payload length",
+    Violation.BAD_CLOSE: "bad close frame",
+    Violation.BAD_CLOSE_REASON: "close reason is not UTF-8",
+    Violation.TOO_BIG: "message too big",
+}
+
+
+def cause_of_violation(side: Side, violation: Violation) -> tuple[Cause, str]:
+    """Return the cause, and the words for the log and the Close frame, when `side` sent a bad frame."""
+    pair = {Violation.TOO_BIG: _TOO_BIG, Violation.BAD_CLOSE_REASON: _BAD_TEXT}.get(violation, _VIOLATION)
+    cause = pair[side is Side.BACKEND]
+    return cause, f"{cause.ending.words}: {_WORDS[violation]}" if pair is _VIOLATION else cause.ending.words

@@ -1,0 +1,76 @@
+"""How a client is refused: the error that says why, and the HTTP answer that the client gets (spec §1)."""
+
+from __future__ import annotations
+
+import json
+import math
+from http import HTTPStatus
+
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.response import Response, http_response
+
+
+class RefusedError(Exception):
+    """A client is not admitted.
+
+    Args:
+        cause: why.
+        detail: words for the client, where there is more to say than the cause does.
+        internal: words for the log only.
+        retry_after: seconds after which it makes sense to try again.
+        response: the backend's own refusal, to be passed on.
+
+    Attributes:
+        user_id: the user, once the token was validated.
+        backend: the URL of the last backend that was tried.
+    """
+
+    def __init__(
+        self,
+        cause: Cause,
+        detail: str = "",
+        *,
+        internal: str = "",
+        retry_after: float = 1,
+        response: Response | None = None,
+    ) -> None:
+        super().__init__(internal or detail or cause.ending.words)
+        self.cause = cause
+        self.detail = detail
+        self.retry_after = retry_after
+        self.response = response
+        self.user_id = ""
+        self.backend = ""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that the client gets."""
+        return self.response.status if self.response is not None else self.cause.ending.status
+
+    @property
+    def close_code(self) -> int:
+        """The close code that the client gets if its upgrade was already accepted."""
+        return 4000 + self.response.status if self.response is not None else self.cause.close_code
+
+    @property
+    def reason(self) -> str:
+        """The close reason that goes with it."""
+        return self.detail or self.cause.ending.words
+
+
+def refusal_answer(error: RefusedError) -> bytes:
+    """Build the whole HTTP answer to a client that is refused: the backend's own, or the gateway's (spec §1)."""
+    if error.response is not None:
+        content_type = error.response.headers.one(b"content-type") or "application/octet-stream"
+        return http_response(error.response.status, error.response.body, content_type)
+    ending = error.cause.ending
+    body = json.dumps({"error": error.reason, "code": ending.code}).encode()
+    extra = ""
+    if ending.retry:
+        extra += f"Retry-After: {max(1, math.ceil(error.retry_after))}\r\n"
+    if error.cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
+        # Upgrade goes with a connection option of that name (RFC 9110 §7.8).
+        extra += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    if ending.status == HTTPStatus.UNAUTHORIZED:
+        extra += "WWW-Authenticate: Bearer\r\n"
+    return http_response(ending.status, body, "application/json", extra)

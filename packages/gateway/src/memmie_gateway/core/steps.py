@@ -1,0 +1,60 @@
+"""Steps that may have to wait: each returns its value, or an awaitable where something must be asked first.
+
+A sequence of steps is a generator that yields only what it has to wait for. `run` goes through it in one pass until
+the first such step, and only the rest needs a task. So one sequence serves both the usual case, where everything is
+known, and the case where Auth, a store or a backend has to be asked.
+
+```python
+def admit(self, arrival: Arrival) -> Maybe[Admitted]:
+    return run(self._steps(arrival))
+
+def _steps(self, arrival: Arrival) -> Steps[Admitted]:
+    slot = yield from settle(self._slots.acquire(arrival.client.limit_key, 10))
+    ...
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine, Generator
+from typing import Any, TypeVar, cast
+
+T = TypeVar("T")
+
+Maybe = T | Awaitable[T]
+"""A value, or an awaitable of it."""
+
+Steps = Generator[Awaitable[Any], Any, T]
+"""A sequence of steps that ends with a value."""
+
+
+def settle(value: Maybe[T]) -> Steps[T]:
+    """Return the value of a step, and wait for it only if it is an awaitable: `value = yield from settle(step())`."""
+    if hasattr(value, "__await__"):
+        return cast("T", (yield value))
+    return cast("T", value)
+
+
+def run(steps: Steps[T]) -> T | Coroutine[Any, Any, T]:
+    """Take the steps until one has to wait; return their value, or a coroutine that takes the rest.
+
+    The coroutine must be started even if it is cancelled: until then, no step learns of the cancellation.
+    """
+    try:
+        awaited = next(steps)
+    except StopIteration as done:
+        return cast("T", done.value)
+    return _take_the_rest(steps, awaited)
+
+
+async def _take_the_rest(steps: Steps[T], awaited: Awaitable[Any]) -> T:
+    try:
+        while True:
+            try:
+                value = await awaited
+            except BaseException as error:  # noqa: BLE001 - a cancellation is the steps' to handle, too
+                awaited = steps.throw(error)
+            else:
+                awaited = steps.send(value)
+    except StopIteration as done:
+        return cast("T", done.value)

@@ -1,0 +1,1 @@
+"""The question to Auth and its answer: `authenticator` remembers and shares answers, the breaker spares a sick Auth."""

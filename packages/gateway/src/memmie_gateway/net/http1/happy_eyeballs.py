@@ -1,0 +1,83 @@
+"""Connecting to a service at whichever of its addresses answers first (RFC 8305)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from aiohappyeyeballs import start_connection
+
+from memmie_gateway.net.http1.url import ServiceUrl
+
+_Protocol = TypeVar("_Protocol", bound=asyncio.Protocol)
+
+HEAD_START: Final = 0.25
+"""Seconds an address has to answer before the next one is tried as well (RFC 8305 §5)."""
+
+
+async def connect(
+    make_protocol: Callable[[], _Protocol],
+    where: ServiceUrl,
+    addresses: list[str],
+    tls: ssl.SSLContext | None,
+) -> tuple[asyncio.Transport, _Protocol]:
+    """Open a connection.
+
+    Args:
+        make_protocol: makes the protocol that receives.
+        where: the service.
+        addresses: of its host, at least one, the likeliest first; the one that answers becomes the first.
+        tls: None for a connection without TLS.
+
+    Raises:
+        OSError: no address can be connected to. It has an error number where all failed in the same way.
+    """
+    if len(addresses) == 1:  # the usual case, in which there is nothing to decide
+        to: dict[str, Any] = {"host": addresses[0], "port": where.port}
+    else:
+        to = {"sock": await first_to_answer(where, addresses)}
+    return await asyncio.get_running_loop().create_connection(
+        make_protocol, **to, ssl=tls, server_hostname=where.host if tls else None
+    )
+
+
+async def first_to_answer(where: ServiceUrl, addresses: list[str]) -> socket.socket:
+    """Return a socket that is connected to the first address that answers.
+
+    Args:
+        where: the service.
+        addresses: of its host, at least one, the likeliest first; the one that answers becomes the first.
+
+    Raises:
+        OSError: none does. It has an error number where all failed in the same way.
+    """
+    infos = [
+        (
+            socket.AF_INET6 if ":" in address else socket.AF_INET,
+            socket.SOCK_STREAM,
+            socket.IPPROTO_TCP,
+            "",
+            (address, where.port),
+        )
+        for address in addresses
+    ]
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - whoever awaits is one
+    cancels = task.cancelling()
+    try:
+        sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START)
+    except (RuntimeError, IndexError) as error:
+        # RuntimeError is uvloop's; IndexError comes where no attempt failed with that or with an OSError.
+        raise OSError(f"no address could be tried ({type(error).__name__}: {error})") from error
+    if task.cancelling() > cancels:
+        # While it calls off the other attempts, it swallows that it is called off itself; a time-out would be lost.
+        sock.close()
+        raise asyncio.CancelledError
+    with contextlib.suppress(OSError):  # it is gone again already
+        answered = sock.getpeername()[0]
+        addresses.sort(key=lambda address: address != answered)
+    return sock

@@ -1,0 +1,1 @@
+"""Where limits keep their counts: `local`, in this process."""

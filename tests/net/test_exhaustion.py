@@ -1,0 +1,72 @@
+"""What counts as the gateway's own shortage, and that nobody else is blamed for it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import time
+
+import pytest
+
+from memmie_gateway.core.breaker import Breaker, Circuit
+from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.net.backends import prober
+from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
+from memmie_gateway.net.http1.resolver import Resolver
+
+OURS = ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EADDRNOTAVAIL"]
+THEIRS = ["ECONNREFUSED", "ECONNRESET", "EHOSTUNREACH", "ETIMEDOUT"]
+
+
+def error_of(name: str) -> OSError:
+    return OSError(getattr(errno, name), name)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_ours(name: str) -> None:
+    with pytest.raises(ExhaustionError, match=name):
+        raise_exhaustion(error_of(name))
+
+
+@pytest.mark.parametrize("name", THEIRS)
+def test_theirs(name: str) -> None:
+    raise_exhaustion(error_of(name))
+
+
+@pytest.mark.parametrize("name", OURS)
+async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = VerdictCache(size=10, ttl=1, refusal_ttl=1, clock=time.time, secret=b"x")
+    breaker = Breaker(failures=1, open_seconds=60)
+    auth = Authenticator("http://127.0.0.1:1", cache=cache, breaker=breaker, timeout=5, max_connections=1)
+    await auth.start()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise error_of(name)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
+    try:
+        with pytest.raises(ExhaustionError, match=name):
+            await auth.verdict("token", auth.digest("token"))
+    finally:
+        await auth.stop()
+    assert breaker.circuit is Circuit.CLOSED
+    assert not auth.asked
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("EMFILE", ExhaustionError), ("ECONNREFUSED", prober.ProbeError)]
+)
+async def test_a_probe_that_could_not_be_made_says_nothing_of_studio(
+    name: str, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error_of(name)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", fail)
+    with pytest.raises(expected):
+        await prober.probe(BackendUrl.parse("ws://127.0.0.1:1/ws"), 5, Resolver())
+    await asyncio.sleep(0)

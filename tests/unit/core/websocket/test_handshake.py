@@ -1,0 +1,520 @@
+"""The opening handshake: what is one, what Studio is told, what the client is told (RFC 6455 §4)."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memmie_gateway.core.credentials import Credentials, find_credentials
+from memmie_gateway.core.headers import Fields, Headers
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.request import Request
+from memmie_gateway.core.websocket import handshake
+from memmie_gateway.core.websocket.handshake import Answer, Forwarded, Offer, upstream_head
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 §1.3
+ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # W3C Trace Context §3.2
+
+GOOD: dict[bytes, tuple[bytes, ...]] = {
+    b"host": (b"gateway:8000",),
+    b"upgrade": (b"websocket",),
+    b"connection": (b"Upgrade",),
+    b"sec-websocket-version": (b"13",),
+    b"sec-websocket-key": (KEY,),
+}
+
+
+def request(
+    changes: dict[bytes, tuple[bytes, ...]] | None = None,
+    *,
+    method: bytes = b"GET",
+    target: bytes = b"/ws",
+    version: str = "1.1",
+) -> Request:
+    """A good handshake with some headers set otherwise; () leaves one out."""
+    headers = tuple((name, value) for name, values in {**GOOD, **(changes or {})}.items() for value in values)
+    return Request.parse(method, target, version, headers)
+
+
+# Is it one?
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((b"websocket",), True),
+        ((b"WebSocket",), True),
+        ((b"h2c, websocket",), True),
+        ((b"h2c", b"websocket"), True),
+        ((b"h2c",), False),
+        ((b"websockets",), False),
+        ((), False),
+    ],
+)
+def test_is_upgrade(values: tuple[bytes, ...], expected: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert expected is handshake.is_upgrade(request({b"upgrade": values}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {b"connection": (b"keep-alive, UPGRADE",)},  # as Firefox sends it
+        {b"connection": (b"keep-alive", b"upgrade")},
+        {b"content-length": (b"0",)},
+        {b"sec-websocket-key": (b"AAAAAAAAAAAAAAAAAAAAAA==",)},
+    ],
+)
+def test_good_handshakes(changes: dict[bytes, tuple[bytes, ...]]) -> None:
+    assert handshake.check_upgrade(request(changes)) is None
+
+
+KEY_WORDS = "Sec-WebSocket-Key must be 16 bytes in base64"
+BODY_WORDS = "a WebSocket handshake has no body"
+HOST_WORDS = "exactly one Host header is needed"
+VERSION_WORDS = Cause.WRONG_VERSION.ending.words
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        pytest.param(request(method=b"POST"), "a WebSocket handshake is a GET", id="§4.1 1 method"),
+        pytest.param(request(version="1.0"), "a WebSocket handshake needs HTTP/1.1", id="§4.1 1 version"),
+        pytest.param(request({b"host": ()}), HOST_WORDS, id="§4.1 4 no host"),
+        pytest.param(request({b"host": (b"a", b"a")}), HOST_WORDS, id="RFC 9112 §3.2 two hosts"),
+        pytest.param(
+            request({b"connection": (b"keep-alive",)}), "the Connection header must name upgrade", id="§4.1 6"
+        ),
+        *[
+            pytest.param(request({b"sec-websocket-key": keys}), KEY_WORDS, id=f"§4.1 7 key {keys!r}")
+            for keys in (
+                (),
+                (KEY, KEY),
+                (b"",),
+                (b"c2hvcnQ=",),
+                (KEY[:-1],),
+                (KEY + b"=",),
+                (b"!" + KEY[1:],),
+                (b"\xe9" + KEY[1:],),
+                (b"A" * 24,),  # 18 bytes
+            )
+        ],
+        pytest.param(request({b"transfer-encoding": (b"chunked",)}), BODY_WORDS, id="smuggled body, chunked"),
+        pytest.param(request({b"content-length": (b"5",)}), BODY_WORDS, id="smuggled body"),
+        pytest.param(request({b"content-length": (b"0", b"5")}), BODY_WORDS, id="two lengths"),
+        pytest.param(request({b"content-length": (b"0, 5",)}), BODY_WORDS, id="two lengths in one"),
+        pytest.param(request({b"content-length": (b"+0",)}), BODY_WORDS, id="odd length"),
+    ],
+)  # fmt: skip
+def test_bad_handshakes(asked: Request, words: str) -> None:
+    assert handshake.check_upgrade(asked) == (Cause.BAD_HANDSHAKE, words)
+
+
+@pytest.mark.parametrize("values", [(), (b"8",), (b"13, 8",), (b"13", b"13"), (b"013",)])
+def test_other_versions(values: tuple[bytes, ...]) -> None:  # §4.2.2
+    asked = request({b"sec-websocket-version": values})
+    assert handshake.check_upgrade(asked) == (Cause.WRONG_VERSION, VERSION_WORDS)
+
+
+def test_the_sample_key_of_the_rfc() -> None:
+    assert handshake.accept_for(KEY) == ACCEPT
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed", "expected"),
+    [
+        ((), (), True),
+        ((b"https://a.example",), (), False),
+        ((b"https://a.example",), ("*",), True),
+        ((b"null",), ("https://a.example",), False),
+        ((b"null",), ("null",), True),
+        ((b"https://A.example",), ("https://b.example", "HTTPS://a.Example"), True),
+        ((b"http://a.example",), ("https://a.example",), False),
+        ((b"https://a.example:444",), ("https://a.example",), False),
+        ((b"https://a.example:444",), ("https://a.example:444",), True),
+        ((b"https://x.a.example",), ("https://*.a.example",), True),
+        ((b"https://x.y.a.example",), ("https://*.a.example",), True),
+        ((b"https://a.example",), ("https://*.a.example",), False),
+        ((b"https://evila.example",), ("https://*.a.example",), False),
+        ((b"http://x.a.example",), ("https://*.a.example",), False),
+        ((b"https://x.a.example.evil",), ("https://*.a.example",), False),
+        ((b"https://x.a.example:1",), ("https://*.a.example",), False),
+        ((b"\xff",), ("https://a.example",), False),
+    ],
+)
+def test_origins(
+    origins: tuple[bytes, ...],
+    allowed: tuple[str, ...],
+    expected: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    assert expected is handshake.origin_allowed(request({b"origin": origins}), allowed)
+
+
+# What Studio is told.
+
+FORWARDED = Forwarded(chain="192.0.2.1, 10.0.0.1", proto="https", host="app.example")
+
+
+def head(
+    asked: Request,
+    user_id: str = "u1",
+    *,
+    query: str = "",
+    subprotocols: tuple[str, ...] = (),
+    key: bytes | None = None,
+    correlation: tuple[str, str] = ("id-1", TRACE),
+) -> bytes:
+    return upstream_head(
+        asked,
+        host="studio:8010",
+        path="/ws",
+        query=query,
+        user_id=user_id,
+        forwarded=FORWARDED,
+        correlation=correlation,
+        subprotocols=subprotocols,
+        key=key,
+    )
+
+
+def read(raw: bytes) -> tuple[str, list[tuple[bytes, bytes]]]:
+    """Read a head as strictly as any server would."""
+    assert raw.endswith(b"\r\n\r\n")
+    first, *lines = raw[:-4].split(b"\r\n")
+    assert all(lines)  # no second head behind the first
+    pairs = [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+    return first.decode("ascii"), pairs
+
+
+def test_the_whole_head() -> None:
+    asked = request(
+        {
+            b"sec-websocket-extensions": (b"permessage-deflate",),
+            b"cookie": (b"a=1",),
+            b"origin": (b"https://o",),
+        },
+        target=b"/ws?token=T&v=2",
+    )
+    assert head(asked, subprotocols=("v1", "v2")) == (
+        b"GET /ws?user_id=u1&v=2 HTTP/1.1\r\n"
+        b"host: studio:8010\r\n"
+        b"connection: Upgrade\r\n"
+        b"upgrade: websocket\r\n"
+        b"x-user-id: u1\r\n"
+        b"x-forwarded-for: 192.0.2.1, 10.0.0.1\r\n"
+        b"x-forwarded-proto: https\r\n"
+        b"x-forwarded-host: app.example\r\n"
+        b"x-request-id: id-1\r\n"
+        b"traceparent: " + TRACE.encode() + b"\r\n"
+        b"sec-websocket-protocol: v1, v2\r\n"
+        b"sec-websocket-version: 13\r\n"
+        b"sec-websocket-key: " + KEY + b"\r\n"
+        b"sec-websocket-extensions: permessage-deflate\r\n"
+        b"cookie: a=1\r\n"
+        b"\r\n"
+    )
+
+
+def test_the_gateways_own_key_offers_no_extension() -> None:
+    asked = request({b"sec-websocket-extensions": (b"permessage-deflate",)})
+    _, pairs = read(head(asked, key=b"OWN"))
+    assert [value for name, value in pairs if name == b"sec-websocket-key"] == [b"OWN"]
+    assert b"sec-websocket-extensions" not in dict(pairs)
+    assert b"sec-websocket-protocol" not in dict(pairs)
+
+
+@pytest.mark.parametrize(
+    ("target", "query", "user_id", "expected"),
+    [
+        (b"/ws", "", "u1", "/ws?user_id=u1"),
+        (b"/ws", "pool=a", "u1", "/ws?pool=a&user_id=u1"),
+        (b"/ws?user_id=root&a=1&user%5Fid=root", "", "u1", "/ws?user_id=u1&a=1"),
+        (b"/ws?a=1;user_id=root", "", "u1", "/ws?user_id=u1&a=1%3Buser_id%3Droot"),
+        (b"/ws?a=%0d%0aX-User-ID:+root", "", "u1", "/ws?user_id=u1&a=%0D%0AX-User-ID%3A+root"),
+        (b"/ws", "", "a&b=c", "/ws?user_id=a%26b%3Dc"),
+        (b"/ws", "", "é ü/+%", "/ws?user_id=%C3%A9%20%C3%BC%2F%2B%25"),
+        (b"/other?token=T", "", "u1", "/ws?user_id=u1"),
+    ],
+)
+def test_the_target(target: bytes, query: str, user_id: str, expected: str) -> None:
+    first, _ = read(head(request(target=target), user_id, query=query))
+    assert first == f"GET {expected} HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("user_id", "expected"),
+    [
+        ("u1", "u1"),
+        ("a@b.c/d~e'f\"g,h", "a@b.c/d~e'f\"g,h"),
+        ("é", "%C3%A9"),
+        ("%C3%A9", "%25C3%25A9"),
+        (" u1", "%20u1"),
+        ("a b", "a%20b"),
+        ("a\r\nb", "a%0D%0Ab"),
+    ],
+)
+def test_user_header(user_id: str, expected: str) -> None:
+    assert expected == handshake.user_header(user_id)
+
+
+@settings(max_examples=100, deadline=None)
+@given(user_id=st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_user_header_names_one_user_alone(user_id: str) -> None:
+    header = handshake.user_header(user_id)
+    assert user_id == unquote(header)
+    assert all("\x21" <= character <= "\x7e" for character in header)
+
+
+FORGED = [
+    b"x-user-id", b"x_user_id", b"x-user_id", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host",
+    b"x-forwarded-port", b"x-forwarded-user", b"x-forwarded-prefix", b"x_forwarded_for", b"x-real-ip", b"forwarded",
+    b"x-request-id", b"traceparent", b"authorization", b"proxy-authorization", b"transfer-encoding",
+    b"content-length", b"te", b"trailer", b"expect", b"keep-alive", b"proxy-connection", b"host",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_header_never_reaches_studio(name: bytes) -> None:
+    asked = request({name: (b"FORGED", b"FORGED2")})
+    assert b"FORGED" not in head(asked)
+    assert len(dict(read(head(asked))[1])) == len(read(head(asked))[1])
+
+
+@pytest.mark.parametrize(
+    "connection",
+    [(b"Upgrade, X-Secret",), (b"x-secret", b"upgrade"), (b"upgrade,x-secret,X-User-ID,\xe9",)],
+)
+def test_nominated_headers_stay_behind_and_the_gateways_own_do_not(connection: tuple[bytes, ...]) -> None:
+    raw = head(request({b"connection": connection, b"x-secret": (b"S",), b"x-user-id": (b"root",)}))
+    _, pairs = read(raw)
+    assert b"x-secret" not in dict(pairs)
+    assert [value for name, value in pairs if name == b"x-user-id"] == [b"u1"]
+
+
+@pytest.mark.parametrize(("sent", "kept"), [(TRACE, True), ("00-bad", False)])
+def test_a_tracestate_goes_with_its_traceparent(sent: str, kept: bool) -> None:  # noqa: FBT001 - a column
+    asked = request({b"traceparent": (sent.encode(),), b"tracestate": (b"a=1",)})
+    _, pairs = read(head(asked, correlation=("id-1", handshake.traceparent(asked, 5))))
+    assert kept is (b"tracestate" in dict(pairs))
+
+
+NAMES = st.sampled_from([*FORGED, b"cookie", b"x-a", b"sec-websocket-extensions", b"connection"])
+VALUES = st.text(
+    st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_categories=["Cc"]), max_size=12
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    fields=st.lists(st.tuples(NAMES, VALUES.map(lambda text: text.strip().encode("latin-1"))), max_size=6),
+    user_id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    query=st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="%"), max_size=20),
+)
+def test_any_handshake_gives_studio_one_head_and_one_user(
+    fields: list[tuple[bytes, bytes]], user_id: str, query: str
+) -> None:
+    headers = tuple((name, value) for name, values in GOOD.items() for value in values)
+    asked = Request.parse(b"GET", b"/ws?" + query.encode(), "1.1", (*headers, *fields))
+    first, pairs = read(head(asked, user_id))
+    _, target, _ = first.split(" ")
+    assert [user_id] == [value for name, value in parse_qsl(target.partition("?")[2]) if name == "user_id"]
+    assert [user_id] == [unquote(value.decode()) for name, value in pairs if name == b"x-user-id"]
+    for name in (b"host", b"connection", b"x-forwarded-for", b"x-request-id", b"traceparent"):
+        assert len([1 for other, _ in pairs if other == name]) == 1
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    places=st.sets(
+        st.sampled_from(["authorization", "pair", "PAIR", "lone", "query", "encoded query"]), min_size=1
+    ),
+    others=st.lists(st.sampled_from(["v1", "v2", "chat"]), max_size=2, unique=True),
+    pair_at=st.integers(0, 2),
+    first_message=st.booleans(),
+)
+def test_a_token_never_reaches_studio(
+    places: set[str],
+    others: list[str],
+    pair_at: int,
+    first_message: bool,  # noqa: FBT001 - drawn
+) -> None:
+    token = "SECRET.token-1"
+    if places == {"lone"}:
+        others, first_message = [], False
+    protocols = [*others, *([token] if "lone" in places else [])]
+    if "pair" in places:
+        protocols[pair_at:pair_at] = ["bearer", token]
+    if "PAIR" in places:
+        protocols += ["Bearer", token]
+    query = [f"token={token}"] if "query" in places else []
+    query += ["%74oken=SECRET%2etoken-1"] if "encoded query" in places else []
+    changes = {
+        b"sec-websocket-protocol": tuple(name.encode() for name in protocols),
+        b"authorization": (f"Bearer {token}".encode(),) if "authorization" in places else (),
+    }
+    asked = request(changes, target=f"/ws?{'&'.join(['a=1', *query])}".encode())
+    credentials = find_credentials(asked, first_message=first_message)
+    assert token == credentials.token
+    raw = head(asked, subprotocols=credentials.subprotocols)
+    assert b"SECRET" not in raw
+    assert b"SECRET" not in handshake.client_answer(studio(), credentials, "id-1")
+    assert "SECRET" not in repr((asked, credentials))
+    assert sorted(others) == sorted(credentials.subprotocols)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((), "0000000000000000000000000000000f"),
+        ((b"client-1",), "client-1"),
+        ((b"!" * 128,), "!" * 128),
+        ((b"x" * 129,), "0000000000000000000000000000000f"),
+        ((b"",), "0000000000000000000000000000000f"),
+        ((b"two words", b"second"), "second"),
+        ((b"\xe9",), "0000000000000000000000000000000f"),
+    ],
+)
+def test_request_id(values: tuple[bytes, ...], expected: str) -> None:
+    assert expected == handshake.request_id(request({b"x-request-id": values}), 15)
+
+
+NEW_TRACE = f"00-{'0' * 31}2-{'0' * 15}3-01"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (TRACE, TRACE),
+        ("cc" + TRACE[2:], "cc" + TRACE[2:]),
+        ("", NEW_TRACE),
+        (TRACE.upper(), NEW_TRACE),
+        (TRACE + "-more", NEW_TRACE),
+        ("ff" + TRACE[2:], NEW_TRACE),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", NEW_TRACE),
+        (f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01", NEW_TRACE),
+    ],
+)
+def test_traceparent(value: str, expected: str) -> None:
+    values = (value.encode(),) if value else ()
+    assert expected == handshake.traceparent(request({b"traceparent": values}), (2 << 64) + 3)
+
+
+@pytest.mark.parametrize("bits", [0, (1 << 192) - 1])
+def test_a_new_traceparent_is_valid(bits: int) -> None:
+    new = handshake.traceparent(request(), bits)
+    assert new == handshake.traceparent(request({b"traceparent": (new.encode(),)}), 7)
+
+
+# What Studio answers.
+
+ANSWER: dict[bytes, tuple[bytes, ...]] = {
+    b"upgrade": (b"WebSocket",),
+    b"connection": (b"upgrade",),
+    b"sec-websocket-accept": (ACCEPT,),
+}
+
+
+def studio(changes: dict[bytes, tuple[bytes, ...]] | None = None) -> Answer:
+    headers: Fields = tuple(
+        (name, value) for name, values in {**ANSWER, **(changes or {})}.items() for value in values
+    )
+    return Answer(101, Headers(headers))
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, ""),
+        ({b"connection": (b"keep-alive, Upgrade",)}, ""),
+        ({b"upgrade": ()}, "its Upgrade header does not say websocket"),
+        ({b"upgrade": (b"h2c",)}, "its Upgrade header does not say websocket"),
+        ({b"connection": ()}, "its Connection header does not name upgrade"),
+        ({b"connection": (b"upgraded",)}, "its Connection header does not name upgrade"),
+        ({b"sec-websocket-accept": ()}, "its Sec-WebSocket-Accept does not fit the key"),
+        ({b"sec-websocket-accept": (ACCEPT.lower(),)}, "its Sec-WebSocket-Accept does not fit the key"),
+        ({b"sec-websocket-accept": (ACCEPT, ACCEPT)}, "its Sec-WebSocket-Accept does not fit the key"),
+        ({b"sec-websocket-accept": (b"\xff",)}, "its Sec-WebSocket-Accept does not fit the key"),
+        ({b"sec-websocket-protocol": (b"v1",)}, ""),
+        ({b"sec-websocket-protocol": (b"v3",)}, "it selected a subprotocol that was not offered"),
+        ({b"sec-websocket-protocol": (b"V1",)}, "it selected a subprotocol that was not offered"),
+        ({b"sec-websocket-protocol": (b"v1, v2",)}, "it selected a subprotocol that was not offered"),
+        ({b"sec-websocket-protocol": (b"v1", b"v2")}, "it selected a subprotocol that was not offered"),
+        ({b"sec-websocket-protocol": (b"bearer",)}, "it selected a subprotocol that was not offered"),
+        ({b"sec-websocket-extensions": (b"Permessage-Deflate; client_max_window_bits=10",)}, ""),
+        ({b"sec-websocket-extensions": (b"x-other",)}, "it accepted an extension that was not offered"),
+        (
+            {b"sec-websocket-extensions": (b"permessage-deflate", b"x-other")},
+            "it accepted an extension that was not offered",
+        ),
+    ],
+)
+def test_check_answer(changes: dict[bytes, tuple[bytes, ...]], expected: str) -> None:  # RFC 6455 §4.1
+    offer = Offer(KEY, ("v1", "v2"), frozenset({"permessage-deflate"}))
+    assert expected == handshake.check_answer(studio(changes), offer)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "expected"),
+    [
+        ("", 0),
+        (" , ", 0),
+        ("permessage-deflate", 0x40),
+        ("Permessage-Deflate; server_no_context_takeover; client_max_window_bits=10", 0x40),
+        ("permessage-deflate, x-webkit-deflate-frame", 0x70),
+        ("permessage-bzip2", 0x70),
+        ("permessage-deflate, x-other", 0x70),
+    ],
+)
+def test_reserved_bits(extensions: str, expected: int) -> None:  # RFC 7692 §6
+    headers = Headers(((b"sec-websocket-extensions", extensions.encode()),))
+    assert expected == handshake.reserved_bits(Answer(101, headers))
+
+
+@pytest.mark.parametrize(
+    ("selected", "bearer", "expected"),
+    [
+        ((), "", None),
+        ((), "bearer", b"bearer"),
+        ((), "Bearer", b"Bearer"),
+        ((b"v1",), "", b"v1"),
+        ((b"v1",), "bearer", b"v1"),
+    ],
+)
+def test_which_subprotocol_the_client_sees(
+    selected: tuple[bytes, ...], bearer: str, expected: bytes | None
+) -> None:
+    raw = handshake.client_answer(
+        studio({b"sec-websocket-protocol": selected}), Credentials("T", ("v1",), bearer), "id-1"
+    )
+    _, pairs = read(raw)
+    assert ([expected] if expected else []) == [
+        value for name, value in pairs if name == b"sec-websocket-protocol"
+    ]
+
+
+def test_the_whole_answer() -> None:
+    answer = studio({
+        b"connection": (b"Upgrade, X-Hop",),
+        b"x-hop": (b"1",),
+        b"keep-alive": (b"timeout=5",),
+        b"content-length": (b"5",),
+        b"transfer-encoding": (b"chunked",),
+        b"x-request-id": (b"studio's",),
+        b"sec-websocket-extensions": (b"permessage-deflate",),
+        b"set-cookie": (b"a=1", b"b=2"),
+    })  # fmt: skip
+    assert handshake.client_answer(answer, Credentials("T"), "id-1") == (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"upgrade: websocket\r\n"
+        b"connection: Upgrade\r\n"
+        b"x-request-id: id-1\r\n"
+        b"sec-websocket-accept: " + ACCEPT + b"\r\n"
+        b"sec-websocket-extensions: permessage-deflate\r\n"
+        b"set-cookie: a=1\r\n"
+        b"set-cookie: b=2\r\n"
+        b"\r\n"
+    )
