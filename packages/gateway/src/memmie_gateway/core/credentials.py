@@ -1,73 +1,194 @@
-"""Where a token may be in a handshake, and which subprotocols are left when it is taken out (spec §1)."""
+"""Where a token may be in a request. Each source is one row that finds it *and* strips it (spec §1).
+
+What is forwarded to a backend is the draft that all sources have stripped, so a new source is one class and one row,
+and cannot leak its tokens.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from memmie_gateway.core.request import Request
+from memmie_gateway.core.headers import Fields
+from memmie_gateway.core.request import QueryFields, Request
 
 MAX_TOKEN_LENGTH: Final = 8192
-"""Characters. A longer one is refused without asking Auth."""
+"""Characters. A longer token is refused without asking Auth."""
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can carry after "Bearer "
 
 
+class Draft:
+    """What may be forwarded of a request, while the token sources strip it.
+
+    Args:
+        request: as the client sent it.
+
+    Attributes:
+        fields: the header fields.
+        query: the query fields.
+        subprotocols: what is offered in `Sec-WebSocket-Protocol`, in order.
+        bearer: `bearer` as the client spelled it in `Sec-WebSocket-Protocol`, "" where it was not offered.
+    """
+
+    __slots__ = ("bearer", "fields", "query", "subprotocols")
+
+    def __init__(self, request: Request) -> None:
+        self.fields: Fields = request.headers.fields
+        self.query: QueryFields = request.query
+        self.subprotocols = tuple(request.headers.elements(b"sec-websocket-protocol"))
+        self.bearer = ""
+
+
+class TokenSource(Protocol):
+    """One place where a token may be."""
+
+    def find(self, request: Request) -> str | None:
+        """Return the token, or None where there is none in this place."""
+
+    def strip(self, draft: Draft, token: str | None) -> None:
+        """Take everything out of the draft that may be a token in this place, used or not.
+
+        Args:
+            draft: what the sources before have left.
+            token: the token that was found, in this place or in another.
+        """
+
+
+class AuthorizationHeader:
+    """`Authorization: Bearer T`."""
+
+    def find(self, request: Request) -> str | None:
+        """Return the first bearer token."""
+        for value in request.headers.all(b"authorization"):
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer" and token.strip():
+                return token.strip()
+        return None
+
+    def strip(self, draft: Draft, _: str | None) -> None:
+        """Drop the header, whatever its scheme: it is for the gateway."""
+        draft.fields = tuple(field for field in draft.fields if field[0] != b"authorization")
+
+
+class BearerSubprotocol:
+    """`Sec-WebSocket-Protocol: bearer, T`, which a browser can send."""
+
+    def find(self, request: Request) -> str | None:
+        """Return the element behind the first `bearer` that has one."""
+        return _split_bearer(tuple(request.headers.elements(b"sec-websocket-protocol")))[1]
+
+    def strip(self, draft: Draft, token: str | None) -> None:
+        """Drop every such pair, and the token itself: a client may send it in two places."""
+        draft.bearer, _, others = _split_bearer(draft.subprotocols)
+        draft.subprotocols = tuple(name for name in others if name != token)
+
+
+class QueryField:
+    """`?token=T`."""
+
+    def find(self, request: Request) -> str | None:
+        """Return the first value that is not empty."""
+        return next((value for name, value in request.query if name == "token" and value), None)
+
+    def strip(self, draft: Draft, _: str | None) -> None:
+        """Drop every field of that name."""
+        if draft.query:
+            draft.query = tuple(field for field in draft.query if field[0] != "token")
+
+
+class LoneSubprotocol:
+    """`Sec-WebSocket-Protocol: T`, for clients that are not browsers.
+
+    It comes last, so that a client that sends its token elsewhere can offer a subprotocol of its own.
+    """
+
+    def find(self, request: Request) -> str | None:
+        """Return the subprotocol, if exactly one is offered and it is not `bearer`."""
+        offered = request.headers.elements(b"sec-websocket-protocol")
+        return offered[0] if len(offered) == 1 and offered[0].lower() != "bearer" else None
+
+    def strip(self, draft: Draft, token: str | None) -> None:
+        """Drop the token."""
+        draft.subprotocols = tuple(name for name in draft.subprotocols if name != token)
+
+
+HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (AuthorizationHeader(), BearerSubprotocol(), QueryField())
+"""Sources that hold for every request; the first that has a token wins."""
+
+ALL_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneSubprotocol())
+"""With first-message auth, a lone subprotocol is a subprotocol: the token may still come. Otherwise these hold."""
+
+
 class Credentials(NamedTuple):
-    """What a handshake offers.
+    """The token of a request, and what is left of the request without any.
 
     Attributes:
         token: the token, or None where there is none.
-        subprotocols: what else was offered in `Sec-WebSocket-Protocol`, in order: these go to Studio.
-        bearer: `bearer` as the client spelled it, who must see it selected unless Studio selects another; "" where
-            it was not offered.
+        fields: the header fields that may be forwarded.
+        query: the query fields that may be forwarded.
+        subprotocols: what else was offered in `Sec-WebSocket-Protocol`, in order.
+        bearer: `bearer` as the client spelled it, which must be selected unless the backend selects another
+            subprotocol; "" where it was not offered.
     """
 
     token: str | None
+    fields: Fields = ()
+    query: QueryFields = ()
     subprotocols: tuple[str, ...] = ()
     bearer: str = ""
 
     def __repr__(self) -> str:
-        """Leave the token out."""
+        """Leave out the token, and what may hold other secrets."""
         return f"Credentials(subprotocols={self.subprotocols}, bearer={self.bearer!r})"
 
 
-def find_credentials(request: Request, *, first_message: bool = False) -> Credentials:
-    """Find the token; the first place that has one wins (spec §1).
+def find_credentials(request: Request, sources: tuple[TokenSource, ...] = ALL_SOURCES) -> Credentials:
+    """Find the token in the first source that has one, and strip the request for all of them."""
+    token = None
+    for source in sources:
+        token = source.find(request)
+        if token is not None:
+            break
+    draft = Draft(request)
+    for source in sources:
+        source.strip(draft, token)
+    return Credentials(token, draft.fields, draft.query, draft.subprotocols, draft.bearer)
 
-    The order is `Authorization: Bearer T`, `Sec-WebSocket-Protocol: bearer, T`, `?token=T`, and last a lone
-    `Sec-WebSocket-Protocol: T`: a client that sends its token elsewhere can so offer a subprotocol of its own.
-    Where `first_message` auth is on, a lone subprotocol is one, as the token is still to come.
+
+def read_auth_message(message: bytes) -> str | None:
+    """Return the token of a first message `{"type":"auth","data":{"token":"T"}}`, or None where it is not one.
+
+    This source has nothing to strip: the message is consumed.
     """
-    bearer = ""
-    in_protocol: str | None = None
-    others: list[str] = []
-    offered = iter(request.headers.elements(b"sec-websocket-protocol"))
-    for name in offered:
-        if name.lower() == "bearer":
-            bearer, token = bearer or name, next(offered, None)
-            in_protocol = in_protocol or token
-        else:
-            others.append(name)
-    found = _from_authorization(request) or in_protocol or _from_query(request)
-    if found is None and len(others) == 1 and not bearer and not first_message:
-        return Credentials(others[0])
-    # A client may send its token in two places at once: Studio must not see it as a subprotocol.
-    return Credentials(found, tuple(name for name in others if name != found), bearer)
+    try:
+        body = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict) or body.get("type") != "auth" or not isinstance(body.get("data"), dict):
+        return None
+    token = body["data"].get("token")
+    return token if isinstance(token, str) and token else None
 
 
 def plausible(token: str) -> bool:
-    """Tell whether `token` could be one at all, so that Auth need not be asked about garbage."""
+    """Tell whether `token` can be a token at all, so that Auth is not asked about garbage."""
     return len(token) <= MAX_TOKEN_LENGTH and _TOKEN.fullmatch(token) is not None
 
 
-def _from_authorization(request: Request) -> str | None:
-    for value in request.headers.all(b"authorization"):
-        scheme, _, token = value.decode("latin-1").partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
-            return token.strip()
-    return None
-
-
-def _from_query(request: Request) -> str | None:
-    return next((value for name, value in request.query if name == "token" and value), None)
+def _split_bearer(offered: tuple[str, ...]) -> tuple[str, str | None, tuple[str, ...]]:
+    """Split offered subprotocols into the first `bearer` as it was spelled, the token behind it, and the others."""
+    if not offered:
+        return "", None, ()
+    bearer = ""
+    token: str | None = None
+    others: list[str] = []
+    names = iter(offered)
+    for name in names:
+        if name.lower() == "bearer":
+            bearer, candidate = bearer or name, next(names, None)
+            token = token or candidate
+        else:
+            others.append(name)
+    return bearer, token, tuple(others)

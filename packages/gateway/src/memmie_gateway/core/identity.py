@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
+
+from memmie_gateway.core.steps import Maybe
 
 MAX_CLAIMS_BYTES: Final = 2048
 """Bytes of JSON that an identity keeps of what Auth said beyond the user and the end of the token."""
@@ -33,3 +35,14 @@ class Identity(NamedTuple):
     def claims(self) -> dict[str, Any]:
         """The claims, read anew at each call."""
         return dict(json.loads(self.claims_json)) if self.claims_json else {}
+
+
+class Authenticator(Protocol):
+    """Validates tokens."""
+
+    def authenticate(self, token: str) -> Maybe[Identity]:
+        """Return whose token it is: at once where that is known, else an awaitable.
+
+        Raises:
+            RefusedError: the token is not valid, or nobody can tell now. Also raised by what is awaited.
+        """

@@ -21,8 +21,7 @@ class RefusedError(Exception):
         response: the backend's own refusal, to be passed on.
 
     Attributes:
-        user_id: the user, once the token was validated.
-        backend: the URL of the last backend that was tried.
+        user_id: the user, where it was known already.
     """
 
     def __init__(
@@ -40,7 +39,6 @@ class RefusedError(Exception):
         self.retry_after = retry_after
         self.response = response
         self.user_id = ""
-        self.backend = ""
 
     @property
     def status(self) -> int:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 from memmie_gateway.core.headers import Fields, Headers
 
 MAX_QUERY_FIELDS: Final = 100
 
 _ABSOLUTE: Final = re.compile(rb"(?:http|ws)s?://[^/?#]+", re.IGNORECASE)  # up to where the path begins
+
+
+QueryFields = tuple[tuple[str, str], ...]
+"""Query fields in the order they came, decoded."""
 
 
 class BadRequestError(ValueError):
@@ -30,7 +34,7 @@ class Request(NamedTuple):
 
     method: str
     path: str
-    query: tuple[tuple[str, str], ...]
+    query: QueryFields
     version: str
     headers: Headers
 
@@ -60,14 +64,8 @@ class Request(NamedTuple):
         except ValueError:
             raise BadRequestError(f"the URL has more than {MAX_QUERY_FIELDS} query fields") from None
 
-    def query_without(self, *names: str) -> str:
-        """Return the query string without the fields `names`."""
-        if not self.query:
-            return ""
-        return urlencode([(name, value) for name, value in self.query if name not in names])
 
-
-def _query_fields(query: str) -> tuple[tuple[str, str], ...]:
+def _query_fields(query: str) -> QueryFields:
     if not query:
         return ()
     return tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS))

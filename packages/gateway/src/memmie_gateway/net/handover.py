@@ -8,7 +8,8 @@ goes from the reader of its response to a leg.
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 MAX_EARLY: Final = 64 * 1024
 """Bytes that a peer may send before the next owner takes over; beyond, it is not read from until then."""
@@ -37,9 +38,10 @@ class Handover(asyncio.Protocol):
 
     Attributes:
         transport: as given.
+        task: what is done for the peer meanwhile, if that has to wait.
     """
 
-    __slots__ = ("_early", "_ended", "_holder", "_timer", "transport")
+    __slots__ = ("_early", "_ended", "_holder", "_timer", "task", "transport")
 
     def __init__(
         self, transport: asyncio.Transport, early: bytes = b"", holder: Holder | None = None
@@ -49,6 +51,7 @@ class Handover(asyncio.Protocol):
         self._ended = False
         self._holder = holder
         self._timer: asyncio.TimerHandle | None = None
+        self.task: asyncio.Task[None] | None = None
         self.give_back(early)
 
     def __repr__(self) -> str:
@@ -68,11 +71,22 @@ class Handover(asyncio.Protocol):
         """The peer left."""
         if self._timer is not None:
             self._timer.cancel()
+        self.cancel()
         holder, self._holder = self._holder, None
         if holder is not None:
             holder.lost()
 
     # Called by the owners.
+
+    def start(self, rest: Coroutine[Any, Any, None]) -> None:
+        """Run what has to wait as a task, which is cancelled if the connection is lost before it is taken."""
+        self.task = asyncio.get_running_loop().create_task(rest)
+
+    def cancel(self) -> None:
+        """Cancel the task, if there is one."""
+        if self.task is not None:
+            # In the next turn of the loop: a task that is cancelled before it has begun gives nothing back.
+            asyncio.get_running_loop().call_soon(self.task.cancel)
 
     def lend(self, borrower: asyncio.BaseProtocol) -> bytes:
         """Let another protocol read until it calls `give_back`; return what was received so far.
@@ -95,6 +109,7 @@ class Handover(asyncio.Protocol):
         Reading may be paused; the owner resumes it when it is ready.
         """
         holder, self._holder = self._holder, None
+        self.task = None
         if holder is not None:
             holder.taken()
         return self.lend(owner)

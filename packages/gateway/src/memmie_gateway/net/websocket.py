@@ -1,347 +1,225 @@
-"""Letting a client in: everything between its request and the splice, in order.
+"""The WebSocket route: admit the client, dispatch it to a backend, answer it, and start its session.
 
-    route → limits by address → token → verdict → limits by user → a Studio → dial, else the next → answer → splice
+    arrival → admission → dispatch → dial → answer → session
 
-Each step either goes on or raises `RefusedError`; what was taken on the way is given back.
+It goes through in one pass until something has to be asked, which is at the latest the backend.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import functools
 import random
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from memmie_gateway.core.credentials import Credentials, find_credentials, plausible
-from memmie_gateway.core.headers import Headers
-from memmie_gateway.core.limits import Client, ConcurrencyLimit, Network, Rates, TokenBucket, find_client
+from memmie_gateway.core.arrival import Arrival
+from memmie_gateway.core.credentials import Credentials
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import Request
-from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict
+from memmie_gateway.core.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.steps import Maybe, Steps, run, settle
 from memmie_gateway.core.websocket import handshake
-from memmie_gateway.core.websocket.handshake import Answer, Forwarded, Offer
-from memmie_gateway.net.auth.authenticator import Authenticator
-from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer, DialError, Upstream
-from memmie_gateway.net.http1.exhaustion import ExhaustionError
-from memmie_gateway.net.ingress.admission import Refusal, RefusedError, Visit, give_all_back
-from memmie_gateway.net.ingress.first_message import FirstMessageError, FirstMessageProtocol
-from memmie_gateway.net.ingress.listener import EdgeProtocol
-from memmie_gateway.net.sessions.registry import Registry
-from memmie_gateway.net.sessions.session import ConnectionInfo, Session, SessionOptions
+from memmie_gateway.net.backends.backend import Backend, BackendLink
+from memmie_gateway.net.backends.dialer import Dialer
+from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
+from memmie_gateway.net.ingress.listener import Refusal
+from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
+from memmie_gateway.net.sessions.registry import SessionRegistry
+from memmie_gateway.net.sessions.session import Session, SessionInfo, SessionOptions
 
-MAX_DIALS: Final = 3
-"""Studios tried for one connection, so that a client is answered even where many hang."""
+PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
+"""Where WebSockets are served (spec §1)."""
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectorOptions:
-    """Who may come in.
+class WebSocketOptions:
+    """Which handshakes are accepted.
 
     Attributes:
         enabled: whether WebSockets are served at all.
-        trusted_proxies: whose X-Forwarded headers count.
-        allowed_origins: of pages; "*" for all.
-        first_message_auth: whether the token may come in the first frame.
+        allowed_origins: origins of pages that may connect; "*" for all.
+        first_message_auth: whether the token may come in the first message.
         first_message_seconds: how long it may take.
     """
 
     enabled: bool
-    trusted_proxies: tuple[Network, ...]
     allowed_origins: tuple[str, ...]
     first_message_auth: bool
     first_message_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The stores behind the limits. Each may be replaced by one that is shared with other gateways."""
-
-    by_address: ConcurrencyLimit
-    by_user: ConcurrencyLimit
-    connects: Rates
-    messages: Rates
-
-
-class Observer(Protocol):
-    """Is told how every connection ended, or why it never began: logs and metrics."""
+class Events(Protocol):
+    """Notified of what happens to clients, for logs and metrics."""
 
     def refused(self, refusal: Refusal) -> None:
         """A client was refused."""
 
     def dial_failed(self, backend: Backend, request_id: str, words: str) -> None:
-        """A Studio did not accept a connection; the next one is tried."""
+        """A backend did not accept a connection; the next one is tried."""
 
     def ended(self, session: Session) -> None:
-        """A live connection is over."""
+        """A live session is over."""
 
 
-class Connector:
-    """Lets WebSocket clients in.
+class WebSocketRoute:
+    """Serves WebSocket clients.
 
     Args:
-        options: who may come in.
-        sessions: how sessions behave.
-        limits: the stores behind the limits.
-        auth: knows whose a token is.
-        registry: knows the Studios and the live sessions.
-        dialer: connects to Studios.
-        observer: is told of every end.
-        rng: makes ids and keys.
-
-    Attributes:
-        draining: the gateway is shutting down, and nobody is let in.
+        options: which handshakes are accepted.
+        session_options: how sessions behave.
+        admission: decides who may come in.
+        dispatcher: finds a backend.
+        dialer: connects to it.
+        sessions: the live sessions.
+        events: notified of refusals and ends.
+        rng: makes keys.
     """
 
     def __init__(
         self,
-        options: ConnectorOptions,
-        sessions: SessionOptions,
+        options: WebSocketOptions,
+        session_options: SessionOptions,
         *,
-        limits: Limits,
-        auth: Authenticator,
-        registry: Registry,
+        admission: Admission,
+        dispatcher: Dispatcher,
         dialer: Dialer,
-        observer: Observer,
+        sessions: SessionRegistry,
+        events: Events,
         rng: random.Random,
     ) -> None:
-        self._options = options
+        self.options = options
+        self._session_options = session_options
+        self._admission = admission
+        self._dispatcher = dispatcher
+        self.dialer = dialer
         self._sessions = sessions
-        self._limits = limits
-        self._auth = auth
-        self._registry = registry
-        self._dialer = dialer
-        self._observer = observer
-        self._rng = rng
-        self.draining = False
+        self.events = events
+        self.rng = rng
 
-    async def connect(self, edge: EdgeProtocol, request: Request) -> None:
-        """Let a client in, or refuse it; either way the edge is done with it when this returns."""
-        bits = self._rng.getrandbits(320)  # for both at once, as asking the system costs more than they do
-        visit = Visit(
-            edge,
-            request,
-            self._find_client(edge.peer, request),
-            handshake.request_id(request, bits >> 192),
-            handshake.traceparent(request, bits & (1 << 192) - 1),
-        )
+    def __call__(self, arrival: Arrival, handover: Handover) -> None:
+        """Serve a client. What has to wait goes on as the handover's task."""
+        if not handshake.is_upgrade(arrival.request):
+            error = RefusedError(Cause.NOT_AN_UPGRADE)
+            self.events.refused(Refusal.of(arrival, error))
+            handover.end(refusal_answer(error), linger=True)  # it may be sending a body
+            return
+        rest = run(self._serve(_Opening(self, arrival, handover)))
+        if rest is not None:
+            handover.start(rest)
+
+    def _serve(self, opening: _Opening) -> Steps[None]:
         try:
-            await self._admit(visit)
+            self._admission.ensure_open()
+            self._check(opening.arrival)
+            admit = self._admission.admit(opening.arrival, opening.late_token)
+            opening.admitted = admitted = yield from settle(admit)
+            link = yield from settle(self._dispatcher.dispatch(admitted.identity.user_id, opening))
+            if self._admission.draining:
+                opening.abandon(link)
+                raise RefusedError(Cause.DRAINING)
+            self._start_session(opening, admitted, link)
         except RefusedError as error:
-            visit.leave()
-            self._observer.refused(visit.refusal(error))
-            visit.refuse(error)
+            opening.refuse(error)
         except asyncio.CancelledError:
-            visit.leave()
-            left = edge.transport.is_closing()  # else it is the gateway that stops
-            ended = RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING)
-            self._observer.refused(visit.refusal(ended))
-            if not left:
-                visit.refuse(ended)
+            left = opening.handover.transport.is_closing()  # else it is the gateway that stops
+            opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
         except BaseException:
-            visit.leave()
-            failed = RefusedError(Cause.INTERNAL)
-            self._observer.refused(visit.refusal(failed))
-            visit.refuse(failed)
+            opening.refuse(RefusedError(Cause.INTERNAL))
             raise
 
-    def refused_at_edge(self, peer: str, request: Request | None, cause: Cause, detail: str) -> None:
-        """Tell the observer of a client that the edge refused; without a request only its TCP peer is known."""
-        error = RefusedError(cause, detail)
-        if request is None:
-            self._observer.refused(Refusal(peer, error))
-        else:
-            address = self._find_client(peer, request).address
-            request_id = handshake.request_id(request, self._rng.getrandbits(128))
-            self._observer.refused(Refusal(address, error, request.path, request_id))
-
-    def _find_client(self, peer: str, request: Request) -> Client:
-        trusted = self._options.trusted_proxies
-        return find_client(peer, request.headers.elements(b"x-forwarded-for") if trusted else (), trusted)
-
-    async def _admit(self, visit: Visit) -> None:
-        self._check(visit.request)
-        self._limit_by_address(visit)
-        credentials = find_credentials(visit.request, first_message=self._options.first_message_auth)
-        if credentials.token is None and self._options.first_message_auth:
-            credentials = await self._first_message(visit, credentials)
-        verdict, digest = await self._authenticate(credentials.token)
-        visit.user_id = verdict.user_id
-        self._limit_by_user(visit, verdict.user_id)
-        await self._join(visit, credentials, verdict, digest)
-
-    # Before the token.
-
-    def _check(self, request: Request) -> None:
-        if not self._options.enabled:
+    def _check(self, arrival: Arrival) -> None:
+        if not self.options.enabled:
             raise RefusedError(Cause.DISABLED)
-        if self.draining:
-            raise RefusedError(Cause.DRAINING)
-        problem = handshake.check_upgrade(request)
+        problem = handshake.check_upgrade(arrival.request)
         if problem is not None:
             raise RefusedError(*problem)
-        if not handshake.origin_allowed(request, self._options.allowed_origins):
+        if not handshake.origin_allowed(arrival.request, self.options.allowed_origins):
             raise RefusedError(Cause.ORIGIN_REFUSED)
 
-    def _limit_by_address(self, visit: Visit) -> None:
-        key = visit.client.limit_key
-        wait = self._limits.connects.take(key, asyncio.get_running_loop().time())
-        if wait:
-            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
-        if not self._limits.by_address.acquire(key):
-            raise RefusedError(Cause.ADDRESS_FULL)
-        visit.give_back.append(lambda: self._limits.by_address.release(key))
-
-    # The token.
-
-    async def _first_message(self, visit: Visit, credentials: Credentials) -> Credentials:
-        """Answer the upgrade and wait for the token. No extension is accepted, as Studio was not asked yet."""
-        subprotocols = credentials.subprotocols[:1]
-        answer = Answer(
-            101,
-            Headers(
-                (
-                    (b"sec-websocket-accept", handshake.accept_for(visit.key)),
-                    *((b"sec-websocket-protocol", name.encode("latin-1")) for name in subprotocols),
-                )
-            ),
-        )
-        edge = visit.edge
-        edge.transport.write(handshake.client_answer(answer, credentials, visit.request_id))
-        visit.first_message = FirstMessageProtocol(edge.transport, edge.take_early(), edge.connection_lost)
-        try:
-            async with asyncio.timeout(self._options.first_message_seconds):
-                token = await visit.first_message.token()
-        except TimeoutError:
-            raise RefusedError(Cause.AUTH_LATE) from None
-        except FirstMessageError as error:
-            raise RefusedError(Cause.AUTH_LATE, str(error)) from None
-        return Credentials(token, subprotocols)
-
-    async def _authenticate(self, token: str | None) -> tuple[Verdict, bytes]:
-        if token is None:
-            raise RefusedError(Cause.TOKEN_MISSING)
-        if not plausible(token):
-            raise RefusedError(Cause.TOKEN_REFUSED)
-        digest = self._auth.digest(token)
-        try:
-            verdict = await self._auth.verdict(token, digest)
-        except AuthUnavailableError as error:
-            raise RefusedError(
-                Cause.AUTH_UNAVAILABLE, inside=str(error), retry_after=self._auth.retry_after()
-            ) from None
-        except ExhaustionError as error:
-            raise RefusedError(Cause.GATEWAY_FULL, inside=str(error)) from None
-        if not verdict.valid:
-            raise RefusedError(Cause.TOKEN_REFUSED)
-        return verdict, digest
-
-    def _limit_by_user(self, visit: Visit, user_id: str) -> None:
-        if not self._limits.by_user.acquire(user_id):
-            raise RefusedError(Cause.USER_FULL)
-        visit.give_back.append(lambda: self._limits.by_user.release(user_id))
-
-    # The Studio.
-
-    async def _join(self, visit: Visit, credentials: Credentials, verdict: Verdict, digest: bytes) -> None:
-        """Find a Studio that accepts, answer the client, and let the bytes flow."""
-        backends = self._registry.preferred(verdict.user_id)
-        if not backends:
-            raise RefusedError(Cause.NO_BACKEND)
-        left = backends[:MAX_DIALS]
-        shortage = ""
-        while left:
-            backend = visit.backend = left.pop(0)
-            self._registry.begin_dial(verdict.user_id, backend)
-            try:
-                upstream = await self._dial(visit, backend, credentials, verdict.user_id)
-                backend.worked()
-                if self.draining:
-                    upstream.transport.abort()
-                    raise RefusedError(Cause.DRAINING)
-                home = self._registry.home(verdict.user_id)
-                if home in left:  # while this one answered, another connection of the user's went there
-                    upstream.transport.abort()
-                    left = [home]
-                    continue
-                info = ConnectionInfo(
-                    visit.request_id, visit.request.path, visit.client, verdict, digest, backend
-                )
-                self._splice_together(visit, credentials, info, upstream)
-            except BackendRefusedError as error:
-                backend.worked()
-                raise RefusedError(Cause.BACKEND_REFUSED, inside=str(error), answer=error.answer) from None
-            except ExhaustionError as error:
-                shortage = str(
-                    error
-                )  # of ports towards this Studio, perhaps; there may be some towards the next
-            except DialError as error:
-                backend.failed(str(error))
-                self._observer.dial_failed(backend, visit.request_id, str(error))
-            else:
-                return
-            finally:
-                self._registry.end_dial(verdict.user_id, backend)
-        if shortage:
-            raise RefusedError(Cause.GATEWAY_FULL, inside=shortage)
-        raise RefusedError(Cause.BACKEND_FAILED)
-
-    async def _dial(self, visit: Visit, backend: Backend, credentials: Credentials, user_id: str) -> Upstream:
-        own_key = base64.b64encode(self._rng.randbytes(16)) if visit.first_message else None
-        head = handshake.upstream_head(
-            visit.request,
-            host=backend.where.host_header,
-            path=backend.where.path,
-            query=backend.where.query,
-            user_id=user_id,
-            forwarded=self._forwarded(visit),
-            correlation=(visit.request_id, visit.trace),
-            subprotocols=credentials.subprotocols,
-            key=own_key,
-        )
-        offer = Offer(
-            own_key or visit.key, credentials.subprotocols, frozenset() if own_key else visit.extensions
-        )
-        return await self._dialer.dial(backend, head, offer)
-
-    def _forwarded(self, visit: Visit) -> Forwarded:
-        headers = visit.request.headers
-        proto, host = "http", headers.all(b"host")[0].decode("latin-1")
-        if visit.client.trusted_peer:
-            proto = (headers.elements(b"x-forwarded-proto") or [proto])[-1]
-            host = (headers.elements(b"x-forwarded-host") or [host])[-1]
-        return Forwarded(visit.client.chain, proto, host)
-
-    def _splice_together(
-        self, visit: Visit, credentials: Credentials, info: ConnectionInfo, upstream: Upstream
-    ) -> None:
-        transport = visit.edge.transport
-        if visit.first_message is None:
-            transport.write(handshake.client_answer(upstream.answer, credentials, visit.request_id))
+    def _start_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> None:
+        arrival, identity = opening.arrival, admitted.identity
+        opening.upgrade.accept(link.response, admitted.credentials)
         session = Session(
-            info,
-            transport,
-            upstream.transport,
-            options=self._sessions,
-            reserved_bits=handshake.reserved_bits(upstream.answer),
-            bucket=self._message_bucket(info.verdict.user_id),
-            rng=self._rng,
-            # Not the visit's own method: with it the request, and its token, would be kept as long as the session.
-            on_client_gone=functools.partial(give_all_back, visit.give_back),
+            SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),
+            opening.handover,
+            link,
+            options=self._session_options,
+            bucket=self._admission.stores.messages.bucket(identity.user_id, self._admission.limits.messages),
+            rng=self.rng,
+            slots=admitted.slots,
             on_end=self._ended,
         )
-        visit.edge.let_go()
-        self._registry.add(session)
-        session.start(visit.take_early(), upstream.take_early())
-
-    def _message_bucket(self, user_id: str) -> TokenBucket | None:
-        return self._limits.messages.bucket(user_id, asyncio.get_running_loop().time())
+        self._sessions.add(session)
+        session.start()
 
     def _ended(self, session: Session) -> None:
-        self._registry.remove(session)
+        self._sessions.remove(session)
         closing = session.closing
         if closing is not None and closing.cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
-            session.info.backend.broke(f"a connection broke: {session.error or closing.reason}")
-        self._observer.ended(session)
+            session.backend.broke(f"a connection broke: {session.error or closing.reason}")
+        self.events.ended(session)
+
+
+class _Opening:
+    """One client on its way to a session, and the attempt to find it a backend.
+
+    Attributes:
+        arrival: its request.
+        handover: its connection.
+        upgrade: how its handshake is answered.
+        admitted: set once it is admitted.
+    """
+
+    __slots__ = ("_backend", "_route", "admitted", "arrival", "handover", "upgrade")
+
+    def __init__(self, route: WebSocketRoute, arrival: Arrival, handover: Handover) -> None:
+        self._route = route
+        self._backend: Backend | None = None
+        self.arrival = arrival
+        self.handover = handover
+        self.upgrade: Upgrade = NegotiatedEndToEnd(arrival, handover)
+        self.admitted: Admitted | None = None
+
+    def __repr__(self) -> str:
+        return f"<Opening {self.arrival!r}>"
+
+    @property
+    def late_token(self) -> LateToken | None:
+        """Reads the token from the first message, where that is switched on."""
+        return self._read_first_message if self._route.options.first_message_auth else None
+
+    def _read_first_message(self, credentials: Credentials) -> Maybe[Credentials]:
+        upgrade = TerminatedHere(self.arrival, self.handover, self._route.rng.randbytes(16))
+        self.upgrade = upgrade
+        return upgrade.token(credentials, self._route.options.first_message_seconds)
+
+    def refuse(self, error: RefusedError) -> None:
+        """Give back what was taken for the client, note the refusal, and tell the client unless it has left."""
+        user_id = error.user_id
+        if self.admitted is not None:
+            self.admitted.slots.release()
+            user_id = self.admitted.identity.user_id
+        backend = self._backend.url if self._backend is not None else ""
+        self._route.events.refused(Refusal.of(self.arrival, error, user_id, backend))
+        if error.cause is not Cause.CLIENT_LEFT:
+            self.upgrade.refuse(error)
+
+    # The attempt (see `Dispatcher`).
+
+    def on(self, backend: Backend) -> Maybe[BackendLink]:
+        """Dial a backend."""
+        assert self.admitted is not None  # noqa: S101 - it is dispatched after that
+        self._backend = backend
+        head, offer = self.upgrade.request_for(
+            backend.where, self.admitted.credentials, self.admitted.identity.user_id
+        )
+        return self._route.dialer.dial(backend, head, offer)
+
+    def failed(self, backend: Backend, words: str) -> None:
+        """Note that a backend did not accept the connection."""
+        self._route.events.dial_failed(backend, self.arrival.id, words)
+
+    def abandon(self, link: BackendLink) -> None:
+        """Drop a connection that is not needed."""
+        link.handover.transport.abort()

@@ -1,131 +1,179 @@
-"""A client on its way in: what is known of it, what was taken for it, and how it is told that it may not."""
+"""Admission: from a request to an identity. Draining, limits by address, the token, limits by user.
+
+It is written once, for every route, and goes through in one pass where nothing has to be asked (`core.steps`).
+Each step either goes on or raises `RefusedError`; a client that is refused keeps no slot.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from memmie_gateway.core.limits import Client
+from memmie_gateway.core.arrival import Arrival
+from memmie_gateway.core.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
+from memmie_gateway.core.identity import Authenticator, Identity
+from memmie_gateway.core.limits import Rate, Rates, Slot, Slots
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import Request, http_response, refusal
-from memmie_gateway.core.websocket import handshake
-from memmie_gateway.core.websocket.handshake import Answer
-from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.ingress.first_message import FirstMessageProtocol
-from memmie_gateway.net.ingress.listener import EdgeProtocol
+from memmie_gateway.core.refusals import RefusedError
+from memmie_gateway.core.steps import Maybe, Steps, run, settle
 
-
-class RefusedError(Exception):
-    """This client is not let in.
-
-    Args:
-        cause: why.
-        detail: in words, where there is more to tell the client than the cause does.
-        inside: in words, for the log only.
-        retry_after: seconds.
-        answer: Studio's own answer, to be passed on.
-    """
-
-    def __init__(
-        self,
-        cause: Cause,
-        detail: str = "",
-        *,
-        inside: str = "",
-        retry_after: float = 1,
-        answer: Answer | None = None,
-    ) -> None:
-        super().__init__(inside or detail or cause.ending.words)
-        self.cause = cause
-        self.detail = detail
-        self.retry_after = retry_after
-        self.answer = answer
+LateToken = Callable[[Credentials], Maybe[Credentials]]
+"""Gets the token of a client that sent none with its head; it may raise `RefusedError`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """What the log and the metrics are told of a client that was not let in.
+class Limits:
+    """How much one client may have.
 
     Attributes:
-        address: the client's.
-        error: why.
-        path: what it asked for, "" where its request was not understood.
-        request_id: "" likewise.
-        user_id: "" where its token was not looked at yet.
-        backend: the URL of the last Studio tried, "" for none.
+        per_address: connections at once from one address; 0 for no limit.
+        per_user: connections at once of one user; 0 for no limit.
+        connects: connections per second from one address.
+        messages: frames per second of one user.
     """
 
-    address: str
-    error: RefusedError
-    path: str = ""
-    request_id: str = ""
-    user_id: str = ""
-    backend: str = ""
+    per_address: int
+    per_user: int
+    connects: Rate
+    messages: Rate
 
 
-@dataclass(slots=True)
-class Visit:
-    """One client on its way in.
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where the limits are counted. Each may be shared with other gateways.
 
     Attributes:
-        edge: its connection.
-        request: what it asked for.
-        client: its address.
-        request_id: names the connection from here on.
-        trace: its traceparent (W3C Trace Context).
-        give_back: undoes what was taken for it so far.
-        first_message: reads its token, once its upgrade was answered for that.
-        user_id: whose token it is, "" until that is known.
-        backend: the last one that was tried.
+        addresses: slots by address.
+        users: slots by user.
+        connects: rates by address.
+        messages: rates by user.
     """
 
-    edge: EdgeProtocol
-    request: Request
-    client: Client
-    request_id: str
-    trace: str
-    give_back: list[Callable[[], None]] = field(default_factory=list)
-    first_message: FirstMessageProtocol | None = None
-    user_id: str = ""
-    backend: Backend | None = None
-
-    @property
-    def key(self) -> bytes:
-        """The client's Sec-WebSocket-Key; its handshake was found to have one."""
-        return self.request.headers.all(b"sec-websocket-key")[0]
-
-    @property
-    def extensions(self) -> frozenset[str]:
-        """The names of the extensions that the client offers."""
-        return handshake.extension_names(self.request.headers)
-
-    def leave(self) -> None:
-        """Give back everything."""
-        give_all_back(self.give_back)
-
-    def take_early(self) -> bytes:
-        """Return what the client has sent already for Studio."""
-        return (self.first_message or self.edge).take_early()
-
-    def refusal(self, error: RefusedError) -> Refusal:
-        """Tell who is refused, as far as that is known by now."""
-        backend = self.backend.url if self.backend is not None else ""
-        return Refusal(self.client.address, error, self.request.path, self.request_id, self.user_id, backend)
-
-    def refuse(self, error: RefusedError) -> None:
-        """Tell the client why, as HTTP or, once the upgrade was answered, as a Close frame."""
-        if self.first_message is not None:
-            status = error.answer.status if error.answer else 0
-            code = 4000 + status if status else error.cause.close_code
-            self.first_message.close(code, error.detail or error.cause.ending.words)
-        elif error.answer is not None:
-            content_type = error.answer.headers.one(b"content-type") or "application/octet-stream"
-            self.edge.refuse(http_response(error.answer.status, error.answer.body, content_type))
-        else:
-            self.edge.refuse(refusal(error.cause, error.detail, retry_after=error.retry_after))
+    addresses: Slots
+    users: Slots
+    connects: Rates
+    messages: Rates
 
 
-def give_all_back(taken: list[Callable[[], None]]) -> None:
-    """Undo what was taken for a client, the last first; a second time there is nothing left to undo."""
-    while taken:
-        taken.pop()()
+class HeldSlots:
+    """The slots that a client holds, as one thing that can be given back.
+
+    Args:
+        slots: in the order they were acquired.
+    """
+
+    __slots__ = ("_slots",)
+
+    def __init__(self, *slots: Slot) -> None:
+        self._slots = slots
+
+    def __repr__(self) -> str:
+        return f"<HeldSlots {len(self._slots)}>"
+
+    def release(self) -> None:
+        """Give them back; a second call does nothing."""
+        for slot in self._slots:
+            slot.release()
+
+
+class Admitted(NamedTuple):
+    """A client that may come in.
+
+    Attributes:
+        identity: who it is.
+        credentials: its token, and what of its request may be forwarded.
+        slots: what it holds until its connection is gone.
+    """
+
+    identity: Identity
+    credentials: Credentials
+    slots: HeldSlots
+
+
+class Admission:
+    """Decides who may come in.
+
+    Args:
+        limits: how much one client may have.
+        stores: where that is counted.
+        authenticator: validates tokens.
+        full: tells whether the gateway has as many connections as it may have.
+
+    Attributes:
+        limits: as given.
+        stores: as given.
+        draining: the gateway is shutting down, and admits nobody.
+    """
+
+    def __init__(
+        self, limits: Limits, stores: Stores, authenticator: Authenticator, full: Callable[[], bool]
+    ) -> None:
+        self.limits = limits
+        self.stores = stores
+        self._authenticator = authenticator
+        self._full = full
+        self.draining = False
+
+    def __repr__(self) -> str:
+        return f"<Admission{' draining' * self.draining}>"
+
+    def ensure_open(self) -> None:
+        """Refuse whoever comes while nobody is admitted.
+
+        Raises:
+            RefusedError: the gateway is full or draining.
+        """
+        if self._full():
+            raise RefusedError(Cause.GATEWAY_FULL)
+        if self.draining:
+            raise RefusedError(Cause.DRAINING)
+
+    def admit(self, arrival: Arrival, late_token: LateToken | None = None) -> Maybe[Admitted]:
+        """Admit a client.
+
+        Args:
+            arrival: its request.
+            late_token: gets the token where the head has none; None where it cannot come later. With it, a lone
+                subprotocol is not a token.
+
+        Raises:
+            RefusedError: it may not come in; it then holds nothing. Also raised by what is awaited.
+        """
+        return run(self._admit(arrival, late_token))
+
+    def _admit(self, arrival: Arrival, late_token: LateToken | None) -> Steps[Admitted]:
+        address = arrival.client.limit_key
+        wait = yield from settle(self.stores.connects.take(address, self.limits.connects))
+        if wait:
+            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
+        address_slot = yield from settle(self.stores.addresses.acquire(address, self.limits.per_address))
+        if address_slot is None:
+            raise RefusedError(Cause.ADDRESS_FULL)
+        try:
+            credentials, identity = yield from self._authenticate(arrival, late_token)
+            user_slot = yield from self._limit_by_user(identity)
+        except BaseException:
+            address_slot.release()
+            raise
+        return Admitted(identity, credentials, HeldSlots(address_slot, user_slot))
+
+    def _authenticate(
+        self, arrival: Arrival, late_token: LateToken | None
+    ) -> Steps[tuple[Credentials, Identity]]:
+        sources = ALL_SOURCES if late_token is None else HEAD_SOURCES
+        credentials = find_credentials(arrival.request, sources)
+        if credentials.token is None and late_token is not None:
+            credentials = yield from settle(late_token(credentials))
+        if credentials.token is None:
+            raise RefusedError(Cause.TOKEN_MISSING)
+        identity = yield from settle(self._authenticator.authenticate(credentials.token))
+        return credentials, identity
+
+    def _limit_by_user(self, identity: Identity) -> Steps[Slot]:
+        slot = yield from settle(self.stores.users.acquire(identity.user_id, self.limits.per_user))
+        if slot is None:
+            error = RefusedError(Cause.USER_FULL)
+            error.user_id = identity.user_id
+            raise error
+        return slot

@@ -1,42 +1,44 @@
-"""The edge: one listening port, where every connection begins with a request head.
+"""The listening port, where every connection begins with a request head.
 
-A WebSocket upgrade goes to the connector. Anything else is handed over whole, socket and bytes, to the HTTP server.
-The head is bounded in bytes, fields and time, so that a connection that has not said what it wants costs little.
+The head is read, bounded in bytes, fields and time, so that a connection that has not said what it wants costs little.
+Then the connection is handed over: to the route of its path, or whole, socket and bytes, to the HTTP server.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, NamedTuple, cast
 
 import httptools
 
-from memmie_gateway.core.limits import ConcurrencyLimit, Network, is_trusted, limit_key, plain
+from memmie_gateway.core.arrival import RANDOM_BITS, Arrival, arrive
+from memmie_gateway.core.client_address import Client, Network, find_client, is_trusted, limit_key, plain
+from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import BadRequestError, Request, refusal
+from memmie_gateway.core.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.request import BadRequestError, Request
 from memmie_gateway.core.websocket.handshake import is_upgrade
-
-WEBSOCKET_ROUTES: Final = frozenset({"/ws", "/websocket", "/api/v1/ws", "/socket.io/"})
-"""Spec §1."""
-
-_MAX_EARLY: Final = 64 * 1024
-"""Bytes a client may send before its upgrade is answered; then it is paused."""
+from memmie_gateway.net.handover import Handover
 
 RESERVE: Final = 64
 """Connections beyond the bound that are still accepted, for `/health` and `/metrics`: a full gateway is not dead."""
 
 SPARE: Final = 16
-"""Connections that one address may have at the edge beyond the WebSockets it may have: some ask for `/health`, some are
-on their way out. Without a bound, one client that says nothing could take every place there is."""
+"""Connections that one address may have here beyond the WebSockets it may have: some ask for `/health`, some are on
+their way out. Without a bound, one client that sends nothing could exhaust the accept capacity."""
 
-_LINGER_SECONDS: Final = 2.0
-"""How long a refused client that is still sending may take to read the answer."""
+Route = Callable[[Arrival, Handover], None]
+"""Serves a request. What it does later is a task of the handover."""
+
+Routes = Mapping[str, Route]
+"""Routes by path."""
 
 
 @dataclass(frozen=True, slots=True)
-class EdgeOptions:
+class ListenerOptions:
     """The bounds of a request head.
 
     Attributes:
@@ -44,9 +46,9 @@ class EdgeOptions:
         max_headers: how many header fields.
         head_seconds: from accepting the connection to the end of the head.
         max_connections: WebSockets and requests at once, in this process.
-        max_connections_per_address: WebSockets of one address; 0 for no limit. Of connections whose request is not
+        max_connections_per_address: WebSockets from one address; 0 for no limit. Of connections whose request is not
             yet answered it may have as many, and `SPARE`.
-        trusted_proxies: for these it does not hold, as they speak for many.
+        trusted_proxies: their X-Forwarded headers count, and they may have any number of connections.
     """
 
     max_head_bytes: int
@@ -57,150 +59,182 @@ class EdgeOptions:
     trusted_proxies: tuple[Network, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class EdgeHandlers:
-    """Who takes over from the edge.
+class Refusal(NamedTuple):
+    """A client that was not admitted, for logs and metrics.
 
     Attributes:
-        upgrade: lets a WebSocket client in, or refuses it.
-        http: makes a protocol that serves everything else.
-        refused: is told of every refusal the edge makes itself: peer, cause, detail.
-        connections: counts the connections that are not the edge's any more.
+        address: the client's.
+        error: why.
+        path: what it asked for, "" where its request was not understood.
+        request_id: "" where its request was not understood.
+        user_id: "" where its token was not validated.
+        backend: the URL of the last backend that was tried, "" for none.
     """
 
-    upgrade: Callable[[EdgeProtocol, Request], Coroutine[Any, Any, None]]
+    address: str
+    error: RefusedError
+    path: str = ""
+    request_id: str = ""
+    user_id: str = ""
+    backend: str = ""
+
+    @classmethod
+    def of(cls, arrival: Arrival, error: RefusedError, user_id: str = "", backend: str = "") -> Refusal:
+        """Make one for a client whose request was understood."""
+        return cls(arrival.client.address, error, arrival.request.path, arrival.id, user_id, backend)
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """What the listener hands connections to.
+
+    Attributes:
+        routes: serve the paths that are the gateway's own, upgrades and other requests alike.
+        http: makes a protocol that serves everything else.
+        refused: notified whenever the listener refuses a client.
+        connections: counts the connections that were handed over.
+    """
+
+    routes: Routes
     http: Callable[[], asyncio.Protocol]
-    refused: Callable[[str, Request | None, Cause, str], None]
+    refused: Callable[[Refusal], None]
     connections: Callable[[], int]
 
 
-class Edge:
-    """Makes a protocol for every connection accepted, and counts them.
+class Listener:
+    """Makes a protocol for every connection accepted, and counts those whose request is not answered yet.
 
     Args:
         options: the bounds.
-        handlers: who takes over.
+        handlers: what connections are handed to.
+        rng: makes the ids of requests.
 
     Attributes:
-        pending: connections whose request is not yet answered.
+        pending: connections whose request is not answered yet.
     """
 
-    def __init__(self, options: EdgeOptions, handlers: EdgeHandlers) -> None:
+    def __init__(self, options: ListenerOptions, handlers: Handlers, rng: random.Random) -> None:
         self.options = options
         self.handlers = handlers
-        self.pending: set[EdgeProtocol] = set()
-        most = options.max_connections_per_address
-        self._by_address = ConcurrencyLimit(most + SPARE if most else 0)
+        self.pending: set[HeadReader] = set()
+        self._rng = rng
+        self._by_address = SlotCounts()
 
     def __repr__(self) -> str:
-        return f"<Edge pending={len(self.pending)}>"
+        return f"<Listener pending={len(self.pending)}>"
 
     def __call__(self) -> asyncio.Protocol:
         """Make a protocol for a new connection."""
-        return EdgeProtocol(self)
+        return HeadReader(self)
 
-    def enter(self, protocol: EdgeProtocol) -> Cause | None:
-        """Count a connection whose request is to come, until it leaves; return why it may not stay, if it may not."""
-        self.pending.add(protocol)
+    def enter(self, reader: HeadReader) -> Cause | None:
+        """Count a connection until it leaves; return why it may not stay, if it may not."""
+        self.pending.add(reader)
         if self.full(RESERVE):
             return Cause.GATEWAY_FULL
-        if self._by_address.acquire(protocol.address_key):
-            protocol.counted = True
-        elif not is_trusted(plain(protocol.peer), self.options.trusted_proxies):
+        most = self.options.max_connections_per_address
+        if self._by_address.acquire(reader.address_key, most + SPARE if most else 0):
+            reader.counted = True
+        elif not is_trusted(plain(reader.peer), self.options.trusted_proxies):
             return Cause.ADDRESS_FULL
         return None
 
-    def leave(self, protocol: EdgeProtocol) -> None:
-        """Count it no more: it is gone, or somebody else's."""
-        self.pending.discard(protocol)
-        if protocol.counted:
-            protocol.counted = False
-            self._by_address.release(protocol.address_key)
+    def leave(self, reader: HeadReader) -> None:
+        """Stop counting a connection: it is gone, or has another owner."""
+        self.pending.discard(reader)
+        if reader.counted:
+            reader.counted = False
+            self._by_address.release(reader.address_key)
 
     def full(self, reserve: int = 0) -> bool:
-        """Whether there are more connections than there may be, and `reserve` on top."""
+        """Tell whether there are more connections than there may be, and `reserve` on top."""
         return len(self.pending) + self.handlers.connections() > self.options.max_connections + reserve
 
+    def client_of(self, peer: str, request: Request) -> Client:
+        """Return the address of the client that sent a request."""
+        trusted = self.options.trusted_proxies
+        return find_client(peer, request.headers.elements(b"x-forwarded-for") if trusted else (), trusted)
+
+    def arrival(self, peer: str, request: Request) -> Arrival:
+        """Return a request with its client and its ids."""
+        # Random bits for all ids at once: asking the system costs more than making the ids.
+        return arrive(request, self.client_of(peer, request), self._rng.getrandbits(RANDOM_BITS))
+
     async def stop(self) -> None:
-        """Tell every connection that waits to be let in that it will not be, and drop all the others."""
+        """Refuse every client that waits to be admitted, and drop all other connections."""
         await asyncio.sleep(0)  # what the loop has just accepted is pending from its next turn on
-        tasks = [protocol.task for protocol in self.pending if protocol.task is not None]
-        for task in tasks:
-            task.cancel()
+        handovers = [reader.handover for reader in self.pending if reader.handover is not None]
+        for handover in handovers:
+            handover.cancel()
+        tasks = [handover.task for handover in handovers if handover.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # a loop may hand what was written to the socket at the end of its turn only
-        for protocol in list(self.pending):
-            protocol.transport.abort()
+        await asyncio.sleep(0)  # a loop may hand what was written to the socket only at the end of its turn
+        for reader in list(self.pending):
+            reader.transport.abort()
 
 
-class EdgeProtocol(asyncio.Protocol):
-    """Reads one request head, and hands the connection on.
+class HeadReader(asyncio.Protocol):
+    """Reads one request head, and hands the connection over.
 
     Attributes:
         transport: the connection.
         peer: the address of the TCP peer.
-        counted: it has one of its address's places at the edge.
-        task: lets the client in, once the head asks for it.
+        counted: whether it holds one of its address's places at the listener.
+        handover: holds the connection, once the head is read or the client refused.
     """
 
     __slots__ = (
-        "_early",
-        "_edge",
         "_head",
         "_head_complete",
         "_headers",
+        "_listener",
         "_parser",
-        "_refused",
         "_target",
         "_timer",
         "counted",
+        "handover",
         "peer",
-        "task",
         "transport",
     )
 
-    def __init__(self, edge: Edge) -> None:
-        self._edge = edge
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._head = bytearray()
         self._head_complete = False
-        self._refused = False
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self._early = bytearray()
         self._timer: asyncio.TimerHandle | None = None
-        self.task: asyncio.Task[None] | None = None
         self.counted = False
+        self.handover: Handover | None = None
         self.peer = ""
         self.transport: asyncio.Transport
 
     def __repr__(self) -> str:
-        return f"<EdgeProtocol {self.peer}>"
+        return f"<HeadReader {self.peer}>"
 
     @property
     def address_key(self) -> str:
-        """The key for limits by address (see `core.limits`)."""
+        """The key for limits by address."""
         return limit_key(plain(self.peer))
 
-    # The connection.
+    # Called by the loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the head, or refuse at once where the gateway is full."""
+        """Wait for the head, or refuse at once where there is no place."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         name = transport.get_extra_info("peername")
-        self.peer = str(name[0]) if name else "0.0.0.0"  # noqa: S104 - nobody: it is gone already
-        if problem := self._edge.enter(self):
-            self._refuse(None, problem)
+        self.peer = str(name[0]) if name else "0.0.0.0"  # noqa: S104 - it is gone already
+        if problem := self._listener.enter(self):
+            self._refuse(problem, linger=False)
             return
-        self._timer = asyncio.get_running_loop().call_later(self._edge.options.head_seconds, self._late)
+        self._timer = asyncio.get_running_loop().call_later(self._listener.options.head_seconds, self._late)
 
     def data_received(self, data: bytes) -> None:
-        """Read the head; what comes behind it waits."""
+        """Read the head."""
         parser = self._parser
-        if parser is None:
-            self._keep(data)
-            return
-        room = self._edge.options.max_head_bytes - len(self._head)
+        assert parser is not None  # noqa: S101 - until the connection is handed over
+        room = self._listener.options.max_head_bytes - len(self._head)
         self._head += data
         behind = len(data)
         try:
@@ -212,36 +246,31 @@ class EdgeProtocol(asyncio.Protocol):
                 self._refuse_head(error)
                 return
         if self._head_complete:
-            self._parser = None
             self._route(parser, data[behind:])
         elif parser.get_http_version() == "0.0" and b"\n" in self._head.lstrip(b"\r\n"):
             # A request line without a version: the parser would wait for headers that HTTP/0.9 does not have.
-            self._refuse(None, Cause.BAD_REQUEST, linger=True)
+            self._refuse(Cause.BAD_REQUEST)
         elif len(data) >= room:
-            self._refuse(None, Cause.HEAD_TOO_BIG, linger=True)
+            self._refuse(Cause.HEAD_TOO_BIG)
 
     def eof_received(self) -> bool:
-        """The client sends no more: without a whole head there is nothing to answer."""
+        """Close the connection: without a whole head there is nothing to answer."""
         return False
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The client left."""
-        self.let_go()
-        self._parser = None  # a circle: it refers to this
-        if self.task is not None:
-            self.task.cancel()
+        """The client left before its head was complete."""
+        self.lost()
 
-    def let_go(self) -> None:
-        """Stop counting this connection here: it is gone, or somebody else's."""
-        self._edge.leave(self)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    # Called by the handover, which holds the connection from the end of the head on.
 
-    def take_early(self) -> bytes:
-        """Return what the client has sent behind its head."""
-        early, self._early = bytes(self._early), bytearray()
-        return early
+    def taken(self) -> None:
+        """The connection has another owner."""
+        self._listener.leave(self)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._listener.leave(self)
+        self._stop_reading()
 
     # Called by the parser. A client may send the next request behind the first: only the first is looked at.
 
@@ -253,7 +282,7 @@ class EdgeProtocol(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header field."""
         if not self._head_complete:
-            if len(self._headers) >= self._edge.options.max_headers:
+            if len(self._headers) >= self._listener.options.max_headers:
                 raise OverflowError
             self._headers.append((name.lower(), value.strip(b" \t")))
 
@@ -261,7 +290,7 @@ class EdgeProtocol(asyncio.Protocol):
         """The head is complete."""
         self._head_complete = True
 
-    # Where it goes.
+    # Where the connection goes.
 
     def _route(self, parser: httptools.HttpRequestParser, early: bytes) -> None:
         try:
@@ -269,75 +298,53 @@ class EdgeProtocol(asyncio.Protocol):
                 parser.get_method(), self._target, parser.get_http_version(), tuple(self._headers)
             )
         except BadRequestError as error:
-            self._refuse(None, Cause.BAD_REQUEST, str(error), linger=True)
+            self._refuse(Cause.BAD_REQUEST, str(error))
             return
+        route = self._listener.handlers.routes.get(request.path)
+        if route is not None:
+            arrival = self._listener.arrival(self.peer, request)
+            route(arrival, self._hand_over(early))
+        elif is_upgrade(request):
+            arrival = self._listener.arrival(self.peer, request)
+            self._end(Refusal.of(arrival, RefusedError(Cause.NO_ROUTE)), linger=False)
+        else:
+            self._serve_http()
+
+    def _serve_http(self) -> None:
+        """Give the connection to the HTTP server, as if it had been its own from the start."""
+        server = self._listener.handlers.http()
+        head = bytes(self._head)
+        self._hand_over().take(server)
+        server.connection_made(self.transport)
+        server.data_received(head)
+
+    def _hand_over(self, early: bytes = b"") -> Handover:
+        self._stop_reading()
+        self.handover = Handover(self.transport, early, self)
+        return self.handover
+
+    def _stop_reading(self) -> None:
+        self._parser = None  # break the reference cycle
+        self._head = bytearray()
         self._headers = []
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if is_upgrade(request):
-            self._head = bytearray()
-            if early:
-                self._keep(early)
-            if request.path not in WEBSOCKET_ROUTES:
-                self._refuse(request, Cause.NO_ROUTE)
-                return
-            if self._edge.full():
-                self._refuse(request, Cause.GATEWAY_FULL)
-                return
-            self.task = asyncio.get_running_loop().create_task(self._edge.handlers.upgrade(self, request))
-        elif request.path in WEBSOCKET_ROUTES:
-            self._refuse(request, Cause.NOT_AN_UPGRADE, linger=True)
-        else:
-            self._hand_over()
 
-    def _hand_over(self) -> None:
-        """Give the connection to the HTTP server, as if it had been its own from the start."""
-        server = self._edge.handlers.http()
-        self.let_go()
-        self.transport.set_protocol(server)
-        server.connection_made(self.transport)
-        server.data_received(bytes(self._head))
+    # Refusals.
 
-    def refuse(self, answer: bytes, *, linger: bool = False) -> None:
-        """Send an answer and end the connection.
+    def _refuse(self, cause: Cause, detail: str = "", *, linger: bool = True) -> None:
+        self._end(Refusal(self.peer, RefusedError(cause, detail)), linger=linger)
 
-        Args:
-            answer: a whole HTTP response.
-            linger: the client may still be sending: let it read the answer before the socket goes. Closing at
-                once would reset the connection and take the answer with it.
-        """
-        self.transport.write(answer)
-        self._parser = None
-        self._early = bytearray()
-        self._refused = True
-        if self._timer is not None:
-            self._timer.cancel()
-        if linger and not self.transport.is_closing():
-            self.transport.write_eof()
-            self._timer = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.transport.abort)
-        else:
-            self._timer = None
-            self.transport.close()
-
-    def _refuse(
-        self, request: Request | None, cause: Cause, detail: str = "", *, linger: bool = False
-    ) -> None:
-        self._edge.handlers.refused(self.peer, request, cause, detail)
-        self.refuse(refusal(cause, detail), linger=linger)
+    def _end(self, refusal: Refusal, *, linger: bool) -> None:
+        self._listener.handlers.refused(refusal)
+        self._hand_over().end(refusal_answer(refusal.error), linger=linger)
 
     def _refuse_head(self, error: httptools.HttpParserError) -> None:
         if isinstance(error.__context__, OverflowError):
-            self._refuse(None, Cause.HEAD_TOO_BIG, "too many header fields", linger=True)
+            self._refuse(Cause.HEAD_TOO_BIG, "too many header fields")
         else:
-            self._refuse(None, Cause.BAD_REQUEST, linger=True)
+            self._refuse(Cause.BAD_REQUEST)
 
     def _late(self) -> None:
-        self._refuse(None, Cause.HEAD_LATE)
-
-    def _keep(self, data: bytes) -> None:
-        if self._refused:
-            return
-        self._early += data
-        if len(self._early) > _MAX_EARLY:
-            self.transport.pause_reading()
+        self._refuse(Cause.HEAD_LATE, linger=False)

@@ -1,0 +1,92 @@
+"""The set of backends, which may change while the gateway runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Set
+from typing import NamedTuple
+
+from memmie_gateway.core.balancer import Balancer
+from memmie_gateway.net.backends.backend import Backend, BackendUrl
+
+
+class Change(NamedTuple):
+    """What an update has changed.
+
+    Attributes:
+        joined: backends that are in the set now, and were not.
+        left: backends that were in the set, and are not any more.
+    """
+
+    joined: tuple[Backend, ...]
+    left: tuple[Backend, ...]
+
+
+class BackendPool:
+    """Holds the backends in use and, until their last session ends, those that were taken out.
+
+    Args:
+        balancer: orders backends for a user.
+        make: makes a backend for a URL.
+    """
+
+    def __init__(self, balancer: Balancer, make: Callable[[BackendUrl], Backend]) -> None:
+        self._balancer = balancer
+        self._make = make
+        self._active: dict[str, Backend] = {}
+        self._retiring: dict[str, Backend] = {}
+
+    def __repr__(self) -> str:
+        return f"<BackendPool active={len(self._active)} retiring={len(self._retiring)}>"
+
+    def __iter__(self) -> Iterator[Backend]:
+        """Go through the backends in use, then through those that retire."""
+        yield from self._active.values()
+        yield from self._retiring.values()
+
+    @property
+    def active(self) -> tuple[Backend, ...]:
+        """The backends in use, in the order they joined."""
+        return tuple(self._active.values())
+
+    def update(self, now: Set[BackendUrl]) -> Change:
+        """Replace the set of backends.
+
+        One that is gone gets no new connections, and is forgotten with its last session. One that comes back before
+        that is the same as before.
+
+        Args:
+            now: all backends that shall be in use.
+        """
+        urls = {where.url for where in now}
+        left = tuple(backend for url, backend in self._active.items() if url not in urls)
+        for backend in left:
+            del self._active[backend.url]
+            if backend.connections:
+                self._retiring[backend.url] = backend
+                backend.on_unused = self._forget
+        joined = []
+        for where in sorted(now, key=lambda where: where.url):
+            if where.url not in self._active:
+                backend = self._retiring.pop(where.url, None) or self._make(where)
+                backend.on_unused = _nothing
+                self._active[where.url] = backend
+                joined.append(backend)
+        return Change(tuple(joined), left)
+
+    def candidates(self, user_id: str, bound_to: Backend | None = None) -> list[Backend]:
+        """Return the available backends for a user, best first; none where none is available.
+
+        Args:
+            user_id: the user.
+            bound_to: the backend of the user's other connections, which comes first while it is available.
+        """
+        available = [backend for backend in self._active.values() if backend.available]
+        known = [backend for backend in available if backend.healthy]
+        return self._balancer.prefer(known or available, user_id, bound_to)
+
+    def _forget(self, backend: Backend) -> None:
+        self._retiring.pop(backend.url, None)
+
+
+def _nothing(_: Backend) -> None:
+    """Stand in while a backend is in use."""

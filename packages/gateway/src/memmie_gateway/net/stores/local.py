@@ -1,0 +1,63 @@
+"""Slots and rates that are counted in this process: each gateway has its own."""
+
+from __future__ import annotations
+
+import asyncio
+
+from memmie_gateway.core.limits import Buckets, Rate, SlotCounts, TokenBucket
+
+
+class LocalSlot:
+    """One slot, taken."""
+
+    __slots__ = ("_counts", "_key")
+
+    def __init__(self, counts: SlotCounts, key: str) -> None:
+        self._counts: SlotCounts | None = counts
+        self._key = key
+
+    def release(self) -> None:
+        """Give it back; a second call does nothing."""
+        counts, self._counts = self._counts, None
+        if counts is not None:
+            counts.release(self._key)
+
+
+class LocalSlots:
+    """How many there are at once for each key."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts = SlotCounts()
+
+    def __repr__(self) -> str:
+        return f"<LocalSlots {self._counts!r}>"
+
+    def acquire(self, key: str, limit: int) -> LocalSlot | None:
+        """Take a slot, or return None where `limit` slots of `key` are taken; 0 means no limit."""
+        return LocalSlot(self._counts, key) if self._counts.acquire(key, limit) else None
+
+
+class LocalRates:
+    """How many there are per second for each key.
+
+    Args:
+        max_keys: keys that are remembered; beyond, the least recently used is forgotten.
+    """
+
+    __slots__ = ("_buckets",)
+
+    def __init__(self, max_keys: int) -> None:
+        self._buckets = Buckets(max_keys)
+
+    def __repr__(self) -> str:
+        return f"<LocalRates {self._buckets!r}>"
+
+    def take(self, key: str, quota: Rate) -> float:
+        """Take one token of `key`; return 0, or the seconds until there is one to take."""
+        return self._buckets.take(key, quota, asyncio.get_running_loop().time())
+
+    def bucket(self, key: str, quota: Rate) -> TokenBucket | None:
+        """Return the bucket of `key`; None where there is no limit."""
+        return self._buckets.bucket(key, quota, asyncio.get_running_loop().time())
