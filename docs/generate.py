@@ -22,7 +22,7 @@ A variable that looks like a misspelt setting is reported at the start.
 `memmie-gateway settings` prints this list, and `memmie-gateway check` tries your settings out.
 
 A *backend* is a Studio instance that the gateway forwards connections to.
-A *token that is not cached* is one that Auth has not validated recently.
+A token is *cached* after Auth has validated it, for `AUTH_CACHE_SECONDS`.
 
 """
 
@@ -38,7 +38,7 @@ You find this code in four places:
 - `code` in the JSON body of a refusal,
 - `cause` in the log,
 - `reason` in the metric `gateway_refusals_total`,
-- `type` in the metric `gateway_websocket_errors_total`, if the cause counts as an error.
+- `type` in the metric `gateway_websocket_errors_total`, for a live connection that ended with an error.
 
 The column *by* says which party caused it.
 The column *retry* says whether it makes sense to try again soon.
@@ -66,6 +66,7 @@ These are the ends of live connections.
 Each side that is still connected gets a Close frame.
 *Passed on* means that the Close frame of one side goes to the other side with its own code and reason.
 *Lost* means that the connection to this side is gone, so nothing can be sent to it.
+`token_ended` is reserved: in this version a connection does not end when its token expires.
 
 | code | words | by | close code to the client | close code to Studio | retry |
 |---|---|---|---|---|---|
