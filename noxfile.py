@@ -205,7 +205,7 @@ def images(session: nox.Session) -> None:
 def containers(session: nox.Session) -> None:
     """Build the images and break real containers of them. Needs a Docker engine. Arguments go to pytest."""
     if not _engine_answers():
-        words = "no Docker engine answers (`docker info`): start one, or see docs/deploy.md, Containers"
+        words = "no Docker engine answers (`docker info`): start one, or see CONTRIBUTING.md, Container tests"
         session.error(words) if os.environ.get("REQUIRE_DOCKER") == "1" else session.skip(words)
     session.install("-r", "requirements/containers.txt", "-r", "requirements/workspace.txt")
     session.run("hadolint", *DOCKERFILES)
