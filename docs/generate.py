@@ -1,4 +1,4 @@
-"""Generate docs/settings.md and docs/closing.md from the code: `python docs/generate.py`. A test compares them."""
+"""Generate docs/settings.md and docs/closing.md: `python docs/generate.py`. A test compares them with the code."""
 # ruff: noqa: INP001 - a script
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ SETTINGS = """\
 
 Every setting is an environment variable.
 An empty variable counts as not set.
-With an invalid value the gateway does not start: it exits with code 2 and prints one line that names the variable, the value and what is allowed.
+With an invalid value the gateway does not start.
+It exits with code 2 and prints one line that names the variable, the value and what is allowed.
 A variable that looks like a misspelt setting is reported at the start.
 `memmie-gateway settings` prints this list, and `memmie-gateway check` tries your settings out.
 

@@ -1,6 +1,6 @@
 """The command line: `memmie-gateway serve | check | settings | healthcheck | version`.
 
-Each command imports what it needs only when it runs, because a health check runs every few seconds and must be cheap.
+Each command imports what it needs only when it runs, because health checks run often and must be cheap.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -41,7 +41,7 @@ Settings come from environment variables. Start with these:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 for success, 1 for failure, 2 for invalid arguments or settings."""
+    """Run the command; return its exit code: 0 success, 1 failure, 2 invalid arguments or settings."""
     _open_standard_files()
     parser = argparse.ArgumentParser(
         prog="memmie-gateway",
@@ -52,21 +52,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser(
         "serve",
-        help="run the gateway; SIGTERM, SIGINT or SIGHUP drains it, a second signal ends it at once",
+        help="run the gateway",
+        description="Run the gateway. SIGTERM, SIGINT or SIGHUP drains it; a second signal ends it at once. "
+        "Exit codes: 0 drained; 1 ended at once by a second signal; "
+        "2 an invalid setting, or an address that cannot be bound.",
     )
     check = commands.add_parser(
-        "check", help="validate the settings and try Auth and each backend, without listening"
+        "check",
+        help="validate the settings, and try Auth and each backend",
+        description="Validate the settings, and try Auth and each backend. It does not listen. "
+        "Exit codes: 0 everything works; 1 Auth or a backend does not; 2 an invalid setting.",
     )
     check.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     settings = commands.add_parser("settings", help="list every setting with its default and meaning")
     settings.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     healthcheck = commands.add_parser(
-        "healthcheck", help="ask the gateway on this machine for /ready, for container health checks"
+        "healthcheck",
+        help="ask the gateway on this machine whether it is ready, for container health checks",
+        description="Ask the gateway on this machine for /ready. HOST and PORT say where it listens. "
+        "Exit codes: 0 ready; 1 not ready, or not reachable.",
     )
     healthcheck.add_argument(
         "--live",
         action="store_true",
-        help="ask for /health instead; use it where a failed check restarts the gateway, as a restart cannot repair a backend",
+        help="ask for /health instead; use this if a failed check restarts the gateway, "
+        "because a restart does not repair a backend",
     )
     commands.add_parser("version", help="print the version")
     options = parser.parse_args(arguments)
@@ -82,13 +92,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         exit_code = commands_by_name[options.command](options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of the output (such as `head`) has closed the pipe; flushing the rest at exit must not fail again.
+        # The reader of the output (such as `head`) has closed the pipe; the flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exit_code
 
 
 def _open_standard_files() -> None:
-    """Open files 0 to 2 on /dev/null where they are closed, or a socket could take their place and get our output."""
+    """Open files 0 to 2 on /dev/null if they are closed, or a socket could take their place and get our output."""
     while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(file)
@@ -98,7 +108,7 @@ def _open_standard_files() -> None:
 
 
 def _read_settings() -> Settings:
-    """Read the settings from the environment; on an error, print one line for each invalid variable and exit with 2."""
+    """Read the settings from the environment; if some are invalid, print one line for each and exit with 2."""
     from memmie_gateway.app.settings import Settings, SettingsError
 
     try:
@@ -136,7 +146,7 @@ def _serve(_: argparse.Namespace) -> int:
     _report_misspelt()
     _raise_file_limit()
     exit_code = asyncio.Runner(loop_factory=_loop_factory()).run(_run(Gateway(settings)))
-    # Everything is closed. A normal exit could still wait for a thread with a DNS look-up that is not answered.
+    # Everything is closed. A normal exit could still wait for a DNS look-up that is not answered.
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     os._exit(exit_code)

@@ -1,7 +1,7 @@
 """`memmie-gateway healthcheck`: ask the gateway on this machine whether it is ready, or whether it is alive.
 
-Containers run this every few seconds, so it imports the standard library only. It reads only the two variables that
-it needs, because the running gateway has already validated all of them.
+Containers run this every few seconds, so it imports the standard library only. It reads only the two variables
+that it needs, because the running gateway has already validated all of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings, read from the environment (spec §7). Each field is one variable; docs/settings.md is made from them."""
+"""Settings, read from the environment (spec §7). Each field is one variable and one row of docs/settings.md."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 _NEAR = 0.9
-"""How similar an unknown name must be to a setting to count as a misspelling, from 0 to 1: one letter in ten may differ."""
+"""How similar a variable must be to a setting to count as misspelt, from 0 to 1; one letter in ten may differ."""
 
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")  # in a URL; a message must not repeat them
 
@@ -67,7 +67,8 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
         (),
-        description="Networks (CIDR, comma separated) of your proxies. X-Forwarded-* headers are accepted from them only.",
+        description="Networks of your proxies in CIDR notation, comma separated. "
+        "X-Forwarded-* headers are accepted from them only.",
     )
     allowed_origins: Annotated[tuple[str, ...], CommaSeparated] = Field(
         ("*",),
@@ -100,7 +101,8 @@ class Settings(BaseSettings):
     )
     auth_breaker_seconds: PositiveSeconds = Field(
         5,
-        description="Seconds the circuit stays open. Meanwhile clients with a token that is not cached get 503.",
+        description="Seconds the circuit stays open. "
+        "Meanwhile clients with a token that is not cached get 503.",
     )
     first_message_auth: bool = Field(
         default=False,
@@ -108,17 +110,19 @@ class Settings(BaseSettings):
     )
     first_message_seconds: PositiveSeconds = Field(
         5,
-        description="Seconds a client has to send this first message. After that the connection is closed with 1008.",
+        description="Seconds a client has to send this first message. "
+        "After that the connection is closed with 1008.",
     )
 
     # Backends
     studio_ws_urls: Annotated[tuple[str, ...], CommaSeparated] = Field(
         ("ws://localhost:8010/ws",),
-        description="WebSocket URLs of the backends (your Studio instances), comma separated.",
+        description="WebSocket URLs of the backends, which are your Studio instances, comma separated.",
     )
     lb_strategy: Strategy = Field(
         Strategy.STICKY,
-        description="How to choose a backend for a user without live connections. Further connections of a user go to the same backend.",
+        description="How to choose a backend for a user without live connections. "
+        "Further connections of a user go to the same backend.",
     )
     dial_timeout_seconds: PositiveSeconds = Field(
         5, description="Seconds a backend has to accept a connection. After that the next backend is tried."
@@ -140,8 +144,8 @@ class Settings(BaseSettings):
     # Limits
     max_connections_per_ip: Count = Field(
         10,
-        description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. Further ones get 429. "
-        "Requests that are not answered yet have a limit of their own, which is 16 higher.",
+        description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
+        "Further ones get 429. Requests that are not answered yet have a limit of their own, which is 16 higher.",
     )
     max_connections_per_user: Count = Field(
         5, description="Maximum number of WebSockets of one user; 0 for no limit. Further ones get 429."
@@ -154,26 +158,30 @@ class Settings(BaseSettings):
     )
     message_rate_per_user: Rate = Field(
         100,
-        description="Frames per second from one user, over all connections; 0 for no limit. A faster sender is slowed down.",
+        description="Frames per second from one user, over all connections; 0 for no limit. "
+        "A faster sender is slowed down.",
     )
     message_burst_per_user: PositiveCount = Field(
         200, description="Frames that one user may send at once before MESSAGE_RATE_PER_USER applies."
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
         10,
-        description="Seconds a fast sender may be held back. If that is not enough, the connection is closed with 1008.",
+        description="Seconds a fast sender may be held back. "
+        "A sender that would have to wait longer is closed with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,
         ge=125,
         le=1 << 31,
-        description="Maximum size of a message in bytes, over all fragments. A larger one closes the connection with 1009.",
+        description="Maximum size of a message in bytes, over all fragments. "
+        "A larger one closes the connection with 1009.",
     )
 
     # Sessions
     ws_timeout_seconds: Seconds = Field(
         300,
-        description="Seconds without a message in either direction after which a connection is closed with 1001; 0 for never.",
+        description="Seconds without a message in either direction before a connection is closed with 1001; "
+        "0 for never.",
     )
     ping_interval_seconds: Seconds = Field(
         20, description="Seconds without data after which a client or backend is pinged; 0 for never."
