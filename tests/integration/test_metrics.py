@@ -22,7 +22,7 @@ Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Metric = Callable[..., Awaitable[float]]
 Refused = Callable[..., Awaitable[Any]]
 
-# Family, type and labels. The first four are the seed's: dashboards made for it must keep working.
+# Family, type and labels. The first four are in the contract (spec §6): existing dashboards must keep working.
 FAMILIES = {
     ("gateway_websocket_connections", "gauge", ("backend",)),
     ("gateway_websocket_messages", "counter", ("backend", "direction")),
