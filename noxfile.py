@@ -52,7 +52,7 @@ IMAGE_SOURCES = ["deploy/Dockerfile", "packages", "requirements"]
 
 DOCKERFILES = ["deploy/Dockerfile", "tests/containers/netfilter/Dockerfile"]
 
-BLACK_BOX = ["tests/integration/test_seed_checklist.py", "tests/integration/test_tokens.py"]
+BLACK_BOX = ["tests/integration/test_promises.py", "tests/integration/test_tokens.py"]
 """Tests that run against the gateway's image as well as against its process: `--memmie-target=container`."""
 
 COMMANDS = {
@@ -205,7 +205,7 @@ def images(session: nox.Session) -> None:
 def containers(session: nox.Session) -> None:
     """Build the images and break real containers of them. Needs a Docker engine. Arguments go to pytest."""
     if not _engine_answers():
-        words = "no Docker engine answers (`docker info`): start one, or see README, Containers"
+        words = "no Docker engine answers (`docker info`): start one, or see CONTRIBUTING.md, Container tests"
         session.error(words) if os.environ.get("REQUIRE_DOCKER") == "1" else session.skip(words)
     session.install("-r", "requirements/containers.txt", "-r", "requirements/workspace.txt")
     session.run("hadolint", *DOCKERFILES)
@@ -256,7 +256,7 @@ def smoke(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def docs(session: nox.Session) -> None:
-    """Write the references in docs/ anew from the code."""
+    """Generate docs/settings.md and docs/closing.md from the code."""
     _install_editable(session)
     session.run("python", "docs/generate.py")
 

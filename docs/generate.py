@@ -1,4 +1,4 @@
-"""Writes the pages that are read off the code: `python docs/generate.py`. A test holds them equal."""
+"""Generate docs/settings.md and docs/closing.md: `python docs/generate.py`. A test compares them with the code."""
 # ruff: noqa: INP001 - a script
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ SETTINGS = """\
 <!-- Written by docs/generate.py from memmie_gateway.app.settings. -->
 
 Every setting is an environment variable.
-An empty one counts as not set; a bad one stops the start with exit code 2 and a line that names it.
-`memmie-gateway settings` prints this list, `memmie-gateway check` tries the settings out.
+An empty variable counts as not set.
+With an invalid value the gateway does not start.
+It exits with code 2 and prints one line that names the variable, the value and what is allowed.
+A variable that looks like a misspelt setting is reported at the start.
+`memmie-gateway settings` prints this list, and `memmie-gateway check` tries your settings out.
+
+A *backend* is a Studio instance that the gateway forwards connections to.
+A token is *cached* after Auth has validated it, for `AUTH_CACHE_SECONDS`.
 
 """
 
@@ -26,15 +32,29 @@ REFUSALS = """\
 
 <!-- Written by docs/generate.py from memmie_gateway.core.closing. -->
 
-Every refusal and every end has one cause.
-Its code is stable: it is `code` in the JSON body of a refusal, `code` (of a refusal) or `cause` (of an end) in the log, `reason` in `gateway_refusals_total` and `type` in `gateway_websocket_errors_total`.
-*By* is who brought it about.
+When the gateway refuses a connection, or a live connection ends, there is exactly one cause.
+Each cause has a stable code, the first column of these tables.
+You find this code in four places:
+
+- `code` in the JSON body of a refusal,
+- `cause` in the log,
+- `reason` in the metric `gateway_refusals_total`,
+- `type` in the metric `gateway_websocket_errors_total`, for a live connection that ended with an error.
+
+The column *by* says which party caused it.
+The column *retry* says whether it makes sense to try again soon.
 
 ## Refused
 
-The client gets the HTTP status and `{"error": words, "code": code}`; where trying again soon may help, `Retry-After` too.
-A client whose upgrade was accepted before its token was known (first-message auth) gets the close code instead.
-A Studio's own 4xx (`studio_refused`) is passed on with its status and body, or as close code 4000 + status.
+These are the refusals during the handshake.
+The client gets the HTTP status and the body `{"error": words, "code": code}`.
+If *retry* is "yes", the answer has a `Retry-After` header.
+
+With first-message auth the gateway accepts the upgrade before it knows the token.
+It can then no longer send an HTTP status, so the client gets the close code instead.
+
+A backend's own refusal with a 4xx status (`studio_refused`) is passed on with its status and body.
+After first-message auth it is close code 4000 + the status.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|
@@ -43,8 +63,11 @@ A Studio's own 4xx (`studio_refused`) is passed on with its status and body, or 
 ENDS = """
 ## Ended
 
-A live connection ends with a Close frame to each side that is still there.
-*Passed on* is a Close frame of the other side's, with its own code and reason.
+These are the ends of live connections.
+Each side that is still connected gets a Close frame.
+*Passed on* means that the Close frame of one side goes to the other side with its own code and reason.
+*Lost* means that the connection to this side is gone, so nothing can be sent to it.
+`token_ended` is reserved: in this version a connection does not end when its token expires.
 
 | code | words | by | close code to the client | close code to Studio | retry |
 |---|---|---|---|---|---|
@@ -52,7 +75,7 @@ A live connection ends with a Close frame to each side that is still there.
 
 
 def pages() -> dict[Path, str]:
-    """Return each generated page by its path."""
+    """Return the text of each generated page by its path."""
     return {
         HERE / "settings.md": SETTINGS + as_markdown(rows()),
         HERE / "closing.md": REFUSALS
@@ -73,7 +96,7 @@ def _refusal(cause: Cause) -> str:
 
 
 def _end(ending: Ending) -> str:
-    # Only an end that a side made itself has no words of the gateway's; a lost side is told nothing.
+    # The gateway has no words for a Close frame of a side itself; a lost side gets no Close frame.
     none = "lost" if ending.words else "passed on"
     return (
         f"| `{ending.code}` | {ending.words} | {ending.by.value} "

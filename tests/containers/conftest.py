@@ -35,7 +35,7 @@ from memmie_harness.containers.engine import engine_answers
 from memmie_harness.numbered import Crowd, NumberedClient
 
 HERE = Path(__file__).parent
-HOW = "`nox -s containers` runs it; it needs a Docker engine (see README, Containers)"
+HOW = "`nox -s containers` runs it; it needs a Docker engine (see CONTRIBUTING.md, Container tests)"
 
 OPEN = {"CONNECT_RATE_PER_IP": 0, "MAX_CONNECTIONS_PER_IP": 0}
 """All clients of a test come from one address."""

@@ -1,4 +1,4 @@
-"""`docker compose up --wait`, as the README has it."""
+"""`docker compose up --wait`, as docs/deploy.md has it."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ BAD = [
     ("STUDIO_WS_URLS", "http://studio:8010/ws", "a URL such as ws://studio:8010/ws"),
     ("STUDIO_WS_URLS", "ws://studio:80100/ws", "a URL such as ws://studio:8010/ws"),
     ("STUDIO_WS_URLS", ",", "at least one URL is needed"),
-    ("STUDIO_WS_URLS", "ws://a/ws,ws://a/ws", "a URL is there twice"),
+    ("STUDIO_WS_URLS", "ws://a/ws,ws://a/ws", "a URL is listed twice"),
     ("LB_STRATEGY", "best", "'sticky', 'round_robin' or 'least_connections'"),
     ("DIAL_TIMEOUT_SECONDS", "0", "greater than 0"),
     ("HEALTH_INTERVAL_SECONDS", "0", "greater than 0"),
@@ -190,8 +190,8 @@ async def test_a_misspelt_setting_is_pointed_out(run: Run) -> None:
     ran = await run("check", MAX_CONNECTION_PER_IP=3, LB_STRATEGI="x", MY_OWN_PORT=1)
 
     assert ran.err.splitlines() == [
-        "memmie-gateway: note: MAX_CONNECTION_PER_IP sets nothing: is MAX_CONNECTIONS_PER_IP meant?",
-        "memmie-gateway: note: LB_STRATEGI sets nothing: is LB_STRATEGY meant?",
+        "memmie-gateway: note: MAX_CONNECTION_PER_IP is not a setting. Did you mean MAX_CONNECTIONS_PER_IP?",
+        "memmie-gateway: note: LB_STRATEGI is not a setting. Did you mean LB_STRATEGY?",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,7 +22,7 @@ Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Metric = Callable[..., Awaitable[float]]
 Refused = Callable[..., Awaitable[Any]]
 
-# Family, type and labels. The first four are the seed's: dashboards made for it must keep working.
+# Family, type and labels. The first four are in the contract (spec §6): existing dashboards must keep working.
 FAMILIES = {
     ("gateway_websocket_connections", "gauge", ("backend",)),
     ("gateway_websocket_messages", "counter", ("backend", "direction")),
@@ -40,6 +41,18 @@ FAMILIES = {
     ("gateway_log_lines_dropped", "counter", ()),
     ("gateway_build_info", "gauge", ("python", "version")),
 }
+
+METRICS_PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+@pytest.mark.parametrize(("name", "kind", "labels"), sorted(FAMILIES))
+def test_the_page_of_metrics_has_a_row_for_each(name: str, kind: str, labels: tuple[str, ...]) -> None:
+    shown = f"{name}_total" if kind == "counter" else name
+    cells = [line.split("|") for line in METRICS_PAGE.read_text().splitlines() if f"| `{shown}` |" in line]
+
+    [[_, _, type_cell, labels_cell, *_]] = cells
+    assert type_cell.strip() == kind
+    assert sorted(labels_cell.replace("`", "").replace(" ", "").split(",")) == sorted(labels or ("",))
 
 
 @pytest.mark.memmie(studios=1)

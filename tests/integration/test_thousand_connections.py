@@ -1,4 +1,4 @@
-"""Success criterion "Handles 1000 concurrent connections", and what one of them costs in memory."""
+"""The promise to handle 1000 concurrent connections, and what one of them costs in memory."""
 
 from __future__ import annotations
 

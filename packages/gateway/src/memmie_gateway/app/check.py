@@ -1,4 +1,4 @@
-"""`memmie-gateway check`: does Auth answer, does each Studio? Before a deployment rather than after."""
+"""`memmie-gateway check`: test the connections to Auth and to each backend before a deployment."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Result:
     """The outcome of one check.
 
     Attributes:
-        name: what was tried.
-        target: where.
-        ok: whether it worked.
-        detail: how it went, in words.
+        name: What was tried, "auth" or "studio".
+        target: Its URL.
+        ok: Whether it worked.
+        detail: A sentence about the outcome.
     """
 
     name: str
@@ -34,18 +34,18 @@ class Result:
     detail: str
 
     def as_dict(self) -> dict[str, object]:
-        """Return the fields by name."""
+        """Return the fields as a dict."""
         return asdict(self)
 
 
 async def check(settings: Settings) -> list[Result]:
-    """Try Auth and every Studio at once."""
+    """Test Auth and every backend concurrently."""
     backends = [_check_backend(url, settings.health_timeout_seconds) for url in settings.studio_ws_urls]
     return list(await asyncio.gather(_check_auth(settings), *backends))
 
 
 async def _check_auth(settings: Settings) -> Result:
-    """Ask Auth about a token that cannot be valid: a refusal is a working Auth."""
+    """Ask Auth about an invalid token; Auth works if it refuses it."""
     cache = VerdictCache(size=1, ttl=0, refusal_ttl=0, clock=time.time, secret=b"")
     auth = Authenticator(
         settings.auth_url,
@@ -80,7 +80,7 @@ async def _check_backend(url: str, timeout: float) -> Result:  # noqa: ASYNC109 
 
 
 def show(results: list[Result]) -> str:
-    """Lay the results out as a table."""
+    """Format the results as a table."""
     width = max(len(result.target) for result in results)
     return "\n".join(
         f"{'ok  ' if r.ok else 'FAIL'}  {r.name:<6}  {r.target:<{width}}  {r.detail}" for r in results

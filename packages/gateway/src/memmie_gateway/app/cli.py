@@ -1,6 +1,6 @@
 """The command line: `memmie-gateway serve | check | settings | healthcheck | version`.
 
-Each command imports what it needs when it runs: a health check every few seconds must cost next to nothing.
+Each command imports what it needs only when it runs, because health checks run often and must be cheap.
 """
 # ruff: noqa: PLC0415 - see above
 
@@ -24,24 +24,24 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 
 _DESCRIPTION = """\
-An authenticated WebSocket gateway: a client connects with a token, Auth says whose it is,
-a healthy Studio gets the connection, and messages pass both ways."""
+An authenticated WebSocket gateway. A client connects with a token, the gateway validates
+the token with Auth, connects to a healthy backend (Studio) and forwards messages both ways."""
 
 _EPILOG = """\
-Settings come from the environment. The ones to begin with:
+Settings come from environment variables. Start with these:
 
   STUDIO_WS_URLS          ws://studio-1:8010/ws,ws://studio-2:8010/ws
   AUTH_URL                http://auth:8001
   PORT                    8000
-  TRUSTED_PROXIES         10.0.0.0/8        whose X-Forwarded-For is believed
+  TRUSTED_PROXIES         10.0.0.0/8        accept X-Forwarded-For from these networks
   ALLOWED_ORIGINS         https://app.example.com
 
 `memmie-gateway settings` lists all of them with their defaults.
-`memmie-gateway check` tries them before you deploy."""
+`memmie-gateway check` tries them out before you deploy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code: 0 well, 1 failed, 2 not usable as given."""
+    """Run the command; return its exit code: 0 success, 1 failure, 2 invalid arguments or settings."""
     _open_standard_files()
     parser = argparse.ArgumentParser(
         prog="memmie-gateway",
@@ -52,19 +52,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser(
         "serve",
-        help="run the gateway until SIGTERM, SIGINT or SIGHUP, which drains it; a second signal ends it at once",
+        help="run the gateway",
+        description="Run the gateway. SIGTERM, SIGINT or SIGHUP drains it; a second signal ends it at once. "
+        "Exit codes: 0 drained; 1 ended at once by a second signal; "
+        "2 an invalid setting, or an address that cannot be bound.",
     )
-    check = commands.add_parser("check", help="validate the settings, and try Auth and each Studio")
+    check = commands.add_parser(
+        "check",
+        help="validate the settings, and try Auth and each backend",
+        description="Validate the settings, and try Auth and each backend. It does not listen. "
+        "Exit codes: 0 everything works; 1 Auth or a backend does not; 2 an invalid setting.",
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     settings = commands.add_parser("settings", help="list every setting with its default and meaning")
     settings.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     healthcheck = commands.add_parser(
-        "healthcheck", help="ask a gateway on this machine for /ready; for container health checks"
+        "healthcheck",
+        help="ask the gateway on this machine whether it is ready, for container health checks",
+        description="Ask the gateway on this machine for /ready. HOST and PORT say where it listens. "
+        "Exit codes: 0 ready; 1 not ready, or not reachable.",
     )
     healthcheck.add_argument(
         "--live",
         action="store_true",
-        help="ask for /health instead: for what restarts an unhealthy gateway, which brings back no Studio",
+        help="ask for /health instead; use this if a failed check restarts the gateway, "
+        "because a restart does not repair a backend",
     )
     commands.add_parser("version", help="print the version")
     options = parser.parse_args(arguments)
@@ -80,41 +92,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         exit_code = commands_by_name[options.command](options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who read the output, say `head`, has seen enough; what is left of it must not fail at exit again.
+        # The reader of the output (such as `head`) has closed the pipe; the flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return exit_code
 
 
 def _open_standard_files() -> None:
-    """See that files 0 to 2 are what they should be, if only nothing: a socket in their place would be written to."""
+    """Open files 0 to 2 on /dev/null if they are closed, or a socket could take their place and get our output."""
     while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(file)
-    # Python has none where it was started without; it is kept open, as it is the process's own.
-    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - a number, and kept
-    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - likewise
+    # Python sets a closed stream to None. The descriptor stays open because it belongs to the process.
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115 - must stay open
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115 - must stay open
 
 
 def _read_settings() -> Settings:
-    """Read the settings from the environment; end the process with one line a bad variable."""
+    """Read the settings from the environment; if some are invalid, print one line for each and exit with 2."""
     from memmie_gateway.app.settings import Settings, SettingsError
 
     try:
         return Settings.from_env(os.environ)
     except SettingsError as error:
         for line in str(error).splitlines():
-            _complain(line)
+            _print_error(line)
         raise SystemExit(EXIT_USAGE) from None
 
 
-def _tell_misspelt() -> None:
+def _report_misspelt() -> None:
     from memmie_gateway.app.settings import misspelt
 
     for name, meant in misspelt(os.environ).items():
-        _complain(f"note: {name} sets nothing: is {meant} meant?")
+        _print_error(f"note: {name} is not a setting. Did you mean {meant}?")
 
 
-def _complain(line: str) -> None:
+def _print_error(line: str) -> None:
     print(f"memmie-gateway: {line}", file=sys.stderr)
 
 
@@ -126,28 +138,28 @@ def _version(_: argparse.Namespace) -> int:
 
 
 def _serve(_: argparse.Namespace) -> int:
-    # From the first moment: a container's first process is sent no signal that it does not handle.
+    # At once, because the kernel does not deliver to a container's first process a signal without a handler.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from memmie_gateway.app.server import Gateway
 
     settings = _read_settings()
-    _tell_misspelt()
+    _report_misspelt()
     _raise_file_limit()
     exit_code = asyncio.Runner(loop_factory=_loop_factory()).run(_run(Gateway(settings)))
-    # Everything is closed. What the interpreter would wait for yet is a name server that does not answer, if anything.
+    # Everything is closed. A normal exit could still wait for a DNS look-up that is not answered.
     with contextlib.suppress(OSError):
         sys.stdout.flush()
     os._exit(exit_code)
 
 
 def _raise_file_limit() -> None:
-    """Take all the open files that the system grants: a connection needs two, and many a default is 1024."""
+    """Raise the limit of open files to its maximum: a connection needs two, and the default is often 1024."""
     try:
         import resource  # not on every platform
     except ImportError:
         return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # a system that grants less than it says
+    with contextlib.suppress(OSError, ValueError):  # some systems grant less than they report
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
@@ -169,22 +181,22 @@ async def _run(gateway: Gateway) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    # Ignored, as nohup has it, a closed terminal is no reason to end.
+    # Under nohup SIGHUP is ignored, and stays ignored.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGHUP, stop)
     settings = gateway.settings
     try:
         await gateway.start()
-    except (OSError, UnicodeError) as error:  # UnicodeError: it is no name that could be looked up
+    except (OSError, UnicodeError) as error:  # UnicodeError: HOST is not a valid host name
         words = error.strerror if isinstance(error, OSError) else error
-        _complain(f"cannot listen on {settings.host} port {settings.port}: {words} (HOST, PORT)")
+        _print_error(f"cannot listen on {settings.host} port {settings.port}: {words} (HOST, PORT)")
         return EXIT_USAGE
     await asked.wait()
     stopping = asyncio.ensure_future(gateway.stop(settings.drain_seconds))
     insisting = asyncio.ensure_future(insisted.wait())
     await asyncio.wait({stopping, insisting}, return_when=asyncio.FIRST_COMPLETED)
     if not stopping.done():
-        # Told twice: the kernel closes what is open.
+        # A second signal: exit now, and let the kernel close the connections.
         gateway.cut_short()
         os._exit(EXIT_FAILED)
     insisting.cancel()
@@ -196,7 +208,7 @@ def _check(options: argparse.Namespace) -> int:
     from memmie_gateway.app.check import check, show
 
     settings = _read_settings()
-    _tell_misspelt()
+    _report_misspelt()
     results = asyncio.run(check(settings))
     print(
         json.dumps({"ok": all(r.ok for r in results), "checks": [r.as_dict() for r in results]})
@@ -218,5 +230,5 @@ def _healthcheck(options: argparse.Namespace) -> int:
 
     problem = problem_of(os.environ, "/health" if options.live else "/ready")
     if problem:
-        _complain(problem)
+        _print_error(problem)
     return EXIT_FAILED if problem else 0

@@ -1,7 +1,7 @@
-"""`memmie-gateway healthcheck`: asks the gateway on this machine whether it is ready, or whether it lives.
+"""`memmie-gateway healthcheck`: ask the gateway on this machine whether it is ready, or whether it is alive.
 
-Containers run it every few seconds for as long as they live. So it imports nothing but the standard library and
-reads only the two variables it needs: the gateway that runs has refused bad ones already.
+Containers run this every few seconds, so it imports the standard library only. It reads only the two variables
+that it needs, because the running gateway has already validated all of them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,25 @@ from http.client import HTTPConnection, HTTPException
 from typing import Final
 
 ANSWER_SECONDS: Final = 3.0
-"""How long the gateway may take to answer."""
+"""Seconds the gateway has to answer."""
 
 EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
-"""Where to ask a gateway that listens on every address."""
+"""The address to ask when the gateway listens on every address."""
 
 
 def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
-    """Return why the gateway with these settings (`HOST`, `PORT`) does not answer 200 to `path`; "" if it does."""
-    given = {name.upper(): value for name, value in environment.items()}  # as the gateway reads them
+    """Ask the gateway on this machine for `path`.
+
+    Args:
+        environment: The settings of the gateway; `HOST` and `PORT` are used.
+        path: The path of the request.
+
+    Returns:
+        "" if it answers 200, else one line for a person that says what happened.
+    """
+    given = {
+        name.upper(): value for name, value in environment.items()
+    }  # in any case, as the gateway reads them
     host, port = given.get("HOST", ""), given.get("PORT") or "8000"
     host = EVERYWHERE.get(host, host)
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
@@ -33,4 +43,4 @@ def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
             connection.close()
     except (OSError, HTTPException, ValueError) as error:
         return f"{where}: {error}"
-    return "" if answer.status == 200 else f"{where} answered {answer.status} {body}"
+    return "" if answer.status == 200 else f"{where} answered {answer.status}: {body}"

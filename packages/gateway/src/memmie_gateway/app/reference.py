@@ -1,4 +1,4 @@
-"""The reference of settings, read off the settings themselves."""
+"""The reference of all settings, made from the fields of `Settings`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from memmie_gateway.app.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variable.
+    """One setting.
 
     Attributes:
-        name: of the variable.
-        default: as it would be written in the environment.
-        meaning: one or two sentences, with the unit.
+        name: The variable.
+        default: The default, as it would be written in the environment.
+        meaning: One or two sentences, with the unit.
     """
 
     name: str
@@ -23,12 +23,12 @@ class Row:
     meaning: str
 
     def as_dict(self) -> dict[str, str]:
-        """Return the fields by name."""
+        """Return the fields as a dict."""
         return asdict(self)
 
 
 def rows() -> list[Row]:
-    """Return one row a variable, in the order of the settings."""
+    """Return one row for each setting, in the order of the fields."""
     return [
         Row(name.upper(), _written(field.default), _meaning(name, field.description or ""))
         for name, field in Settings.model_fields.items()
@@ -53,7 +53,7 @@ def _written(value: object) -> str:
 
 
 def as_table(table: list[Row]) -> str:
-    """Lay the rows out for a terminal."""
+    """Format the rows for a terminal."""
     width = max(len(row.name) for row in table)
     return "\n".join(
         f"{row.name:<{width}}  {row.default or '-'}\n{'':<{width}}  {row.meaning}" for row in table
@@ -61,7 +61,7 @@ def as_table(table: list[Row]) -> str:
 
 
 def as_markdown(table: list[Row]) -> str:
-    """Lay the rows out for the documentation."""
+    """Format the rows as a Markdown table."""
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     lines += [
         f"| `{row.name}` | {f'`{row.default}`' if row.default else ''} | {row.meaning} |" for row in table

@@ -1,4 +1,4 @@
-"""Settings, from the environment (spec §7). One field is one variable; the reference is generated from here."""
+"""Settings, read from the environment (spec §7). Each field is one variable and one row of docs/settings.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.http1.url import AuthUrl
 
 CommaSeparated = NoDecode
-"""Marks a field whose variable is a list with commas, not JSON."""
+"""Mark a field that is written as a comma-separated list, not as JSON."""
 
 Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
@@ -27,154 +27,191 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 _NEAR = 0.9
-"""How alike two names are, from 0 to 1, of which one is taken for the other misspelt: a letter in ten may differ."""
+"""How similar a variable must be to a setting to count as misspelt, from 0 to 1; one letter in ten may differ."""
 
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")  # of a URL that has them: not to be repeated in a message
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")  # in a URL; a message must not repeat them
 
 
 class SettingsError(ValueError):
-    """A variable has a value that cannot be used; one line a variable."""
+    """Invalid settings; the message has one line for each variable."""
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. Field `x_y` is the variable `X_Y`."""
+    """All settings of the gateway. The field `x_y` is the variable `X_Y`."""
 
     model_config = SettingsConfigDict(
         extra="ignore", frozen=True, case_sensitive=False, env_ignore_empty=True
     )
 
-    # The port
-    host: str = Field("0.0.0.0", description="Address to listen on.")  # noqa: S104 - a server's default
-    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
-    websocket_enabled: bool = Field(default=True, description="Whether WebSockets are served.")
+    # Listener
+    host: str = Field("0.0.0.0", description="Address to listen on; `0.0.0.0` is every IPv4 address.")  # noqa: S104 - a server's default
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free port.")
+    websocket_enabled: bool = Field(
+        default=True, description="Accept WebSocket connections. If false, they get 503."
+    )
     max_connections: PositiveCount = Field(
-        10_000, description="Connections of all kinds at once, in this process. Beyond: 503."
+        10_000,
+        description="Maximum number of open connections of all kinds in this process. Further ones get 503.",
     )
     max_head_bytes: int = Field(
-        16_384, ge=1024, le=1 << 20, description="Size of a request head in bytes. Beyond: 431."
+        16_384,
+        ge=1024,
+        le=1 << 20,
+        description="Maximum size of a request head in bytes. A larger one gets 431.",
     )
-    max_headers: PositiveCount = Field(100, description="Header fields of a request. Beyond: 431.")
+    max_headers: PositiveCount = Field(
+        100, description="Maximum number of header fields in a request. A request with more gets 431."
+    )
     head_seconds: PositiveSeconds = Field(
-        10, description="Seconds a request head may take to arrive. Beyond: 408."
+        10, description="Seconds a client has to send its request head. After that it gets 408."
     )
     trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
-        (), description="Networks (CIDR) whose X-Forwarded-* headers are believed."
+        (),
+        description="Networks of your proxies in CIDR notation, comma separated. "
+        "X-Forwarded-* headers are accepted from them only.",
     )
     allowed_origins: Annotated[tuple[str, ...], CommaSeparated] = Field(
         ("*",),
         description=(
-            "Origins of pages that may connect, such as `https://app.example.com` or `https://*.example.com`; "
-            "`*` for all, which is safe as long as tokens are not cookies. Others: 403."
+            "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
+            "`https://*.example.com`. `*` allows every origin, which is safe as long as tokens are not cookies. "
+            "Other origins get 403."
         ),
     )
 
     # Auth
-    auth_url: str = Field("http://localhost:8001", description="Base URL of Auth.")
+    auth_url: str = Field("http://localhost:8001", description="Base URL of the Auth service.")
     auth_timeout_seconds: PositiveSeconds = Field(
-        5, description="Seconds Auth may take to answer. Beyond: 503."
+        5, description="Seconds Auth has to answer. After that the client gets 503."
     )
     auth_cache_seconds: Seconds = Field(
-        60, description="Seconds a valid token is believed without asking again, but never past its end."
+        60,
+        description="Seconds a valid token is accepted without asking Auth again, but never past its expiry.",
     )
     auth_refusal_cache_seconds: Seconds = Field(
-        5, description="Seconds a refused token stays refused without asking."
+        5, description="Seconds a refused token is refused without asking Auth again."
     )
     auth_cache_size: PositiveCount = Field(
-        10_000, description="Tokens remembered; the least recently used go first."
+        10_000,
+        description="Maximum number of tokens in the cache. The least recently used are removed first.",
     )
-    auth_max_connections: PositiveCount = Field(50, description="Connections to Auth at once.")
+    auth_max_connections: PositiveCount = Field(50, description="Maximum number of connections to Auth.")
     auth_breaker_failures: Count = Field(
-        5, description="Failures of Auth in a row after which it is left alone for a while; 0 for never."
+        5, description="Consecutive failures of Auth that open its circuit breaker; 0 disables the breaker."
     )
-    auth_breaker_seconds: PositiveSeconds = Field(5, description="Seconds it is left alone. Meanwhile: 503.")
+    auth_breaker_seconds: PositiveSeconds = Field(
+        5,
+        description="Seconds the circuit stays open. "
+        "Meanwhile clients with a token that is not cached get 503.",
+    )
     first_message_auth: bool = Field(
-        default=False, description='Whether the token may come in the first message, `{"type":"auth",…}`.'
+        default=False,
+        description='Accept the token in the first message, `{"type":"auth",…}`, if the handshake has none.',
     )
     first_message_seconds: PositiveSeconds = Field(
-        5, description="Seconds that message may take. Beyond: close 1008."
+        5,
+        description="Seconds a client has to send this first message. "
+        "After that the connection is closed with 1008.",
     )
 
-    # Studios
+    # Backends
     studio_ws_urls: Annotated[tuple[str, ...], CommaSeparated] = Field(
-        ("ws://localhost:8010/ws",), description="WebSocket URLs of the Studios."
+        ("ws://localhost:8010/ws",),
+        description="WebSocket URLs of the backends, which are your Studio instances, comma separated.",
     )
     lb_strategy: Strategy = Field(
-        Strategy.STICKY, description="Which Studio a user without live connections gets."
+        Strategy.STICKY,
+        description="How to choose a backend for a user without live connections. "
+        "Further connections of a user go to the same backend.",
     )
     dial_timeout_seconds: PositiveSeconds = Field(
-        5, description="Seconds a Studio may take to accept a connection. Beyond: the next Studio."
+        5, description="Seconds a backend has to accept a connection. After that the next backend is tried."
     )
     health_interval_seconds: PositiveSeconds = Field(
-        30, description="Seconds between probes of a healthy Studio."
+        30, description="Seconds between health checks of a healthy backend."
     )
     health_recovery_seconds: PositiveSeconds = Field(
-        2, description="Seconds between probes of any other Studio."
+        2, description="Seconds between health checks of a backend that is not healthy."
     )
-    health_timeout_seconds: PositiveSeconds = Field(5, description="Seconds a probe may take.")
-    health_rise: PositiveCount = Field(1, description="Successes in a row that make a Studio healthy.")
-    health_fall: PositiveCount = Field(2, description="Failures in a row that make a Studio unhealthy.")
+    health_timeout_seconds: PositiveSeconds = Field(5, description="Seconds a health check may take.")
+    health_rise: PositiveCount = Field(
+        1, description="Consecutive successes that make an unhealthy backend healthy again."
+    )
+    health_fall: PositiveCount = Field(
+        2, description="Consecutive failures that make a healthy backend unhealthy."
+    )
 
     # Limits
     max_connections_per_ip: Count = Field(
         10,
-        description="WebSockets at once from one IPv4 address or IPv6 /64; 0 for no limit. Beyond: 429. "
-        "Of connections that wait for their answer it may have 16 more.",
+        description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
+        "Further ones get 429. Requests that are not answered yet have a limit of their own, which is 16 higher.",
     )
     max_connections_per_user: Count = Field(
-        5, description="WebSockets at once of one user; 0 for no limit. Beyond: 429."
+        5, description="Maximum number of WebSockets of one user; 0 for no limit. Further ones get 429."
     )
     connect_rate_per_ip: Rate = Field(
-        10, description="Connects a second from one address; 0 for no limit. Beyond: 429."
+        10, description="Handshakes per second from one address; 0 for no limit. Further ones get 429."
     )
     connect_burst_per_ip: PositiveCount = Field(
-        50, description="Connects from one address that may come at once."
+        50, description="Handshakes that one address may send at once before CONNECT_RATE_PER_IP applies."
     )
     message_rate_per_user: Rate = Field(
         100,
-        description="Frames a second from one user, over all connections; 0 for no limit. Beyond: slowed down.",
+        description="Frames per second from one user, over all connections; 0 for no limit. "
+        "A faster sender is slowed down.",
     )
     message_burst_per_user: PositiveCount = Field(
-        200, description="Frames from one user that may come at once."
+        200, description="Frames that one user may send at once before MESSAGE_RATE_PER_USER applies."
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
-        10, description="Seconds a sender may have to be held back for its rate. Beyond: close 1008."
+        10,
+        description="Seconds a fast sender may be held back. "
+        "A sender that would have to wait longer is closed with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,
         ge=125,
         le=1 << 31,
-        description="Size of a message in bytes, over all fragments. Beyond: close 1009.",
+        description="Maximum size of a message in bytes, over all fragments. "
+        "A larger one closes the connection with 1009.",
     )
 
     # Sessions
     ws_timeout_seconds: Seconds = Field(
-        300, description="Seconds without a message either way; 0 for ever. Beyond: close 1001."
+        300,
+        description="Seconds without a message in either direction before a connection is closed with 1001; "
+        "0 for never.",
     )
     ping_interval_seconds: Seconds = Field(
-        20, description="Seconds of silence after which a side is pinged; 0 for never."
+        20, description="Seconds without data after which a client or backend is pinged; 0 for never."
     )
     ping_timeout_seconds: PositiveSeconds = Field(
-        20, description="Seconds an answer to a ping may take. Beyond: closed."
+        20,
+        description="Seconds a client or backend has to answer a ping. After that the connection is closed.",
     )
-    close_timeout_seconds: PositiveSeconds = Field(5, description="Seconds a closing handshake may take.")
+    close_timeout_seconds: PositiveSeconds = Field(
+        5, description="Seconds a closing handshake may take. After that the connection is cut."
+    )
     write_buffer_bytes: int = Field(
         65_536,
         ge=1024,
         le=1 << 26,
-        description="Bytes that may wait for a slow side before the other is paused.",
+        description="Bytes buffered for a slow receiver before the gateway stops reading from the sender.",
     )
     drain_seconds: Seconds = Field(
         10,
-        description="Seconds over which connections are closed on SIGTERM. A container's grace must exceed "
-        "this and CLOSE_TIMEOUT_SECONDS together.",
+        description="Seconds over which live connections are closed after SIGTERM. The stop timeout of a container must be "
+        "longer than this and CLOSE_TIMEOUT_SECONDS together.",
     )
 
     # Logs
     log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="`auto` is console on a terminal, else JSON."
+        "auto",
+        description="`json`, `console` or `auto`, which is `console` on a terminal and `json` elsewhere.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least level that is logged."
+        "info", description="The lowest level that is logged: `debug`, `info`, `warning` or `error`."
     )
 
     @classmethod
@@ -182,7 +219,7 @@ class Settings(BaseSettings):
         """Read the settings from a mapping instead of the process's environment.
 
         Raises:
-            SettingsError: a value cannot be used.
+            SettingsError: A value is invalid.
         """
         known = {name.upper(): name for name in cls.model_fields}
         values = {
@@ -202,7 +239,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what is given: the process's environment is read in one place, the command line."""
+        """Use only the values passed in, because the command line alone reads the process's environment."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
 
@@ -245,7 +282,7 @@ class Settings(BaseSettings):
         for url in value:
             BackendUrl.parse(url)
         if len(set(value)) != len(value):
-            raise ValueError("a URL is there twice")
+            raise ValueError("a URL is listed twice")
         return value
 
     @field_validator("auth_url")
@@ -261,9 +298,9 @@ class Settings(BaseSettings):
 
 
 def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that set nothing and look like one that would, each with that one's name.
+    """Return variables that look like misspelt settings, each with the setting that is probably meant.
 
-    An environment has many variables that are nobody's business here, so only a near miss is told.
+    An environment has many variables that belong to other programs, so only close matches are returned.
     """
     known = {name.upper() for name in Settings.model_fields}
     near = {
@@ -275,7 +312,7 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _explain(error: ValidationError) -> list[str]:
-    """Say for each bad variable what was given and what is allowed."""
+    """Return one line for each invalid variable: the value given, the value expected, and the meaning."""
     lines = []
     for problem in error.errors():
         name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"

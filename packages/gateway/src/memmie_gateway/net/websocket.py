@@ -124,9 +124,10 @@ class WebSocketRoute:
         except asyncio.CancelledError:
             left = opening.handover.transport.is_closing()  # else it is the gateway that stops
             opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
-        except BaseException:
+        except Exception as error:  # noqa: BLE001 - a mistake of ours costs this one client, and is logged
             opening.refuse(RefusedError(Cause.INTERNAL))
-            raise
+            context = {"message": "a client could not be served", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     def _check(self, arrival: Arrival) -> None:
         if not self.options.enabled:

@@ -1,4 +1,4 @@
-"""Active health: a WebSocket to each Studio's health URL, a ping, its pong in time (spec §3)."""
+"""Active health checks: a WebSocket to the health URL of each backend, a ping, and its pong in time (spec §3)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from memmie_gateway.core.health import next_probe
+from memmie_gateway.core.steps import ready
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import first_to_answer
@@ -20,11 +21,11 @@ from memmie_gateway.net.http1.resolver import Resolver
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """When Studios are probed.
+    """When backends are probed.
 
     Attributes:
-        interval: seconds between probes of a healthy Studio.
-        recovery_interval: seconds between probes of one that is not, or that has just failed.
+        interval: seconds between probes of a healthy backend.
+        recovery_interval: seconds between probes of any other, or of one that has just failed.
         timeout: seconds for the whole probe.
     """
 
@@ -34,16 +35,16 @@ class ProbeOptions:
 
 
 class ProbeError(Exception):
-    """A probe failed; the message says at what."""
+    """A probe failed; the message says why."""
 
 
-async def probe(where: BackendUrl, timeout: float, names: Resolver) -> float:  # noqa: ASYNC109 - it ends with an error of its own
-    """Connect to a Studio's health URL, ping it, and return the seconds its pong took.
+async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:  # noqa: ASYNC109 - it ends with an error of its own
+    """Connect to a backend's health URL, ping it, and return the seconds until its pong.
 
     Args:
-        where: the Studio.
+        where: the backend.
         timeout: seconds for all of it.
-        names: looks its name up.
+        resolver: looks its name up.
 
     Raises:
         ProbeError: no pong within `timeout` seconds, or no connection.
@@ -51,7 +52,8 @@ async def probe(where: BackendUrl, timeout: float, names: Resolver) -> float:  #
     """
     try:
         async with asyncio.timeout(timeout):
-            return await _ping(where, await first_to_answer(where, await names.addresses(where)))
+            addresses = await ready(resolver.addresses(where))
+            return await _ping(where, await first_to_answer(where, addresses))
     except TimeoutError:
         raise ProbeError(f"no pong within {timeout:g} seconds") from None
     except (OSError, WebSocketException, EOFError) as error:
@@ -59,7 +61,7 @@ async def probe(where: BackendUrl, timeout: float, names: Resolver) -> float:  #
             raise_exhaustion(error)
         raise ProbeError(f"no health connection: {error}") from None
     except Exception as error:  # noqa: BLE001 - see below
-        # Such as a redirect to what is no URL: nothing that a Studio sends may end the watching of it.
+        # Such as a redirect to an invalid URL: nothing that a backend sends may end its health checks.
         raise ProbeError(f"no health connection: {type(error).__name__}: {error}") from None
 
 
@@ -78,44 +80,51 @@ async def _ping(where: BackendUrl, sock: socket.socket) -> float:
 
 
 class Prober:
-    """Keeps every Studio's health up to date, one task each.
+    """Keeps the health of backends up to date, with one task for each.
 
     Args:
-        options: when.
+        options: when to probe.
+        resolver: looks their names up.
         rng: spreads the probes.
     """
 
-    def __init__(self, options: ProbeOptions, rng: random.Random) -> None:
+    def __init__(self, options: ProbeOptions, resolver: Resolver, rng: random.Random) -> None:
         self._options = options
+        self._resolver = resolver
         self._rng = rng
-        self._names = Resolver()
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[Backend, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
-        return f"<Prober studios={len(self._tasks)}>"
+        return f"<Prober backends={len(self._tasks)}>"
 
     def watch(self, backend: Backend) -> None:
-        """Probe `studio` now and from now on."""
+        """Probe a backend now and from now on."""
         doubted = asyncio.Event()
         backend.on_doubt = doubted.set
-        self._tasks[backend.url] = asyncio.create_task(self._watch(backend, doubted))
+        self._tasks[backend] = asyncio.create_task(self._watch(backend, doubted))
+
+    def forget(self, backend: Backend) -> None:
+        """Stop probing a backend."""
+        backend.on_doubt = _nothing
+        self._tasks.pop(backend).cancel()
 
     async def stop(self) -> None:
         """Stop probing."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        tasks = list(self._tasks.values())
+        for backend in list(self._tasks):
+            self.forget(backend)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, backend: Backend, doubted: asyncio.Event) -> None:
         options = self._options
         while True:
             doubted.clear()
             try:
-                await probe(backend.where, options.timeout, self._names)
+                await probe(backend.where, options.timeout, self._resolver)
             except ProbeError as error:
                 backend.failed(str(error), doubt=False)
             except ExhaustionError:
-                pass  # which says nothing of the Studio
+                pass  # which says nothing about the backend
             else:
                 backend.worked()
             delay = next_probe(
@@ -129,3 +138,7 @@ class Prober:
                     await doubted.wait()
             except TimeoutError:
                 continue
+
+
+def _nothing() -> None:
+    """Stand in where a backend is not watched."""

@@ -1,6 +1,6 @@
-"""The seed's *Testing checklist* and *Success criteria*: one test a box, named after it.
+"""What the gateway promises to its users, one test for each promise.
 
-(`test_thousand_connections.py` shows the box "Handles 1000 concurrent connections".)
+(The promise to handle 1000 concurrent connections has a file of its own, `test_thousand_connections.py`.)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Dial = Callable[..., Awaitable[ClientConnection]]
 
 
-# Testing checklist
+# What it does
 
 
 async def test_websocket_connection_through_gateway_works(
@@ -188,7 +188,7 @@ async def test_metrics_are_recorded_correctly(
     assert await metric(memmie_gateway, "gateway_websocket_errors_total", type="studio_gone") == 1
 
 
-# Success criteria
+# How well it does it
 
 
 @pytest.mark.memmie(env={"MAX_CONNECTIONS_PER_IP": 0})
