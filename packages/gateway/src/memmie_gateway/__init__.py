@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memmie_gateway.app.server import VERSION as __version__  # noqa: N811 - a module's own name for it
     from memmie_gateway.app.server import Gateway
     from memmie_gateway.app.settings import Settings, SettingsError
+    from memmie_gateway.app.wiring import VERSION as __version__  # noqa: N811 - a module's own name for it
 
 __all__ = ["Gateway", "Settings", "SettingsError", "__version__"]
 
@@ -16,7 +16,7 @@ _WHERE = {
     "Gateway": ("memmie_gateway.app.server", "Gateway"),
     "Settings": ("memmie_gateway.app.settings", "Settings"),
     "SettingsError": ("memmie_gateway.app.settings", "SettingsError"),
-    "__version__": ("memmie_gateway.app.server", "VERSION"),
+    "__version__": ("memmie_gateway.app.wiring", "VERSION"),
 }
 """Imported when first asked for: a health check, which runs every few seconds, needs none of it."""
 

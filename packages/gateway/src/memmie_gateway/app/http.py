@@ -1,23 +1,20 @@
-"""The HTTP routes: health, readiness, metrics. What is not a WebSocket upgrade comes here, through aiohttp."""
+"""The HTTP routes: health, readiness and metrics. Requests without a route at the listener come here, to aiohttp."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net.handover import LINGER_SECONDS
 
 Readiness = Callable[[], tuple[bool, dict[str, object]]]
-"""Tells whether work is accepted, and the parts of that answer."""
-
-_LINGER_SECONDS: Final = 2.0
-"""How long a client that is still sending a body may take to read the answer. It holds a gateway that stops, too."""
+"""Tells whether the gateway accepts work, and the parts of that answer."""
 
 
 def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) -> web.Application:
@@ -49,11 +46,11 @@ def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) 
 
 
 class HttpProtocol(web.RequestHandler):
-    """One HTTP connection, which ends with its first answer.
+    """One HTTP connection, which ends with its first response.
 
     The bounds on a request head hold for the first request of a connection, so there is no second one. And where
-    aiohttp answers by itself, as to what it cannot parse, it would quote the request in the answer and in the log:
-    the request may hold a token.
+    aiohttp answers by itself, as to a request that it cannot parse, it would quote the request in the response and in
+    the log: the request may hold a token.
 
     Args:
         server: counts it.
@@ -65,7 +62,7 @@ class HttpProtocol(web.RequestHandler):
             server,
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # None switches it off, which the annotation does not say
-            lingering_time=_LINGER_SECONDS,
+            lingering_time=LINGER_SECONDS,
         )
 
     def handle_error(
@@ -75,18 +72,18 @@ class HttpProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer a request that cannot be read, or whose handler failed."""
+        """Answer a request that cannot be parsed, or if its handler failed."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return super().handle_error(request, status, exc, message)
         if request.writer.output_size:
-            raise ConnectionError("the answer is under way already")
+            raise ConnectionError("the response is already under way")
         ending = Cause.BAD_REQUEST.ending
         return web.json_response({"error": ending.words, "code": ending.code}, status=status)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Send an answer, the last one."""
+        """Send the response, and close the connection after it."""
         if isinstance(resp, web.HTTPExpectationFailed):
             body = {"error": "no expectation but 100-continue is met here", "code": "expectation_failed"}
             resp = web.json_response(body, status=resp.status)
@@ -98,7 +95,7 @@ class HttpProtocol(web.RequestHandler):
 async def _answer(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer errors as JSON like everywhere else."""
+    """Answer errors as JSON, like everywhere else."""
     try:
         response = await handler(request)
     except web.HTTPNotFound:
@@ -109,3 +106,32 @@ async def _answer(
         response = web.json_response(body, status=405, headers={"Allow": error.headers["Allow"]})
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+class HttpServer:
+    """Serves an application on connections that the listener has accepted.
+
+    Args:
+        app: the application.
+    """
+
+    def __init__(self, app: web.Application) -> None:
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+
+    def __call__(self) -> asyncio.Protocol:
+        """Make a protocol for a connection."""
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - it is started before the port is open
+        return HttpProtocol(server, asyncio.get_running_loop())
+
+    def __len__(self) -> int:
+        """Return how many connections there are."""
+        return len(self._runner.server.connections) if self._runner.server is not None else 0
+
+    async def start(self) -> None:
+        """Make it ready for connections."""
+        await self._runner.setup()
+
+    async def stop(self) -> None:
+        """Close every connection."""
+        await self._runner.cleanup()

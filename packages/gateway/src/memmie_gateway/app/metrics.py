@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -20,19 +21,19 @@ from memmie_gateway.app.events import Events
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.core.health import Health
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
-from memmie_gateway.core.outcomes import Side
-from memmie_gateway.net.auth.authenticator import Authenticator
-from memmie_gateway.net.ingress.listener import Edge
-from memmie_gateway.net.sessions.registry import Registry
+from memmie_gateway.net.auth.authenticator import CachedAuthenticator
+from memmie_gateway.net.backends.pool import BackendPool
+from memmie_gateway.net.sessions.registry import SessionRegistry
 
-_DIRECTIONS: Final = {Side.CLIENT: "client->backend", Side.BACKEND: "backend->client"}
+_UP: Final = "client->backend"
+_DOWN: Final = "backend->client"
 
 LAG_SECONDS: Final = 0.5
 """How often the lag of the event loop is measured."""
 
 
 class LoopLag:
-    """Measures how late the event loop runs what is due: its only sign of being too busy.
+    """Measures how late the event loop runs what is due, which shows when it is too busy.
 
     Attributes:
         histogram: of the lag in seconds.
@@ -57,23 +58,36 @@ class LoopLag:
 
 
 class GatewayCollector:
-    """Turns what the gateway's parts have counted into Prometheus metrics."""
+    """Turns what the gateway's parts have counted into Prometheus metrics.
+
+    Args:
+        pool: the backends.
+        sessions: the live sessions.
+        events: has counted refusals and ends.
+        authenticator: has counted the questions to Auth.
+        pending: returns how many connections wait for the answer to their request.
+        lag: has measured the event loop.
+        log_stream: has counted the lines that were dropped.
+        version: of the gateway.
+    """
 
     def __init__(
         self,
         *,
-        registry: Registry,
-        observer: Events,
-        auth: Authenticator,
-        edge: Edge,
+        pool: BackendPool,
+        sessions: SessionRegistry,
+        events: Events,
+        authenticator: CachedAuthenticator,
+        pending: Callable[[], int],
         lag: LoopLag,
         log_stream: LogStream,
         version: str,
     ) -> None:
-        self._registry = registry
-        self._observer = observer
-        self._auth = auth
-        self._edge = edge
+        self._pool = pool
+        self._sessions = sessions
+        self._events = events
+        self._authenticator = authenticator
+        self._pending = pending
         self._lag = lag
         self._log_stream = log_stream
         self._version = version
@@ -98,21 +112,16 @@ class GatewayCollector:
             "Bytes received, frame headers included.",
             labels=["direction", "backend"],
         )
-        live: dict[tuple[str, Side], tuple[int, int]] = {}
-        count: dict[str, int] = {}
-        for session in self._registry:
-            url = session.info.backend.url
-            count[url] = count.get(url, 0) + 1
-            for side in Side:
-                scanner = session.scanner(side)
-                had = live.get((url, side), (0, 0))
-                live[url, side] = (had[0] + scanner.messages, had[1] + scanner.received)
-        for backend in self._registry.backends:
-            connections.add_metric([backend.url], count.get(backend.url, 0))
-            for side, direction in _DIRECTIONS.items():
-                now = live.get((backend.url, side), (0, 0))
-                messages.add_metric([direction, backend.url], backend.totals.messages[side] + now[0])
-                received.add_metric([direction, backend.url], backend.totals.received[side] + now[1])
+        count = Counter(session.backend for session in self._sessions)
+        traffic = {backend: backend.traffic for backend in self._pool}
+        for session in self._sessions:
+            traffic[session.backend] = traffic[session.backend].plus(session.traffic())
+        for backend, sum_of in traffic.items():
+            connections.add_metric([backend.url], count[backend])
+            messages.add_metric([_UP, backend.url], sum_of.messages_from_client)
+            messages.add_metric([_DOWN, backend.url], sum_of.messages_from_backend)
+            received.add_metric([_UP, backend.url], sum_of.bytes_from_client)
+            received.add_metric([_DOWN, backend.url], sum_of.bytes_from_backend)
         yield connections
         yield messages
         yield received
@@ -130,10 +139,10 @@ class GatewayCollector:
         )
         healthy = GaugeMetricFamily(
             "gateway_backend_healthy",
-            "1 for a healthy Studio, 0 for an unhealthy or unknown one.",
+            "1 for a healthy backend, 0 for an unhealthy or unknown one.",
             labels=["backend"],
         )
-        for backend in self._registry.backends:
+        for backend in self._pool:
             for kind, number in backend.errors.items():
                 errors.add_metric([kind, backend.url], number)
             _add_histogram(latency, [backend.url], backend.latency)
@@ -148,23 +157,23 @@ class GatewayCollector:
             "Ended connections, by close code and by who closed.",
             labels=["code", "by"],
         )
-        for (code, by), number in self._observer.closes.items():
+        for (code, by), number in self._events.closes.items():
             closes.add_metric([str(code), by], number)
         yield closes
         refusals = CounterMetricFamily(
             "gateway_refusals", "Refused requests, by reason and HTTP status.", labels=["reason", "status"]
         )
-        for (reason, status), number in self._observer.refusals.items():
+        for (reason, status), number in self._events.refusals.items():
             refusals.add_metric([reason, str(status)], number)
         yield refusals
         pending = GaugeMetricFamily(
             "gateway_pending_connections", "Connections whose request is not answered yet."
         )
-        pending.add_metric([], len(self._edge.pending))
+        pending.add_metric([], self._pending())
         yield pending
 
     def _auth_metrics(self) -> Iterator[Metric]:
-        auth = self._auth
+        auth = self._authenticator
         latency = HistogramMetricFamily(
             "gateway_auth_latency_seconds", "Time Auth took to answer.", labels=[]
         )
@@ -172,7 +181,7 @@ class GatewayCollector:
         yield latency
         verdicts = CounterMetricFamily(
             "gateway_auth_verdicts",
-            "Tokens judged, by where the verdict came from: the cache, a question of another connection, or Auth.",
+            "Tokens validated, by source of the verdict: the cache, a request shared with another connection, or Auth.",
             labels=["source", "outcome"],
         )
         verdicts.add_metric(["cache", "known"], auth.hits)
@@ -184,7 +193,8 @@ class GatewayCollector:
         cached.add_metric([], auth.cached)
         yield cached
         circuit = GaugeMetricFamily(
-            "gateway_auth_circuit_open", "1 while Auth is left alone after repeated failures."
+            "gateway_auth_circuit_open",
+            "1 while the circuit of Auth is open or half-open after repeated failures.",
         )
         circuit.add_metric([], int(auth.circuit != "closed"))
         yield circuit
@@ -196,7 +206,8 @@ class GatewayCollector:
         _add_histogram(lag, [], self._lag.histogram)
         yield lag
         dropped = CounterMetricFamily(
-            "gateway_log_lines_dropped", "Log lines that the reader of the log did not take in time."
+            "gateway_log_lines_dropped",
+            "Log lines dropped because the reader of the log did not take them in time.",
         )
         dropped.add_metric([], self._log_stream.dropped)
         yield dropped

@@ -1,4 +1,4 @@
-"""The gateway as an object: everything wired together, started and stopped."""
+"""The gateway as an object that is started and stopped."""
 
 from __future__ import annotations
 
@@ -7,45 +7,23 @@ import contextlib
 import os
 import random
 import sys
-import time
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Iterable, Mapping
 from typing import Final, Self
 
-from aiohttp import web
-
-from memmie_gateway.app.events import Events
-from memmie_gateway.app.http import HttpProtocol, make_app
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.logs import make_logger
-from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.settings import Settings
+from memmie_gateway.app.wiring import VERSION, make_parts
 from memmie_gateway.core import draining
-from memmie_gateway.core.balancer import Balancer
-from memmie_gateway.core.breaker import Breaker
-from memmie_gateway.core.health import HealthTracker
-from memmie_gateway.core.limits import ConcurrencyLimit, Rates
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.verdicts import VerdictCache
-from memmie_gateway.net.auth.authenticator import Authenticator
-from memmie_gateway.net.backends.backend import Backend, BackendUrl
-from memmie_gateway.net.backends.dialer import Dialer
-from memmie_gateway.net.backends.prober import ProbeOptions, Prober
-from memmie_gateway.net.ingress.listener import Edge, EdgeHandlers, EdgeOptions
-from memmie_gateway.net.sessions.registry import Registry
-from memmie_gateway.net.sessions.session import Session, SessionOptions
-from memmie_gateway.net.websocket import Connector, ConnectorOptions, Limits
-
-VERSION: Final = version("memmie-gateway")
+from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.sessions.session import Session
 
 BACKLOG: Final = 4096
 """Connections that may wait to be accepted: a whole fleet of clients comes back at once."""
 
 _OVERTIME: Final = 2.0
-"""Seconds, after the last closing handshake should be over, until a gateway that stops waits for nobody any more."""
-
-MAX_REMEMBERED_RATES: Final = 100_000
-"""Addresses, and users, whose rates are remembered."""
+"""Seconds after which a gateway that stops drops what is left, once the last closing handshake should be over."""
 
 
 class Gateway:
@@ -63,8 +41,8 @@ class Gateway:
 
     Attributes:
         settings: as given.
-        registry: the Studios and the live sessions.
-        log_stream: where its log goes, standard output in the end.
+        parts: what it is made of.
+        log_stream: where its log goes, in the end standard output.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -74,167 +52,45 @@ class Gateway:
             settings.log_format, settings.log_level, self.log_stream, terminal=sys.stdout.isatty()
         )
         self._rng = random.SystemRandom()
-        self._observer = Events(self._log)
-        self.registry = self._make_registry()
-        self._auth = self._make_auth()
-        self._prober = Prober(
-            ProbeOptions(
-                interval=settings.health_interval_seconds,
-                recovery_interval=settings.health_recovery_seconds,
-                timeout=settings.health_timeout_seconds,
-            ),
-            self._rng,
-        )
-        self._connector = self._make_connector()
-        self._lag = LoopLag()
+        self.parts = make_parts(settings, self._log, self.log_stream, self.readiness, self._rng)
         self._server: asyncio.Server | None = None
-        self._parts: contextlib.AsyncExitStack | None = None
-        self._edge: Edge | None = None
+        self._started: contextlib.AsyncExitStack | None = None
 
     def __repr__(self) -> str:
-        return f"<Gateway {self.url if self._server else 'stopped'} {self.registry!r}>"
+        return f"<Gateway {self.url if self._server else 'stopped'} {self.parts.sessions!r}>"
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
         """Make a gateway from variables (spec §7).
 
         Raises:
-            SettingsError: a value cannot be used.
+            SettingsError: a value is invalid.
         """
         return cls(Settings.from_env(environment))
-
-    # What it is made of.
-
-    def _make_registry(self) -> Registry:
-        settings = self.settings
-        backends = [
-            Backend(
-                BackendUrl.parse(url), HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
-            )
-            for url in settings.studio_ws_urls
-        ]
-        for backend in backends:
-            backend.on_change = self._observer.health_changed
-        return Registry(backends, Balancer(settings.lb_strategy, self._rng))
-
-    def _make_auth(self) -> Authenticator:
-        settings = self.settings
-        auth = Authenticator(
-            settings.auth_url,
-            cache=VerdictCache(
-                size=settings.auth_cache_size,
-                ttl=settings.auth_cache_seconds,
-                refusal_ttl=settings.auth_refusal_cache_seconds,
-                clock=time.time,
-                secret=os.urandom(32),
-            ),
-            breaker=Breaker(
-                failures=settings.auth_breaker_failures, open_seconds=settings.auth_breaker_seconds
-            ),
-            timeout=settings.auth_timeout_seconds,
-            max_connections=settings.auth_max_connections,
-        )
-        auth.on_circuit = self._observer.auth_circuit
-        return auth
-
-    def _make_connector(self) -> Connector:
-        settings = self.settings
-        return Connector(
-            ConnectorOptions(
-                enabled=settings.websocket_enabled,
-                trusted_proxies=settings.trusted_networks,
-                allowed_origins=settings.allowed_origins,
-                first_message_auth=settings.first_message_auth,
-                first_message_seconds=settings.first_message_seconds,
-            ),
-            SessionOptions(
-                max_message_bytes=settings.max_message_bytes,
-                write_buffer_bytes=settings.write_buffer_bytes,
-                idle_seconds=settings.ws_timeout_seconds,
-                ping_interval=settings.ping_interval_seconds,
-                ping_timeout=settings.ping_timeout_seconds,
-                close_timeout=settings.close_timeout_seconds,
-                rate_max_delay=settings.message_rate_max_delay_seconds,
-            ),
-            limits=Limits(
-                by_address=ConcurrencyLimit(settings.max_connections_per_ip),
-                by_user=ConcurrencyLimit(settings.max_connections_per_user),
-                connects=Rates(
-                    settings.connect_rate_per_ip, settings.connect_burst_per_ip, MAX_REMEMBERED_RATES
-                ),
-                messages=Rates(
-                    settings.message_rate_per_user, settings.message_burst_per_user, MAX_REMEMBERED_RATES
-                ),
-            ),
-            auth=self._auth,
-            registry=self.registry,
-            dialer=Dialer(timeout=settings.dial_timeout_seconds),
-            observer=self._observer,
-            rng=self._rng,
-        )
 
     # Its life.
 
     async def start(self) -> None:
-        """Listen, and begin to probe the Studios.
+        """Listen, and begin to probe the backends.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: the address cannot be bound.
         """
-        settings = self.settings
-        http_server: web.Server | None = None
-
-        def handed_over() -> int:
-            return len(http_server.connections) if http_server is not None else 0
-
-        def serve_http() -> asyncio.Protocol:
-            assert http_server is not None  # noqa: S101 - it is there before the port is
-            return HttpProtocol(http_server, asyncio.get_running_loop())
-
-        edge = self._edge = Edge(
-            EdgeOptions(
-                max_head_bytes=settings.max_head_bytes,
-                max_headers=settings.max_headers,
-                head_seconds=settings.head_seconds,
-                max_connections=settings.max_connections,
-                max_connections_per_address=settings.max_connections_per_ip,
-                trusted_proxies=settings.trusted_networks,
-            ),
-            EdgeHandlers(
-                upgrade=self._connector.connect,
-                http=serve_http,
-                refused=self._connector.refused_at_edge,
-                connections=lambda: len(self.registry) + handed_over(),
-            ),
-        )
-        collector = GatewayCollector(
-            registry=self.registry,
-            observer=self._observer,
-            auth=self._auth,
-            edge=edge,
-            lag=self._lag,
-            log_stream=self.log_stream,
-            version=VERSION,
-        )
-        app = make_app(version=VERSION, readiness=self.readiness, metrics=make_registry(collector))
-        http = web.AppRunner(app, access_log=None, handle_signals=False)
-        async with contextlib.AsyncExitStack() as parts:  # undone in reverse, also where one of them fails
-            parts.callback(self._lag.stop)
-            parts.push_async_callback(self._auth.stop)
-            parts.push_async_callback(http.cleanup)
-            parts.push_async_callback(self._prober.stop)
-            parts.push_async_callback(edge.stop)
-            await http.setup()
-            http_server = http.server
+        settings, parts = self.settings, self.parts
+        async with contextlib.AsyncExitStack() as started:  # undone in reverse, also where one of them fails
+            started.callback(parts.lag.stop)
+            started.push_async_callback(parts.authenticator.stop)
+            started.push_async_callback(parts.http.stop)
+            started.push_async_callback(parts.prober.stop)
+            started.push_async_callback(parts.listener.stop)
+            await parts.http.start()
             self._server = await asyncio.get_running_loop().create_server(
-                edge, settings.host, settings.port, backlog=BACKLOG
+                parts.listener, settings.host, settings.port, backlog=BACKLOG
             )
-            parts.callback(self._server.close)
-            await self._auth.start()
-            for backend in self.registry.backends:
-                self._prober.watch(backend)
-            self._lag.start()
-            self._parts = parts.pop_all()
+            started.callback(self._server.close)
+            self.update_backends(map(BackendUrl.parse, settings.studio_ws_urls))
+            parts.lag.start()
+            self._started = started.pop_all()
         self._log.info(
             "listening",
             url=self.url,
@@ -245,44 +101,52 @@ class Gateway:
             loop=type(asyncio.get_running_loop()).__module__.partition(".")[0],
         )
 
+    def update_backends(self, urls: Iterable[BackendUrl]) -> None:
+        """Replace the set of backends; those that are gone keep the sessions that they have."""
+        change = self.parts.pool.update(urls)
+        for backend in change.left:
+            self.parts.prober.forget(backend)
+        for backend in change.joined:
+            self.parts.prober.watch(backend)
+
     async def stop(self, drain_seconds: float = 0) -> None:
-        """Let nobody in any more, close the live connections with 1001, and end.
+        """Admit nobody any more, close the live sessions with 1001, and end.
 
         Args:
             drain_seconds: how long to spread the closing over.
         """
-        parts, self._parts = self._parts, None
-        if parts is None:
+        started, self._started = self._started, None
+        if started is None:
             return
-        self._log.info("draining", connections=len(self.registry), seconds=drain_seconds)
-        self._connector.draining = True
-        async with parts:
+        self._log.info("draining", connections=len(self.parts.sessions), seconds=drain_seconds)
+        self.parts.admission.draining = True
+        async with started:
             await self._drain(drain_seconds)
         self._server = None
         self._log.info("stopped")
         self.log_stream.close()
 
     def cut_short(self) -> None:
-        """Say the last word before the process ends in the middle of its drain."""
-        self._log.warning("cut_short", connections=len(self.registry))
+        """Write the last log line before the process ends in the middle of its drain."""
+        self._log.warning("cut_short", connections=len(self.parts.sessions))
         self.log_stream.close()
 
     async def _drain(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
+        loop, sessions = asyncio.get_running_loop(), self.parts.sessions
         empty = asyncio.Event()
-        self.registry.on_empty = empty.set
-        for delay, session in draining.schedule(list(self.registry), seconds, self._rng):
+        sessions.on_empty = empty.set
+        for delay, session in draining.schedule(list(sessions), seconds, self._rng):
             loop.call_later(delay, _close, session)
         try:
             async with asyncio.timeout(seconds + self.settings.close_timeout_seconds + _OVERTIME):
-                if len(self.registry):
+                if len(sessions):
                     await empty.wait()
         except TimeoutError:
             # A slow reader is waited for as long as it reads on: a byte now and then would be for ever.
-            for session in list(self.registry):
+            for session in list(sessions):
                 session.abort()
             await empty.wait()
-        self.registry.on_empty = None
+        sessions.on_empty = None
 
     # What it says of itself.
 
@@ -297,16 +161,17 @@ class Gateway:
     def url(self) -> str:
         """Where it can be reached from this machine."""
         host = self.settings.host
-        if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not listened on
+        if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
             host = "127.0.0.1"
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Tell whether it accepts work, and why not (spec §1)."""
-        backends = {backend.url: backend.tracker.state.value for backend in self.registry.backends}
-        draining_now = self._connector.draining
-        any_healthy = any(backend.healthy for backend in self.registry.backends)
-        return any_healthy and not draining_now, {"draining": draining_now, "studios": backends}
+        backends = self.parts.pool.active
+        states = {backend.url: backend.tracker.state.value for backend in backends}
+        draining_now = self.parts.admission.draining
+        any_healthy = any(backend.healthy for backend in backends)
+        return any_healthy and not draining_now, {"draining": draining_now, "studios": states}
 
 
 def _close(session: Session) -> None:

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from memmie_gateway.core.balancer import Strategy
-from memmie_gateway.core.limits import Network
+from memmie_gateway.core.client_address import Network
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.http1.url import AuthUrl
 

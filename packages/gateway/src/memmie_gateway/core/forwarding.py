@@ -56,7 +56,11 @@ def target(path: str, query: str, user_id: str, credentials: Credentials) -> str
         credentials: what may be forwarded of the client's query.
     """
     quoted_id = user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe="")
-    rest = urlencode([field for field in credentials.query if field[0] != "user_id"]) if credentials.query else ""
+    rest = (
+        urlencode([field for field in credentials.query if field[0] != "user_id"])
+        if credentials.query
+        else ""
+    )
     return path + "?" + "&".join(filter(None, (query, f"user_id={quoted_id}", rest)))
 
 

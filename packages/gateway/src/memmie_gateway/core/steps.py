@@ -17,14 +17,14 @@ def _steps(self, arrival: Arrival) -> Steps[Admitted]:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
 
-Maybe = T | Awaitable[T]
+Maybe: TypeAlias = T | Awaitable[T]
 """A value, or an awaitable of it."""
 
-Steps = Generator[Awaitable[Any], Any, T]
+Steps: TypeAlias = Generator[Awaitable[Any], Any, T]
 """A sequence of steps that ends with a value."""
 
 
@@ -34,7 +34,7 @@ def settle(value: Maybe[T]) -> Steps[T]:
     A sequence of steps calls it as `value = yield from settle(step())`.
     """
     if hasattr(value, "__await__"):
-        return cast("T", (yield value))
+        return (yield value)
     return cast("T", value)
 
 

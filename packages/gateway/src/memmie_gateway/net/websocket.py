@@ -115,9 +115,6 @@ class WebSocketRoute:
             admit = self._admission.admit(opening.arrival, opening.late_token)
             opening.admitted = admitted = yield from settle(admit)
             link = yield from settle(self._dispatcher.dispatch(admitted.identity.user_id, opening))
-            if self._admission.draining:
-                opening.abandon(link)
-                raise RefusedError(Cause.DRAINING)
             self._start_session(opening, admitted, link)
         except RefusedError as error:
             opening.refuse(error)
@@ -139,6 +136,9 @@ class WebSocketRoute:
             raise RefusedError(Cause.ORIGIN_REFUSED)
 
     def _start_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> None:
+        if self._admission.draining:
+            opening.abandon(link)
+            raise RefusedError(Cause.DRAINING)
         arrival, identity = opening.arrival, admitted.identity
         opening.upgrade.accept(link.response, admitted.credentials)
         session = Session(
@@ -201,9 +201,14 @@ class _Opening:
         if self.admitted is not None:
             self.admitted.slots.release()
             user_id = self.admitted.identity.user_id
-        backend = self._backend.url if self._backend is not None else ""
-        self._route.events.refused(Refusal.of(self.arrival, error, user_id, backend))
-        if error.cause is not Cause.CLIENT_LEFT:
+        told = error.cause is not Cause.CLIENT_LEFT
+        refusal = Refusal.of(self.arrival, error)._replace(
+            user_id=user_id,
+            backend=self._backend.url if self._backend is not None else "",
+            close_code=self.upgrade.close_code(error) if told else None,
+        )
+        self._route.events.refused(refusal)
+        if told:
             self.upgrade.refuse(error)
 
     # The attempt (see `Dispatcher`).

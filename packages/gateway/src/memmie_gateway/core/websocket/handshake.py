@@ -10,9 +10,9 @@ import binascii
 import hashlib
 from typing import Any, Final, NamedTuple
 
+from memmie_gateway.core import forwarding
 from memmie_gateway.core.arrival import Arrival
 from memmie_gateway.core.credentials import Credentials
-from memmie_gateway.core import forwarding
 from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.request import Request

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from memmie_gateway.core.health import Health, HealthTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
-from memmie_gateway.core.outcomes import Side
 from memmie_gateway.core.response import Response
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
@@ -38,7 +36,7 @@ class BackendUrl(ServiceUrl):
 
 
 class Traffic(NamedTuple):
-    """What one session sent through a backend while it was attached to it.
+    """What went through a backend: in one session while it was attached to it, or in all that have left it.
 
     Attributes:
         messages_from_client: data messages.
@@ -47,30 +45,14 @@ class Traffic(NamedTuple):
         bytes_from_backend: bytes, frame headers included.
     """
 
-    messages_from_client: int
-    messages_from_backend: int
-    bytes_from_client: int
-    bytes_from_backend: int
+    messages_from_client: int = 0
+    messages_from_backend: int = 0
+    bytes_from_client: int = 0
+    bytes_from_backend: int = 0
 
-
-@dataclass(slots=True)
-class Totals:
-    """What went through a backend in sessions that have left it.
-
-    Attributes:
-        messages: data messages by the side that sent them.
-        received: bytes by the side that sent them.
-    """
-
-    messages: dict[Side, int] = field(default_factory=lambda: {Side.CLIENT: 0, Side.BACKEND: 0})
-    received: dict[Side, int] = field(default_factory=lambda: {Side.CLIENT: 0, Side.BACKEND: 0})
-
-    def add(self, traffic: Traffic) -> None:
-        """Add what went through in one session."""
-        self.messages[Side.CLIENT] += traffic.messages_from_client
-        self.messages[Side.BACKEND] += traffic.messages_from_backend
-        self.received[Side.CLIENT] += traffic.bytes_from_client
-        self.received[Side.BACKEND] += traffic.bytes_from_backend
+    def plus(self, other: Traffic) -> Traffic:
+        """Return the sum of both."""
+        return Traffic(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 class Backend:
@@ -85,7 +67,7 @@ class Backend:
         tracker: as given.
         connections: live sessions and dials under way.
         failures: of any kind, so far.
-        totals: what went through it in sessions that have left it.
+        traffic: what went through it in sessions that have left it.
         errors: errors by type, for the metrics.
         latency: how long messages spent inside the gateway.
         on_doubt: called on passive evidence of a failure; the prober then looks at once.
@@ -98,7 +80,7 @@ class Backend:
         self.tracker = tracker
         self.connections = 0
         self.failures = 0
-        self.totals = Totals()
+        self.traffic = Traffic()
         self.errors: Counter[str] = Counter()
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
@@ -133,7 +115,7 @@ class Backend:
         """Stop counting it, and book what went through it."""
         self.connections -= 1
         if traffic is not None:
-            self.totals.add(traffic)
+            self.traffic = self.traffic.plus(traffic)
         if not self.connections:
             self.on_unused(self)
 

@@ -15,6 +15,7 @@ from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
 T = TypeVar("T")
 
+
 MAX_ATTEMPTS: Final = 3
 """Backends tried for one client, so that it is answered even where many hang."""
 

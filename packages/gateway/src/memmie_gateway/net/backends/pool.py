@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from memmie_gateway.core.balancer import Balancer
@@ -48,30 +48,24 @@ class BackendPool:
         """The backends in use, in the order they joined."""
         return tuple(self._active.values())
 
-    def update(self, now: Set[BackendUrl]) -> Change:
+    def update(self, now: Iterable[BackendUrl]) -> Change:
         """Replace the set of backends.
 
         One that is gone gets no new connections, and is forgotten with its last session. One that comes back before
         that is the same as before.
 
         Args:
-            now: all backends that shall be in use.
+            now: the URLs of all backends that shall be in use.
         """
-        urls = {where.url for where in now}
-        left = tuple(backend for url, backend in self._active.items() if url not in urls)
+        wanted = {where.url: where for where in now}
+        left = tuple(backend for url, backend in self._active.items() if url not in wanted)
         for backend in left:
             del self._active[backend.url]
             if backend.connections:
                 self._retiring[backend.url] = backend
                 backend.on_unused = self._forget
-        joined = []
-        for where in sorted(now, key=lambda where: where.url):
-            if where.url not in self._active:
-                backend = self._retiring.pop(where.url, None) or self._make(where)
-                backend.on_unused = _nothing
-                self._active[where.url] = backend
-                joined.append(backend)
-        return Change(tuple(joined), left)
+        joined = tuple(self._join(where) for url, where in wanted.items() if url not in self._active)
+        return Change(joined, left)
 
     def candidates(self, user_id: str, bound_to: Backend | None = None) -> list[Backend]:
         """Return the available backends for a user, best first; none where none is available.
@@ -83,6 +77,12 @@ class BackendPool:
         available = [backend for backend in self._active.values() if backend.available]
         known = [backend for backend in available if backend.healthy]
         return self._balancer.prefer(known or available, user_id, bound_to)
+
+    def _join(self, where: BackendUrl) -> Backend:
+        backend = self._retiring.pop(where.url, None) or self._make(where)
+        backend.on_unused = _nothing
+        self._active[where.url] = backend
+        return backend
 
     def _forget(self, backend: Backend) -> None:
         self._retiring.pop(backend.url, None)

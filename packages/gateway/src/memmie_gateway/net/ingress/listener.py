@@ -69,6 +69,7 @@ class Refusal(NamedTuple):
         request_id: "" where its request was not understood.
         user_id: "" where its token was not validated.
         backend: the URL of the last backend that was tried, "" for none.
+        close_code: of the Close frame that it gets, if its upgrade was accepted.
     """
 
     address: str
@@ -77,11 +78,12 @@ class Refusal(NamedTuple):
     request_id: str = ""
     user_id: str = ""
     backend: str = ""
+    close_code: int | None = None
 
     @classmethod
-    def of(cls, arrival: Arrival, error: RefusedError, user_id: str = "", backend: str = "") -> Refusal:
+    def of(cls, arrival: Arrival, error: RefusedError) -> Refusal:
         """Make one for a client whose request was understood."""
-        return cls(arrival.client.address, error, arrival.request.path, arrival.id, user_id, backend)
+        return cls(arrival.client.address, error, arrival.request.path, arrival.id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,9 @@ class Upgrade(Protocol):
     def accept(self, response: Response, credentials: Credentials) -> None:
         """A backend has accepted: answer the client, if that is still to be done."""
 
+    def close_code(self, error: RefusedError) -> int | None:
+        """Return the close code with which `refuse` would answer; None where it sends no Close frame."""
+
     def refuse(self, error: RefusedError) -> None:
         """Tell the client why it is refused, and end its connection."""
 
@@ -65,6 +68,9 @@ class NegotiatedEndToEnd:
         """Relay the backend's 101."""
         answer = handshake.client_answer(response, credentials, self._arrival.id)
         self._handover.transport.write(answer)
+
+    def close_code(self, _: RefusedError) -> None:
+        """Return None: there is no WebSocket yet."""
 
     def refuse(self, error: RefusedError) -> None:
         """Send an HTTP response."""
@@ -136,8 +142,12 @@ class TerminatedHere:
     def accept(self, response: Response, credentials: Credentials) -> None:
         """Do nothing: the client has its 101."""
 
+    def close_code(self, error: RefusedError) -> int | None:
+        """Return the close code, unless the client has a Close frame already."""
+        return None if self._reader is not None and self._reader.closing else error.close_code
+
     def refuse(self, error: RefusedError) -> None:
         """Send a Close frame, unless the client has one already."""
-        frame = control_frame(CLOSE, close_payload(error.close_code, error.reason), key=None)
-        closing = self._reader is not None and self._reader.closing
-        self._handover.end(b"" if closing else frame, linger=True)
+        code = self.close_code(error)
+        frame = b"" if code is None else control_frame(CLOSE, close_payload(code, error.reason), key=None)
+        self._handover.end(frame, linger=True)

@@ -1,0 +1,197 @@
+"""The wiring: what the gateway is made of, and which part knows which."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final
+
+from structlog.typing import FilteringBoundLogger
+
+from memmie_gateway.app.events import Events
+from memmie_gateway.app.http import HttpServer, Readiness, make_app
+from memmie_gateway.app.log_stream import LogStream
+from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
+from memmie_gateway.app.settings import Settings
+from memmie_gateway.core.balancer import Balancer
+from memmie_gateway.core.breaker import Breaker
+from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.core.limits import Rate
+from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.net.auth.authenticator import CachedAuthenticator
+from memmie_gateway.net.backends.backend import Backend, BackendUrl
+from memmie_gateway.net.backends.dialer import Dialer
+from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.backends.pool import BackendPool
+from memmie_gateway.net.backends.prober import ProbeOptions, Prober
+from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
+from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.sessions.registry import SessionRegistry
+from memmie_gateway.net.sessions.session import SessionOptions
+from memmie_gateway.net.stores.local import LocalRates, LocalSlots
+from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
+
+VERSION: Final = version("memmie-gateway")
+
+MAX_REMEMBERED_RATES: Final = 100_000
+"""Addresses, and users, with rates that are remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a gateway that live as long as it does.
+
+    Attributes:
+        admission: decides who may come in.
+        authenticator: validates tokens.
+        http: serves what has no route at the listener.
+        lag: measures the event loop.
+        listener: reads heads, and hands connections to routes.
+        pool: the backends.
+        prober: checks their health.
+        sessions: the live sessions.
+    """
+
+    admission: Admission
+    authenticator: CachedAuthenticator
+    http: HttpServer
+    lag: LoopLag
+    listener: Listener
+    pool: BackendPool
+    prober: Prober
+    sessions: SessionRegistry
+
+
+def make_parts(
+    settings: Settings,
+    log: FilteringBoundLogger,
+    log_stream: LogStream,
+    readiness: Readiness,
+    rng: random.Random,
+) -> Parts:
+    """Make the parts of a gateway, and connect them.
+
+    Args:
+        settings: everything that can be set.
+        log: where events are logged.
+        log_stream: where its lines go, for the metrics.
+        readiness: asked at every `/ready`.
+        rng: makes ids and keys, and breaks ties.
+    """
+    events = Events(log)
+    resolver = Resolver()
+    sessions = SessionRegistry()
+    pool = _make_pool(settings, events, rng)
+    authenticator = _make_authenticator(settings, resolver, events)
+    lag = LoopLag()
+    admission = Admission(
+        Limits(
+            per_address=settings.max_connections_per_ip,
+            per_user=settings.max_connections_per_user,
+            connects=Rate(settings.connect_rate_per_ip, settings.connect_burst_per_ip),
+            messages=Rate(settings.message_rate_per_user, settings.message_burst_per_user),
+        ),
+        Stores(
+            addresses=LocalSlots(),
+            users=LocalSlots(),
+            connects=LocalRates(MAX_REMEMBERED_RATES),
+            messages=LocalRates(MAX_REMEMBERED_RATES),
+        ),
+        authenticator,
+        full=lambda: listener.full(),  # noqa: PLW0108 - it is made below
+    )
+    websocket = WebSocketRoute(
+        WebSocketOptions(
+            enabled=settings.websocket_enabled,
+            allowed_origins=settings.allowed_origins,
+            first_message_auth=settings.first_message_auth,
+            first_message_seconds=settings.first_message_seconds,
+        ),
+        SessionOptions(
+            max_message_bytes=settings.max_message_bytes,
+            write_buffer_bytes=settings.write_buffer_bytes,
+            idle_seconds=settings.ws_timeout_seconds,
+            ping_interval=settings.ping_interval_seconds,
+            ping_timeout=settings.ping_timeout_seconds,
+            close_timeout=settings.close_timeout_seconds,
+            rate_max_delay=settings.message_rate_max_delay_seconds,
+        ),
+        admission=admission,
+        dispatcher=Dispatcher(pool, sessions.home),
+        dialer=Dialer(resolver, timeout=settings.dial_timeout_seconds),
+        sessions=sessions,
+        events=events,
+        rng=rng,
+    )
+    collector = GatewayCollector(
+        pool=pool,
+        sessions=sessions,
+        events=events,
+        authenticator=authenticator,
+        pending=lambda: len(listener.pending),
+        lag=lag,
+        log_stream=log_stream,
+        version=VERSION,
+    )
+    http = HttpServer(make_app(version=VERSION, readiness=readiness, metrics=make_registry(collector)))
+    listener = Listener(
+        ListenerOptions(
+            max_head_bytes=settings.max_head_bytes,
+            max_headers=settings.max_headers,
+            head_seconds=settings.head_seconds,
+            max_connections=settings.max_connections,
+            max_connections_per_address=settings.max_connections_per_ip,
+            trusted_proxies=settings.trusted_networks,
+        ),
+        Handlers(
+            routes=dict.fromkeys(PATHS, websocket),
+            http=http,
+            refused=events.refused,
+            connections=lambda: len(sessions) + len(http),
+        ),
+        rng,
+    )
+    prober = Prober(
+        ProbeOptions(
+            interval=settings.health_interval_seconds,
+            recovery_interval=settings.health_recovery_seconds,
+            timeout=settings.health_timeout_seconds,
+        ),
+        resolver,
+        rng,
+    )
+    return Parts(admission, authenticator, http, lag, listener, pool, prober, sessions)
+
+
+def _make_pool(settings: Settings, events: Events, rng: random.Random) -> BackendPool:
+    def make(where: BackendUrl) -> Backend:
+        tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
+        backend = Backend(where, tracker)
+        backend.on_change = events.health_changed
+        return backend
+
+    return BackendPool(Balancer(settings.lb_strategy, rng), make)
+
+
+def _make_authenticator(settings: Settings, resolver: Resolver, events: Events) -> CachedAuthenticator:
+    authenticator = CachedAuthenticator(
+        settings.auth_url,
+        cache=VerdictCache(
+            size=settings.auth_cache_size,
+            ttl=settings.auth_cache_seconds,
+            refusal_ttl=settings.auth_refusal_cache_seconds,
+            clock=time.time,
+            secret=os.urandom(32),
+        ),
+        breaker=Breaker(failures=settings.auth_breaker_failures, open_seconds=settings.auth_breaker_seconds),
+        resolver=resolver,
+        timeout=settings.auth_timeout_seconds,
+        max_connections=settings.auth_max_connections,
+    )
+    authenticator.on_circuit = events.auth_circuit
+    authenticator.on_claims_dropped = events.claims_dropped
+    return authenticator
