@@ -85,7 +85,7 @@ async def test_an_impatient_client_takes_the_answer_from_nobody(
         pass
     impatient.cancel()
     await asyncio.gather(impatient, return_exceptions=True)
-    await memmie_gateway.wait_for_log(lambda record: record.get("code") == "client_left")
+    await memmie_gateway.wait_for_log(lambda record: record.get("cause") == "client_left")
     hold.free.set()
 
     await heartbeat(await patient)

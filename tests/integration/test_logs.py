@@ -84,16 +84,17 @@ async def test_a_refusal_is_one_line_that_says_why(
 
     await memmie_gateway.wait_for_log(lambda record: record.get("status") == 426)
     line = await memmie_gateway.wait_for_log(is_about("refused", "r1"))
-    assert {name: line[name] for name in ("address", "path", "status", "code", "by", "detail")} == {
+    assert {name: line[name] for name in ("address", "path", "status", "cause", "code", "by", "detail")} == {
         "address": "127.0.0.1",
         "path": "/ws",
         "status": 401,
-        "code": "token_invalid",
+        "cause": "token_invalid",
+        "code": None,
         "by": "auth",
         "detail": "the token is not valid",
     }
     refusals = [record for record in memmie_gateway.logs() if record["event"] == "refused"]
-    assert [(record["status"], record["code"]) for record in refusals] == [
+    assert [(record["status"], record["cause"]) for record in refusals] == [
         (401, "token_invalid"),
         (404, "not_found"),
         (426, "upgrade_required"),
@@ -123,7 +124,7 @@ async def test_a_refusal_at_the_edge_tells_of_the_client_and_not_of_its_proxy(
     await dial_refusal(f"{memmie_gateway.url.replace('http', 'ws')}/nowhere", additional_headers=headers)
 
     line = await memmie_gateway.wait_for_log(is_about("refused", "edge"))
-    assert (line["address"], line["code"]) == ("192.0.2.7", "not_found")
+    assert (line["address"], line["cause"]) == ("192.0.2.7", "not_found")
 
 
 @pytest.mark.memmie(studios=1)

@@ -69,7 +69,7 @@ async def test_they_share_no_limits_no_verdicts_and_no_metrics(
     await heartbeat(await dial(second.url, token))
     await dial_refusal(second.url, token)  # its user has the one connection allowed here
 
-    assert (len(first.gateway.registry), len(second.gateway.registry)) == (2, 1)
+    assert (len(first.gateway.parts.sessions), len(second.gateway.parts.sessions)) == (2, 1)
     for stack, connections, refusals in ((first, 2, 0), (second, 1, 1)):
         assert len(stack.auth.log.entries("request", path="/api/v1/auth/validate")) == 1
         target = InProcessTarget({})

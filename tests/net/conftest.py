@@ -74,12 +74,12 @@ async def start_gateway(
         await gateway.start()
         started.append(gateway)
         # The first evidence decides alone: a dial that a test makes fail must not come before the first probe.
-        await until(lambda: all(s.tracker.state is not Health.UNKNOWN for s in gateway.registry.backends))
+        await until(lambda: all(s.tracker.state is not Health.UNKNOWN for s in gateway.parts.pool))
         return gateway
 
     yield start
     for gateway in started:
-        for session in list(gateway.registry):
+        for session in list(gateway.parts.sessions):
             session.abort()
         async with asyncio.timeout(PATIENCE):
             await gateway.stop()

@@ -60,7 +60,7 @@ class Pair:
     @property
     def session(self) -> Session:
         """The gateway's own view of it, while it lives."""
-        (session,) = self.gateway.registry
+        (session,) = self.gateway.parts.sessions
         return session
 
 
@@ -77,5 +77,4 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def nobody_is_left(gateway: Gateway) -> bool:
     """Tell whether every connection is over, also for the gateway."""
-    assert gateway._edge is not None
-    return not (len(gateway.registry) or gateway._edge.pending)
+    return not (len(gateway.parts.sessions) or gateway.parts.listener.pending)

@@ -159,7 +159,7 @@ async def test_the_client_leaves_in_mid_head(unharmed: StartGateway, dial: Dial,
     gateway = await unharmed()
     client = await dial(gateway)
     client.write(upgrade_request("t")[:50])
-    edge = gateway._edge
+    edge = gateway.parts.listener
     assert edge is not None
     await until(lambda: len(edge.pending) == 1)
     getattr(client, how)()
@@ -177,7 +177,7 @@ async def test_the_client_leaves_while_auth_is_asked(
     await until(lambda: bool(auth.log.entries("request")))
     getattr(client, how)()
     await until(lambda: nobody_is_left(gateway))
-    assert (await log.line("refused"))["code"] == "client_left"
+    assert (await log.line("refused"))["cause"] == "client_left"
 
 
 @pytest.mark.parametrize("how", ["finish", "reset"])
@@ -191,7 +191,7 @@ async def test_the_client_leaves_while_studio_is_asked(
     getattr(client, how)()
     with contextlib.suppress(ConnectionResetError):  # an abort is a FIN or a reset, as the loop does it
         assert await asked.read_rest() == b""
-    assert (await log.line("refused"))["code"] == "client_left"
+    assert (await log.line("refused"))["cause"] == "client_left"
 
 
 async def test_garbage_right_behind_the_handshake(join: Join, unharmed: StartGateway) -> None:

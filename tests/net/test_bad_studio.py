@@ -129,7 +129,7 @@ async def test_a_refusal_of_this_client_is_passed_on(
     assert (answer.status, answer.get("content-type")) == (int(status[:3]), "text/plain")
     assert answer.body == b"ok"
     assert await client.read_rest() == b""
-    assert (await log.line("refused"))["code"] == "studio_refused"
+    assert (await log.line("refused"))["cause"] == "studio_refused"
 
 
 async def test_a_studio_that_is_not_there(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:

@@ -213,9 +213,9 @@ async def test_studio_breaks_the_protocol(join: Join, log: GatewayLog) -> None:
 
 async def test_a_lost_client_gives_its_place_back_though_studio_has_not_answered(join: Join) -> None:
     pair = await join(user="u1")
-    user_limit = pair.gateway._connector._limits.by_user
-    assert user_limit.held("u1") == 1
+    users = pair.gateway.parts.admission.stores.users
+    assert await ready(users.acquire("u1", 1)) is None
     pair.client.reset()
     await pair.studio.read_close()  # and it does not answer
-    await until(lambda: not user_limit.held("u1"))
-    assert len(pair.gateway.registry) == 1
+    await until(lambda: users.acquire("u1", 1) is not None)
+    assert len(pair.gateway.parts.sessions) == 1

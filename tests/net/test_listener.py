@@ -78,8 +78,7 @@ async def test_what_waits_behind_a_handshake_is_bounded(
     client = await dial(gateway)
     client.write(upgrade_request(auth.mint()) + build(BINARY, bytes(64 << 20)))
     await studio.arrival()
-    assert gateway._edge is not None
-    (waiting,) = gateway._edge.pending
+    (waiting,) = gateway.parts.listener.pending
     await until(lambda: not waiting.transport.is_reading())
     assert 64 << 10 < len(waiting.take_early()) <= (64 << 10) + (256 << 10)
 
@@ -154,7 +153,7 @@ async def test_beyond_max_connections(start_gateway: StartGateway, dial: Dial, j
     gateway = await start_gateway(MAX_CONNECTIONS="2")
     pair = await join(gateway)
     silent = await dial(gateway)
-    edge = gateway._edge
+    edge = gateway.parts.listener
     assert edge is not None
     await until(lambda: len(edge.pending) == 1)
     third = await dial(gateway)
@@ -189,13 +188,13 @@ async def test_one_address_cannot_take_every_place_at_the_edge(
 ) -> None:
     gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="1")
     silent = [await dial(gateway) for _ in range(17)]
-    await until(lambda: gateway._edge is not None and len(gateway._edge.pending) == len(silent))
+    await until(lambda: len(gateway.parts.listener.pending) == len(silent))
     one_more = await dial(gateway)
     refusal = await one_more.read_head()
     assert (refusal.status, json.loads(refusal.body)["code"]) == (429, "too_many_connections_from_address")
 
     silent[0].writer.transport.abort()
-    await until(lambda: gateway._edge is not None and len(gateway._edge.pending) < len(silent))
+    await until(lambda: len(gateway.parts.listener.pending) < len(silent))
     client = await dial(gateway)
     client.write(upgrade_request(auth.mint()))
     accept(await studio.arrival())
@@ -228,13 +227,12 @@ async def test_places_at_the_edge_are_given_back(start_gateway: StartGateway, di
         client.write(HEALTH)
         assert (await client.read_head()).status == 200
     await join(gateway)
-    assert gateway._edge is not None
-    assert gateway._edge._by_address.held("127.0.0.1") == 0
+    assert gateway.parts.listener._by_address.held("127.0.0.1") == 0
 
 
 async def test_whose_place_at_the_edge_it_is(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="1", TRUSTED_PROXIES="192.0.2.0/24")
-    edge = gateway._edge
+    edge = gateway.parts.listener
     assert edge is not None
 
     def from_peer(peer: str) -> EdgeProtocol:
@@ -296,7 +294,7 @@ async def test_a_connection_leaves_nothing_to_the_garbage_collector(
         pair.studio.reset()
         half = await dial(gateway)
         half.write(b"GET /ws HTTP/1.1\r\nHost:")
-        await until(lambda: gateway._edge is not None and len(gateway._edge.pending) == 1)
+        await until(lambda: len(gateway.parts.listener.pending) == 1)
         half.reset()
         await until(lambda: nobody_is_left(gateway))
         await until(lambda: not left())

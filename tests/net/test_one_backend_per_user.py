@@ -34,7 +34,7 @@ async def test_a_connection_follows_one_that_was_faster(
         accept(slow)
         accept(await other.arrival())
         assert (await second.read_head()).status == 101
-        homes = {session.info.backend.url for session in gateway.registry}
+        homes = {session.info.backend.url for session in gateway.parts.sessions}
         assert homes == {other.url}
 
 

@@ -50,7 +50,7 @@ async def test_a_question_that_waits_for_its_turn_is_not_waited_for(
         client = await dial(gateway)
         client.write(upgrade_request(token))
     await auth.asked()
-    await until(lambda: "asking=2" in repr(gateway._auth))
+    await until(lambda: "asking=2" in repr(gateway.parts.authenticator))
     async with asyncio.timeout(PATIENCE):
         await gateway.stop()
     assert auth.questions == 1

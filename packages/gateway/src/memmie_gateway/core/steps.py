@@ -34,8 +34,8 @@ def settle(value: Maybe[T]) -> Steps[T]:
     A sequence of steps calls it as `value = yield from settle(step())`.
     """
     if hasattr(value, "__await__"):
-        return (yield value)
-    return cast("T", value)
+        return cast("T", (yield value))
+    return value
 
 
 def run(steps: Steps[T]) -> T | Coroutine[Any, Any, T]:
