@@ -1,4 +1,4 @@
-"""Every way a connection can end, and what either end is told (RFC 6455 §7, `core.closing_handshake`)."""
+"""Every way a connection can end, and what either end is told (RFC 6455 §7, `core.websocket.closing`)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import asyncio
 import pytest
 from tests.net.pair import GatewayLog, Join, Pair, nobody_is_left, until
 from tests.net.wire import BINARY, CLOSE, CONT, TEXT, Peer, build
+
+from memmie_gateway.core.steps import ready
 
 
 async def nothing_more(*ends: Peer) -> None:
