@@ -17,19 +17,22 @@ def _steps(self, arrival: Arrival) -> Steps[Admitted]:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine, Generator
-from typing import Any, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 T = TypeVar("T")
 
-Maybe = T | Awaitable[T]
+Maybe: TypeAlias = T | Awaitable[T]
 """A value, or an awaitable of it."""
 
-Steps = Generator[Awaitable[Any], Any, T]
+Steps: TypeAlias = Generator[Awaitable[Any], Any, T]
 """A sequence of steps that ends with a value."""
 
 
 def settle(value: Maybe[T]) -> Steps[T]:
-    """Return the value of a step, and wait for it only if it is an awaitable: `value = yield from settle(step())`."""
+    """Wait for the value of a step only if it is an awaitable, and return it.
+
+    A sequence of steps calls it as `value = yield from settle(step())`.
+    """
     if hasattr(value, "__await__"):
         return cast("T", (yield value))
     return cast("T", value)
@@ -58,3 +61,8 @@ async def _take_the_rest(steps: Steps[T], awaited: Awaitable[Any]) -> T:
                 awaited = steps.send(value)
     except StopIteration as done:
         return cast("T", done.value)
+
+
+async def ready(value: Maybe[T]) -> T:
+    """Wait for a value only if it is an awaitable: `settle` for coroutines."""
+    return cast("T", await value if hasattr(value, "__await__") else value)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from memmie_gateway.core import refusals
 from memmie_gateway.core.limits import Client
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import Request, http_response, refusal
+from memmie_gateway.core.request import Request
+from memmie_gateway.core.response import http_response
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.handshake import Answer
 from memmie_gateway.net.backends.backend import Backend
@@ -122,7 +124,11 @@ class Visit:
             content_type = error.answer.headers.one(b"content-type") or "application/octet-stream"
             self.edge.refuse(http_response(error.answer.status, error.answer.body, content_type))
         else:
-            self.edge.refuse(refusal(error.cause, error.detail, retry_after=error.retry_after))
+            self.edge.refuse(
+                refusals.refusal_answer(
+                    refusals.RefusedError(error.cause, error.detail, retry_after=error.retry_after)
+                )
+            )
 
 
 def give_all_back(taken: list[Callable[[], None]]) -> None:

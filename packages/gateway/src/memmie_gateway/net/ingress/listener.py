@@ -15,7 +15,8 @@ import httptools
 
 from memmie_gateway.core.limits import ConcurrencyLimit, Network, is_trusted, limit_key, plain
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import BadRequestError, Request, refusal
+from memmie_gateway.core.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.request import BadRequestError, Request
 from memmie_gateway.core.websocket.handshake import is_upgrade
 
 WEBSOCKET_ROUTES: Final = frozenset({"/ws", "/websocket", "/api/v1/ws", "/socket.io/"})
@@ -314,7 +315,8 @@ class EdgeProtocol(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if linger and not self.transport.is_closing():
-            self.transport.write_eof()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
             self._timer = asyncio.get_running_loop().call_later(_LINGER_SECONDS, self.transport.abort)
         else:
             self._timer = None
@@ -324,7 +326,7 @@ class EdgeProtocol(asyncio.Protocol):
         self, request: Request | None, cause: Cause, detail: str = "", *, linger: bool = False
     ) -> None:
         self._edge.handlers.refused(self.peer, request, cause, detail)
-        self.refuse(refusal(cause, detail), linger=linger)
+        self.refuse(refusal_answer(RefusedError(cause, detail)), linger=linger)
 
     def _refuse_head(self, error: httptools.HttpParserError) -> None:
         if isinstance(error.__context__, OverflowError):
