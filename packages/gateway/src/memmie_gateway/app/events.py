@@ -66,6 +66,10 @@ class Events:
         else:
             self._log.info("auth_circuit", state="closed", detail=None)
 
+    def claims_dropped(self, size: int) -> None:
+        """Log that Auth's claims are too large to be kept; it happens once."""
+        self._log.warning("claims_dropped", size=size)
+
     def ended(self, session: Session) -> None:
         """Log and count the end of a connection."""
         closing, info = session.closing, session.info
@@ -79,7 +83,7 @@ class Events:
         self._log.info(
             "closed",
             request_id=info.id,
-            user_id=info.verdict.user_id,
+            user_id=info.identity.user_id,
             address=info.client.address,
             path=info.path,
             backend=info.backend.url,

@@ -21,7 +21,7 @@ from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.core.health import Health
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.core.outcomes import Side
-from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.ingress.listener import Edge
 from memmie_gateway.net.sessions.registry import Registry
 
@@ -64,7 +64,7 @@ class GatewayCollector:
         *,
         registry: Registry,
         observer: Events,
-        auth: Authenticator,
+        auth: CachedAuthenticator,
         edge: Edge,
         lag: LoopLag,
         log_stream: LogStream,

@@ -27,10 +27,11 @@ from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import ConcurrencyLimit, Rates
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.verdicts import VerdictCache
-from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
+from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.listener import Edge, EdgeHandlers, EdgeOptions
 from memmie_gateway.net.sessions.registry import Registry
 from memmie_gateway.net.sessions.session import Session, SessionOptions
@@ -75,6 +76,7 @@ class Gateway:
         )
         self._rng = random.SystemRandom()
         self._observer = Events(self._log)
+        self._resolver = Resolver()
         self.registry = self._make_registry()
         self._auth = self._make_auth()
         self._prober = Prober(
@@ -84,6 +86,7 @@ class Gateway:
                 timeout=settings.health_timeout_seconds,
             ),
             self._rng,
+            self._resolver,
         )
         self._connector = self._make_connector()
         self._lag = LoopLag()
@@ -117,10 +120,11 @@ class Gateway:
             backend.on_change = self._observer.health_changed
         return Registry(backends, Balancer(settings.lb_strategy, self._rng))
 
-    def _make_auth(self) -> Authenticator:
+    def _make_auth(self) -> CachedAuthenticator:
         settings = self.settings
-        auth = Authenticator(
+        auth = CachedAuthenticator(
             settings.auth_url,
+            resolver=self._resolver,
             cache=VerdictCache(
                 size=settings.auth_cache_size,
                 ttl=settings.auth_cache_seconds,
@@ -135,6 +139,7 @@ class Gateway:
             max_connections=settings.auth_max_connections,
         )
         auth.on_circuit = self._observer.auth_circuit
+        auth.on_claims_dropped = self._observer.claims_dropped
         return auth
 
     def _make_connector(self) -> Connector:
@@ -168,7 +173,7 @@ class Gateway:
             ),
             auth=self._auth,
             registry=self.registry,
-            dialer=Dialer(timeout=settings.dial_timeout_seconds),
+            dialer=Dialer(self._resolver, timeout=settings.dial_timeout_seconds),
             observer=self._observer,
             rng=self._rng,
         )
@@ -230,7 +235,6 @@ class Gateway:
                 edge, settings.host, settings.port, backlog=BACKLOG
             )
             parts.callback(self._server.close)
-            await self._auth.start()
             for backend in self.registry.backends:
                 self._prober.watch(backend)
             self._lag.start()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
+
+from memmie_gateway.core.steps import Maybe
 
 MAX_CLAIMS_BYTES: Final = 2048
 """Bytes of JSON that an identity keeps of what Auth said beyond the user and the end of the token."""
@@ -33,3 +35,14 @@ class Identity(NamedTuple):
     def claims(self) -> dict[str, Any]:
         """The claims, read anew at each call."""
         return dict(json.loads(self.claims_json)) if self.claims_json else {}
+
+
+class Authenticator(Protocol):
+    """Finds out who the owner of a token is."""
+
+    def authenticate(self, token: str) -> Maybe[Identity]:
+        """Return the owner of a token: at once if that is known, else an awaitable.
+
+        Raises:
+            RefusedError: the token is refused, or cannot be validated now; raised at once or by the awaitable.
+        """

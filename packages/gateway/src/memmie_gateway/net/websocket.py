@@ -14,17 +14,18 @@ import random
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from memmie_gateway.core.credentials import Credentials, find_credentials, plausible
+from memmie_gateway.core import refusals
+from memmie_gateway.core.credentials import Credentials, find_credentials
 from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.identity import Authenticator, Identity
 from memmie_gateway.core.limits import Client, ConcurrencyLimit, Network, Rates, TokenBucket, find_client
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.request import Request
-from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict
+from memmie_gateway.core.steps import ready
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.handshake import Answer, Forwarded, Offer
-from memmie_gateway.net.auth.authenticator import Authenticator
-from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer, DialError, Upstream
+from memmie_gateway.net.backends.backend import Backend, BackendLink
+from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer, DialError
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.ingress.admission import Refusal, RefusedError, Visit, give_all_back
 from memmie_gateway.net.ingress.first_message import FirstMessageError, FirstMessageProtocol
@@ -167,10 +168,10 @@ class Connector:
         credentials = find_credentials(visit.request, first_message=self._options.first_message_auth)
         if credentials.token is None and self._options.first_message_auth:
             credentials = await self._first_message(visit, credentials)
-        verdict, digest = await self._authenticate(credentials.token)
-        visit.user_id = verdict.user_id
-        self._limit_by_user(visit, verdict.user_id)
-        await self._join(visit, credentials, verdict, digest)
+        identity = await self._authenticate(credentials.token)
+        visit.user_id = identity.user_id
+        self._limit_by_user(visit, identity.user_id)
+        await self._join(visit, credentials, identity)
 
     # Before the token.
 
@@ -220,23 +221,13 @@ class Connector:
             raise RefusedError(Cause.AUTH_LATE, str(error)) from None
         return Credentials(token, subprotocols)
 
-    async def _authenticate(self, token: str | None) -> tuple[Verdict, bytes]:
+    async def _authenticate(self, token: str | None) -> Identity:
         if token is None:
             raise RefusedError(Cause.TOKEN_MISSING)
-        if not plausible(token):
-            raise RefusedError(Cause.TOKEN_REFUSED)
-        digest = self._auth.digest(token)
         try:
-            verdict = await self._auth.verdict(token, digest)
-        except AuthUnavailableError as error:
-            raise RefusedError(
-                Cause.AUTH_UNAVAILABLE, inside=str(error), retry_after=self._auth.retry_after()
-            ) from None
-        except ExhaustionError as error:
-            raise RefusedError(Cause.GATEWAY_FULL, inside=str(error)) from None
-        if not verdict.valid:
-            raise RefusedError(Cause.TOKEN_REFUSED)
-        return verdict, digest
+            return await ready(self._auth.authenticate(token))
+        except refusals.RefusedError as error:
+            raise RefusedError(error.cause, inside=str(error), retry_after=error.retry_after) from None
 
     def _limit_by_user(self, visit: Visit, user_id: str) -> None:
         if not self._limits.by_user.acquire(user_id):
@@ -245,34 +236,32 @@ class Connector:
 
     # The Studio.
 
-    async def _join(self, visit: Visit, credentials: Credentials, verdict: Verdict, digest: bytes) -> None:
+    async def _join(self, visit: Visit, credentials: Credentials, identity: Identity) -> None:
         """Find a Studio that accepts, answer the client, and let the bytes flow."""
-        backends = self._registry.preferred(verdict.user_id)
+        backends = self._registry.preferred(identity.user_id)
         if not backends:
             raise RefusedError(Cause.NO_BACKEND)
         left = backends[:MAX_DIALS]
         shortage = ""
         while left:
             backend = visit.backend = left.pop(0)
-            self._registry.begin_dial(verdict.user_id, backend)
+            self._registry.begin_dial(identity.user_id, backend)
             try:
-                upstream = await self._dial(visit, backend, credentials, verdict.user_id)
+                link = await self._dial(visit, backend, credentials, identity.user_id)
                 backend.worked()
                 if self.draining:
-                    upstream.transport.abort()
+                    link.handover.transport.abort()
                     raise RefusedError(Cause.DRAINING)
-                home = self._registry.home(verdict.user_id)
+                home = self._registry.home(identity.user_id)
                 if home in left:  # while this one answered, another connection of the user's went there
-                    upstream.transport.abort()
+                    link.handover.transport.abort()
                     left = [home]
                     continue
-                info = ConnectionInfo(
-                    visit.request_id, visit.request.path, visit.client, verdict, digest, backend
-                )
-                self._splice_together(visit, credentials, info, upstream)
+                info = ConnectionInfo(visit.request_id, visit.request.path, visit.client, identity, backend)
+                self._splice_together(visit, credentials, info, link)
             except BackendRefusedError as error:
                 backend.worked()
-                raise RefusedError(Cause.BACKEND_REFUSED, inside=str(error), answer=error.answer) from None
+                raise RefusedError(Cause.BACKEND_REFUSED, inside=str(error), answer=error.response) from None
             except ExhaustionError as error:
                 shortage = str(
                     error
@@ -283,12 +272,14 @@ class Connector:
             else:
                 return
             finally:
-                self._registry.end_dial(verdict.user_id, backend)
+                self._registry.end_dial(identity.user_id, backend)
         if shortage:
             raise RefusedError(Cause.GATEWAY_FULL, inside=shortage)
         raise RefusedError(Cause.BACKEND_FAILED)
 
-    async def _dial(self, visit: Visit, backend: Backend, credentials: Credentials, user_id: str) -> Upstream:
+    async def _dial(
+        self, visit: Visit, backend: Backend, credentials: Credentials, user_id: str
+    ) -> BackendLink:
         own_key = base64.b64encode(self._rng.randbytes(16)) if visit.first_message else None
         head = handshake.upstream_head(
             visit.request,
@@ -315,18 +306,19 @@ class Connector:
         return Forwarded(visit.client.chain, proto, host)
 
     def _splice_together(
-        self, visit: Visit, credentials: Credentials, info: ConnectionInfo, upstream: Upstream
+        self, visit: Visit, credentials: Credentials, info: ConnectionInfo, link: BackendLink
     ) -> None:
         transport = visit.edge.transport
         if visit.first_message is None:
-            transport.write(handshake.client_answer(upstream.answer, credentials, visit.request_id))
+            transport.write(handshake.client_answer(link.response, credentials, visit.request_id))
+        from_backend = link.handover.take(link.handover)  # the session receives from here on
         session = Session(
             info,
             transport,
-            upstream.transport,
+            link.handover.transport,
             options=self._sessions,
-            reserved_bits=handshake.reserved_bits(upstream.answer),
-            bucket=self._message_bucket(info.verdict.user_id),
+            reserved_bits=handshake.reserved_bits(link.response),
+            bucket=self._message_bucket(info.identity.user_id),
             rng=self._rng,
             # Not the visit's own method: with it the request, and its token, would be kept as long as the session.
             on_client_gone=functools.partial(give_all_back, visit.give_back),
@@ -334,7 +326,7 @@ class Connector:
         )
         visit.edge.let_go()
         self._registry.add(session)
-        session.start(visit.take_early(), upstream.take_early())
+        session.start(visit.take_early(), from_backend)
 
     def _message_bucket(self, user_id: str) -> TokenBucket | None:
         return self._limits.messages.bucket(user_id, asyncio.get_running_loop().time())

@@ -16,6 +16,7 @@ from memmie_gateway.core.credentials import Credentials
 from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.request import Request
+from memmie_gateway.core.response import Response
 from memmie_gateway.core.websocket.frames import ANY_RESERVED, RSV1
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -236,18 +237,7 @@ def _nominated(headers: Headers) -> frozenset[bytes]:
     return frozenset(name for name in names if not name.startswith(b"sec-websocket-"))
 
 
-class Answer(NamedTuple):
-    """Studio's answer to a handshake.
-
-    Attributes:
-        status: the HTTP status.
-        headers: all fields.
-        body: of an answer that is not a 101, as far as it was read.
-    """
-
-    status: int
-    headers: Headers
-    body: bytes = b""
+Answer = Response  # to be named so everywhere
 
 
 def extension_names(headers: Headers) -> frozenset[str]:
@@ -308,3 +298,6 @@ def client_answer(answer: Answer, credentials: Credentials, request_id: str) -> 
     lines.append(b"x-request-id: " + request_id.encode("ascii"))
     lines += [name + b": " + value for name, value in answer.headers.fields if name not in dropped]
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+check_response = check_answer

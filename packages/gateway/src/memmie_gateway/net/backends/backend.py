@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from memmie_gateway.core.health import Health, HealthTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
 from memmie_gateway.core.outcomes import Side
+from memmie_gateway.core.response import Response
 from memmie_gateway.core.websocket.frames import FrameScanner
+from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
 
 
@@ -46,6 +49,20 @@ class Totals:
         """Add what `side` sent in one session."""
         self.messages[side] += scanner.messages
         self.received[side] += scanner.received
+
+
+class BackendLink(NamedTuple):
+    """An open connection to a backend that has accepted an upgrade.
+
+    Attributes:
+        backend: the backend.
+        handover: the connection, with what came behind the 101.
+        response: the backend's 101.
+    """
+
+    backend: Backend
+    handover: Handover
+    response: Response
 
 
 class Backend:

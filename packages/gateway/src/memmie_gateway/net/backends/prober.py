@@ -12,6 +12,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from memmie_gateway.core.health import next_probe
+from memmie_gateway.core.steps import ready
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import first_to_answer
@@ -51,7 +52,8 @@ async def probe(where: BackendUrl, timeout: float, names: Resolver) -> float:  #
     """
     try:
         async with asyncio.timeout(timeout):
-            return await _ping(where, await first_to_answer(where, await names.addresses(where)))
+            addresses = await ready(names.addresses(where))
+            return await _ping(where, await first_to_answer(where, addresses))
     except TimeoutError:
         raise ProbeError(f"no pong within {timeout:g} seconds") from None
     except (OSError, WebSocketException, EOFError) as error:
@@ -83,12 +85,13 @@ class Prober:
     Args:
         options: when.
         rng: spreads the probes.
+        resolver: looks their names up.
     """
 
-    def __init__(self, options: ProbeOptions, rng: random.Random) -> None:
+    def __init__(self, options: ProbeOptions, rng: random.Random, resolver: Resolver) -> None:
         self._options = options
         self._rng = rng
-        self._names = Resolver()
+        self._names = resolver
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
