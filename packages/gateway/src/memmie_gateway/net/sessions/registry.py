@@ -76,13 +76,13 @@ class Registry:
         """Take a session up."""
         self._sessions.add(session)
         session.info.backend.connections += 1
-        self._by_user.setdefault(session.info.verdict.user_id, []).append(session)
+        self._by_user.setdefault(session.info.identity.user_id, []).append(session)
 
     def remove(self, session: Session) -> None:
         """Let a session go, and add what went through it to its Studio's totals."""
         self._sessions.discard(session)
         session.info.backend.connections -= 1
-        user_id = session.info.verdict.user_id
+        user_id = session.info.identity.user_id
         mine = self._by_user[user_id]
         mine.remove(session)
         if not mine:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.limits import Client, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side, cause_of_violation
-from memmie_gateway.core.verdicts import Verdict
 from memmie_gateway.core.websocket import control_frames
 from memmie_gateway.core.websocket.closing import ClosingHandshake, Say, Step
 from memmie_gateway.core.websocket.frames import FrameScanner
@@ -60,16 +60,14 @@ class ConnectionInfo(NamedTuple):
         id: the request id, the same in the log, in Studio and in the answer to the client.
         path: the route the client asked for.
         client: the client's address.
-        verdict: Auth's word on its token.
-        token_digest: names the token without telling it.
+        identity: the user.
         backend: the Studio it is joined to.
     """
 
     id: str
     path: str
     client: Client
-    verdict: Verdict
-    token_digest: bytes
+    identity: Identity
     backend: Backend
 
 
