@@ -34,7 +34,7 @@ async def test_a_connection_follows_one_that_was_faster(
         accept(slow)
         accept(await other.arrival())
         assert (await second.read_head()).status == 101
-        homes = {session.info.backend.url for session in gateway.registry}
+        homes = {session.backend.url for session in gateway.registry}
         assert homes == {other.url}
 
 
@@ -77,19 +77,3 @@ def test_the_last_dial_under_way_binds() -> None:
     assert first_choice(registry) == "a"
     assert registry._dialing == {}
     assert [s.connections for s in (a, b, c)] == [0, 0, 0]
-
-
-def test_a_session_that_is_ending_does_not_bind() -> None:
-    a, b = studios("a", "b")
-    registry = registry_of([a, b])
-
-    def session(studio: Any, closing: object) -> Any:
-        return SimpleNamespace(
-            info=SimpleNamespace(backend=studio, verdict=SimpleNamespace(user_id="u1")), closing=closing
-        )
-
-    live, ending = session(b, None), session(a, object())
-    registry._by_user["u1"] = [live, ending]
-    assert registry.home("u1") is b
-    registry._by_user["u1"] = [ending]
-    assert registry.home("u1") is None

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 
 from structlog.typing import FilteringBoundLogger
 
-from memmie_gateway.core.outcomes import Side
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.ingress.admission import Refusal
 from memmie_gateway.net.sessions.session import Session
@@ -68,29 +66,11 @@ class Events:
 
     def ended(self, session: Session) -> None:
         """Log and count the end of a connection."""
-        closing, info = session.closing, session.info
+        closing = session.closing
         assert closing is not None  # noqa: S101 - an ended session has a closing handshake
         assert closing.cause is not None  # noqa: S101 - and a cause
         ending = closing.cause.ending
         self.closes[closing.code, ending.by.value] += 1
         if ending.error:
-            info.backend.errors[ending.code] += 1
-        up, down = session.scanner(Side.CLIENT), session.scanner(Side.BACKEND)
-        self._log.info(
-            "closed",
-            request_id=info.id,
-            user_id=info.verdict.user_id,
-            address=info.client.address,
-            path=info.path,
-            backend=info.backend.url,
-            by=ending.by.value,
-            cause=ending.code,
-            code=closing.code,
-            reason=closing.reason or None,
-            error=session.error or None,
-            seconds=round(asyncio.get_running_loop().time() - session.started, 3),
-            messages_from_client=up.messages,
-            messages_from_studio=down.messages,
-            bytes_from_client=up.received,
-            bytes_from_studio=down.received,
-        )
+            session.backend.errors[ending.code] += 1
+        self._log.info("closed", **session.describe())

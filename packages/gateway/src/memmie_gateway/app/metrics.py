@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -98,21 +99,18 @@ class GatewayCollector:
             "Bytes received, frame headers included.",
             labels=["direction", "backend"],
         )
-        live: dict[tuple[str, Side], tuple[int, int]] = {}
-        count: dict[str, int] = {}
+        count: Counter[str] = Counter()
+        traffic = {backend.url: backend.traffic for backend in self._registry.backends}
         for session in self._registry:
-            url = session.info.backend.url
-            count[url] = count.get(url, 0) + 1
-            for side in Side:
-                scanner = session.scanner(side)
-                had = live.get((url, side), (0, 0))
-                live[url, side] = (had[0] + scanner.messages, had[1] + scanner.received)
-        for backend in self._registry.backends:
-            connections.add_metric([backend.url], count.get(backend.url, 0))
-            for side, direction in _DIRECTIONS.items():
-                now = live.get((backend.url, side), (0, 0))
-                messages.add_metric([direction, backend.url], backend.totals.messages[side] + now[0])
-                received.add_metric([direction, backend.url], backend.totals.received[side] + now[1])
+            url = session.backend.url
+            count[url] += 1
+            traffic[url] = traffic[url].plus(session.traffic())
+        for url, passed in traffic.items():
+            connections.add_metric([url], count[url])
+            messages.add_metric([_DIRECTIONS[Side.CLIENT], url], passed.messages_from_client)
+            messages.add_metric([_DIRECTIONS[Side.BACKEND], url], passed.messages_from_backend)
+            received.add_metric([_DIRECTIONS[Side.CLIENT], url], passed.bytes_from_client)
+            received.add_metric([_DIRECTIONS[Side.BACKEND], url], passed.bytes_from_backend)
         yield connections
         yield messages
         yield received

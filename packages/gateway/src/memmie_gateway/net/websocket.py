@@ -9,28 +9,30 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import functools
 import random
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from memmie_gateway.core.credentials import Credentials, find_credentials, plausible
 from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.limits import Client, ConcurrencyLimit, Network, Rates, TokenBucket, find_client
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.request import Request
+from memmie_gateway.core.response import Response
 from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.handshake import Answer, Forwarded, Offer
 from memmie_gateway.net.auth.authenticator import Authenticator
-from memmie_gateway.net.backends.backend import Backend
+from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer, DialError, Upstream
+from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
-from memmie_gateway.net.ingress.admission import Refusal, RefusedError, Visit, give_all_back
+from memmie_gateway.net.ingress.admission import Refusal, RefusedError, Taken, Visit
 from memmie_gateway.net.ingress.first_message import FirstMessageError, FirstMessageProtocol
 from memmie_gateway.net.ingress.listener import EdgeProtocol
 from memmie_gateway.net.sessions.registry import Registry
-from memmie_gateway.net.sessions.session import ConnectionInfo, Session, SessionOptions
+from memmie_gateway.net.sessions.session import Session, SessionInfo, SessionOptions
 
 MAX_DIALS: Final = 3
 """Studios tried for one connection, so that a client is answered even where many hang."""
@@ -266,10 +268,9 @@ class Connector:
                     upstream.transport.abort()
                     left = [home]
                     continue
-                info = ConnectionInfo(
-                    visit.request_id, visit.request.path, visit.client, verdict, digest, backend
-                )
-                self._splice_together(visit, credentials, info, upstream)
+                identity = Identity(verdict.user_id, verdict.expires, digest)
+                info = SessionInfo(visit.request_id, visit.request.path, visit.client, identity)
+                self._splice_together(visit, credentials, info, upstream, backend)
             except BackendRefusedError as error:
                 backend.worked()
                 raise RefusedError(Cause.BACKEND_REFUSED, inside=str(error), answer=error.answer) from None
@@ -315,26 +316,34 @@ class Connector:
         return Forwarded(visit.client.chain, proto, host)
 
     def _splice_together(
-        self, visit: Visit, credentials: Credentials, info: ConnectionInfo, upstream: Upstream
+        self,
+        visit: Visit,
+        credentials: Credentials,
+        info: SessionInfo,
+        upstream: Upstream,
+        backend: Backend,
     ) -> None:
         transport = visit.edge.transport
         if visit.first_message is None:
             transport.write(handshake.client_answer(upstream.answer, credentials, visit.request_id))
         session = Session(
             info,
-            transport,
-            upstream.transport,
+            Handover(transport, visit.take_early()),
+            BackendLink(
+                backend,
+                Handover(upstream.transport, upstream.take_early()),
+                Response(upstream.answer.status, upstream.answer.headers),
+            ),
             options=self._sessions,
-            reserved_bits=handshake.reserved_bits(upstream.answer),
-            bucket=self._message_bucket(info.verdict.user_id),
+            bucket=self._message_bucket(info.identity.user_id),
             rng=self._rng,
-            # Not the visit's own method: with it the request, and its token, would be kept as long as the session.
-            on_client_gone=functools.partial(give_all_back, visit.give_back),
+            # Not the visit itself: with it the request, and its token, would be kept as long as the session.
+            slots=Taken(visit.give_back),
             on_end=self._ended,
         )
         visit.edge.let_go()
         self._registry.add(session)
-        session.start(visit.take_early(), upstream.take_early())
+        session.start()
 
     def _message_bucket(self, user_id: str) -> TokenBucket | None:
         return self._limits.messages.bucket(user_id, asyncio.get_running_loop().time())
@@ -343,5 +352,5 @@ class Connector:
         self._registry.remove(session)
         closing = session.closing
         if closing is not None and closing.cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
-            session.info.backend.broke(f"a connection broke: {session.error or closing.reason}")
+            session.backend.broke(f"a connection broke: {session.error or closing.reason}")
         self._observer.ended(session)

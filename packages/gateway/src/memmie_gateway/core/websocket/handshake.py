@@ -16,6 +16,7 @@ from memmie_gateway.core.credentials import Credentials
 from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.request import Request
+from memmie_gateway.core.response import Response
 from memmie_gateway.core.websocket.frames import ANY_RESERVED, RSV1
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -287,7 +288,7 @@ def check_answer(answer: Answer, offer: Offer) -> str:
     return ""
 
 
-def reserved_bits(answer: Answer) -> int:
+def reserved_bits(answer: Answer | Response) -> int:
     """Return which RSV bits the extensions that Studio accepted may use.
 
     permessage-deflate uses RSV1 (RFC 7692); of an extension that is not known here, any bit is believed.

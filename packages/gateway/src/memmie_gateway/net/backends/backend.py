@@ -1,26 +1,26 @@
-"""One Studio as the gateway knows it: where it is, how it is, and what went through it."""
+"""One backend as the gateway knows it: where it is, how it is, and what went through it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from memmie_gateway.core.health import Health, HealthTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
-from memmie_gateway.core.outcomes import Side
-from memmie_gateway.core.websocket.frames import FrameScanner
+from memmie_gateway.core.response import Response
+from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
 
 
 class BackendUrl(ServiceUrl):
-    """A Studio's WebSocket URL."""
+    """A backend's WebSocket URL."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, url: str) -> BackendUrl:
-        """Take a URL apart.
+        """Parse a URL.
 
         Raises:
             ValueError: it is not a `ws://` or `wss://` URL with a host, or it has credentials or a fragment.
@@ -29,23 +29,30 @@ class BackendUrl(ServiceUrl):
 
     @property
     def health_url(self) -> str:
-        """Where its health is asked: `{url}/health` (spec §3)."""
+        """Where its health is checked: `{url}/health` (spec §3)."""
         query = f"?{self.query}" if self.query else ""
         scheme = "wss" if self.secure else "ws"
         return f"{scheme}://{self.host_header}{self.path.rstrip('/')}/health{query}"
 
 
-@dataclass(slots=True)
-class Totals:
-    """What went through a Studio in sessions that are over."""
+class Traffic(NamedTuple):
+    """What went through a backend: in one session while it was attached to it, or in all that have left it.
 
-    messages: dict[Side, int] = field(default_factory=lambda: {Side.CLIENT: 0, Side.BACKEND: 0})
-    received: dict[Side, int] = field(default_factory=lambda: {Side.CLIENT: 0, Side.BACKEND: 0})
+    Attributes:
+        messages_from_client: data messages.
+        messages_from_backend: data messages.
+        bytes_from_client: bytes, frame headers included.
+        bytes_from_backend: bytes, frame headers included.
+    """
 
-    def add(self, side: Side, scanner: FrameScanner) -> None:
-        """Add what `side` sent in one session."""
-        self.messages[side] += scanner.messages
-        self.received[side] += scanner.received
+    messages_from_client: int = 0
+    messages_from_backend: int = 0
+    bytes_from_client: int = 0
+    bytes_from_backend: int = 0
+
+    def plus(self, other: Traffic) -> Traffic:
+        """Return the sum of both."""
+        return Traffic(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 class Backend:
@@ -56,13 +63,16 @@ class Backend:
         tracker: judges its health.
 
     Attributes:
+        where: as given.
+        tracker: as given.
         connections: live sessions and dials under way.
         failures: of any kind, so far.
-        totals: of the sessions that are over.
+        traffic: what went through it in sessions that have left it.
         errors: errors by type, for the metrics.
         latency: how long messages spent inside the gateway.
-        on_doubt: called when passive evidence is bad: the prober looks at once.
+        on_doubt: called on passive evidence of a failure; the prober then looks at once.
         on_change: called when its health has changed.
+        on_unused: called when its last connection has left it.
     """
 
     def __init__(self, url: BackendUrl, tracker: HealthTracker) -> None:
@@ -70,14 +80,15 @@ class Backend:
         self.tracker = tracker
         self.connections = 0
         self.failures = 0
-        self.totals = Totals()
+        self.traffic = Traffic()
         self.errors: Counter[str] = Counter()
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
         self.on_change: Callable[[Backend], None] = _nothing
+        self.on_unused: Callable[[Backend], None] = _nothing
 
     def __repr__(self) -> str:
-        return f"<Studio {self.url} {self.tracker.state.value} connections={self.connections}>"
+        return f"<Backend {self.url} {self.tracker.state.value} connections={self.connections}>"
 
     @property
     def url(self) -> str:
@@ -93,6 +104,22 @@ class Backend:
     def healthy(self) -> bool:
         """Whether it is known to be healthy."""
         return self.tracker.state is Health.HEALTHY
+
+    # Who uses it.
+
+    def joined(self) -> None:
+        """Count a session, or a dial under way."""
+        self.connections += 1
+
+    def left(self, traffic: Traffic | None = None) -> None:
+        """Stop counting it, and book what went through it."""
+        self.connections -= 1
+        if traffic is not None:
+            self.traffic = self.traffic.plus(traffic)
+        if not self.connections:
+            self.on_unused(self)
+
+    # Evidence of its health.
 
     def worked(self) -> None:
         """Count a success of any kind."""
@@ -113,9 +140,9 @@ class Backend:
             self.on_doubt()
 
     def broke(self, reason: str) -> None:
-        """Count a connection that broke: as one failure, however many break, until a probe has had a look.
+        """Count a connection that broke: however many break, they are one failure until a probe has had a look.
 
-        A Studio that throws out two clients at once must not pass for a dead one.
+        Two simultaneous disconnects must not mark a backend unhealthy.
         """
         if self.tracker.reason:
             self.failures += 1
@@ -124,5 +151,19 @@ class Backend:
             self.failed(reason)
 
 
+class BackendLink(NamedTuple):
+    """An open connection to a backend that has accepted an upgrade.
+
+    Attributes:
+        backend: which one.
+        handover: the connection, and what came behind the 101.
+        response: the 101.
+    """
+
+    backend: Backend
+    handover: Handover
+    response: Response
+
+
 def _nothing(*_: object) -> None:
-    """Stand in until somebody wants to know."""
+    """Stand in until somebody wants to be notified."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 
 from memmie_gateway.core.limits import Client
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import Request, http_response, refusal
+from memmie_gateway.core.request import Request
+from memmie_gateway.core.response import http_response
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.handshake import Answer
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.ingress.first_message import FirstMessageProtocol
-from memmie_gateway.net.ingress.listener import EdgeProtocol
+from memmie_gateway.net.ingress.listener import EdgeProtocol, refusal
 
 
 class RefusedError(Exception):
@@ -129,3 +130,14 @@ def give_all_back(taken: list[Callable[[], None]]) -> None:
     """Undo what was taken for a client, the last first; a second time there is nothing left to undo."""
     while taken:
         taken.pop()()
+
+
+@dataclass(slots=True)
+class Taken:
+    """What was taken for a client."""
+
+    give_back: list[Callable[[], None]]
+
+    def release(self) -> None:
+        """Give it back; a second time there is nothing left."""
+        give_all_back(self.give_back)

@@ -15,7 +15,8 @@ import httptools
 
 from memmie_gateway.core.limits import ConcurrencyLimit, Network, is_trusted, limit_key, plain
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import BadRequestError, Request, refusal
+from memmie_gateway.core.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.request import BadRequestError, Request
 from memmie_gateway.core.websocket.handshake import is_upgrade
 
 WEBSOCKET_ROUTES: Final = frozenset({"/ws", "/websocket", "/api/v1/ws", "/socket.io/"})
@@ -341,3 +342,8 @@ class EdgeProtocol(asyncio.Protocol):
         self._early += data
         if len(self._early) > _MAX_EARLY:
             self.transport.pause_reading()
+
+
+def refusal(cause: Cause, detail: str = "", *, retry_after: float = 1) -> bytes:
+    """Build the answer to a client that is refused."""
+    return refusal_answer(RefusedError(cause, detail, retry_after=retry_after))
