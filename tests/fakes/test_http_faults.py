@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import AsyncIterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
 from memmie_fake_auth import FakeAuth
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 async def health(http: aiohttp.ClientSession, auth: FakeAuth) -> tuple[int, str, str]:

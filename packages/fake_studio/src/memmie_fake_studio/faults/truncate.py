@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from memmie_fake_base.faults import at_least, one_of
+from memmie_fake_base.checks import at_least, one_of
 from memmie_fake_studio.faults.fault import ConnectionFault
 
 if TYPE_CHECKING:
