@@ -1,4 +1,4 @@
-"""A program that behaves as a gateway does on a bad day, for the tests of ProcessTarget: ``odd_gateway.py HABIT``."""
+"""A program that behaves as a gateway does on a bad day, for the tests of ProcessTarget: `odd_gateway.py HABIT`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import signal
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from types import FrameType
+from types import FrameType
 
 HABIT = sys.argv[1]
 
 
 class Answers(BaseHTTPRequestHandler):
-    """``/ready`` is 200, or what the habit says; ``/say/WORD`` logs the word."""
+    """`/ready` is 200, or what the habit says; `/say/WORD` logs the word."""
 
     def do_GET(self) -> None:
         if HABIT == "dies-before-ready":
