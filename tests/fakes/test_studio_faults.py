@@ -115,7 +115,7 @@ async def bytes_after_the_handshake(studio: FakeStudio) -> bytes:
     ],
 )
 async def test_truncate_announces_more_bytes_than_come(
-    studio: FakeStudio, parameters: dict[str, int], header: str, payload: int
+    studio: FakeStudio, parameters: dict[str, Any], header: str, payload: int
 ) -> None:
     # RFC 6455 §5.2: a length in the shortest form, or it would be a protocol error instead.
     studio.script("truncate", **parameters)
@@ -146,7 +146,7 @@ async def test_a_truncated_frame_is_no_protocol_error(studio: FakeStudio, open_c
         ({"sent": 1024 * 1024 + 1}, "sent: 1048577 given, at most 1048576 allowed"),
     ],
 )
-def test_what_is_no_truncated_frame_is_refused(parameters: dict[str, int], complaint: str) -> None:
+def test_invalid_parameters_of_truncate_are_refused(parameters: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         FakeStudio().script("truncate", **parameters)
 
