@@ -158,7 +158,7 @@ def test_failures_are_explained(run_pytest: RunPytest) -> None:
         [
             "*TargetError: the gateway did not start: *exit code 2*",
             "*MAX_CONNECTIONS_PER_IP*",
-            "mark memmie knows studios and env, not 'studio'",
+            "mark memmie has the arguments studios and env, not 'studio'",
             "*memmie gateway log, teardown included: <ProcessTarget pid=*",
             '{*"event": "listening"*',
             "*somebody*",

@@ -30,8 +30,8 @@ def test_the_nearer_mark_wins_and_env_is_merged() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (mark(3), "takes names only"),
-        (mark(studio=3), "knows studios and env, not 'studio'"),
+        (mark(3), "takes keyword arguments only"),
+        (mark(studio=3), "has the arguments studios and env, not 'studio'"),
         (mark(studios="3"), "studios must be a number"),
         (mark(studios=-1), "studios must be a number"),
         (mark(studios=True), "studios must be a number"),

@@ -48,11 +48,11 @@ def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
     for mark in reversed(list(marks)):
         if mark.args:
             raise ValueError(
-                f"mark memmie takes names only, as in memmie(studios=3); given: {mark.args[0]!r}"
+                f"mark memmie takes keyword arguments only, as in memmie(studios=3); given: {mark.args[0]!r}"
             )
         for name, value in mark.kwargs.items():
             if name not in _CHECKS:
-                raise ValueError(f"mark memmie knows {' and '.join(_CHECKS)}, not {name!r}")
+                raise ValueError(f"mark memmie has the arguments {' and '.join(_CHECKS)}, not {name!r}")
             fits, wanted = _CHECKS[name]
             if not fits(value):
                 raise ValueError(f"mark memmie: {name} must be {wanted}, not {value!r}")

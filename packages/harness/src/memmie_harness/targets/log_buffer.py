@@ -86,7 +86,7 @@ class LogBuffer:
 
 
 def _no_line(reason: str) -> TargetError:
-    return TargetError(f"no log line of the gateway fits: {reason}")
+    return TargetError(f"no log line of the gateway matches: {reason}")
 
 
 def _parse(line: str) -> LogRecord | None:
@@ -105,9 +105,9 @@ def _offer(
     if future.done():
         return
     try:
-        fits = predicate(record)
+        matches = predicate(record)
     except Exception as error:  # noqa: BLE001 - whatever the test's predicate raises is raised in the test
         future.set_exception(error)
         return
-    if fits:
+    if matches:
         future.set_result(record)
