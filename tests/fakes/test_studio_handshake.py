@@ -1,4 +1,4 @@
-"""Opening a WebSocket on Studio: whose it is, what is negotiated, what is refused."""
+"""Studio's WebSocket handshake: the user, what is negotiated, and what is refused."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def on_term(_signum: int, _frame: FrameType | None) -> None:
         child = os.fork()
         if not child:
             threading.Event().wait()  # with both pipes open
-        say(event="child", pid=child)  # said before the end: of a child nobody knows how soon it comes to run
+        say(event="child", pid=child)  # said here, because it is unknown when the child itself runs
     say(event="stopped")
     os._exit(3 if HABIT == "fails-on-term" else 0)
 

@@ -34,22 +34,22 @@ WITHOUT_THE_EXTRA = """
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No Docker engine: where it is looked for nobody listens."""
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Point the Docker client at an address where nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{taken.getsockname()[1]}")
         yield
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("make", [GatewayContainer, FakeAuthContainer, StackContainers])
 def test_without_an_engine_each_helper_says_so(make: type) -> None:
     with pytest.raises(ContainerError, match=r"no Docker engine answers \(`docker info`\): .*refused"):
         make()
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("no_engine")
 def test_without_an_engine_the_target_says_so() -> None:
     with pytest.raises(TargetError, match="no Docker engine answers"):
         make_target("container", {})
@@ -163,4 +163,4 @@ def test_without_the_extra_a_run_is_refused_once(pytester: pytest.Pytester) -> N
 def test_an_image_goes_with_a_container_only(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--memmie-image=mine")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: --memmie-image goes with --memmie-target=container" in result.errlines
+    assert "ERROR: --memmie-image needs --memmie-target=container" in result.errlines

@@ -10,7 +10,7 @@ from memmie_harness.targets import InProcessTarget, TargetError
 from memmie_harness.targets.line_stream import LineStream
 from memmie_harness.wiring import gateway_environment
 
-# A gateway that nobody asks anything: it needs neither Auth nor Studio.
+# A gateway without requests needs neither Auth nor Studio.
 ALONE = gateway_environment(auth_url="http://127.0.0.1:9", studio_ws_urls=["ws://127.0.0.1:9/ws"])
 
 

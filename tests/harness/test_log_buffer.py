@@ -55,7 +55,7 @@ async def test_a_record_that_does_not_come_in_time_is_an_error() -> None:
     with pytest.raises(TargetError, match=r"none came within 0\.01 s"):
         await log.wait_for(is_event("a"), within=0.01)
 
-    log.write('{"event": "a"}')  # nobody waits any more
+    log.write('{"event": "a"}')  # no waiter is left
 
 
 async def test_the_end_of_the_log_fails_present_and_later_waiters() -> None:

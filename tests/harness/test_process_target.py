@@ -159,7 +159,7 @@ async def test_a_gateway_that_is_not_ready_in_time_is_reported_and_killed(make_t
     asked = itertools.count(1)
     with loop_clock() as clock:
         starting = asyncio.create_task(target.start())
-        # Who asks again has read the first answer. Until then its time must not be over, whatever that takes.
+        # A second request shows that the first answer was read; the time must not be over before that.
         await target.wait_for_log(lambda record: record["event"] == "asked" and next(asked) == 2, 30)
         clock.put_forward(30)
         with pytest.raises(

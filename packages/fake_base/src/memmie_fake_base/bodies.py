@@ -16,6 +16,7 @@ _MAX_DEPTH: Final = 100
 """How many levels of objects and lists JSON may have."""
 
 _TOO_DEEP: Final = f"nested too deeply; at most {_MAX_DEPTH} levels are allowed"
+"""The message for JSON with more levels."""
 
 _WORDS: Final[dict[type, str]] = {
     str: "a string",

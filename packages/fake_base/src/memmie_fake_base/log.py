@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 Entry = dict[str, Any]
+"""A log entry, in which every value is JSON."""
 
 
 class EventLog:

@@ -73,7 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
         except ValueError as error:
             raise pytest.UsageError(f"--memmie-target: {error}") from None
     if config.getoption("memmie_image") and choice != "container":
-        raise pytest.UsageError("--memmie-image goes with --memmie-target=container")
+        raise pytest.UsageError("--memmie-image needs --memmie-target=container")
 
 
 def _interrupt_on_sigterm(config: pytest.Config) -> None:

@@ -87,7 +87,7 @@ class ServiceContainer(DockerContainer):
                 self.get_docker_client().client.images.get(self.image)
             except ImageNotFound:
                 raise ContainerError(
-                    f"there is no image {self.image}: build it with `nox -s images`, or name yours"
+                    f"there is no image {self.image}: build it with `nox -s images`, or name another image"
                 ) from None
         try:
             return super().start()

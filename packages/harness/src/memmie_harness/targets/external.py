@@ -1,4 +1,4 @@
-"""A target whose gateway runs outside this process: what a process and a container share."""
+"""The base of targets that run a gateway outside this process: as a process or in a container."""
 
 from __future__ import annotations
 

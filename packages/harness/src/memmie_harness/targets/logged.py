@@ -1,4 +1,4 @@
-"""A target whose log the harness can read: what all such targets share."""
+"""The base of targets with a log that the harness can read."""
 
 from __future__ import annotations
 
