@@ -49,9 +49,7 @@ def test_retry_after_is_never_too_early(seconds: float, expected: str) -> None:
 
 
 def test_detail_replaces_the_words_of_the_row() -> None:
-    status, fields, body = read(
-        refusal_answer(RefusedError(Cause.TOKEN_REFUSED, 'say "no"\r\nX-Evil: 1 é'))
-    )
+    status, fields, body = read(refusal_answer(RefusedError(Cause.TOKEN_REFUSED, 'say "no"\r\nX-Evil: 1 é')))
     assert status == "HTTP/1.1 401 Unauthorized"
     assert dict(fields)["www-authenticate"] == "Bearer"
     assert "x-evil" not in dict(fields)
