@@ -14,22 +14,38 @@ from memmie_gateway.core.steps import Maybe, Steps, ready, run, settle
 T = TypeVar("T")
 
 
-async def later(value: T) -> T:
+async def turn(value: T) -> T:
     """Answer after one turn of the loop."""
     await asyncio.sleep(0)
     return value
 
 
-async def fail_later(error: BaseException) -> None:
-    await asyncio.sleep(0)
-    raise error
+def later(value: T) -> Maybe[T]:
+    """Make a step that answers after one turn of the loop."""
+    return turn(value)
+
+
+def fail_later(error: BaseException) -> Maybe[None]:
+    """Make a step that fails after one turn of the loop."""
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise error
+
+    return fail()
+
+
+def never() -> tuple[asyncio.Future[str], Maybe[str]]:
+    """Make a step that is never done; return it as the future that it is, too."""
+    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    return future, future
 
 
 class AwaitableObject:
     """Neither a coroutine nor a future, but it can be awaited."""
 
     def __await__(self) -> Generator[Any, Any, str]:
-        return later("from an object").__await__()
+        return turn("awaited").__await__()
 
 
 def both(first: Maybe[int], second: Callable[[int], Maybe[int]]) -> Steps[int]:
@@ -106,11 +122,11 @@ async def test_the_steps_before_the_first_wait_are_taken_at_once() -> None:
 
 
 async def test_anything_that_can_be_awaited_is_waited_for() -> None:
-    future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    asyncio.get_running_loop().call_soon(future.set_result, "from a future")
-    assert await rest_of(run(settle(future))) == "from a future"
-    assert await rest_of(run(settle(AwaitableObject()))) == "from an object"
-    assert await rest_of(run(settle(asyncio.create_task(later("from a task"))))) == "from a task"
+    future, _ = never()
+    asyncio.get_running_loop().call_soon(future.set_result, "awaited")
+    steps: tuple[Maybe[str], ...] = (future, asyncio.create_task(turn("awaited")), AwaitableObject())
+    for step in steps:
+        assert await rest_of(run(settle(step))) == "awaited"
 
 
 # Errors and cancellations.
@@ -150,7 +166,7 @@ async def test_an_error_of_a_step_after_a_wait_is_raised() -> None:
 
 
 async def test_a_cancellation_is_thrown_into_the_steps_and_into_what_they_wait_for() -> None:
-    forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future, forever = never()
     seen: list[type[BaseException]] = []
 
     def steps() -> Steps[None]:
@@ -166,12 +182,12 @@ async def test_a_cancellation_is_thrown_into_the_steps_and_into_what_they_wait_f
     with pytest.raises(asyncio.CancelledError):
         await task
     assert seen == [asyncio.CancelledError]
-    assert forever.cancelled()
+    assert future.cancelled()
 
 
 async def test_a_cancellation_may_be_answered() -> None:
     """As the route does: it tells the client, and its task ends as if nothing had been."""
-    forever: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    _, forever = never()
 
     def steps() -> Steps[str]:
         try:
@@ -188,7 +204,7 @@ async def test_a_cancellation_may_be_answered() -> None:
 
 async def test_a_coroutine_that_is_never_started_takes_no_further_step() -> None:
     """Why it must be started even where it is cancelled: here, nothing gives back what a step has taken."""
-    forever: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    _, forever = never()
     given_back: list[str] = []
 
     def steps() -> Steps[None]:
@@ -229,13 +245,12 @@ async def test_nested_runs_wait_for_each_other() -> None:
 
 
 async def test_an_error_goes_through_nested_runs() -> None:
-    async def gone() -> int:
-        await asyncio.sleep(0)
-        raise LookupError("gone")
+    def gone() -> Steps[None]:
+        yield from settle(fail_later(LookupError("gone")))
 
     def steps() -> Steps[str]:
         try:
-            yield from settle(inner(gone()))
+            yield from settle(run(gone()))
         except LookupError as error:
             return f"caught: {error}"
         return "not caught"
@@ -244,10 +259,10 @@ async def test_an_error_goes_through_nested_runs() -> None:
 
 
 async def test_a_cancellation_goes_through_nested_runs_from_the_inside_out() -> None:
-    forever: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    _, forever = never()
     given_back: list[str] = []
 
-    def held(name: str, value: Callable[[], Maybe[int]]) -> Steps[int]:
+    def held(name: str, value: Callable[[], Maybe[str]]) -> Steps[str]:
         try:
             return (yield from settle(value()))
         finally:
