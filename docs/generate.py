@@ -100,7 +100,7 @@ def _end(ending: Ending) -> str:
     none = "lost" if ending.words else "passed on"
     return (
         f"| `{ending.code}` | {ending.words} | {ending.by.value} "
-        f"| {ending.to_client or none} | {ending.to_studio or none} | {_yes(ending)} |\n"
+        f"| {ending.to_client or none} | {ending.to_backend or none} | {_yes(ending)} |\n"
     )
 
 

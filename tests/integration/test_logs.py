@@ -62,8 +62,8 @@ async def test_an_ended_connection_is_one_line_that_tells_all(
     assert told == {
         "r1": ("u1", "client", "client_closed", 4242, "had enough"),
         "r2": ("u2", "studio", "studio_closed", 4321, "go away"),
-        "r3": ("u3", "studio", "studio_gone", 1006, "Studio is gone, reconnect"),
-        "r4": ("u4", "client", "client_gone", 1006, "the client's connection was lost"),
+        "r3": ("u3", "studio", "studio_gone", 1012, "Studio is gone, reconnect"),
+        "r4": ("u4", "client", "client_gone", None, "the client's connection was lost"),
     }
     first = lines["r1"]
     assert (first["messages_from_client"], first["messages_from_studio"]) == (3, 3)

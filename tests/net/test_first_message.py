@@ -133,7 +133,8 @@ async def test_another_first_message(
     client = await upgraded(dial, gateway)
     client.send(*first)
     await closed(client, 1008, words, gateway)
-    assert (await log.line("refused"))["code"] == "auth_late"
+    line = await log.line("refused")
+    assert (line["cause"], line["code"]) == ("auth_late", 1008)
 
 
 async def test_fragments_without_end(gateway: Gateway, dial: Dial) -> None:
@@ -192,7 +193,8 @@ async def test_the_client_leaves_before_its_message(
     client = await upgraded(dial, gateway)
     getattr(client, how)()
     await until(lambda: nobody_is_left(gateway))
-    assert (await log.line("refused"))["code"] == "client_left"
+    line = await log.line("refused")
+    assert (line["cause"], line["code"]) == ("client_left", None)
 
 
 async def test_the_client_closes_instead(gateway: Gateway, dial: Dial) -> None:

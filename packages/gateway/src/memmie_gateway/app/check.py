@@ -9,8 +9,11 @@ from dataclasses import asdict, dataclass
 
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.breaker import Breaker
-from memmie_gateway.core.verdicts import AuthUnavailableError, VerdictCache
-from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.refusals import RefusedError
+from memmie_gateway.core.steps import ready
+from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.prober import ProbeError, probe
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
@@ -47,24 +50,25 @@ async def check(settings: Settings) -> list[Result]:
 async def _check_auth(settings: Settings) -> Result:
     """Ask Auth about an invalid token; Auth works if it refuses it."""
     cache = VerdictCache(size=1, ttl=0, refusal_ttl=0, clock=time.time, secret=b"")
-    auth = Authenticator(
+    auth = CachedAuthenticator(
         settings.auth_url,
+        resolver=Resolver(),
         cache=cache,
         breaker=Breaker(failures=0, open_seconds=0),
         timeout=settings.auth_timeout_seconds,
         max_connections=1,
     )
     token = f"check-{secrets.token_urlsafe(16)}"
-    await auth.start()
     started = time.perf_counter()
     try:
-        verdict = await auth.verdict(token, auth.digest(token))
-    except (AuthUnavailableError, ExhaustionError) as error:
-        return Result("auth", settings.auth_url, ok=False, detail=str(error))
+        await ready(auth.authenticate(token))
+    except RefusedError as error:
+        if error.cause is not Cause.TOKEN_REFUSED:
+            return Result("auth", settings.auth_url, ok=False, detail=str(error))
+    else:
+        return Result("auth", settings.auth_url, ok=False, detail="it accepts a made-up token")
     finally:
         await auth.stop()
-    if verdict.valid:
-        return Result("auth", settings.auth_url, ok=False, detail="it accepts a made-up token")
     milliseconds = (time.perf_counter() - started) * 1000
     return Result(
         "auth", settings.auth_url, ok=True, detail=f"refuses a made-up token, {milliseconds:.1f} ms"

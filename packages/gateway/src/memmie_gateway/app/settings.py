@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from memmie_gateway.core.balancer import Strategy
 from memmie_gateway.core.client_address import Network
+from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
-from memmie_gateway.net.http1.url import AuthUrl
 
 CommaSeparated = NoDecode
 """Mark a field that is written as a comma-separated list, not as JSON."""

@@ -38,11 +38,11 @@ class Identity(NamedTuple):
 
 
 class Authenticator(Protocol):
-    """Validates tokens."""
+    """Finds out who the owner of a token is."""
 
     def authenticate(self, token: str) -> Maybe[Identity]:
-        """Return whose token it is: at once where that is known, else an awaitable.
+        """Return the owner of a token: at once if that is known, else an awaitable.
 
         Raises:
-            RefusedError: the token is not valid, or nobody can tell now. Also raised by what is awaited.
+            RefusedError: the token is refused, or cannot be validated now; raised at once or by the awaitable.
         """

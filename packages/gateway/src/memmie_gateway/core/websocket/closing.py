@@ -1,17 +1,23 @@
 """The closing handshake of two joined connections (RFC 6455 §7), as one state machine over both sides.
 
 A side is *open* until a Close frame travels; `sent` when the gateway has written one to it, `received` when it has
-sent one itself, `done` when both happened, `lost` when its TCP connection is gone. What an event does to a side
-is one table, what the gateway then owes is read off the new states. The shell carries the steps out.
+sent one itself, `done` when both happened, `lost` when its TCP connection is gone. The effect of an event on a side
+is one table; what the gateway then owes follows from the new states. It is returned as steps, which the session carries
+out in order.
+
+A Close frame must not land inside another frame. If a frame to that side is under way, the Close waits for its end
+(`frame_ended`); if that end will never come, the connection is aborted, as nothing valid can be sent inside a frame.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
+from memmie_gateway.core.websocket.control_frames import valid_close_code
 
 
 class State(enum.Enum):
@@ -36,10 +42,24 @@ class Event(enum.Enum):
     __hash__ = object.__hash__
 
 
+class Flow(enum.Enum):
+    """Where the stream of bytes to a side stands."""
+
+    BETWEEN = "between two frames"
+    INSIDE = "inside a frame, the rest of which may still come"
+    BROKEN = "inside a frame, the rest of which will never come"
+
+    __hash__ = object.__hash__
+
+
+Flows = Mapping[Side, Flow]
+"""The stream to each side."""
+
 # Looking up a member of an Enum is a function call on Python 3.11, and all of this runs for every connection.
 _CLIENT, _BACKEND = Side
 _OPEN, _SENT, _RECEIVED, _DONE, _LOST = State
 _SEND, _RECEIVE, _LOSE = Event
+_BETWEEN, _INSIDE, _BROKEN = Flow
 
 _WRITABLE: Final = frozenset({_OPEN, _RECEIVED})
 
@@ -63,31 +83,70 @@ class Say(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Finish:
+    """Forward nothing more that `side` sends, except the rest of the frame that is under way."""
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Send nothing more to `side`, but let it read what was sent.
+
+    Closing the connection while the side still sends would reset it, and the Close frame would be lost.
+    """
+
+    side: Side
+
+
+@dataclass(frozen=True, slots=True)
 class Shut:
     """Close the TCP connection to `side` once what was written has left."""
 
     side: Side
 
 
-Step = Say | Shut
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Close the TCP connection to `side` at once."""
+
+    side: Side
+
+
+Step = Say | Finish | HangUp | Shut | Abort
 
 _SHUT: Final = {side: Shut(side) for side in Side}
 
+BETWEEN_FRAMES: Final[Flows] = dict.fromkeys(Side, _BETWEEN)
+"""Both streams stand between two frames, as they nearly always do."""
+
 
 class ClosingHandshake:
-    """Decides what is owed to whom from the first sign of an end until both TCP connections are gone.
+    """Decides what is owed to which side, from the first sign of an end until both TCP connections are gone.
 
     Attributes:
         cause: why the connection ends; set by the first event, and never changed after.
-        code: the close code that tells of it: as received or as first sent, 1006 where a connection was lost.
+        code: the close code of that event: as received or as first sent, 1006 where a connection was lost.
         reason: the reason that goes with it.
     """
 
-    __slots__ = ("_received_codes", "_state", "cause", "code", "reason")
+    __slots__ = (
+        "_backlog",
+        "_client_code",
+        "_received_codes",
+        "_state",
+        "_waiting",
+        "cause",
+        "code",
+        "reason",
+    )
 
     def __init__(self) -> None:
         self._received_codes: dict[Side, int] = {}
         self._state = {_CLIENT: _OPEN, _BACKEND: _OPEN}
+        self._waiting: dict[Side, Say] = {}  # Close frames that wait for the end of the frame under way
+        self._backlog = 0  # at the last call of `progresses`
+        self._client_code = 0
         self.cause: Cause | None = None
         self.code = 1005
         self.reason = ""
@@ -106,48 +165,96 @@ class ClosingHandshake:
         """Whether both TCP connections are gone."""
         return self._state[_CLIENT] is self._state[_BACKEND] is _LOST
 
+    @property
+    def client_code(self) -> int | None:
+        """The code of the first Close frame between gateway and client, in either direction; None for no code."""
+        return self._client_code if valid_close_code(self._client_code) else None
+
     def state(self, side: Side) -> State:
         """Return how far the handshake with `side` has come."""
         return self._state[side]
 
     def may_write(self, side: Side) -> bool:
-        """Tell whether data may still be forwarded to `side`: nothing follows a Close frame."""
+        """Whether data may still be forwarded to `side`: nothing follows a Close frame."""
         return self._state[side] in _WRITABLE
 
+    # Events. Each returns the steps that the gateway owes now.
+
     def received(self, side: Side, code: int, reason: str) -> list[Step]:
-        """`side` sent a Close frame: pass it on, unless the other side was already told."""
+        """`side` sent a Close frame: pass it on, unless the other side was told already."""
         self._begin(Cause.CLIENT_CLOSED if side is _CLIENT else Cause.BACKEND_CLOSED, code, reason)
         self._received_codes[side] = code
         self._advance(side, _RECEIVE)
+        if side is _CLIENT:
+            self._note(code)
         steps: list[Step] = []
         if self.may_write(side.other):
+            # The Close frame came between two frames, so the stream to the other side stands between two, too.
             self._advance(side.other, _SEND)
-            steps.append(Say(side.other, code, reason, forward=True))
+            steps.append(self._said(Say(side.other, code, reason, forward=True)))
         return steps + self._shut_done()
 
-    def lost(self, side: Side) -> list[Step]:
-        """The TCP connection to `side` ended: tell the other side, or answer the Close it waits for an answer to."""
-        cause = Cause.CLIENT_GONE if side is _CLIENT else Cause.BACKEND_GONE
+    def frame_ended(self, side: Side) -> list[Step]:
+        """The frame that `side` was sending is complete: a Close frame to the other side may have waited for that."""
+        say = self._waiting.pop(side.other, None)
+        return [self._said(say)] if say is not None else []
+
+    def lost(self, side: Side, cause: Cause, *, inside_frame: bool) -> list[Step]:
+        """The TCP connection to `side` ended: tell the other side, or answer the Close it waits for an answer to.
+
+        Args:
+            side: which one.
+            cause: why the session ends, if this is what ends it.
+            inside_frame: a frame that `side` was sending is not complete.
+        """
         self._begin(cause, 1006, cause.ending.words)
         self._advance(side, _LOSE)
-        return self._tell((side.other,), cause, cause.ending.words) + self._shut_done()
+        other = side.other
+        self._waiting.pop(side, None)
+        steps: list[Step] = []
+        if self._waiting.pop(other, None) is not None:
+            steps.append(Abort(other))  # the end of the frame will never come
+        flows = {other: _BROKEN if inside_frame else _BETWEEN}
+        return steps + self._tell((other,), cause, cause.ending.words, flows) + self._shut_done()
 
-    def end(self, cause: Cause, reason: str) -> list[Step]:
+    def end(self, cause: Cause, reason: str, flows: Flows) -> list[Step]:
         """The gateway ends the connection: tell the sides that were not told yet.
 
         An end that is nobody's fault is told to the client alone. What the client sent before it read that still
-        reaches Studio, and its answer, passed on, ends the other half.
+        reaches the backend, and the client's answer, passed on, ends the other half.
         """
         self._begin(cause, cause.close_code, reason)
         gently = cause.ending.by is Blame.GATEWAY and self._state[_CLIENT] is _OPEN
         sides = (_CLIENT,) if gently else (_CLIENT, _BACKEND)
-        return self._tell(sides, cause, reason) + self._shut_done()
+        return self._tell(sides, cause, reason, flows) + self._shut_done()
 
-    def expire(self) -> list[Step]:
+    def give_up(self, side: Side, cause: Cause, reason: str, flows: Flows) -> list[Step]:
+        """End the connection because of `side`, which breaks the protocol or is silent: no answer is expected of it."""
+        steps = self.end(cause, reason, flows)
+        if side not in self._waiting:
+            steps.append(HangUp(side))
+        return steps
+
+    def progresses(self, backlog: int) -> bool:
+        """Whether a slow reader is still working off what was sent to it, so that the deadline moves.
+
+        Args:
+            backlog: bytes that the slower of both sides has not taken yet. At the first deadline any backlog counts as
+                progress; at a later one it must have become smaller.
+        """
+        progress = bool(backlog) and (not self._backlog or backlog < self._backlog)
+        self._backlog = backlog
+        return progress
+
+    def expire(self, flows: Flows) -> list[Step]:
         """The deadline of the handshake has passed: say what is still owed and close what is not closed."""
         self._begin(Cause.CLOSE_LATE, 1006, "")
-        steps = self._tell((_CLIENT, _BACKEND), Cause.CLOSE_LATE, "")
-        return steps + [_SHUT[side] for side, state in self._state.items() if state is not _LOST]
+        steps = self._tell((_CLIENT, _BACKEND), Cause.CLOSE_LATE, "", flows)
+        for side, state in self._state.items():
+            if state is not _LOST:
+                # A Close that still waits does so for the end of a frame that does not come.
+                steps.append(Abort(side) if side in self._waiting else _SHUT[side])
+        return steps
 
     def _begin(self, cause: Cause, code: int, reason: str) -> None:
         if self.cause is None:
@@ -157,19 +264,37 @@ class ClosingHandshake:
         state = self._state[side]
         self._state[side] = TRANSITIONS[state].get(event, state)
 
-    def _tell(self, sides: tuple[Side, ...], cause: Cause, reason: str) -> list[Step]:
+    def _tell(self, sides: tuple[Side, ...], cause: Cause, reason: str, flows: Flows) -> list[Step]:
         steps: list[Step] = []
         for side in sides:
             if not self.may_write(side):
                 continue
             if self._state[side] is _RECEIVED:
                 # It asked to close and waits for the echo; RFC 6455 §5.5.1 echoes the code received.
-                steps.append(Say(side, self._received_codes[side], ""))
+                say = Say(side, self._received_codes[side], "")
             else:
                 code = cause.close_code if side is _CLIENT else cause.ending.to_backend
-                steps.append(Say(side, code, reason))
+                say = Say(side, code, reason)
             self._advance(side, _SEND)
+            flow = flows[side]
+            if flow is _BETWEEN:
+                steps.append(self._said(say))
+            elif flow is _INSIDE:
+                self._waiting[side] = say
+                steps.append(Finish(side.other))
+            else:
+                steps.append(Abort(side))
         return steps
+
+    def _said(self, say: Say) -> Say:
+        if say.side is _CLIENT:
+            self._note(say.code)
+        return say
+
+    def _note(self, code: int) -> None:
+        """Remember the code of the first Close frame between gateway and client."""
+        if not self._client_code:
+            self._client_code = code
 
     def _shut_done(self) -> list[Step]:
         if _DONE not in self._state.values():

@@ -117,14 +117,13 @@ class FrameScanner:
         remaining: bytes of the current frame still to come. 0 means that what `scan` has returned so far
             ends between two frames.
         cut_bytes: bytes taken out of the stream: the pongs to the gateway's own pings.
-        expected_pong: the payload of the gateway's own ping while its pong is awaited. That pong is cut out
-            of the stream, and this becomes b"".
-        ended: a Close frame or a violation was seen, or `finish` was called: no further frame is forwarded.
-        close: that Close frame.
-        violation: that violation.
+        ended: a Close frame or a violation was seen (`take_close`, `take_violation`), or `finish` was called: no
+            further frame is forwarded.
     """
 
     __slots__ = (
+        "_close",
+        "_expected_pong",
         "_held",
         "_kinds",
         "_mask_bit",
@@ -133,16 +132,14 @@ class FrameScanner:
         "_overhead",
         "_pending",
         "_tables",
-        "close",
+        "_violation",
         "control_bytes",
         "cut_bytes",
         "ended",
-        "expected_pong",
         "extra_frames",
         "messages",
         "received",
         "remaining",
-        "violation",
     )
 
     def __init__(self, *, masked: bool, max_message_bytes: int, reserved_bits: int = 0) -> None:
@@ -158,26 +155,26 @@ class FrameScanner:
         self._message_bytes = 0  # of the fragmented message under way
         self._held = b""
         self._pending = 0  # messages that end with the current frame: 0 or 1
+        self._expected_pong = b""
+        self._close: CloseFrame | None = None
+        self._violation: Violation | None = None
         self.received = 0
         self.control_bytes = 0
         self.cut_bytes = 0
         self.messages = 0
         self.extra_frames = 0
         self.remaining = 0
-        self.expected_pong = b""
         self.ended = False
-        self.close: CloseFrame | None = None
-        self.violation: Violation | None = None
 
     def __repr__(self) -> str:
-        state = self.violation.name if self.violation is not None else "closed" if self.close else "open"
+        state = self._violation.name if self._violation is not None else "closed" if self.ended else "open"
         return f"<FrameScanner {state} messages={self.messages} remaining={self.remaining}>"
 
     def scan(self, data: bytes) -> bytes:
         """Take the next bytes of the stream and return those that may be forwarded now.
 
         That is nearly always `data` itself, the same object. The Close frame is not among what is returned
-        (see `close`), nor is anything after it or after a violation.
+        (see `take_close`), nor is anything after it or after a violation.
         """
         end = len(data)
         self.received += end
@@ -223,10 +220,32 @@ class FrameScanner:
         self._held = data[at:]
         return data[:at]
 
+    @property
+    def between_messages(self) -> bool:
+        """Whether what `scan` has returned so far ends between two messages, and nothing is held back.
+
+        False once the stream has ended, as no message follows.
+        """
+        return not (self.remaining or self._held) and self._kinds is self._tables[False]
+
     def finish(self) -> None:
         """Forward no further frame; the rest of one that is under way still is."""
         self.ended = True
         self._kinds = _NOTHING_MORE
+
+    def expect_pong(self, payload: bytes) -> None:
+        """Cut the next pong with this payload out of the stream: it answers a ping of the gateway's own."""
+        self._expected_pong = payload
+
+    def take_close(self) -> CloseFrame | None:
+        """Return the Close frame that has ended the stream, the first time that this is called after it."""
+        close, self._close = self._close, None
+        return close
+
+    def take_violation(self) -> Violation | None:
+        """Return the violation that has ended the stream, the first time that this is called after it."""
+        violation, self._violation = self._violation, None
+        return violation
 
     def _scan_further(self, data: bytes, at: int) -> bytes:
         """Scan any frames, from the header at `at`, with everything that `scan` has no time for."""
@@ -257,12 +276,9 @@ class FrameScanner:
                 opcode = data[at] & 0x0F
                 if opcode == CLOSE:
                     return self._take_close(keep, data[start:at], data[at:after])
-                if (
-                    opcode == PONG
-                    and self.expected_pong
-                    and self._payload(data[at:after]) == self.expected_pong
-                ):
-                    self.expected_pong = b""
+                expected = self._expected_pong
+                if opcode == PONG and expected and self._payload(data[at:after]) == expected:
+                    self._expected_pong = b""
                     self.cut_bytes += after - at
                     keep.append(data[start:at])
                     start = after
@@ -307,12 +323,12 @@ class FrameScanner:
         if violation is not None:
             return self._violate(violation, keep, before)
         self.finish()
-        self.close = CloseFrame(code, reason, frame)
+        self._close = CloseFrame(code, reason, frame)
         return b"".join((*keep, before))
 
     def _violate(self, violation: Violation, keep: list[bytes], before: bytes) -> bytes:
         self.finish()
-        self.violation = violation
+        self._violation = violation
         return b"".join((*keep, before))
 
 

@@ -1,4 +1,4 @@
-"""Is the other end still there? When to ping a silent side, and when to give it up (RFC 6455 §5.5.2)."""
+"""When to ping a silent side, when to give it up (RFC 6455 §5.5.2), and when a session has been idle for too long."""
 
 from __future__ import annotations
 
@@ -63,7 +63,41 @@ class Keepalive:
             return Advice.GIVE_UP if silent >= self._timeout else Advice.NOTHING
         if silent < self._interval or not (may_ping or backlog):
             return Advice.NOTHING
-        # In the middle of a frame no ping can be sent; but then one that takes nothing is waited for just so.
+        # In the middle of a frame no ping can be sent; a side that takes nothing then has just as long all the same.
         self._waiting = True
         self._since = now
         return Advice.PING if may_ping else Advice.NOTHING
+
+
+class Idleness:
+    """Watches for a session without data, looking at its counters now and then instead of at every byte.
+
+    Args:
+        seconds: how long a session may be without data in either direction; 0 for no limit.
+        now: seconds, any clock that does not go back.
+    """
+
+    __slots__ = ("_data_bytes", "_seconds", "_since")
+
+    def __init__(self, *, seconds: float, now: float) -> None:
+        self._seconds = seconds
+        self._data_bytes = 0
+        self._since = now  # of the last look that saw data
+
+    def __repr__(self) -> str:
+        return f"<Idleness since={self._since}>"
+
+    def exceeded(self, now: float, *, received: int, control: int) -> bool:
+        """Whether there was no data for too long.
+
+        Args:
+            now: seconds.
+            received: bytes received from both sides so far.
+            control: how many of them belonged to control frames: pings and pongs are sent by programs that have
+                nothing to say, so they do not keep a session. The bytes of a message count as they come.
+        """
+        data_bytes = received - control
+        if data_bytes != self._data_bytes:
+            self._data_bytes, self._since = data_bytes, now
+            return False
+        return bool(self._seconds) and now - self._since >= self._seconds

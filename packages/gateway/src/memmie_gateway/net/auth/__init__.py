@@ -1,1 +1,1 @@
-"""The question to Auth and its answer: `authenticator` remembers and shares answers, the breaker spares a sick Auth."""
+"""Validating tokens with Auth: `authenticator` caches and shares verdicts behind a circuit breaker, `question` is the HTTP."""

@@ -1,4 +1,4 @@
-"""Asking Auth about tokens: cached, one request per token at a time, and not at all while Auth is down (spec §2)."""
+"""Validating tokens: cached, one question per token at a time, and none while its circuit is open (spec §2)."""
 
 from __future__ import annotations
 
@@ -8,65 +8,77 @@ from collections import Counter
 from collections.abc import Callable
 
 from memmie_gateway.core.breaker import Breaker
+from memmie_gateway.core.credentials import plausible
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
-from memmie_gateway.core.verdicts import AuthUnavailableError, Verdict, VerdictCache, read_verdict
-from memmie_gateway.net.auth.pool import AuthPool
+from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.refusals import RefusedError
+from memmie_gateway.core.steps import Maybe
+from memmie_gateway.core.verdicts import (
+    REFUSED,
+    AuthUnavailableError,
+    Verdict,
+    VerdictCache,
+    read_verdict,
+)
+from memmie_gateway.net.auth.question import AuthUrl, Question
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
-from memmie_gateway.net.http1.url import AuthUrl
+from memmie_gateway.net.http1.resolver import Resolver
 
 
-class Authenticator:
-    """Finds out whose a token is.
+class CachedAuthenticator:
+    """An `Authenticator` (see `core.identity`) that asks Auth, and remembers what it said.
 
     Args:
-        url: Auth's base URL, without a slash at the end.
-        cache: what is known already.
-        breaker: stops asking an Auth that fails.
+        url: Auth's base URL.
+        resolver: looks its name up.
+        cache: the verdicts that are known.
+        breaker: stops questions to an Auth that keeps failing.
         timeout: seconds for one question, waiting for a free connection included.
         max_connections: to Auth, at once.
 
     Attributes:
         asked: questions to Auth by outcome: "valid", "refused", "unavailable".
         hits: tokens whose verdict was known.
-        shared: tokens that waited for the answer to the question of another connection.
-        latency: of the questions.
-        on_circuit: called with why, when Auth is left alone for a while because it fails; with "" when it answers again.
+        shared: tokens that waited for a question that was already under way.
+        latency: of the questions, in seconds.
+        on_circuit: called with the reason when the circuit opens; with "" when it closes.
+        on_claims_dropped: called with the size in bytes, the first time that claims are too large to keep.
     """
 
     def __init__(
-        self, url: str, *, cache: VerdictCache, breaker: Breaker, timeout: float, max_connections: int
+        self,
+        url: str,
+        *,
+        resolver: Resolver,
+        cache: VerdictCache,
+        breaker: Breaker,
+        timeout: float,
+        max_connections: int,
     ) -> None:
-        self._url = AuthUrl.parse(url)
         self._cache = cache
         self._breaker = breaker
-        self._timeout = timeout
-        self._max_connections = max_connections
-        self._pool: AuthPool | None = None
+        self._question = Question(
+            AuthUrl.parse(url), resolver, timeout=timeout, max_connections=max_connections
+        )
         self._asking: dict[bytes, asyncio.Task[Verdict]] = {}
+        self._claims_were_dropped = False
         self.asked: Counter[str] = Counter()
         self.hits = 0
         self.shared = 0
         self.latency = Histogram(CALL_BOUNDS)
         self.on_circuit: Callable[[str], None] = _nothing
+        self.on_claims_dropped: Callable[[int], None] = _nothing
 
     def __repr__(self) -> str:
-        return f"<Authenticator {self._breaker.circuit.value} asking={len(self._asking)}>"
-
-    async def start(self) -> None:
-        """Open the pool of connections; it connects when first needed."""
-        self._pool = AuthPool(self._url, timeout=self._timeout, max_connections=self._max_connections)
+        return f"<CachedAuthenticator {self._breaker.circuit.value} asking={len(self._asking)}>"
 
     async def stop(self) -> None:
-        """Drop the questions under way and close the pool."""
+        """Drop the questions under way and close the connections."""
         for task in self._asking.values():
             task.cancel()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
-        if self._pool is not None:
-            await self._pool.close()
-
-    def digest(self, token: str) -> bytes:
-        """Return the name under which a token is known here."""
-        return self._cache.digest(token)
+        await self._question.close()
 
     @property
     def cached(self) -> int:
@@ -75,49 +87,58 @@ class Authenticator:
 
     @property
     def circuit(self) -> str:
-        """The state of the breaker."""
+        """The state of the circuit breaker."""
         return self._breaker.circuit.value
 
-    def retry_after(self) -> float:
-        """Return the seconds after which it makes sense to ask again."""
-        return self._breaker.retry_after(time.monotonic())
+    def authenticate(self, token: str) -> Maybe[Identity]:
+        """Return the owner of a token: at once if the verdict is known, else an awaitable.
 
-    async def verdict(self, token: str, digest: bytes) -> Verdict:
-        """Return Auth's word on a token.
+        If a waiter is cancelled, the question goes on for the others, and for the cache.
 
         Raises:
-            AuthUnavailableError: Auth gave no usable answer, or is not asked at present.
-            ExhaustionError: the gateway itself cannot connect to anything.
+            RefusedError: the token is refused, Auth gave no verdict, or a resource of the gateway is exhausted.
         """
+        if not plausible(token):
+            raise RefusedError(Cause.TOKEN_REFUSED)
+        digest = self._cache.digest(token)
         known = self._cache.get(digest)
         if known is not None:
             self.hits += 1
-            return known
+            return _identity(known)
         task = self._asking.get(digest)
         if task is None:
             task = asyncio.create_task(self._ask(token, digest))
             self._asking[digest] = task
-            task.add_done_callback(lambda done: self._asked(digest, done))
+            task.add_done_callback(lambda done: self._answered(digest, done))
         else:
             self.shared += 1
-        # Shielded: a client that leaves must not take the answer away from the others.
-        return await asyncio.shield(task)
+        return self._wait(task)
 
-    def _asked(self, digest: bytes, task: asyncio.Task[Verdict]) -> None:
+    async def _wait(self, task: asyncio.Task[Verdict]) -> Identity:
+        try:
+            # Shielded: a client that leaves must not cancel the question for the others.
+            return _identity(await asyncio.shield(task))
+        except AuthUnavailableError as error:
+            retry_after = self._breaker.retry_after(time.monotonic())
+            raise RefusedError(Cause.AUTH_UNAVAILABLE, internal=str(error), retry_after=retry_after) from None
+        except ExhaustionError as error:
+            raise RefusedError(Cause.GATEWAY_FULL, internal=str(error)) from None
+
+    def _answered(self, digest: bytes, task: asyncio.Task[Verdict]) -> None:
         del self._asking[digest]
         if not task.cancelled():
-            task.exception()  # whoever asked has it; nobody may be left to see it
+            task.exception()  # marks it as retrieved, as perhaps nothing waits for it any more
 
     async def _ask(self, token: str, digest: bytes) -> Verdict:
         if not self._breaker.allows(time.monotonic()):
             self.asked["unavailable"] += 1
             raise AuthUnavailableError("Auth has failed repeatedly and is left alone for a moment")
-        assert self._pool is not None, "not started"  # noqa: S101 - a mistake of ours, not of a peer
         started = time.perf_counter()
         alive: bool | None = False
         words = "it was not asked to the end"
         try:
-            verdict = read_verdict(*await self._pool.ask(token), time.time())
+            response = await self._question.ask(token)
+            verdict = read_verdict(response, digest, now=time.time(), on_claims_dropped=self._claims_dropped)
             alive = True
         except AuthUnavailableError as error:
             self.asked["unavailable"] += 1
@@ -134,9 +155,21 @@ class Authenticator:
             elif alive is not None and self._breaker.failed(time.monotonic()):
                 self.on_circuit(words)
         self._cache.put(digest, verdict)
-        self.asked["valid" if verdict.valid else "refused"] += 1
+        self.asked["refused" if verdict is REFUSED else "valid"] += 1
         return verdict
 
+    def _claims_dropped(self, size: int) -> None:
+        """Report it once: it is a property of Auth, not of one user."""
+        if not self._claims_were_dropped:
+            self._claims_were_dropped = True
+            self.on_claims_dropped(size)
 
-def _nothing(_: str) -> None:
-    """Stand in until somebody wants to know."""
+
+def _identity(verdict: Verdict) -> Identity:
+    if verdict is REFUSED:
+        raise RefusedError(Cause.TOKEN_REFUSED)
+    return verdict
+
+
+def _nothing(_: object) -> None:
+    """Stand in until a hook is set."""

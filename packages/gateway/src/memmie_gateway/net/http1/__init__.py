@@ -1,1 +1,1 @@
-"""HTTP/1.1 towards Auth and the backends: names, addresses, connections and their answers. It knows neither of the two."""
+"""HTTP/1.1 to the services behind the gateway: names, connections and responses. Nothing here knows which service it is."""

@@ -1,4 +1,4 @@
-"""One connection to Auth, kept open: a question is one write, its answer is parsed as it comes (RFC 9112)."""
+"""One HTTP/1.1 connection to a service: a request is one write, and its response is read as it comes."""
 
 from __future__ import annotations
 
@@ -6,176 +6,144 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
-import httptools
+from memmie_gateway.core.response import Response
+from memmie_gateway.net.http1.response_reader import HttpError, ResponseReader
 
-from memmie_gateway.core.verdicts import AuthUnavailableError
+MAX_EARLY: Final = 64 * 1024
+"""Bytes that a service may send behind a 101 before the next owner takes over; beyond, it is not read from until then."""
 
-MAX_ANSWER: Final = 64 * 1024
-"""Bytes of the body of an answer of Auth."""
-
-MAX_WRAPPING: Final = 32 * 1024
-"""Bytes of an answer that are not its body: its head, interim answers before it, what chunks are wrapped in."""
-
-_SIZED_BY: Final = frozenset({b"content-length", b"transfer-encoding"})
-
-_CLOSED: Final = "Auth cannot be reached (it closed the connection)"
-_NO_HTTP: Final = "Auth cannot be reached (its answer is not HTTP)"
-_TOO_LARGE: Final = "Auth's answer is too large"
-_DROPPED: Final = "the connection to Auth was dropped"
+_CLOSED: Final = "it closed the connection instead of answering"
+_DROPPED: Final = "the connection was dropped"
+_UNASKED: Final = "it sent something that was not asked for"
 
 
-class AuthConnection(asyncio.Protocol):
-    """Takes one question at a time.
+class HttpConnection(asyncio.Protocol):
+    """Carries one request at a time.
 
     Args:
-        on_end: is told when it can take no more questions; more than once, perhaps.
+        on_end: called when the connection can carry no more requests; perhaps more than once.
 
     Attributes:
-        reusable: whether it may be asked another question: the answer to the last one was complete, nothing came
-            behind it, and Auth keeps the connection open.
-        received: bytes that came since the last question was asked.
-        idle_since: the loop's time at which it was put aside; whoever keeps it says so.
+        transport: the connection.
+        reusable: whether it can carry another request now.
+        idle_since: the loop's time at which it was put aside, for its pool.
     """
 
-    __slots__ = (
-        "_answer",
-        "_body",
-        "_body_bytes",
-        "_in_body",
-        "_keep_alive",
-        "_on_end",
-        "_parser",
-        "_sized",
-        "_status",
-        "_transport",
-        "idle_since",
-        "received",
-        "reusable",
-    )
+    __slots__ = ("_end", "_on_end", "_reader", "_response", "idle_since", "reusable", "transport")
 
-    def __init__(self, on_end: Callable[[AuthConnection], None]) -> None:
+    def __init__(self, on_end: Callable[[HttpConnection], None] | None = None) -> None:
         self._on_end = on_end
-        self._parser: httptools.HttpResponseParser | None = None  # while it is open: they refer to each other
-        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
-        self._status = 0  # of the answer, once that is complete
-        self._keep_alive = False
-        self._in_body = False
-        self._sized = False
-        self._body: list[bytes] = []
-        self._body_bytes = 0
+        self._response: asyncio.Future[Response] | None = None  # while one is awaited
+        self._end = ""  # why it ended, once it has
+        self._reader: ResponseReader
+        self.transport: asyncio.Transport
         self.reusable = False
-        self.received = 0
         self.idle_since = 0.0
-        self._transport: asyncio.Transport
 
     def __repr__(self) -> str:
-        return f"<AuthConnection reusable={self.reusable} received={self.received}>"
+        return f"<HttpConnection {self._end or 'open'} reusable={self.reusable}>"
 
-    async def ask(self, question: bytes) -> tuple[int, bytes]:
-        """Send a request and return status and body of its answer.
+    @property
+    def received(self) -> int:
+        """Bytes that were received since the last request."""
+        return self._reader.received
 
-        Raises:
-            AuthUnavailableError: there was no answer that can be read; if `received` is 0, none at all.
-        """
-        self.reusable = False
-        self.received = self._status = self._body_bytes = 0
-        self._in_body = self._sized = False
-        self._body = []
-        if self._transport.is_closing():
-            raise AuthUnavailableError(_CLOSED)
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(question)
-        return await self._answer
+    async def request(self, data: bytes, *, upgrade: bool = False) -> Response:
+        """Send a request and return its response.
 
-    def close(self, words: str = _DROPPED) -> None:
-        """Close it at once.
+        The caller closes the connection if the wait is cancelled: the response must not be read as the next one's.
 
         Args:
-            words: what a question under way fails with.
+            data: the whole request.
+            upgrade: it asks for an upgrade (see `ResponseReader.expect`). After a 101, `transport` and `take_early`
+                are for the next owner.
+
+        Raises:
+            HttpError: there was no usable response; if `received` is 0, none at all.
         """
         self.reusable = False
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done():
-            answer.set_exception(AuthUnavailableError(words))
-        self._transport.abort()
-        self._on_end(self)
+        self._reader.expect(upgrade=upgrade)
+        if self.transport.is_closing():
+            raise HttpError(self._end or _CLOSED)
+        response: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._response = response
+        self.transport.write(data)
+        return await response
+
+    def take_early(self) -> bytes:
+        """Return what was received behind a 101; the next owner receives the rest itself."""
+        early, self._reader.early = self._reader.early, b""
+        return early
+
+    def close(self, why: str = _DROPPED) -> None:
+        """Drop the connection at once.
+
+        Args:
+            why: the message of the error that a request under way fails with.
+        """
+        self._fail(HttpError(why))
 
     # Called by the loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is open."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._parser = httptools.HttpResponseParser(self)
+        """The connection is open."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
+        self._reader = ResponseReader()
 
     def data_received(self, data: bytes) -> None:
-        """Read the answer, or a part of it."""
-        parser = self._parser
-        if parser is None or self._answer is None:
-            self.close()  # nobody has asked: it would pass for the answer to the next question
+        """Read the response, or a part of it."""
+        reader = self._reader
+        if self._response is None:
+            if reader.upgraded:
+                self._keep(data)
+            else:
+                self.close(_UNASKED)  # it would be read as the response to the next request
             return
-        self.received += len(data)
         try:
-            parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            if not self._status:
-                self.close(_NO_HTTP)
-                return  # else it is behind the answer, and an answer that has begun there has been noticed
-        if self._body_bytes > MAX_ANSWER or self.received - self._body_bytes > MAX_WRAPPING:
-            self.close(_TOO_LARGE)
-        elif self._status:
-            self._succeed()
+            response = reader.feed(data)
+        except HttpError as error:
+            self._fail(error)
+            return
+        if response is not None:
+            self.reusable = reader.keep_alive
+            self._succeed(response)
 
     def eof_received(self) -> None:
-        """Auth closes it, which is also how a body without a length ends."""
-        if self._parser is not None and self._in_body and not self._sized:
-            self._status = self._parser.get_status_code()
-            self._keep_alive = False
-            self._succeed()
-        self.close(_CLOSED)
+        """The service sends no more, which is also how a body without a length ends."""
+        self._ended(_CLOSED, broken=False)
 
-    def connection_lost(self, _: Exception | None) -> None:
-        """It is gone."""
-        self.close(_CLOSED)
-        self._parser = None
-
-    # Called by the parser.
-
-    def on_message_begin(self) -> None:
-        """An answer begins, the first one or one that nobody asked for."""
-        if self._status:
-            self._keep_alive = False
-
-    def on_header(self, name: bytes, _: bytes) -> None:
-        """Note whether the body says where it ends."""
-        if name.lower() in _SIZED_BY:
-            self._sized = True
-
-    def on_headers_complete(self) -> None:
-        """The head is complete."""
-        self._in_body = True
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        if not self._status:
-            self._body.append(body)
-            self._body_bytes += len(body)
-
-    def on_message_complete(self) -> None:
-        """An answer is complete, unless it is an interim one (1xx): then the next one is read."""
-        assert self._parser is not None  # noqa: S101 - it is what calls this
-        status = self._parser.get_status_code()
-        if self._status:
-            return
-        if status < 200:
-            self._in_body = self._sized = False
-        else:
-            self._status = status
-            self._keep_alive = self._parser.should_keep_alive()
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._ended(f"the connection broke: {exc}" if exc else _CLOSED, broken=True)
+        self._reader.close()
 
     # The outcome.
 
-    def _succeed(self) -> None:
-        answer, self._answer = self._answer, None
-        if answer is not None and not answer.done():
-            self.reusable = self._keep_alive
-            answer.set_result((self._status, b"".join(self._body)))
+    def _keep(self, data: bytes) -> None:
+        self._reader.early += data
+        if len(self._reader.early) > MAX_EARLY:
+            self.transport.pause_reading()
+
+    def _ended(self, why: str, *, broken: bool) -> None:
+        if self._reader.upgraded:
+            return  # the next owner's concern: it finds a transport that is closing, and what was received
+        if self._response is not None and (response := self._reader.end(broken=broken)):
+            self._succeed(response)
+        self.close(why)
+
+    def _succeed(self, response: Response) -> None:
+        awaited, self._response = self._response, None
+        if self._reader.upgraded:
+            self._reader.close()
+        if awaited is not None and not awaited.done():
+            awaited.set_result(response)
+
+    def _fail(self, error: HttpError) -> None:
+        self.reusable = False
+        self._end = self._end or str(error)
+        awaited, self._response = self._response, None
+        if awaited is not None and not awaited.done():
+            awaited.set_exception(error)
+        self.transport.abort()
+        if self._on_end is not None:
+            self._on_end(self)

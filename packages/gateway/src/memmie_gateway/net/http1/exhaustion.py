@@ -1,4 +1,4 @@
-"""Running out of what the system grants this process: nobody else's fault, and to be counted against nobody else."""
+"""Local resource exhaustion (descriptors, ports, buffers), which must not count against a peer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _ERRNOS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENO
 
 
 class ExhaustionError(Exception):
-    """There are no open files, ports or buffers left for a connection; the message says which."""
+    """The gateway itself has no open files, ports or buffers left for a connection; the message says which."""
 
 
 def raise_exhaustion(error: OSError) -> None:
-    """Raise a `ExhaustionError` where that is what an error means.
+    """Raise an `ExhaustionError` if that is what an error means; otherwise do nothing.
 
     Raises:
-        ExhaustionError: the gateway itself has run out of something.
+        ExhaustionError: the gateway itself has run out of a resource.
     """
     if error.errno in _ERRNOS:
         raise ExhaustionError(f"the gateway has run out of something: {error.strerror}") from None

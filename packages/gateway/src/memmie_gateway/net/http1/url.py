@@ -1,4 +1,4 @@
-"""The URLs of the services behind the gateway, taken apart once."""
+"""The URL of a service behind the gateway, parsed once."""
 
 from __future__ import annotations
 
@@ -74,25 +74,6 @@ class ServiceUrl:
             host_header,
             _is_address(parts.hostname),
         )
-
-
-class AuthUrl(ServiceUrl):
-    """Auth's base URL."""
-
-    __slots__ = ()
-
-    @classmethod
-    def parse(cls, url: str) -> AuthUrl:
-        """Take a URL apart.
-
-        Raises:
-            ValueError: it is not an `http://` or `https://` URL with a host, or it has more than a path.
-        """
-        example = "http://auth:8001"
-        parsed = cls.take_apart(url, plain="http", secure="https", example=example)
-        if parsed.query:
-            raise ValueError(f"{url!r} is not a URL such as {example}")
-        return parsed
 
 
 def _is_address(host: str) -> bool:

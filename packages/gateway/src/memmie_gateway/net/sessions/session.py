@@ -1,6 +1,7 @@
-"""A session: one client joined to one Studio, from the upgrade to the end of both connections.
+"""A session: one client joined to a backend, from the upgrade to the end of both connections.
 
-The bytes go by in `splice`. What is here happens on a timer (pings, idleness) or once (the closing handshake).
+The bytes pass through the two legs (`leg`). What is here happens on a timer (pings, idleness) or once (the closing
+handshake); `core.websocket` decides, and this carries the decisions out.
 """
 
 from __future__ import annotations
@@ -10,17 +11,34 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from memmie_gateway.core.limits import Client, TokenBucket
+from memmie_gateway.core.client_address import Client
+from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.limits import TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side, cause_of_violation
-from memmie_gateway.core.verdicts import Verdict
 from memmie_gateway.core.websocket import control_frames
-from memmie_gateway.core.websocket.closing import ClosingHandshake, Say, Step
+from memmie_gateway.core.websocket.closing import (
+    BETWEEN_FRAMES,
+    ClosingHandshake,
+    Finish,
+    Flows,
+    HangUp,
+    Say,
+    Shut,
+    Step,
+)
+from memmie_gateway.core.websocket.continuity import on_leg_lost, on_leg_silent
 from memmie_gateway.core.websocket.frames import FrameScanner
-from memmie_gateway.core.websocket.keepalive import Advice, Keepalive
-from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.sessions.leg import PEER_FULL, ClientLeg, Leg, discard
+from memmie_gateway.core.websocket.handshake import reserved_bits
+from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
+from memmie_gateway.net.backends.backend import BackendLink, Traffic
+from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.sessions.leg import NOTHING_SENT, PEER_FULL, ClientLeg, Leg, Sent, discard
+
+_CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
+
+_NOTHING_EARLY: Final = (b"", b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +47,9 @@ class SessionOptions:
 
     Attributes:
         max_message_bytes: the largest message, over all its fragments.
-        write_buffer_bytes: how much may wait for a side that does not keep up before the other is paused.
-        idle_seconds: how long a session may be without data either way; 0 for ever.
-        ping_interval: seconds of silence after which a side is pinged; 0 for never.
+        write_buffer_bytes: bytes that may wait for a slow side before the other side is paused.
+        idle_seconds: how long a session may be without data in either direction; 0 for no limit.
+        ping_interval: seconds of silence after which a side is pinged; 0 for no pings.
         ping_timeout: seconds within which it must then show a sign of life.
         close_timeout: seconds for a closing handshake.
         rate_max_delay: seconds a sender may be held back for its message rate; one that would have to be held
@@ -53,43 +71,49 @@ class SessionOptions:
         return min(spans) / 2 if self.idle_seconds or self.ping_interval else 0.0
 
 
-class ConnectionInfo(NamedTuple):
-    """Whose connection it is, and where it goes.
+class SessionInfo(NamedTuple):
+    """What is known about a session from its start to its end.
 
     Attributes:
-        id: the request id, the same in the log, in Studio and in the answer to the client.
+        id: the request id, the same in the log, at the backend and in the answer to the client. A client may choose
+            it, so it need not be unique.
         path: the route the client asked for.
         client: the client's address.
-        verdict: Auth's word on its token.
-        token_digest: names the token without telling it.
-        backend: the Studio it is joined to.
+        identity: the authenticated user.
     """
 
     id: str
     path: str
     client: Client
-    verdict: Verdict
-    token_digest: bytes
-    backend: Backend
+    identity: Identity
+
+
+class Slots(Protocol):
+    """What a client occupies in the limits on concurrent connections."""
+
+    def release(self) -> None:
+        """Give it back; a second call does nothing."""
 
 
 class Session:
-    """One client joined to one Studio, from the upgrade to the end of both connections.
+    """One client joined to a backend, from the upgrade to the end of both connections.
 
     Args:
-        info: whose it is.
-        client: the client's transport.
-        backend: Studio's transport.
+        info: what does not change.
+        client: the client's connection.
+        link: the connection to the backend.
         options: how it behaves.
-        reserved_bits: the RSV bits that the negotiated extensions may use.
         bucket: pays for the client's messages; None where their rate is not limited.
         rng: makes masking keys and ping payloads.
-        on_client_gone: called once, when the client's connection is gone, whatever Studio does about its own.
+        slots: released when the client's connection is gone, whatever the backend does about its own.
         on_end: called once, when both connections are gone.
 
     Attributes:
+        info: as given.
+        options: as given.
+        backend: the backend that the client is joined to now.
         started: seconds, of the loop's clock.
-        error: what the operating system said of a connection that broke.
+        error: the operating system's words about a connection that broke.
     """
 
     __slots__ = (
@@ -97,14 +121,16 @@ class Session:
         "_backend",
         "_client",
         "_closing",
-        "_deferred",
-        "_idle_bytes",
-        "_idle_since",
+        "_earlier",
+        "_early",
+        "_idleness",
         "_loop",
-        "_on_client_gone",
         "_on_end",
+        "_reserved_bits",
         "_rng",
+        "_slots",
         "_timer",
+        "backend",
         "error",
         "info",
         "options",
@@ -113,59 +139,84 @@ class Session:
 
     def __init__(
         self,
-        info: ConnectionInfo,
-        client: asyncio.Transport,
-        backend: asyncio.Transport,
+        info: SessionInfo,
+        client: Handover,
+        link: BackendLink,
         *,
         options: SessionOptions,
-        reserved_bits: int,
         bucket: TokenBucket | None,
         rng: random.Random,
-        on_client_gone: Callable[[], None],
+        slots: Slots,
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rng = rng
-        self._on_client_gone = on_client_gone
+        self._slots = slots
         self._on_end = on_end
         self._closing: ClosingHandshake | None = None
-        self._deferred: tuple[Say, ...] = ()
+        self._earlier = NOTHING_SENT  # what earlier backends have sent
+        self._reserved_bits = reserved_bits(link.response)  # agreed with the client for the whole session
         self.info = info
         self.options = options
         self.error = ""
-        self.started = self._idle_since = now = self._loop.time()
-        self._idle_bytes = 0
-
-        def scanner(*, masked: bool) -> FrameScanner:
-            return FrameScanner(
-                masked=masked, max_message_bytes=options.max_message_bytes, reserved_bits=reserved_bits
-            )
-
-        self._client = ClientLeg(self, client, scanner(masked=True), bucket)
-        self._backend = Leg(self, Side.BACKEND, backend, scanner(masked=False))
-        self._client.write, self._backend.write = backend.write, client.write
-        for protocol in (self._client, self._backend):
-            protocol.keepalive = Keepalive(
-                interval=options.ping_interval, timeout=options.ping_timeout, now=now
-            )
-            protocol.transport.set_write_buffer_limits(options.write_buffer_bytes)
-            protocol.transport.set_protocol(protocol)
+        self.started = self._loop.time()
+        self._idleness = Idleness(seconds=options.idle_seconds, now=self.started)
+        scanner, keepalive = self._watch(_CLIENT)
+        self._client = ClientLeg(client.transport, scanner, keepalive, bucket)
+        client.transport.set_write_buffer_limits(options.write_buffer_bytes)
+        self._early = (client.take(self._client), b"")
+        self.attach(link)
         tick = options.tick
         self._timer = self._loop.call_later(tick, self._tick) if tick else None
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
 
-    def start(self, from_client: bytes, from_backend: bytes) -> None:
-        """Forward what either side has sent already."""
-        for protocol in (self._client, self._backend):
-            protocol.transport.resume_reading()  # paused, where one has sent much while the other was asked
+    # The backend.
+
+    def attach(self, link: BackendLink) -> None:
+        """Join the client to a backend, to which all traffic is booked from now on; `start` lets the bytes flow."""
+        transport = link.handover.transport
+        scanner, keepalive = self._watch(_BACKEND)
+        leg = self._backend = Leg(_BACKEND, transport, scanner, keepalive)
+        transport.set_write_buffer_limits(self.options.write_buffer_bytes)
+        self._early = (self._early[0], link.handover.take(leg))
+        self.backend = link.backend
+        self.backend.joined()
+        leg.join(self._client.transport.write, self)
+        self._client.join(transport.write, self)
+
+    def start(self) -> None:
+        """Let the bytes flow, those first that came early."""
+        (from_client, from_backend), self._early = self._early, _NOTHING_EARLY
+        for leg in (self._client, self._backend):
+            if not leg.held:
+                leg.transport.resume_reading()  # paused if much came early
         if from_backend:
             self._backend.data_received(from_backend)
         if from_client:
             self._client.data_received(from_client)
 
-    # What a session is asked about.
+    def _detach(self) -> None:
+        """Book to the backend what has passed since the client was joined to it."""
+        from_client, from_backend = self._client.detach(), self._backend.detach()
+        self._earlier = self._earlier.plus(from_backend)
+        self.backend.left(_both_ways(from_client, from_backend))
+
+    def _watch(self, side: Side) -> tuple[FrameScanner, Keepalive]:
+        """Make what a new leg to `side` needs."""
+        options = self.options
+        scanner = FrameScanner(
+            masked=side is _CLIENT,
+            max_message_bytes=options.max_message_bytes,
+            reserved_bits=self._reserved_bits,
+        )
+        keepalive = Keepalive(
+            interval=options.ping_interval, timeout=options.ping_timeout, now=self._loop.time()
+        )
+        return scanner, keepalive
+
+    # What others ask.
 
     @property
     def rate_max_delay(self) -> float:
@@ -177,114 +228,133 @@ class Session:
         """The closing handshake, once there is one."""
         return self._closing
 
-    def scanner(self, side: Side) -> FrameScanner:
-        """Return the scanner of what `side` sends: its counters."""
-        return self._side(side).scanner
+    def traffic(self) -> Traffic:
+        """Return what has passed since the client was joined to `backend`; nothing once that is booked."""
+        return _both_ways(self._client.stint, self._backend.stint)
 
-    def other(self, protocol: Leg) -> Leg:
-        """Return the opposite side."""
-        return self._backend if protocol is self._client else self._client
+    def describe(self) -> dict[str, object]:
+        """Return what a person may know about this session: the fields of its log line.
 
-    def _side(self, side: Side) -> Leg:
-        return self._client if side is Side.CLIENT else self._backend
+        `code` is that of the first Close frame between gateway and client, in either direction; None if there was none
+        or it carried no code. Like all that is about the end, it is None while the session lives.
+        """
+        info, closing = self.info, self._closing
+        up = self._client.scanner
+        down = self._earlier.plus(self._backend.stint)
+        ending = closing.cause.ending if closing is not None and closing.cause is not None else None
+        return {
+            "request_id": info.id,
+            "user_id": info.identity.user_id,
+            "address": info.client.address,
+            "path": info.path,
+            "backend": self.backend.url,
+            "by": ending.by.value if ending is not None else None,
+            "cause": ending.code if ending is not None else None,
+            "code": closing.client_code if closing is not None else None,
+            "reason": (closing.reason or None) if closing is not None else None,
+            "error": self.error or None,
+            "seconds": round(self._loop.time() - self.started, 3),
+            "messages_from_client": up.messages,
+            "messages_from_studio": down.messages,
+            "bytes_from_client": up.received,
+            "bytes_from_studio": down.bytes,
+        }
 
-    # What happens to it.
+    def other(self, leg: Leg) -> Leg:
+        """Return the opposite leg."""
+        return self._backend if leg is self._client else self._client
+
+    def _leg(self, side: Side) -> Leg:
+        return self._client if side is _CLIENT else self._backend
+
+    # Events.
 
     def end(self, cause: Cause, reason: str = "") -> None:
         """End the session: tell both sides, and wait for their answers up to the close time-out."""
-        self._do(self._begin_closing().end(cause, reason or cause.ending.words))
+        self._carry_out(self._begin_closing().end(cause, reason or cause.ending.words, self._flows()))
 
-    def stream_ended(self, protocol: Leg) -> None:
-        """Nothing more of what `protocol` sends is forwarded: it sent a Close frame, broke the rules, or was cut off."""
-        scanner = protocol.scanner
-        if self._deferred and not scanner.remaining:
-            due = [step for step in self._deferred if step.side is protocol.side.other]
-            self._deferred = tuple(step for step in self._deferred if step not in due)
-            for step in due:
-                self._say(step)
-        if scanner.close is not None:
-            close, scanner.close = scanner.close, None
-            steps = self._begin_closing().received(protocol.side, close.code, close.reason)
-            self._do(steps, forward=close.raw)
-        elif scanner.violation is not None:
-            violation, scanner.violation = scanner.violation, None
-            cause, words = cause_of_violation(protocol.side, violation)
-            self.end(cause, words)
-            self._hang_up(protocol)
+    def stream_ended(self, leg: Leg) -> None:
+        """Nothing more of what `leg` receives is forwarded: a Close frame, a violation, or the end of the last frame."""
+        scanner = leg.scanner
+        closing = self._begin_closing()
+        if close := scanner.take_close():
+            self._carry_out(closing.received(leg.side, close.code, close.reason), close.raw)
+        elif (violation := scanner.take_violation()) is not None:
+            cause, words = cause_of_violation(leg.side, violation)
+            self._carry_out(closing.give_up(leg.side, cause, words, self._flows()))
+        elif not scanner.remaining:
+            self._carry_out(closing.frame_ended(leg.side))
 
-    def lost(self, protocol: Leg, exc: Exception | None) -> None:
+    def lost(self, leg: Leg, exc: Exception | None) -> None:
         """One of the two TCP connections is gone."""
         if exc is not None and self._closing is None:
             self.error = str(exc) or type(exc).__name__
-        if protocol is self._client:
-            self._on_client_gone()
-            self._on_client_gone = _nothing
-        other = self.other(protocol)
+        if leg is self._client:
+            self._slots.release()
+        other = self.other(leg)
         other.write = discard
-        if self._deferred and any(step.side is other.side for step in self._deferred):
-            # What it waits for will never come.
-            other.transport.abort()
         closing = self._begin_closing()
-        self._do(closing.lost(protocol.side))
+        cause = on_leg_lost(leg.side)
+        self._carry_out(closing.lost(leg.side, cause, inside_frame=bool(leg.scanner.remaining)))
         other.release(PEER_FULL)
         if closing.finished:
             if self._timer is not None:
                 self._timer.cancel()
-            on_end, self._on_end = self._on_end, _nothing
-            on_end(self)
-            # What refers to itself in a circle is only found by the garbage collector, which all others pay for.
+            self._detach()
+            self._on_end(self)
+            # A reference cycle is found only by the garbage collector, at a cost to every other session.
             self._client.leave()
             self._backend.leave()
 
-    def measured(self, protocol: Leg, since: float, again: float) -> None:
-        """Count the time since `since`, when everything was given to the other side's socket; else look `again`."""
-        if not self.other(protocol).transport.get_write_buffer_size():
-            self.info.backend.latency.add(time.perf_counter() - since)
+    def measured(self, leg: Leg, since: float, again: float) -> None:
+        """Count the time since `since` if everything was given to the other side's socket; else look `again`."""
+        if not self.other(leg).transport.get_write_buffer_size():
+            self.backend.latency.add(time.perf_counter() - since)
         elif self._closing is None:
-            self._loop.call_later(again, self.measured, protocol, since, again * 2)
+            self._loop.call_later(again, self.measured, leg, since, again * 2)
+
+    # Keepalive.
 
     def _tick(self) -> None:
-        """Look after the silent and the idle."""
+        """Look after silent sides and idle sessions."""
         self._timer = self._loop.call_later(self.options.tick, self._tick)
         now = self._loop.time()
-        for protocol in (self._client, self._backend):
-            advice = self._look(protocol, now)
+        for leg in (self._client, self._backend):
+            advice = self._look(leg, now)
             if advice is Advice.GIVE_UP:
-                silent = Cause.CLIENT_SILENT if protocol.side is Side.CLIENT else Cause.BACKEND_SILENT
-                self.end(silent)
-                self._hang_up(protocol)
+                cause = on_leg_silent(leg.side)
+                closing = self._begin_closing()
+                self._carry_out(closing.give_up(leg.side, cause, cause.ending.words, self._flows()))
                 return
             if advice is Advice.PING:
-                self._ping(protocol)
+                self._ping(leg)
         up, down = self._client.scanner, self._backend.scanner
-        data_bytes = up.received + down.received - up.control_bytes - down.control_bytes
-        if data_bytes != self._idle_bytes:
-            self._idle_bytes, self._idle_since = data_bytes, now
-        elif self.options.idle_seconds and now - self._idle_since >= self.options.idle_seconds:
+        received, control = up.received + down.received, up.control_bytes + down.control_bytes
+        if self._idleness.exceeded(now, received=received, control=control):
             self.end(Cause.IDLE)
 
-    def _look(self, protocol: Leg, now: float) -> Advice:
-        source = self.other(protocol).scanner
-        backlog = protocol.backlog()
-        return protocol.keepalive.look(
+    def _look(self, leg: Leg, now: float) -> Advice:
+        source = self.other(leg).scanner
+        backlog = leg.backlog()
+        return leg.keepalive.look(
             now,
-            heard=protocol.scanner.received,
+            heard=leg.scanner.received,
             taken=source.received - source.cut_bytes - backlog,
             backlog=backlog > 0,
-            deaf=protocol.held,
+            deaf=leg.held,
             may_ping=not source.remaining,
         )
 
-    def _ping(self, protocol: Leg) -> None:
+    def _ping(self, leg: Leg) -> None:
         payload = self._rng.randbytes(8)
-        protocol.scanner.expected_pong = payload
-        protocol.transport.write(
-            control_frames.control_frame(control_frames.PING, payload, key=self._key(protocol.side))
+        leg.scanner.expect_pong(payload)
+        leg.transport.write(
+            control_frames.control_frame(control_frames.PING, payload, key=self._key(leg.side))
         )
 
     def _key(self, side: Side) -> bytes | None:
         """Return a masking key for a frame to `side`, where it needs one."""
-        return self._rng.randbytes(4) if side is Side.BACKEND else None
+        return self._rng.randbytes(4) if side is _BACKEND else None
 
     # The end.
 
@@ -296,52 +366,41 @@ class Session:
             self._timer = self._loop.call_later(self.options.close_timeout, self._expire)
         return self._closing
 
-    def _do(self, steps: list[Step], forward: bytes = b"") -> None:
+    def _flows(self) -> Flows:
+        if not (self._client.scanner.remaining or self._backend.scanner.remaining):
+            return BETWEEN_FRAMES
+        return {_CLIENT: self._backend.flow, _BACKEND: self._client.flow}
+
+    def _carry_out(self, steps: list[Step], received: bytes = b"") -> None:
+        """Do what the closing handshake says; `received` is the Close frame that may be passed on."""
         for step in steps:
+            leg = self._leg(step.side)
             if isinstance(step, Say):
-                self._say(step, forward if step.forward else b"")
+                self._say(leg, step, received)
+            elif isinstance(step, Shut):
+                leg.transport.close()
+            elif isinstance(step, Finish):
+                leg.scanner.finish()
+            elif isinstance(step, HangUp):
+                leg.hang_up()
             else:
-                self._side(step.side).transport.close()
+                leg.transport.abort()
 
-    def _say(self, step: Say, frame: bytes = b"") -> None:
-        """Write a Close frame, when what was written before it is complete."""
-        protocol = self._side(step.side)
-        source = self.other(protocol)
-        if source.scanner.remaining and source.transport.is_closing():
-            # What is begun will never be finished, and nothing honest can be said inside a frame.
-            protocol.transport.abort()
-            return
-        if source.scanner.remaining:
-            source.scanner.finish()
-            self._deferred += (step,)
-            return
-        source.write = discard
-        payload = control_frames.close_payload(step.code, step.reason)
-        protocol.transport.write(
-            frame or control_frames.control_frame(control_frames.CLOSE, payload, key=self._key(step.side))
-        )
+    def _say(self, leg: Leg, step: Say, received: bytes) -> None:
+        self.other(leg).write = discard  # nothing follows a Close frame
+        frame = received
+        if not step.forward:
+            payload = control_frames.close_payload(step.code, step.reason)
+            frame = control_frames.control_frame(control_frames.CLOSE, payload, key=self._key(step.side))
+        leg.transport.write(frame)
 
-    def _hang_up(self, protocol: Leg) -> None:
-        """Send nothing more to a side whose answer will not be understood, but let it read what was sent.
-
-        Closing at once would reset the connection while it still sends, and take the Close frame with it.
-        """
-        transport = protocol.transport
-        waiting = any(step.side is protocol.side for step in self._deferred)
-        if not (waiting or transport.is_closing()) and transport.can_write_eof():
-            transport.write_eof()
-
-    def _expire(self, backlog: int = 0) -> None:
-        """The closing handshake took too long: unless a slow reader is still working its queue off, end it."""
+    def _expire(self) -> None:
+        """End a closing handshake that took too long, unless a slow reader is still working its backlog off."""
         closing = self._begin_closing()
-        waiting = max(self._client.backlog(), self._backend.backlog())
-        if waiting and (not backlog or waiting < backlog):
-            self._timer = self._loop.call_later(self.options.close_timeout, self._expire, waiting)
+        if closing.progresses(max(self._client.backlog(), self._backend.backlog())):
+            self._timer = self._loop.call_later(self.options.close_timeout, self._expire)
             return
-        self._do(closing.expire())
-        for step in self._deferred:
-            # It waits for the end of a frame that does not come.
-            self._side(step.side).transport.abort()
+        self._carry_out(closing.expire(self._flows()))
         self._timer = self._loop.call_later(1.0, self.abort)
 
     def abort(self) -> None:
@@ -350,5 +409,5 @@ class Session:
         self._backend.transport.abort()
 
 
-def _nothing(*_: Session) -> None:
-    """Stand in for `on_client_gone` and `on_end` once they were called."""
+def _both_ways(from_client: Sent, from_backend: Sent) -> Traffic:
+    return Traffic(from_client.messages, from_backend.messages, from_client.bytes, from_backend.bytes)

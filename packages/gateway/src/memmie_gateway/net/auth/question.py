@@ -1,0 +1,83 @@
+"""The question to Auth: one HTTP request that validates a token (spec §2)."""
+
+from __future__ import annotations
+
+import json
+
+from memmie_gateway.core.response import Response
+from memmie_gateway.core.verdicts import AuthUnavailableError
+from memmie_gateway.net.http1.pool import Pool
+from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http1.response_reader import HttpError, TooLargeError
+from memmie_gateway.net.http1.url import ServiceUrl
+
+
+class AuthUrl(ServiceUrl):
+    """Auth's base URL."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, url: str) -> AuthUrl:
+        """Take a URL apart.
+
+        Raises:
+            ValueError: it is not an `http://` or `https://` URL with a host, or it has more than a path.
+        """
+        example = "http://auth:8001"
+        parsed = cls.take_apart(url, plain="http", secure="https", example=example)
+        if parsed.query:
+            raise ValueError(f"{url!r} is not a URL such as {example}")
+        return parsed
+
+
+class Question:
+    """Asks Auth about tokens, over connections that are kept open.
+
+    Args:
+        url: Auth's base URL.
+        resolver: looks its name up.
+        timeout: seconds for one question, waiting for a free connection included.
+        max_connections: to Auth, at once.
+    """
+
+    def __init__(self, url: AuthUrl, resolver: Resolver, *, timeout: float, max_connections: int) -> None:
+        self._timeout = timeout
+        self._pool = Pool(url, resolver, timeout=timeout, max_connections=max_connections)
+        self._head = (
+            f"POST {url.path.rstrip('/')}/api/v1/auth/validate HTTP/1.1\r\n"
+            f"host: {url.host_header}\r\n"
+            "accept: application/json\r\n"
+            # Nothing is decompressed here: a few compressed kilobytes may be gigabytes.
+            "accept-encoding: identity\r\n"
+            "content-type: application/json\r\n"
+            "authorization: Bearer "
+        )
+
+    def __repr__(self) -> str:
+        return f"<Question over {self._pool!r}>"
+
+    async def ask(self, token: str) -> Response:
+        """Send a token to Auth and return the response, whatever it says.
+
+        Args:
+            token: a plausible one (see `core.credentials`): it goes into a header as it is.
+
+        Raises:
+            AuthUnavailableError: there was no usable response.
+            ExhaustionError: the gateway itself cannot connect to anything.
+        """
+        body = json.dumps({"token": token})
+        request = f"{self._head}{token}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode("ascii")
+        try:
+            return await self._pool.request(request)
+        except TimeoutError:
+            raise AuthUnavailableError(f"Auth did not answer within {self._timeout:g} seconds") from None
+        except TooLargeError:
+            raise AuthUnavailableError("Auth's answer is too large") from None
+        except HttpError as error:
+            raise AuthUnavailableError(f"Auth cannot be reached ({error})") from None
+
+    async def close(self) -> None:
+        """Close every connection; a question under way fails."""
+        await self._pool.close()

@@ -1,0 +1,173 @@
+"""Reading HTTP/1.1 responses, bounded in size (RFC 9112). Nothing here does any I/O."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httptools
+
+from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.response import Response
+
+MAX_BODY: Final = 64 * 1024
+"""Bytes of the body of a response."""
+
+MAX_HEAD: Final = 32 * 1024
+"""Bytes of a response that are not its body: its head, interim responses before it, chunk sizes, trailers."""
+
+_NO_FIELDS: Final = Headers()
+
+
+class HttpError(Exception):
+    """A service gave no usable response; the message says what happened, for the log."""
+
+
+class TooLargeError(HttpError):
+    """A response is larger than what is read of one."""
+
+
+class ResponseReader:
+    """Reads the responses on one connection, one after the other.
+
+    Call `expect` before each request, `feed` with whatever is received, and `end` when the connection ends.
+
+    Attributes:
+        received: bytes since the last request.
+        keep_alive: whether the connection can carry another request: the response was complete, nothing came behind
+            it, and the service keeps the connection open.
+        upgraded: whether the response was a 101 to a request for an upgrade: HTTP ends there.
+        early: the bytes that were received behind that 101.
+    """
+
+    __slots__ = (
+        "_body",
+        "_body_bytes",
+        "_complete",
+        "_fields",
+        "_headers",
+        "_parser",
+        "_status",
+        "_upgrade",
+        "early",
+        "keep_alive",
+        "received",
+        "upgraded",
+    )
+
+    def __init__(self) -> None:
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self.upgraded = False
+        self.early = b""
+        self.expect()
+
+    def __repr__(self) -> str:
+        return (
+            f"<ResponseReader status={self._status} received={self.received}{' complete' * self._complete}>"
+        )
+
+    def expect(self, *, upgrade: bool = False) -> None:
+        """Expect the response to a new request.
+
+        Args:
+            upgrade: the request asks for an upgrade, so a 101 is a response. Of a refusal of the client (4xx) the
+                body is read as far as it comes, up to `MAX_BODY`; of any other response only the head is read.
+        """
+        self._upgrade = upgrade
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._headers: Headers | None = None  # until the head of the final response is complete
+        self._status = 0
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._complete = False
+        self.received = 0
+        self.keep_alive = False
+
+    def feed(self, data: bytes) -> Response | None:
+        """Read what was received; return the response once it is complete.
+
+        Raises:
+            HttpError: it is not HTTP, it is too large, or it is an upgrade that the request did not ask for.
+        """
+        assert self._parser is not None, "closed"  # noqa: S101 - a mistake of ours, not of a peer
+        self.received += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            if self.upgraded:
+                self.early = data[upgrade.args[0] :]
+            elif not self._complete:
+                raise HttpError("its answer is not HTTP: an upgrade that was not asked for") from None
+        except httptools.HttpParserError as error:
+            if not self._complete:
+                raise HttpError(f"its answer is not HTTP: {error}") from None
+            self.keep_alive = False  # it is behind the response
+        if self.received - self._body_bytes - len(self.early) > MAX_HEAD:
+            raise TooLargeError("the head of its answer is too large")
+        if self._body_bytes > MAX_BODY and not self._upgrade:
+            raise TooLargeError("its answer is too large")
+        return self._response() if self._complete else None
+
+    def end(self, *, broken: bool) -> Response | None:
+        """Return the response that is complete because the connection has ended, or None.
+
+        Args:
+            broken: the connection was lost, rather than closed by the service.
+        """
+        headers = self._headers
+        if headers is None or self._complete:
+            return None
+        sized = headers.all(b"content-length") or headers.all(b"transfer-encoding")
+        if not self._upgrade and (broken or sized):
+            return None
+        return self._response()
+
+    def close(self) -> None:
+        """Break the reference cycle with the parser; nothing more is read."""
+        self._parser = None
+
+    # Called by the parser.
+
+    def on_message_begin(self) -> None:
+        """Note that another response begins behind the one that was asked for."""
+        if self._complete:
+            self.keep_alive = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of a head; a trailer is not one."""
+        if self._headers is None:
+            self._fields.append((name.lower(), value.strip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """Take the head, unless it is that of an interim response (1xx)."""
+        assert self._parser is not None  # noqa: S101 - it is what calls this
+        if self._complete:
+            return
+        status = self._parser.get_status_code()
+        upgraded = self._upgrade and status == 101
+        if status < 200 and not upgraded:
+            self._fields = []
+            return
+        self._status = status
+        self._headers = Headers(tuple(self._fields))
+        self.upgraded = upgraded
+        self._complete = self._upgrade and not 400 <= status < 500
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body_bytes += len(body)
+        if self._complete:
+            return
+        self._body.append(body)
+        if self._upgrade and self._body_bytes >= MAX_BODY:
+            self._complete = True
+
+    def on_message_complete(self) -> None:
+        """Note that a response is complete."""
+        assert self._parser is not None  # noqa: S101 - it is what calls this
+        if self._headers is not None and not self._complete:
+            self._complete = True
+            self.keep_alive = self._parser.should_keep_alive()
+
+    def _response(self) -> Response:
+        body = b"".join(self._body)
+        return Response(self._status, self._headers or _NO_FIELDS, body[:MAX_BODY])
