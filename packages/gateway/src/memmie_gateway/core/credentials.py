@@ -6,8 +6,10 @@ and cannot leak its tokens.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
 from memmie_gateway.core.headers import Fields
@@ -44,30 +46,31 @@ class Draft:
 class TokenSource(Protocol):
     """One place where a token may be."""
 
-    def find(self, request: Request) -> str | None:
-        """Return the token, or None where there is none in this place."""
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the tokens in this place, in order; only the first of a request is used."""
 
-    def strip(self, draft: Draft, token: str | None) -> None:
+    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
         """Take everything out of the draft that may be a token in this place, used or not.
 
         Args:
             draft: what the sources before have left.
-            token: the token that was found, in this place or in another.
+            tokens: every token of the request, in whatever place it was found.
         """
 
 
 class AuthorizationHeader:
     """`Authorization: Bearer T`."""
 
-    def find(self, request: Request) -> str | None:
-        """Return the first bearer token."""
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the bearer tokens."""
+        tokens = []
         for value in request.headers.all(b"authorization"):
             scheme, _, token = value.decode("latin-1").partition(" ")
             if scheme.lower() == "bearer" and token.strip():
-                return token.strip()
-        return None
+                tokens.append(token.strip())
+        return tokens
 
-    def strip(self, draft: Draft, _: str | None) -> None:
+    def strip(self, draft: Draft, _: Sequence[str]) -> None:
         """Drop the header, whatever its scheme: it is for the gateway."""
         draft.fields = tuple(field for field in draft.fields if field[0] != b"authorization")
 
@@ -75,24 +78,24 @@ class AuthorizationHeader:
 class BearerSubprotocol:
     """`Sec-WebSocket-Protocol: bearer, T`, which a browser can send."""
 
-    def find(self, request: Request) -> str | None:
-        """Return the element behind the first `bearer` that has one."""
-        return _split_bearer(tuple(request.headers.elements(b"sec-websocket-protocol")))[1]
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the element behind each `bearer`."""
+        return _split_bearer(request.headers.elements(b"sec-websocket-protocol"))[1]
 
-    def strip(self, draft: Draft, token: str | None) -> None:
-        """Drop every such pair, and the token itself: a client may send it in two places."""
+    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
+        """Drop every such pair, and every token: a client may send one in two places."""
         draft.bearer, _, others = _split_bearer(draft.subprotocols)
-        draft.subprotocols = tuple(name for name in others if name != token)
+        draft.subprotocols = tuple(name for name in others if name not in tokens)
 
 
 class QueryField:
     """`?token=T`."""
 
-    def find(self, request: Request) -> str | None:
-        """Return the first value that is not empty."""
-        return next((value for name, value in request.query if name == "token" and value), None)
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the values that are not empty."""
+        return [value for name, value in request.query if name == "token" and value]
 
-    def strip(self, draft: Draft, _: str | None) -> None:
+    def strip(self, draft: Draft, _: Sequence[str]) -> None:
         """Drop every field of that name."""
         if draft.query:
             draft.query = tuple(field for field in draft.query if field[0] != "token")
@@ -101,17 +104,19 @@ class QueryField:
 class LoneSubprotocol:
     """`Sec-WebSocket-Protocol: T`, for clients that are not browsers.
 
-    It comes last, so that a client that sends its token elsewhere can offer a subprotocol of its own.
+    A client that sends its token elsewhere can offer a subprotocol of its own.
     """
 
-    def find(self, request: Request) -> str | None:
-        """Return the subprotocol, if exactly one is offered and it is not `bearer`."""
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the subprotocol, if exactly one is offered, which is not `bearer`, and no other place has a token."""
         offered = request.headers.elements(b"sec-websocket-protocol")
-        return offered[0] if len(offered) == 1 and offered[0].lower() != "bearer" else None
+        if len(offered) != 1 or offered[0].lower() == "bearer":
+            return ()
+        return () if any(source.find(request) for source in HEAD_SOURCES) else offered
 
-    def strip(self, draft: Draft, token: str | None) -> None:
-        """Drop the token."""
-        draft.subprotocols = tuple(name for name in draft.subprotocols if name != token)
+    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
+        """Drop every token."""
+        draft.subprotocols = tuple(name for name in draft.subprotocols if name not in tokens)
 
 
 HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (AuthorizationHeader(), BearerSubprotocol(), QueryField())
@@ -145,15 +150,16 @@ class Credentials(NamedTuple):
 
 
 def find_credentials(request: Request, sources: tuple[TokenSource, ...] = ALL_SOURCES) -> Credentials:
-    """Find the token in the first source that has one, and strip the request for all of them."""
-    token = None
-    for source in sources:
-        token = source.find(request)
-        if token is not None:
-            break
+    """Find the token in the first source that has one, and strip the request of it and of all others."""
+    tokens: list[str] = []
     draft = Draft(request)
     for source in sources:
-        source.strip(draft, token)
+        tokens += source.find(request)
+        if tokens and not draft.subprotocols:
+            break  # all others are stripped unseen: only among subprotocols must a token be known by its value
+    for source in sources:
+        source.strip(draft, tokens)
+    token = tokens[0] if tokens else None
     return Credentials(token, draft.fields, draft.query, draft.subprotocols, draft.bearer)
 
 
@@ -177,18 +183,18 @@ def plausible(token: str) -> bool:
     return len(token) <= MAX_TOKEN_LENGTH and _TOKEN.fullmatch(token) is not None
 
 
-def _split_bearer(offered: tuple[str, ...]) -> tuple[str, str | None, tuple[str, ...]]:
-    """Split offered subprotocols into the first `bearer` as it was spelled, the token behind it, and the others."""
+def _split_bearer(offered: Sequence[str]) -> tuple[str, Sequence[str], Sequence[str]]:
+    """Split offered subprotocols into the first `bearer` as it was spelled, the tokens behind each, and the others."""
     if not offered:
-        return "", None, ()
+        return "", (), ()
     bearer = ""
-    token: str | None = None
+    tokens: list[str] = []
     others: list[str] = []
     names = iter(offered)
     for name in names:
         if name.lower() == "bearer":
-            bearer, candidate = bearer or name, next(names, None)
-            token = token or candidate
+            bearer = bearer or name
+            tokens += itertools.islice(names, 1)
         else:
             others.append(name)
-    return bearer, token, tuple(others)
+    return bearer, tokens, others
