@@ -13,7 +13,7 @@ from tests.net.wire import BINARY, TEXT, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway.core.request import Request
-from memmie_gateway.net.backends.dialer import _AnswerProtocol
+from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.listener import SPARE, EdgeProtocol
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.sessions.session import Session
@@ -272,7 +272,7 @@ async def test_every_connection_has_ids_of_its_own(join: Join) -> None:
 async def test_a_connection_leaves_nothing_to_the_garbage_collector(
     start_gateway: StartGateway, dial: Dial, join: Join
 ) -> None:
-    ours = (EdgeProtocol, Request, Session, Leg, _AnswerProtocol)
+    ours = (EdgeProtocol, Request, Session, Leg, Handover)
 
     def all_there_are() -> list[object]:
         return [thing for thing in gc.get_objects() if issubclass(type(thing), ours)]

@@ -85,7 +85,7 @@ def test_a_session_that_is_ending_does_not_bind() -> None:
 
     def session(studio: Any, closing: object) -> Any:
         return SimpleNamespace(
-            info=SimpleNamespace(backend=studio, verdict=SimpleNamespace(user_id="u1")), closing=closing
+            info=SimpleNamespace(backend=studio, identity=SimpleNamespace(user_id="u1")), closing=closing
         )
 
     live, ending = session(b, None), session(a, object())
