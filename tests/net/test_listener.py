@@ -14,7 +14,7 @@ from tests.net.wire import BINARY, TEXT, build, upgrade_request
 from memmie_fake_auth import FakeAuth
 from memmie_gateway.core.request import Request
 from memmie_gateway.net.handover import Handover
-from memmie_gateway.net.ingress.listener import SPARE, EdgeProtocol
+from memmie_gateway.net.ingress.listener import SPARE, HeadReader
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.sessions.session import Session
 
@@ -80,7 +80,8 @@ async def test_what_waits_behind_a_handshake_is_bounded(
     await studio.arrival()
     (waiting,) = gateway.parts.listener.pending
     await until(lambda: not waiting.transport.is_reading())
-    assert 64 << 10 < len(waiting.take_early()) <= (64 << 10) + (256 << 10)
+    assert waiting.handover is not None
+    assert 64 << 10 < len(waiting.handover.lend(waiting)) <= (64 << 10) + (256 << 10)
 
 
 async def test_a_plain_get_on_a_websocket_route(start_gateway: StartGateway, dial: Dial) -> None:
@@ -235,8 +236,8 @@ async def test_whose_place_at_the_edge_it_is(start_gateway: StartGateway) -> Non
     edge = gateway.parts.listener
     assert edge is not None
 
-    def from_peer(peer: str) -> EdgeProtocol:
-        protocol = EdgeProtocol(edge)
+    def from_peer(peer: str) -> HeadReader:
+        protocol = HeadReader(edge)
         protocol.peer = peer
         return protocol
 
@@ -272,7 +273,7 @@ async def test_every_connection_has_ids_of_its_own(join: Join) -> None:
 async def test_a_connection_leaves_nothing_to_the_garbage_collector(
     start_gateway: StartGateway, dial: Dial, join: Join
 ) -> None:
-    ours = (EdgeProtocol, Request, Session, Leg, Handover)
+    ours = (HeadReader, Request, Session, Leg, Handover)
 
     def all_there_are() -> list[object]:
         return [thing for thing in gc.get_objects() if issubclass(type(thing), ours)]

@@ -27,19 +27,19 @@ def enter(gateway: Gateway, dial: Dial, studio: ScriptedStudio) -> Enter:
     """`client, session = await enter(token, id="r1")`."""
 
     async def entered(token: str, *, id: str = "") -> tuple[Peer, Session]:  # noqa: A002 - as an argument of this fixture
-        before = set(gateway.registry)
+        before = set(gateway.parts.sessions)
         client = await dial(gateway)
         client.write(upgrade_request(token, extra=[f"X-Request-ID: {id}"] if id else []))
         accept(await studio.arrival())
         assert (await client.read_head()).status == 101
-        (session,) = set(gateway.registry) - before
+        (session,) = set(gateway.parts.sessions) - before
         return client, session
 
     return entered
 
 
 async def test_each_index_knows_the_one_and_the_many(gateway: Gateway, enter: Enter, auth: FakeAuth) -> None:
-    registry = gateway.registry
+    registry = gateway.parts.sessions
     token, other_token = auth.mint("u1"), auth.mint("u1")
     _, first = await enter(token, id="same")
     assert (first,) == registry.with_id("same") == registry.of_user("u1")
@@ -62,7 +62,7 @@ async def test_each_index_knows_the_one_and_the_many(gateway: Gateway, enter: En
 async def test_by_address_and_by_backend(
     gateway: Gateway, enter: Enter, auth: FakeAuth, studio: ScriptedStudio
 ) -> None:
-    registry = gateway.registry
+    registry = gateway.parts.sessions
     sessions = {(await enter(auth.mint("u1")))[1], (await enter(auth.mint("u2")))[1]}
     assert sessions == set(registry.of_address("127.0.0.1"))
     assert registry.of_address("192.0.2.1") == ()
@@ -74,7 +74,7 @@ async def test_by_address_and_by_backend(
 async def test_what_has_ended_is_found_no_more_and_leaves_no_key(
     gateway: Gateway, enter: Enter, auth: FakeAuth
 ) -> None:
-    registry = gateway.registry
+    registry = gateway.parts.sessions
     token = auth.mint("u1")
     _, first = await enter(token, id="r")
     _, second = await enter(token, id="r")
@@ -96,12 +96,12 @@ async def test_what_has_ended_is_found_no_more_and_leaves_no_key(
     third.abort()
     await until(lambda: nobody_is_left(gateway))
     assert told == 1
-    assert not (registry._by_id or registry._by_user or registry._by_token)
+    assert not any((registry._by_id, registry._by_user, registry._by_token))
     assert list(registry) == []
 
 
 async def test_a_session_that_is_ending_is_not_home(gateway: Gateway, enter: Enter, auth: FakeAuth) -> None:
-    registry = gateway.registry
+    registry = gateway.parts.sessions
     assert registry.home("u1") is None
     _, first = await enter(auth.mint("u1"))
     _, second = await enter(auth.mint("u1"))
@@ -115,6 +115,6 @@ async def test_a_session_that_is_ending_is_not_home(gateway: Gateway, enter: Ent
 async def test_sessions_may_be_ended_while_going_through_them(join: Join, gateway: Gateway) -> None:
     for user in ("u1", "u2", "u1"):
         await join(gateway, user=user)
-    for session in gateway.registry.of_user("u1"):
+    for session in gateway.parts.sessions.of_user("u1"):
         session.abort()
-    await until(lambda: len(gateway.registry) == 1)
+    await until(lambda: len(gateway.parts.sessions) == 1)
