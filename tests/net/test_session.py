@@ -77,7 +77,7 @@ async def test_a_session_that_is_ending_says_why(join: Join) -> None:
 async def test_what_passed_is_booked_to_the_backend_when_all_is_over(join: Join) -> None:
     pair = await join()
     await pair.exchange()
-    (backend,) = pair.gateway.parts.sessions.backends
+    (backend,) = pair.gateway.parts.pool.active
     up, down = len(pair.client.frame(TEXT, "up")), len(pair.studio.frame(TEXT, "down"))
     assert (backend.connections, backend.traffic) == (1, Traffic())
     assert pair.session.traffic() == Traffic(1, 1, up, down)

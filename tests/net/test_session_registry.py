@@ -66,7 +66,7 @@ async def test_by_address_and_by_backend(
     sessions = {(await enter(auth.mint("u1")))[1], (await enter(auth.mint("u2")))[1]}
     assert sessions == set(registry.of_address("127.0.0.1"))
     assert registry.of_address("192.0.2.1") == ()
-    (backend,) = registry.backends
+    (backend,) = gateway.parts.pool.active
     assert backend.url == studio.url
     assert sessions == set(registry.on_backend(backend))
 

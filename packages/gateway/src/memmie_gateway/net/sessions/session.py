@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 from memmie_gateway.core.client_address import Client
 from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.limits import TokenBucket
-from memmie_gateway.core.outcomes import Cause, Side, cause_of_violation
+from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
 from memmie_gateway.core.websocket.closing import (
     BETWEEN_FRAMES,
@@ -32,6 +32,7 @@ from memmie_gateway.core.websocket.continuity import on_leg_lost, on_leg_silent
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
+from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.sessions.leg import PEER_FULL, ClientLeg, Leg
