@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import socket
 
 import pytest
 from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, until
@@ -68,6 +70,26 @@ async def test_frames_right_behind_studio_s_answer_reach_the_client(
     accept(asked, behind=behind)
     assert (await client.read_head()).status == 101
     assert await client.read(len(behind)) == behind
+
+
+async def test_a_client_that_leaves_at_the_moment_of_the_101_leaves_nothing(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Both reach the gateway in one turn of its loop, in either order."""
+    gateway = await start_gateway()
+    for first in ("client", "studio") * 10:
+        client = await dial(gateway)
+        client.write(upgrade_request(auth.mint()))
+        asked = await studio.arrival()
+        if first == "studio":
+            accept(asked)
+        with socket.socket(fileno=os.dup(client.writer.get_extra_info("socket").fileno())) as at_once:
+            at_once.shutdown(socket.SHUT_WR)  # a transport would do it in the next turn
+        if first == "client":
+            accept(asked)
+        await asked.read_rest()
+        asked.leave()
+        await until(lambda: nobody_is_left(gateway))
 
 
 async def test_what_waits_behind_a_handshake_is_bounded(
