@@ -67,8 +67,10 @@ class Events:
             self._log.info("auth_circuit", state="closed", detail=None)
 
     def claims_dropped(self, size: int) -> None:
-        """Log that Auth's claims are too large to be kept; it happens once."""
-        self._log.warning("claims_dropped", size=size)
+        """Log that Auth returned more claims of a token than are kept; notified once."""
+        self._log.warning(
+            "claims_dropped", bytes=size, detail="Auth returned too many claims; none of them are kept"
+        )
 
     def ended(self, session: Session) -> None:
         """Log and count the end of a connection."""
