@@ -89,7 +89,7 @@ class SessionInfo(NamedTuple):
     identity: Identity
 
 
-class Slots(Protocol):
+class Releasable(Protocol):
     """What a client occupies in the limits on concurrent connections."""
 
     def release(self) -> None:
@@ -147,7 +147,7 @@ class Session:
         options: SessionOptions,
         bucket: TokenBucket | None,
         rng: random.Random,
-        slots: Slots,
+        slots: Releasable,
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
