@@ -87,7 +87,7 @@ async def test_a_client_that_leaves_at_the_moment_of_the_101_leaves_nothing(
             at_once.shutdown(socket.SHUT_WR)  # a transport would do it in the next turn
         if first == "client":
             accept(asked)
-        await asked.read_rest()
+        await until(lambda: client.reader.at_eof() or asked.reader.at_eof() or bool(gateway.parts.sessions))
         asked.leave()
         await until(lambda: nobody_is_left(gateway))
 
