@@ -96,7 +96,7 @@ async def test_what_has_ended_is_found_no_more_and_leaves_no_key(
     third.abort()
     await until(lambda: nobody_is_left(gateway))
     assert told == 1
-    assert not (registry._by_id or registry._by_user or registry._by_token)
+    assert [0, 0, 0] == [len(index) for index in (registry._by_id, registry._by_user, registry._by_token)]
     assert list(registry) == []
 
 
