@@ -244,9 +244,7 @@ def test_nothing_is_forwarded_after_a_close(state: State) -> None:
 def test_repr_tells_both_states() -> None:
     closing = ClosingHandshake()
     closing.received(CLIENT, 1000, "")
-    assert repr(closing).startswith(
-        "<ClosingHandshake client=received backend=sent cause=Cause.CLIENT_CLOSED"
-    )
+    assert repr(closing).startswith("<ClosingHandshake client=received backend=sent cause=Cause.CLIENT_CLOSED")
 
 
 # Any walk.
