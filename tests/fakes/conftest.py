@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -13,10 +14,6 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractAsyncContextManager
 
 
 @pytest.fixture

@@ -221,7 +221,7 @@ def test_the_signing_key_can_be_given() -> None:
     given, same = FakeAuth(signing_key=pem), FakeAuth(signing_key=pem)
     assert given._mint.key.id == same._mint.key.id != FakeAuth()._mint.key.id
     assert same._mint.verify(given.mint("u1")).user_id == "u1"
-    with pytest.raises(ValueError, match="no unencrypted private key"):
+    with pytest.raises(ValueError, match="an unencrypted private key"):
         FakeAuth(signing_key="nonsense")
     with pytest.raises(ValueError, match="an RSA key of 2048 bits or more"):
         FakeAuth(signing_key=pem_of(ec.generate_private_key(ec.SECP256R1())))

@@ -8,15 +8,13 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import aiohttp
 import pytest
 
 from memmie_fake_auth.cli import main as auth_main
 from memmie_fake_studio.cli import main as studio_main
-
-if TYPE_CHECKING:
-    import aiohttp
 
 BIN = Path(sys.executable).parent
 MAINS = {"memmie-fake-auth": auth_main, "memmie-fake-studio": studio_main}

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import aiohttp
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from memmie_fake_auth import FakeAuth
 from memmie_fake_base import token_digest
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from memmie_fake_auth import FakeAuth
-    from memmie_fake_studio import FakeStudio
+from memmie_fake_studio import FakeStudio
 
 
 async def call(http: aiohttp.ClientSession, method: str, url: str, body: Any = None) -> tuple[int, Any]:

@@ -91,7 +91,7 @@ def test_a_fault_can_be_an_object() -> None:
         auth.script(Latency(seconds=2), jitter=1)
 
 
-def test_the_book_is_bounded_but_spent_faults_make_room() -> None:
+def test_the_number_of_faults_is_limited_and_spent_ones_make_room() -> None:
     auth = FakeAuth()
     spent = auth.script("reset", times=1)
     spent.struck = 1

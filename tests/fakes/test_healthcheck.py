@@ -19,7 +19,7 @@ async def test_it_tells_by_its_exit_code_whether_the_fake_serves(
     async with fake(port=0) as running:
         ask = ["healthcheck", "--port", str(running.port)]
         assert await asyncio.to_thread(main, ask) == 0
-        # A scripted fault is what the fake is for: it is no less healthy.
+        # Scripted faults do not make a fake unhealthy, because it is made for them.
         running.script("error", status=500)
         assert await asyncio.to_thread(main, ask) == 0
         assert capsys.readouterr().err == ""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import AsyncIterator
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
 from memmie_fake_auth import FakeAuth
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 
 async def health(http: aiohttp.ClientSession, auth: FakeAuth) -> tuple[int, str, str]:
@@ -75,7 +72,7 @@ async def test_hang_never_answers_and_lets_go_when_the_client_leaves(
 
 @pytest.fixture
 async def patient_auth(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeAuth]:
-    """An Auth that, where its stop cuts nobody, waits so long for its handlers that no slow machine is an excuse."""
+    """An Auth that would wait 50 s for its handlers if its stop did not abort their connections."""
     monkeypatch.setattr("memmie_fake_base.server._CLEANUP_SECONDS", 50)
     async with FakeAuth() as auth:
         yield auth

@@ -53,7 +53,7 @@ async def test_a_stopped_studio_starts_again_on_the_same_port() -> None:
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_stopping_hangs_nobody_who_has_just_connected(turns: int) -> None:
+async def test_stopping_does_not_hang_a_client_that_has_just_connected(turns: int) -> None:
     async with FakeStudio() as studio:
         with socket.create_connection(("127.0.0.1", studio.port)) as client:
             for _ in range(turns):  # accepting takes a few turns of the loop: stop in the middle of each
@@ -111,6 +111,6 @@ async def test_a_taken_port_is_an_os_error_and_the_fake_can_be_started_later() -
     await auth.stop()
 
 
-def test_a_port_that_is_none_is_refused() -> None:
+def test_an_invalid_port_is_refused() -> None:
     with pytest.raises(ValueError, match=r"port: 70000 given, allowed: 0-65535"):
         FakeAuth(port=70000)

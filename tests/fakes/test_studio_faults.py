@@ -85,21 +85,70 @@ async def test_close_with_code_and_reason_after_messages(studio: FakeStudio, ope
     assert (ending.value.rcvd.code, ending.value.rcvd.reason) == (4999, "enough")
 
 
-@pytest.mark.parametrize("how", ["fin", "rst"])
-async def test_truncate_dies_inside_a_frame(studio: FakeStudio, how: str) -> None:
-    studio.script("truncate", promised=100, sent=5, how=how)
+UPGRADE = (
+    b"GET /ws?user_id=u1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+async def bytes_after_the_handshake(studio: FakeStudio) -> bytes:
+    """Return what a connection receives behind the 101 until it ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", studio.port)
-    writer.write(
-        b"GET /ws?user_id=u1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )
     try:
-        received = await reader.read(-1)
-        assert how == "fin"
-        assert received.endswith(b"\r\n\r\n\x82\x7f" + (100).to_bytes(8, "big") + bytes(5))
-    except ConnectionResetError:
-        assert how == "rst"
-    writer.close()
+        writer.write(UPGRADE)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        return await reader.read(-1)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "header", "payload"),
+    [
+        ({}, "82 7e 03e8", 10),
+        ({"promised": 1, "sent": 0}, "82 01", 0),
+        ({"promised": 125}, "82 7d", 10),
+        ({"promised": 126}, "82 7e 007e", 10),
+        ({"promised": 65_535}, "82 7e ffff", 10),
+        ({"promised": 65_536}, "82 7f 0000000000010000", 10),
+        ({"promised": 2**63 - 1}, "82 7f 7fffffffffffffff", 10),
+    ],
+)
+async def test_truncate_announces_more_bytes_than_come(
+    studio: FakeStudio, parameters: dict[str, Any], header: str, payload: int
+) -> None:
+    # RFC 6455 §5.2: a length in the shortest form, or it would be a protocol error instead.
+    studio.script("truncate", **parameters)
+    assert await bytes_after_the_handshake(studio) == bytes.fromhex(header) + bytes(payload)
+
+
+async def test_truncate_can_end_with_a_reset(studio: FakeStudio) -> None:
+    studio.script("truncate", how="rst")
+    with pytest.raises(ConnectionResetError):
+        await bytes_after_the_handshake(studio)
+
+
+async def test_a_truncated_frame_is_no_protocol_error(studio: FakeStudio, open_client: Any) -> None:
+    studio.script("truncate")
+    async with open_client() as client:
+        with pytest.raises(ConnectionClosed) as ending:
+            await client.receive()
+    assert (ending.value.rcvd, ending.value.sent) == (None, None)
+    assert isinstance(ending.value.__cause__, EOFError)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"promised": 10}, "promised: 10 given, 11 or more allowed"),
+        ({"promised": 2**63}, "promised: 9223372036854775808 given, at most 9223372036854775807 allowed"),
+        ({"sent": -1}, "sent: -1 given, 0 or more allowed"),
+        ({"sent": 1024 * 1024 + 1}, "sent: 1048577 given, at most 1048576 allowed"),
+    ],
+)
+def test_invalid_parameters_of_truncate_are_refused(parameters: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        FakeStudio().script("truncate", **parameters)
 
 
 async def test_a_frozen_connection_reads_nothing(studio: FakeStudio, open_client: Any) -> None:

@@ -1,19 +1,17 @@
-"""Opening a WebSocket on Studio: whose it is, what is negotiated, what is refused."""
+"""Studio's WebSocket handshake: the user, what is negotiated, and what is refused."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import aiohttp
 import pytest
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from memmie_fake_base import token_digest
 from memmie_fake_studio import FakeStudio
-
-if TYPE_CHECKING:
-    import aiohttp
 
 UPGRADE = {
     "Upgrade": "websocket",
@@ -58,7 +56,7 @@ async def test_the_first_offered_subprotocol_that_studio_speaks_is_selected() ->
 
 
 @pytest.mark.parametrize("compression", [True, False])
-async def test_permessage_deflate_is_negotiated_where_allowed(compression: bool) -> None:  # noqa: FBT001 -- a case
+async def test_permessage_deflate_is_negotiated_where_allowed(compression: bool) -> None:  # noqa: FBT001 - a case
     async with (
         FakeStudio(compression=compression) as studio,
         connect(f"{studio.ws_url}/echo", compression="deflate") as client,

@@ -61,7 +61,7 @@ async def test_books_are_written_read_and_exported(api: Api, thief: Api) -> None
     assert (status, refusal["error"]) == (400, "format 'pdf' is unknown; allowed: text, markdown, json")
 
 
-async def test_blobs_are_made_listed_and_announced(api: Api, thief: Api, open_client: Any) -> None:
+async def test_blobs_are_created_listed_and_published(api: Api, thief: Api, open_client: Any) -> None:
     async with open_client("u1") as client:
         status, blob = await api("POST", "blobs", BLOB)
         assert status == 201
@@ -77,7 +77,7 @@ async def test_blobs_are_made_listed_and_announced(api: Api, thief: Api, open_cl
         assert (await api("GET", f"blobs?{bad}"))[0] == 400
 
 
-async def test_buckets_stand_in_each_other_and_hold_blobs(api: Api, open_client: Any) -> None:
+async def test_buckets_are_nested_and_hold_blobs(api: Api, open_client: Any) -> None:
     _, root = await api("POST", "buckets", {"name": "root"})
     _, child = await api("POST", "buckets", {"name": "child", "parent_id": root["id"]})
     _, blob = await api("POST", "blobs", {**BLOB, "bucket_ids": [root["id"]]})
@@ -92,7 +92,7 @@ async def test_buckets_stand_in_each_other_and_hold_blobs(api: Api, open_client:
     assert (await api("GET", f"buckets/{child['id']}"))[1]["parent_id"] == root["id"]
 
 
-async def test_buckets_stand_at_most_a_hundred_deep(api: Api) -> None:
+async def test_buckets_are_nested_at_most_a_hundred_deep(api: Api) -> None:
     parent: dict[str, str] = {}
     for _ in range(100):
         _, bucket = await api("POST", "buckets", {"name": "deeper", **parent})

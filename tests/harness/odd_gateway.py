@@ -1,4 +1,4 @@
-"""A program that behaves as a gateway does on a bad day, for the tests of ProcessTarget: ``odd_gateway.py HABIT``."""
+"""A program that behaves as a gateway does on a bad day, for the tests of ProcessTarget: `odd_gateway.py HABIT`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ import signal
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from types import FrameType
+from types import FrameType
 
 HABIT = sys.argv[1]
 
 
 class Answers(BaseHTTPRequestHandler):
-    """``/ready`` is 200, or what the habit says; ``/say/WORD`` logs the word."""
+    """`/ready` is 200, or what the habit says; `/say/WORD` logs the word."""
 
     def do_GET(self) -> None:
         if HABIT == "dies-before-ready":
@@ -48,7 +45,7 @@ def on_term(_signum: int, _frame: FrameType | None) -> None:
         child = os.fork()
         if not child:
             threading.Event().wait()  # with both pipes open
-        say(event="child", pid=child)  # said before the end: of a child nobody knows how soon it comes to run
+        say(event="child", pid=child)  # said here, because it is unknown when the child itself runs
     say(event="stopped")
     os._exit(3 if HABIT == "fails-on-term" else 0)
 

@@ -20,10 +20,10 @@ from memmie_harness import cli
         (["dev", "--studios", "0"], "--studios must be 1 to 50, not 0"),
         (["dev", "--env", "NAME"], "'NAME' is not NAME=VALUE"),
         (["dev", "--env", "=1"], "'=1' is not NAME=VALUE"),
-        (["dev", "--env", "port=1"], "port is the stack's own; see --port-base and --studios"),
+        (["dev", "--env", "port=1"], "port is set by the stack itself; see --port-base and --studios"),
     ],
 )
-def test_what_cannot_be_is_told_with_exit_code_2(
+def test_invalid_options_end_with_exit_code_2(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:

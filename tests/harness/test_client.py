@@ -2,18 +2,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable
 
 import pytest
-from websockets.asyncio.server import serve
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.server import ServerConnection, serve
 
 from memmie_harness.client import HeartbeatError, connect, heartbeat
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from websockets.asyncio.client import ClientConnection
-    from websockets.asyncio.server import ServerConnection
 
 
 @contextlib.asynccontextmanager
@@ -66,7 +61,7 @@ async def test_sends_the_token_in_the_header_and_nowhere_else() -> None:
         assert "Authorization" not in connection.request.headers
 
 
-async def test_asks_no_proxy_for_the_way_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_uses_no_proxy_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)

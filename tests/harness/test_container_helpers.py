@@ -34,33 +34,33 @@ WITHOUT_THE_EXTRA = """
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No Docker engine: where it is looked for nobody listens."""
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Point the Docker client at an address where nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{taken.getsockname()[1]}")
         yield
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("make", [GatewayContainer, FakeAuthContainer, StackContainers])
 def test_without_an_engine_each_helper_says_so(make: type) -> None:
     with pytest.raises(ContainerError, match=r"no Docker engine answers \(`docker info`\): .*refused"):
         make()
 
 
-@pytest.mark.usefixtures("nobody")
+@pytest.mark.usefixtures("no_engine")
 def test_without_an_engine_the_target_says_so() -> None:
     with pytest.raises(TargetError, match="no Docker engine answers"):
         make_target("container", {})
 
 
-def test_a_stack_keeps_its_port_to_itself() -> None:
-    with pytest.raises(ValueError, match="HOST, PORT is the stack's own"):
+def test_a_stack_refuses_settings_of_its_port() -> None:
+    with pytest.raises(ValueError, match="HOST, PORT is set by the stack itself"):
         StackContainers(settings={"PORT": 9000, "HOST": "::1", "LB_STRATEGY": "sticky"})
 
 
-def test_an_engine_that_accepts_and_says_nothing_is_not_waited_for(
+def test_an_engine_that_does_not_answer_times_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
@@ -99,7 +99,7 @@ class Client:
         (Client(ConnectionMode.bridge_ip, "localhost"), False),
     ],
 )
-def test_ports_are_on_loopback_only_where_they_are_reached_there(
+def test_ports_are_published_on_loopback_if_that_is_reachable(
     client: Client,
     on_loopback: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
@@ -119,7 +119,7 @@ class Written:
         return self._text
 
 
-def test_a_digest_of_a_log_has_what_weighs_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_digest_has_the_problems_and_the_last_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     quiet = ['{"level": "info", "number": 1}', '{"level": "debug", "number": 2}']
     grave = [
         '{"level": "warning", "number": 3}',
@@ -156,11 +156,11 @@ def test_without_the_extra_a_run_is_refused_once(pytester: pytest.Pytester) -> N
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     [complaint] = [line for line in result.errlines if line]
     assert complaint.startswith(
-        "ERROR: --memmie-target: memmie_harness.containers needs more than is installed"
+        "ERROR: --memmie-target: memmie_harness.containers needs an extra that is not installed"
     )
 
 
 def test_an_image_goes_with_a_container_only(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--memmie-image=mine")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "ERROR: --memmie-image goes with --memmie-target=container" in result.errlines
+    assert "ERROR: --memmie-image needs --memmie-target=container" in result.errlines

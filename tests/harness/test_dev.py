@@ -1,4 +1,4 @@
-"""``memmie dev``: with signals as a process of its own, otherwise in this one, which is quicker."""
+"""`memmie dev`: with signals as a process of its own, otherwise in this one, which is quicker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import shlex
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Iterator
 
 import psutil
 import pytest
@@ -22,14 +23,10 @@ from memmie_harness.dev.ports import Ports
 from memmie_harness.dev.report import client_lines
 from memmie_harness.dev.stack import PortError, Running, running_stack
 
-if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Iterator
-
 
 @contextlib.asynccontextmanager
 async def python_module(*arguments: str) -> AsyncIterator[Process]:
-    """``python -m …``, killed if a test leaves it running."""
+    """`python -m …`, killed if a test leaves it running."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -127,7 +124,7 @@ async def test_text_has_lines_that_work_and_no_colour_where_there_is_no_terminal
     assert process.returncode == 0
 
 
-async def test_ctrl_c_before_the_proof_ends_it_with_130() -> None:
+async def test_ctrl_c_before_the_check_is_over_ends_it_with_130() -> None:
     # No probe succeeds in so short a time: the gateway does not become ready, however slow this test is.
     async with memmie_dev("--env", "HEALTH_TIMEOUT_SECONDS=1e-9") as process:
         await read_until(process.stderr, "listening")
@@ -152,7 +149,7 @@ async def test_a_second_signal_ends_the_command_at_once() -> None:
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_once_ends_after_the_proof(capsys: pytest.CaptureFixture[str]) -> None:
+def test_once_ends_after_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["dev", "--once", "--json", "--port-base", "0"]) == 0
     out, err = capsys.readouterr()
 
@@ -163,15 +160,15 @@ def test_once_ends_after_the_proof(capsys: pytest.CaptureFixture[str]) -> None:
     assert int(told["gateway"].rpartition(":")[2]) not in listening_ports()
 
 
-def test_a_stack_that_carries_no_heartbeat_is_not_proven(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_heartbeat_fails_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["dev", "--once", "--port-base", "0", "--env", "WEBSOCKET_ENABLED=false"]) == 1
     out, err = capsys.readouterr()
 
     assert out == ""
-    assert "is ready, but carries no heartbeat: it answered " in err
+    assert "is ready, but a heartbeat failed: it answered " in err
 
 
-def test_a_setting_that_the_gateway_refuses_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_setting_that_the_gateway_refuses_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["dev", "--once", "--port-base", "0", "--env", "MAX_CONNECTIONS_PER_IP=many"]) == 2
     out, err = capsys.readouterr()
 
@@ -186,7 +183,7 @@ def test_a_port_in_use_is_one_clear_line(taken_port: int, capsys: pytest.Capture
 
     assert out == ""
     assert err == (
-        f"memmie dev: port {taken_port} (for Auth) is in use: stop what listens there, "
+        f"memmie dev: port {taken_port} (for Auth) is in use: stop the program that listens on it, "
         "or choose others with --port-base (0 = any free ports)\n"
     )
 
@@ -210,7 +207,7 @@ async def test_a_port_in_use_leaves_nothing_listening(service: str, ports: objec
     assert listening_ports() == before
 
 
-async def test_the_log_is_handed_on_as_it_comes() -> None:
+async def test_log_lines_are_passed_on_as_they_come() -> None:
     lines: list[str] = []
     closed = asyncio.Event()
 

@@ -10,7 +10,7 @@ from memmie_harness.targets import InProcessTarget, TargetError
 from memmie_harness.targets.line_stream import LineStream
 from memmie_harness.wiring import gateway_environment
 
-# A gateway that nobody asks anything: it needs neither Auth nor Studio.
+# A gateway without requests needs neither Auth nor Studio.
 ALONE = gateway_environment(auth_url="http://127.0.0.1:9", studio_ws_urls=["ws://127.0.0.1:9/ws"])
 
 
@@ -55,13 +55,13 @@ async def test_a_gateway_that_is_never_ready_is_stopped_again() -> None:
         _ = target.url
 
 
-async def test_a_wrong_setting_is_told_with_the_exit_code_of_a_process() -> None:
+async def test_an_invalid_setting_is_reported_with_the_exit_code_of_a_process() -> None:
     with pytest.raises(TargetError, match="MAX_CONNECTIONS_PER_IP") as caught:
         await InProcessTarget({**ALONE, "MAX_CONNECTIONS_PER_IP": "many"}).start()
     assert caught.value.exit_code == 2
 
 
-async def test_a_taken_port_is_told() -> None:
+async def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         target = InProcessTarget({**ALONE, "PORT": str(taken.getsockname()[1])})
         with pytest.raises(OSError, match="in use"):
@@ -69,7 +69,7 @@ async def test_a_taken_port_is_told() -> None:
     await target.stop()
 
 
-def test_a_line_stream_hands_on_whole_lines() -> None:
+def test_a_line_stream_passes_on_complete_lines() -> None:
     lines: list[str] = []
     stream = LineStream(lines.append)
     for text in ("a", "b\nc\n\nd", "", "e\n"):

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import psutil
 import pytest
@@ -15,9 +15,6 @@ from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
 from memmie_harness.targets import ProcessTarget
 from memmie_harness.wiring import FOR_TESTS, gateway_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 pytest_plugins = ["pytester"]
 
@@ -135,7 +132,7 @@ def test_works_where_asyncio_mode_is_strict(run_pytest: RunPytest) -> None:
     result.assert_outcomes(passed=1)
 
 
-def test_what_goes_wrong_is_told(run_pytest: RunPytest) -> None:
+def test_failures_are_explained(run_pytest: RunPytest) -> None:
     result = run_pytest(
         """
         import pytest
@@ -161,7 +158,7 @@ def test_what_goes_wrong_is_told(run_pytest: RunPytest) -> None:
         [
             "*TargetError: the gateway did not start: *exit code 2*",
             "*MAX_CONNECTIONS_PER_IP*",
-            "mark memmie knows studios and env, not 'studio'",
+            "mark memmie has the arguments studios and env, not 'studio'",
             "*memmie gateway log, teardown included: <ProcessTarget pid=*",
             '{*"event": "listening"*',
             "*somebody*",
@@ -198,15 +195,15 @@ def test_a_run_that_is_interrupted_leaves_no_gateway(
     assert not psutil.pid_exists(pid)
 
 
-def test_a_target_that_means_nothing_is_told(run_pytest: RunPytest) -> None:
+def test_an_unknown_target_is_refused(run_pytest: RunPytest) -> None:
     result = run_pytest("", ["--memmie-target=docker"], inside=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: --memmie-target: 'docker' is no target: give process, inprocess, container or *"]
+        ["ERROR: --memmie-target: 'docker' is not a target: give process, inprocess, container or *"]
     )
 
 
-def test_help_tells_the_options(pytester: pytest.Pytester) -> None:
+def test_help_lists_the_options(pytester: pytest.Pytester) -> None:
     help_text = pytester.runpytest_inprocess(*STRICT, "--help").stdout.str()
 
     assert "--memmie-target=process|inprocess|container|URL" in help_text
@@ -217,7 +214,7 @@ def test_the_mark_is_registered(pytestconfig: pytest.Config) -> None:
     assert any(line.startswith("memmie(studios=2, env={}): ") for line in pytestconfig.getini("markers"))
 
 
-def test_costs_nothing_to_those_who_do_not_use_it() -> None:
+def test_costs_nothing_in_runs_that_do_not_use_it() -> None:
     # A plain run must not load the servers and clients behind the fixtures.
     program = (
         "import sys, memmie_harness.plugin\n"

@@ -5,8 +5,8 @@ import itertools
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import aiohttp
 import psutil
@@ -15,9 +15,6 @@ from tests.clock import loop_clock
 
 from memmie_harness.targets import ProcessTarget, TargetError
 from memmie_harness.targets.process import PASSED_ON, clean_environment
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
 
 ODD_GATEWAY = Path(__file__).with_name("odd_gateway.py")
 
@@ -139,7 +136,7 @@ async def test_a_ctrl_c_at_the_terminal_does_not_reach_it(make_target: MakeTarge
     assert record["session"] == record["pid"] != os.getsid(0)
 
 
-async def test_bad_settings_are_told_with_the_exit_code_and_the_line(make_target: MakeTarget) -> None:
+async def test_bad_settings_are_reported_with_the_exit_code_and_the_line(make_target: MakeTarget) -> None:
     target = make_target("bad-settings")
     with pytest.raises(TargetError, match="allowed: 0 to 65535") as caught:
         await target.start()
@@ -148,7 +145,7 @@ async def test_bad_settings_are_told_with_the_exit_code_and_the_line(make_target
     assert "ended with exit code 2 before it listened" in str(caught.value)
 
 
-async def test_what_does_not_listen_in_time_is_told_and_killed(make_target: MakeTarget) -> None:
+async def test_a_gateway_that_does_not_listen_in_time_is_reported_and_killed(make_target: MakeTarget) -> None:
     target = make_target("never-listens", start_seconds=0.5)
     with pytest.raises(TargetError, match=r"did not listen within 0\.5 s") as caught:
         await target.start()
@@ -157,12 +154,12 @@ async def test_what_does_not_listen_in_time_is_told_and_killed(make_target: Make
     assert target.exit_code == -signal.SIGKILL
 
 
-async def test_what_is_not_ready_in_time_is_told_and_killed(make_target: MakeTarget) -> None:
+async def test_a_gateway_that_is_not_ready_in_time_is_reported_and_killed(make_target: MakeTarget) -> None:
     target = make_target("never-ready", start_seconds=30)
     asked = itertools.count(1)
     with loop_clock() as clock:
         starting = asyncio.create_task(target.start())
-        # Who asks again has read the first answer. Until then its time must not be over, whatever that takes.
+        # A second request shows that the first answer was read; the time must not be over before that.
         await target.wait_for_log(lambda record: record["event"] == "asked" and next(asked) == 2, 30)
         clock.put_forward(30)
         with pytest.raises(
@@ -182,7 +179,7 @@ async def test_an_end_before_ready_is_seen_at_once(make_target: MakeTarget) -> N
     assert caught.value.exit_code == 7
 
 
-async def test_can_be_left_not_ready(make_target: MakeTarget) -> None:
+async def test_start_need_not_wait_until_ready(make_target: MakeTarget) -> None:
     target = make_target("never-ready")
     await target.start(until_ready=False)
     await target.stop()
@@ -199,7 +196,7 @@ async def test_a_cancelled_start_leaves_no_process(make_target: MakeTarget) -> N
     assert target.exit_code == -signal.SIGKILL
 
 
-async def test_what_ignores_sigterm_is_killed_and_told(make_target: MakeTarget) -> None:
+async def test_a_gateway_that_ignores_sigterm_is_killed_and_reported(make_target: MakeTarget) -> None:
     target = make_target("ignores-term", stop_seconds=0.3)
     await target.start()
     with pytest.raises(TargetError, match=r"still runs after 0\.3 s of SIGTERM, so it was killed"):
@@ -208,7 +205,7 @@ async def test_what_ignores_sigterm_is_killed_and_told(make_target: MakeTarget) 
     assert target.exit_code == -signal.SIGKILL
 
 
-async def test_an_error_on_the_way_down_is_told(make_target: MakeTarget) -> None:
+async def test_an_error_while_stopping_is_reported(make_target: MakeTarget) -> None:
     target = make_target("fails-on-term")
     await target.start()
     with pytest.raises(TargetError, match="exit code 3 on SIGTERM") as caught:
@@ -241,7 +238,7 @@ async def test_a_test_may_end_the_process_itself(make_target: MakeTarget) -> Non
     await target.stop()
 
 
-async def test_odd_output_is_kept_as_well_as_can_be(make_target: MakeTarget) -> None:
+async def test_odd_output_is_kept(make_target: MakeTarget) -> None:
     target = make_target("odd-output")
     await target.start()
     await target.stop()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
@@ -11,13 +11,10 @@ from tests.clock import loop_clock
 
 from memmie_harness.targets import TargetError, UrlTarget
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 
 @contextlib.asynccontextmanager
 async def served(statuses: list[int]) -> AsyncIterator[str]:
-    """A gateway whose ``/ready`` answers these, then always the last one."""
+    """A gateway whose `/ready` answers these, then always the last one."""
 
     async def ready(_request: web.Request) -> web.Response:
         return web.Response(status=statuses.pop(0) if len(statuses) > 1 else statuses[0], text="draining")
@@ -76,6 +73,6 @@ async def test_says_that_nobody_listens() -> None:
             await UrlTarget(url, start_seconds=30).start()
 
 
-async def test_need_not_be_ready() -> None:
+async def test_start_need_not_wait_until_ready() -> None:
     async with served([503]) as url, asyncio.timeout(5):
         await UrlTarget(url).start(until_ready=False)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway
+from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import upgrade_request
 
 from memmie_fake_auth import FakeAuth
@@ -137,3 +138,20 @@ async def test_a_packed_answer_is_not_unpacked(start_gateway: StartGateway, dial
     refused = await client.read_head()
     assert (refused.status, json.loads(refused.body)["code"]) == (503, "auth_unavailable")
     server.close()
+
+
+async def test_claims_that_are_too_large_are_dropped_with_one_warning(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, log: GatewayLog
+) -> None:
+    """The client is served all the same, and the log does not show what was dropped."""
+    gateway = await start_gateway()
+    body = json.dumps({"valid": True, "user_id": "u1", "claim": "secret" * 1000})
+    auth.script("error", route="/api/v1/auth/validate", times=2, status=200, body=body)
+    for token in ("t1", "t2"):
+        client = await dial(gateway)
+        client.write(upgrade_request(token))
+        accept(await studio.arrival())
+        assert (await client.read_head()).status == 101
+    (line,) = log.lines("claims_dropped")
+    assert (line["level"], line["bytes"]) == ("warning", len('{"claim":""}') + 6000)
+    assert "secretsecret" not in log.getvalue()

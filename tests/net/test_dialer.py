@@ -1,27 +1,32 @@
-"""Which address a Studio's name is dialled at: a name is looked up once in a while, and after every failure."""
+"""Dialling a backend: which address of its name is used, and what is taken as an acceptance."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import errno
+import gc
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net.backends import dialer as dialer_module
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
-from memmie_gateway.net.backends.dialer import Dialer, DialError
+from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer, DialError
+from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
+from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http1.response_reader import ResponseReader
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 
 
-class Resolver:
+class NameServer:
     """Says where a Studio is, and notes where it was dialled; no answer is a good one there."""
 
     def __init__(self) -> None:
@@ -50,8 +55,8 @@ class Resolver:
 
 
 @pytest.fixture
-async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Resolver]:
-    names = Resolver()
+async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
+    names = NameServer()
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names.getaddrinfo)
     async with contextlib.AsyncExitStack() as servers:
         for address in (HERE, THERE):
@@ -66,15 +71,15 @@ async def dial(dialer: Dialer, studio: Backend) -> None:
         await dialer.dial(studio, b"", Offer(b""))
 
 
-async def test_a_name_is_looked_up_once_for_many_dials(names: Resolver) -> None:
-    dialer, studio = Dialer(timeout=5), names.studio
+async def test_a_name_is_looked_up_once_for_many_dials(names: NameServer) -> None:
+    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
     for _ in range(3):
         await dial(dialer, studio)
     assert (names.lookups, names.dialled) == (1, [HERE, HERE, HERE])
 
 
-async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: Resolver) -> None:
-    dialer, studio = Dialer(timeout=5), names.studio
+async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: NameServer) -> None:
+    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
     await dial(dialer, studio)
 
     names.addresses = [THERE]
@@ -84,8 +89,8 @@ async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: Resol
     assert (names.lookups, names.dialled) == (2, [HERE, THERE, THERE])
 
 
-async def test_a_name_is_looked_up_again_when_nobody_answers(names: Resolver) -> None:
-    dialer, studio = Dialer(timeout=5), names.studio
+async def test_a_name_is_looked_up_again_when_nobody_answers(names: NameServer) -> None:
+    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
     names.addresses = ["127.0.0.3"]
     await dial(dialer, studio)
     assert names.dialled == []
@@ -96,10 +101,10 @@ async def test_a_name_is_looked_up_again_when_nobody_answers(names: Resolver) ->
 
 
 async def test_a_name_is_looked_up_again_after_a_while(
-    names: Resolver, monkeypatch: pytest.MonkeyPatch
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dialer_module, "_ADDRESS_SECONDS", 0)
-    dialer, studio = Dialer(timeout=5), names.studio
+    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
     await dial(dialer, studio)
 
     names.addresses = [THERE]
@@ -107,17 +112,17 @@ async def test_a_name_is_looked_up_again_after_a_while(
     assert (names.lookups, names.dialled) == (2, [HERE, THERE])
 
 
-async def test_the_address_that_answers_is_dialled_first_from_then_on(names: Resolver) -> None:
-    dialer, studio = Dialer(timeout=5), names.studio
+async def test_the_address_that_answers_is_dialled_first_from_then_on(names: NameServer) -> None:
+    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
     names.addresses = ["127.0.0.3", THERE]
     await dial(dialer, studio)
     await dial(dialer, studio)
     assert (names.lookups, names.dialled) == (1, [THERE, THERE])
-    assert dialer._addresses[studio.url].found == [THERE, "127.0.0.3"]
+    assert dialer._addresses[studio].found == [THERE, "127.0.0.3"]
 
 
 async def test_an_address_that_is_none_here_is_no_shortage(
-    names: Resolver, monkeypatch: pytest.MonkeyPatch
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As any IPv6 address is where IPv6 is switched off: the next address may well do."""
     loop = asyncio.get_running_loop()
@@ -130,23 +135,134 @@ async def test_an_address_that_is_none_here_is_no_shortage(
 
     monkeypatch.setattr(loop, "sock_connect", without_ipv6)
     names.addresses = ["::1", HERE]
-    await dial(Dialer(timeout=5), names.studio)
+    await dial(Dialer(Resolver(), timeout=5), names.studio)
     assert names.dialled == [HERE]
 
     names.addresses = ["::1", "127.0.0.3"]  # the other one refuses: that is the Studio's own
-    await dial(Dialer(timeout=5), names.studio)
+    await dial(Dialer(Resolver(), timeout=5), names.studio)
 
     names.addresses = ["::1", "::2"]
     with pytest.raises(ExhaustionError, match="Cannot assign requested address"):
-        await Dialer(timeout=5).dial(names.studio, b"", Offer(b""))
+        await Dialer(Resolver(), timeout=5).dial(names.studio, b"", Offer(b""))
 
 
 async def test_a_name_that_no_file_is_left_to_look_up_is_a_shortage(
-    names: Resolver, monkeypatch: pytest.MonkeyPatch
+    names: NameServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def without_files(*_: object, **__: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", without_files)
     with pytest.raises(ExhaustionError, match="Too many open files"):
-        await Dialer(timeout=5).dial(names.studio, b"", Offer(b""))
+        await Dialer(Resolver(), timeout=5).dial(names.studio, b"", Offer(b""))
+
+
+async def test_nothing_is_kept_of_a_backend_that_is_gone(names: NameServer) -> None:
+    dialer = Dialer(Resolver(), timeout=5)
+    for _ in range(3):
+        await dial(dialer, names.studio)
+    await asyncio.sleep(0)  # the loop lets go of the answer
+    gc.collect()  # and nothing of the tracebacks is left
+    assert repr(dialer) == "<Dialer names=0>"
+    await dial(dialer, kept := names.studio)
+    assert repr(dialer) == "<Dialer names=1>"
+    assert dialer._addresses[kept].found == [HERE]
+
+
+# Acceptance.
+
+ACCEPT = (
+    b"HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"  # RFC 6455 §1.3
+)
+OFFER = Offer(b"dGhlIHNhbXBsZSBub25jZQ==")
+
+
+class Studio:
+    """A backend on one connection at a time that answers as a test says.
+
+    Attributes:
+        answer: what it sends.
+        ended: set when the gateway has closed the connection.
+    """
+
+    def __init__(self) -> None:
+        self.answer = b""
+        self.ended = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self.answer)
+            await reader.read()
+        self.ended.set()
+        writer.close()
+
+
+@pytest.fixture
+async def studio() -> AsyncIterator[tuple[Studio, Backend]]:
+    studio = Studio()
+    async with await asyncio.start_server(studio.serve, HERE, 0) as server:
+        where = BackendUrl.parse(f"ws://{HERE}:{server.sockets[0].getsockname()[1]}/ws")
+        yield studio, Backend(where, HealthTracker(rise=1, fall=1))
+
+
+async def test_a_backend_that_accepts(studio: tuple[Studio, Backend]) -> None:
+    script, backend = studio
+    script.answer = ACCEPT + b"early"
+    link = await Dialer(Resolver(), timeout=PATIENCE).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+    assert link.backend is backend
+    assert link.response.status == 101
+    assert link.response.headers.one(b"upgrade") == "websocket"
+    assert link.handover.take(asyncio.Protocol()) == b"early"
+    link.handover.transport.abort()
+    await script.ended.wait()
+
+
+async def test_what_accepts_is_not_left_to_the_garbage_collector(studio: tuple[Studio, Backend]) -> None:
+    script, backend = studio
+    script.answer = ACCEPT
+    gc.collect()
+    gc.disable()
+    try:
+        link = await Dialer(Resolver(), timeout=PATIENCE).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+        readers = [each for each in gc.get_objects() if isinstance(each, HttpConnection | ResponseReader)]
+        assert not readers
+    finally:
+        gc.enable()
+    link.handover.transport.abort()
+    await script.ended.wait()
+
+
+async def test_a_refusal_of_the_client_is_its_response(studio: tuple[Studio, Backend]) -> None:
+    script, backend = studio
+    script.answer = b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
+    with pytest.raises(BackendRefusedError, match="Studio answered 403") as raised:
+        await Dialer(Resolver(), timeout=PATIENCE).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+    response = raised.value.response
+    assert (response.status, response.headers.one(b"content-type"), response.body) == (
+        403,
+        "text/plain",
+        b"no",
+    )
+    await script.ended.wait()
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n", "it answered 500 to the upgrade"),
+        (ACCEPT.replace(b"s3p", b"xxx"), "its answer to the upgrade is wrong: its Sec-WebSocket-Accept"),
+        (b"garbage\r\n\r\n", "its answer is not HTTP: "),
+        (ACCEPT[:20], "no answer within 0.2 seconds"),
+    ],
+)
+async def test_a_backend_that_does_not_accept(
+    studio: tuple[Studio, Backend], answer: bytes, words: str
+) -> None:
+    script, backend = studio
+    script.answer = answer
+    timeout = 0.2 if words.startswith("no answer") else PATIENCE
+    with pytest.raises(DialError, match=f"^{words}"):
+        await Dialer(Resolver(), timeout=timeout).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+    await script.ended.wait()

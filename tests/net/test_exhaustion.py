@@ -1,4 +1,4 @@
-"""What counts as the gateway's own shortage, and that nobody else is blamed for it."""
+"""What counts as the gateway's own exhaustion, and that it does not count against a peer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import time
 import pytest
 
 from memmie_gateway.core.breaker import Breaker, Circuit
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.refusals import RefusedError
+from memmie_gateway.core.steps import ready
 from memmie_gateway.core.verdicts import VerdictCache
-from memmie_gateway.net.auth.authenticator import Authenticator
+from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends import prober
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
@@ -41,18 +44,20 @@ async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
 ) -> None:
     cache = VerdictCache(size=10, ttl=1, refusal_ttl=1, clock=time.time, secret=b"x")
     breaker = Breaker(failures=1, open_seconds=60)
-    auth = Authenticator("http://127.0.0.1:1", cache=cache, breaker=breaker, timeout=5, max_connections=1)
-    await auth.start()
+    auth = CachedAuthenticator(
+        "http://127.0.0.1:1", cache=cache, breaker=breaker, resolver=Resolver(), timeout=5, max_connections=1
+    )
 
     async def fail(*_: object, **__: object) -> None:
         raise error_of(name)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
     try:
-        with pytest.raises(ExhaustionError, match=name):
-            await auth.verdict("token", auth.digest("token"))
+        with pytest.raises(RefusedError, match=name) as raised:
+            await ready(auth.authenticate("token"))
     finally:
         await auth.stop()
+    assert raised.value.cause is Cause.GATEWAY_FULL
     assert breaker.circuit is Circuit.CLOSED
     assert not auth.asked
 

@@ -14,14 +14,15 @@ from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
-from memmie_gateway.net.auth.pool import AuthPool
+from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer
 from memmie_gateway.net.backends.prober import probe
 from memmie_gateway.net.http1 import happy_eyeballs
 from memmie_gateway.net.http1.happy_eyeballs import HEAD_START, connect, first_to_answer
+from memmie_gateway.net.http1.pool import Pool
 from memmie_gateway.net.http1.resolver import Resolver
-from memmie_gateway.net.http1.url import AuthUrl, ServiceUrl
+from memmie_gateway.net.http1.url import ServiceUrl
 
 SWALLOWS, ANSWERS, REFUSES = "127.0.0.2", "127.0.0.1", "127.0.0.3"
 
@@ -161,14 +162,15 @@ async def test_what_all_addresses_failed_with_is_told(port: int, addresses: list
 async def test_a_studio_is_dialled_at_the_address_that_answers(port: int) -> None:
     studio = Backend(BackendUrl.parse(f"ws://studio.test:{port}/ws"), HealthTracker(rise=1, fall=1))
     with pytest.raises(BackendRefusedError):
-        await Dialer(timeout=PATIENCE).dial(studio, b"GET / HTTP/1.1\r\n\r\n", Offer(b""))
+        await Dialer(Resolver(), timeout=PATIENCE).dial(studio, b"GET / HTTP/1.1\r\n\r\n", Offer(b""))
 
 
 @pytest.mark.usefixtures("names")
 async def test_auth_is_asked_at_the_address_that_answers(port: int) -> None:
-    pool = AuthPool(service(port), timeout=PATIENCE, max_connections=1)
+    pool = Pool(service(port), Resolver(), timeout=PATIENCE, max_connections=1)
     try:
-        assert await pool.ask("token") == (404, b"")
+        response = await pool.request(b"GET / HTTP/1.1\r\n\r\n")
+        assert (response.status, response.body) == (404, b"")
     finally:
         await pool.close()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
+import socket
 
 import pytest
 from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, until
@@ -13,8 +15,8 @@ from tests.net.wire import BINARY, TEXT, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway.core.request import Request
-from memmie_gateway.net.backends.dialer import _AnswerProtocol
-from memmie_gateway.net.ingress.listener import SPARE, EdgeProtocol
+from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.ingress.listener import SPARE, HeadReader
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.sessions.session import Session
 
@@ -70,6 +72,26 @@ async def test_frames_right_behind_studio_s_answer_reach_the_client(
     assert await client.read(len(behind)) == behind
 
 
+async def test_a_client_that_leaves_at_the_moment_of_the_101_leaves_nothing(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Both reach the gateway in one turn of its loop, in either order."""
+    gateway = await start_gateway()
+    for first in ("client", "studio") * 10:
+        client = await dial(gateway)
+        client.write(upgrade_request(auth.mint()))
+        asked = await studio.arrival()
+        if first == "studio":
+            accept(asked)
+        with socket.socket(fileno=os.dup(client.writer.get_extra_info("socket").fileno())) as at_once:
+            at_once.shutdown(socket.SHUT_WR)  # a transport would do it in the next turn
+        if first == "client":
+            accept(asked)
+        await asked.read_rest()
+        asked.leave()
+        await until(lambda: nobody_is_left(gateway))
+
+
 async def test_what_waits_behind_a_handshake_is_bounded(
     start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
 ) -> None:
@@ -80,7 +102,8 @@ async def test_what_waits_behind_a_handshake_is_bounded(
     await studio.arrival()
     (waiting,) = gateway.parts.listener.pending
     await until(lambda: not waiting.transport.is_reading())
-    assert 64 << 10 < len(waiting.take_early()) <= (64 << 10) + (256 << 10)
+    assert waiting.handover is not None
+    assert 64 << 10 < len(waiting.handover.lend(waiting)) <= (64 << 10) + (256 << 10)
 
 
 async def test_a_plain_get_on_a_websocket_route(start_gateway: StartGateway, dial: Dial) -> None:
@@ -235,8 +258,8 @@ async def test_whose_place_at_the_edge_it_is(start_gateway: StartGateway) -> Non
     edge = gateway.parts.listener
     assert edge is not None
 
-    def from_peer(peer: str) -> EdgeProtocol:
-        protocol = EdgeProtocol(edge)
+    def from_peer(peer: str) -> HeadReader:
+        protocol = HeadReader(edge)
         protocol.peer = peer
         return protocol
 
@@ -272,7 +295,7 @@ async def test_every_connection_has_ids_of_its_own(join: Join) -> None:
 async def test_a_connection_leaves_nothing_to_the_garbage_collector(
     start_gateway: StartGateway, dial: Dial, join: Join
 ) -> None:
-    ours = (EdgeProtocol, Request, Session, Leg, _AnswerProtocol)
+    ours = (HeadReader, Request, Session, Leg, Handover)
 
     def all_there_are() -> list[object]:
         return [thing for thing in gc.get_objects() if issubclass(type(thing), ours)]

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from memmie_gateway.core.steps import ready
+from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.http1.resolver import Resolver
-from memmie_gateway.net.http1.url import AuthUrl
 
 AUTH = AuthUrl.parse("http://auth.example:8001")
 
@@ -39,13 +40,13 @@ def found(*addresses: str) -> list[Any]:
 
 
 async def test_an_address_is_not_looked_up(server: NameServer) -> None:
-    assert await Resolver().addresses(AuthUrl.parse("http://[::1]:8001")) == ["::1"]
+    assert Resolver().addresses(AuthUrl.parse("http://[::1]:8001")) == ["::1"]
     assert server.questions == []
 
 
 async def test_all_who_wait_share_one_look_up_and_whoever_leaves_does_not_end_it(server: NameServer) -> None:
     names = Resolver()
-    waiting = [asyncio.create_task(names.addresses(AUTH)) for _ in range(20)]
+    waiting = [asyncio.create_task(ready(names.addresses(AUTH))) for _ in range(20)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     for leaving in waiting[:19]:
@@ -59,8 +60,8 @@ async def test_all_who_wait_share_one_look_up_and_whoever_leaves_does_not_end_it
 async def test_the_next_question_is_a_new_look_up(server: NameServer) -> None:
     names = Resolver()
     server.answer.set_result(found("192.0.2.1"))
-    await names.addresses(AUTH)
-    await names.addresses(AUTH)
+    await ready(names.addresses(AUTH))
+    await ready(names.addresses(AUTH))
 
     assert len(server.questions) == 2
 
@@ -70,7 +71,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_nobodys_surprise(serv
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: complaints.append(context))
     names = Resolver()
-    waiting = asyncio.create_task(names.addresses(AUTH))
+    waiting = asyncio.create_task(ready(names.addresses(AUTH)))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     waiting.cancel()
@@ -81,9 +82,18 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_nobodys_surprise(serv
 
     assert complaints == []
     with pytest.raises(socket.gaierror, match="Temporary failure"):
-        await names.addresses(AUTH)
+        await ready(names.addresses(AUTH))
 
 
 async def test_what_is_no_name_is_told_like_one_that_is_not_known() -> None:
     with pytest.raises(OSError, match="no name that could be looked up"):
-        await Resolver().addresses(AuthUrl.parse(f"http://{'a' * 64}.test:8001"))
+        await ready(Resolver().addresses(AuthUrl.parse(f"http://{'a' * 64}.test:8001")))
+
+
+async def test_each_waiter_may_reorder_its_addresses(server: NameServer) -> None:
+    names = Resolver()
+    first, second = (asyncio.create_task(ready(names.addresses(AUTH))) for _ in range(2))
+    server.answer.set_result(found("192.0.2.1", "192.0.2.2"))
+    (await first).reverse()
+
+    assert await second == ["192.0.2.1", "192.0.2.2"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
+from memmie_gateway.core.response import Response
 from memmie_gateway.core.verdicts import (
     MAX_USER_ID_LENGTH,
     REFUSED,
@@ -18,6 +22,12 @@ from memmie_gateway.core.verdicts import (
 )
 
 NOW = 1000.0
+DIGEST = b"d"
+
+
+def read(status: int, body: bytes, dropped: list[int] | None = None) -> Verdict:
+    sizes = [] if dropped is None else dropped
+    return read_verdict(Response(status, Headers(), body), DIGEST, now=NOW, on_claims_dropped=sizes.append)
 
 
 def yes(**fields: object) -> bytes:
@@ -27,22 +37,25 @@ def yes(**fields: object) -> bytes:
 @pytest.mark.parametrize(
     ("status", "body", "expected"),
     [
-        pytest.param(200, yes(email="e", phone="p"), Verdict(valid=True, user_id="u1", expires=2000), id="yes"),
-        pytest.param(200, yes(expires=2000.5), Verdict(valid=True, user_id="u1", expires=2000.5), id="parts of a second"),
-        pytest.param(200, yes(expires=0), Verdict(valid=True, user_id="u1"), id="no end"),
+        pytest.param(200, yes(), Identity("u1", 2000, DIGEST), id="yes"),
         pytest.param(
-            200, b'{"valid":true,"user_id":"u1"}', Verdict(valid=True, user_id="u1"), id="no end named"
+            200, yes(email="e", phone="p"), Identity("u1", 2000, DIGEST, b'{"email":"e","phone":"p"}'), id="claims",
+        ),
+        pytest.param(200, yes(expires=2000.5), Identity("u1", 2000.5, DIGEST), id="parts of a second"),
+        pytest.param(200, yes(expires=0), Identity("u1", 0, DIGEST), id="no end"),
+        pytest.param(
+            200, b'{"valid":true,"user_id":"u1"}', Identity("u1", 0, DIGEST), id="no end named"
         ),
         pytest.param(
             200, b'{"valid":true,"user_id":"u1","expires":1e999}',
-            Verdict(valid=True, user_id="u1", expires=float("inf")), id="never ends",
+            Identity("u1", float("inf"), DIGEST), id="never ends",
         ),
-        pytest.param(200, yes(user_id="é x"), Verdict(valid=True, user_id="é x", expires=2000), id="any user id"),
+        pytest.param(200, yes(user_id="é x"), Identity("é x", 2000, DIGEST), id="any user id"),
         pytest.param(
             200, yes(user_id="x" * MAX_USER_ID_LENGTH),
-            Verdict(valid=True, user_id="x" * MAX_USER_ID_LENGTH, expires=2000), id="longest user id",
+            Identity("x" * MAX_USER_ID_LENGTH, 2000, DIGEST), id="longest user id",
         ),
-        pytest.param(200, yes(expires=1001), Verdict(valid=True, user_id="u1", expires=1001), id="a second left"),
+        pytest.param(200, yes(expires=1001), Identity("u1", 1001, DIGEST), id="a second left"),
         pytest.param(200, yes(expires=1000), REFUSED, id="ends now"),
         pytest.param(200, yes(expires=-1), REFUSED, id="ended before 1970"),
         pytest.param(200, b'{"valid":false}', REFUSED, id="no"),
@@ -52,7 +65,7 @@ def yes(**fields: object) -> bytes:
     ],
 )  # fmt: skip
 def test_answers(status: int, body: bytes, expected: Verdict) -> None:
-    assert expected == read_verdict(status, body, NOW)
+    assert expected == read(status, body)
 
 
 USER_ID = "Auth answered `valid` without a usable `user_id`"
@@ -93,7 +106,7 @@ NO_VALID = "Auth answered without a boolean `valid`"
 )  # fmt: skip
 def test_answers_that_are_neither_yes_nor_no(status: int, body: bytes, words: str) -> None:
     with pytest.raises(AuthUnavailableError) as caught:
-        read_verdict(status, body, NOW)
+        read(status, body)
     assert words == str(caught.value)
     assert (400 <= status < 500) is caught.value.alive
 
@@ -110,15 +123,57 @@ def test_answers_that_are_neither_yes_nor_no(status: int, body: bytes, words: st
 )
 def test_any_answer_is_a_verdict_or_says_that_auth_is_unavailable(status: int, body: bytes) -> None:
     try:
-        verdict = read_verdict(status, body, NOW)
+        verdict = read(status, body)
     except AuthUnavailableError:
         assert status != 401
         return
-    assert verdict == REFUSED or (verdict.user_id and not 0 < verdict.expires <= NOW)
+    if verdict is not REFUSED:
+        assert verdict.user_id
+        assert not 0 < verdict.expires <= NOW
 
 
-def test_a_verdict_does_not_show_whose_it_is() -> None:
-    assert repr(Verdict(valid=True, user_id="u1", expires=5)) == "Verdict(valid=True, expires=5)"
+# Claims.
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({}, b"", id="none"),
+        pytest.param({"role": "admin"}, b'{"role":"admin"}', id="one"),
+        pytest.param({"b": [1, {"c": None}], "a": 1.5}, b'{"b":[1,{"c":null}],"a":1.5}', id="any JSON, in order"),
+        pytest.param({"name": "J\u00fcr\ngen\ud800"}, b'{"name":"J\\u00fcr\\ngen\\ud800"}', id="ASCII on one line"),
+        pytest.param({"a": "x" * (MAX_CLAIMS_BYTES - 8)}, b'{"a":"%s"}' % (b"x" * (MAX_CLAIMS_BYTES - 8)), id="just fits"),
+    ],
+)  # fmt: skip
+def test_claims_are_the_other_fields_as_compact_json(fields: dict[str, object], expected: bytes) -> None:
+    dropped: list[int] = []
+    verdict = read(200, yes(**fields), dropped)
+    assert isinstance(verdict, Identity)
+    assert verdict.claims_json == expected
+    assert verdict.claims == fields
+    assert dropped == []
+
+
+def test_claims_that_are_too_large_are_dropped_and_the_identity_stays() -> None:
+    dropped: list[int] = []
+    assert read(200, yes(a="x" * (MAX_CLAIMS_BYTES - 7)), dropped) == Identity("u1", 2000, DIGEST)
+    assert dropped == [MAX_CLAIMS_BYTES + 1]
+
+
+def test_a_refusal_has_no_claims() -> None:
+    dropped: list[int] = []
+    body = json.dumps({"valid": False, "error": "x" * MAX_CLAIMS_BYTES}).encode()
+    assert read(200, body, dropped) is REFUSED
+    assert dropped == []
+
+
+@pytest.mark.parametrize("nest", [(b"[", b"]"), (b'{"a":', b"}")])
+def test_claims_of_any_depth_that_can_be_read_can_be_kept(nest: tuple[bytes, bytes]) -> None:
+    begin, end = nest
+    for depth in range(1, 1500, 7):
+        body = b'{"valid":true,"user_id":"u1","deep":' + begin * depth + b"1" + end * depth + b"}"
+        with contextlib.suppress(AuthUnavailableError):  # deeper than the interpreter's stack
+            assert isinstance(read(200, body), Identity)
 
 
 # The cache.
@@ -142,13 +197,9 @@ def cache(
 @pytest.mark.parametrize(
     ("verdict", "seconds"),
     [
-        pytest.param(Verdict(valid=True, user_id="u1"), 60, id="yes: the TTL"),
-        pytest.param(
-            Verdict(valid=True, user_id="u1", expires=NOW + 900), 60, id="yes: the TTL before its end"
-        ),
-        pytest.param(
-            Verdict(valid=True, user_id="u1", expires=NOW + 30), 30, id="yes: its end before the TTL"
-        ),
+        pytest.param(Identity("u1", 0, DIGEST), 60, id="yes: the TTL"),
+        pytest.param(Identity("u1", NOW + 900, DIGEST), 60, id="yes: the TTL before its end"),
+        pytest.param(Identity("u1", NOW + 30, DIGEST), 30, id="yes: its end before the TTL"),
         pytest.param(REFUSED, 5, id="no"),
     ],
 )
@@ -163,10 +214,10 @@ def test_how_long_a_verdict_is_believed(verdict: Verdict, seconds: float) -> Non
     assert len(verdicts) == 0
 
 
-@pytest.mark.parametrize("outdated", [REFUSED, Verdict(valid=True, user_id="u1", expires=NOW)])
+@pytest.mark.parametrize("outdated", [REFUSED, Identity("u1", NOW, DIGEST)])
 def test_a_new_verdict_replaces_the_old_one_even_where_it_is_not_kept(outdated: Verdict) -> None:
     verdicts = cache(Clock(), refusal_ttl=0)
-    verdicts.put(b"d", Verdict(valid=True, user_id="u1"))
+    verdicts.put(b"d", Identity("u1", 0, DIGEST))
     verdicts.put(b"d", outdated)
     assert verdicts.get(b"d") is None
 

@@ -1,34 +1,37 @@
-"""The fake Auth service: spec §5 over HTTP."""
+"""The fake Auth service: the HTTP routes of spec §5."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from memmie_fake_auth.refreshing import RefreshTokens
+from memmie_fake_auth.refresh_tokens import RefreshTokens
 from memmie_fake_auth.settings import AuthSettings
 from memmie_fake_auth.tokens import Claims, RefusedTokenError, TokenKind, TokenMint
 from memmie_fake_auth.users import User, Users
 from memmie_fake_base import FakeServer
 from memmie_fake_base.bodies import only, optional, read_object, required
+from memmie_fake_base.credentials import bearer_token
 from memmie_fake_base.problems import Problem
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_DEFAULTS = AuthSettings()
+_DEFAULTS: Final = AuthSettings()
+"""Settings of a fake Auth that is given none."""
 
 
 class FakeAuth(FakeServer):
-    """A faithful Auth: `async with FakeAuth() as auth: auth.url, auth.mint("u1")`.
+    """A faithful fake of Auth: `async with FakeAuth() as auth: auth.url, auth.mint("u1")`.
 
     Args:
         host: the address to listen on.
         port: the port; 0 takes a free one.
-        settings: limits and habits.
+        settings: all settings.
         **changes: single settings, by name (`access_ttl_seconds=5`).
+
+    Raises:
+        ValueError: a setting is invalid; the message says what is allowed.
     """
 
     def __init__(
@@ -54,10 +57,11 @@ class FakeAuth(FakeServer):
             user_id: the subject.
             ttl_seconds: how long it is valid.
             kind: `valid`, `expired`, `revoked` or `bad_signature`.
-            email: the subject's address; empty makes one up.
+            email: the subject's e-mail address; empty derives one from `user_id`.
 
         Raises:
-            ValueError: an empty user, a lifetime that is not positive, or an unknown kind.
+            ValueError: the user is empty, the lifetime is not positive, or the kind is unknown.
+            Problem: for `revoked`, too many unexpired tokens are revoked already.
         """
         return self._minted(user_id, ttl_seconds, kind, email)[0]
 
@@ -83,8 +87,8 @@ class FakeAuth(FakeServer):
         """Return `POST /_control/tokens`."""
         return [web.post("/_control/tokens", self._control_tokens)]
 
-    def forget(self) -> None:
-        """Forget users and refresh tokens; tokens stay as they are, valid or revoked."""
+    def clear_stores(self) -> None:
+        """Remove users and refresh tokens; access tokens stay valid or revoked."""
         self._users.clear()
         self._refresh.clear()
 
@@ -130,7 +134,7 @@ class FakeAuth(FakeServer):
         return web.json_response(session, status=status)
 
     async def _validate(self, request: web.Request) -> web.Response:
-        in_header = _bearer(request)
+        in_header = bearer_token(request)
         in_body = optional(await read_object(request), "token", str)
         if in_header and in_body and in_header != in_body:
             raise Problem(
@@ -159,7 +163,7 @@ class FakeAuth(FakeServer):
     async def _log_out(self, request: web.Request) -> web.Response:
         claims = self._claims(request)
         self._mint.revoke(claims.token_id, claims.expires)
-        self._refresh.forget_user(claims.user_id)
+        self._refresh.revoke_all_of(claims.user_id)
         return web.json_response({"revoked": True})
 
     async def _user(self, request: web.Request) -> web.Response:
@@ -174,7 +178,7 @@ class FakeAuth(FakeServer):
 
     def _claims(self, request: web.Request) -> Claims:
         try:
-            return self._mint.verify(_bearer(request))
+            return self._mint.verify(bearer_token(request))
         except RefusedTokenError as refusal:
             raise Problem(401, "invalid_token", str(refusal)) from None
 
@@ -193,9 +197,3 @@ class FakeAuth(FakeServer):
         except ValueError as error:
             raise Problem(400, "bad_token", str(error)) from None
         return web.json_response({"token": token, "expires": expires}, status=201)
-
-
-def _bearer(request: web.Request) -> str:
-    """Return the bearer token (RFC 6750 §2.1), empty where there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""

@@ -1,22 +1,19 @@
-"""`memmie-fake-auth`: the fake Auth as a command."""
+"""The command `memmie-fake-auth`."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from memmie_fake_auth.auth import FakeAuth
 from memmie_fake_auth.settings import AuthSettings
 from memmie_fake_base.cli import make_parser, run
 
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+    """Run the command; return the exit code: 0, 1 for an unhealthy fake, 2 for bad arguments."""
     defaults = AuthSettings()
     parser, serve = make_parser(
         "memmie-fake-auth", "A faithful fake of the Auth service, with faults on demand.", default_port=8001
@@ -39,13 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--refusal",
         choices=("status", "body"),
         default=defaults.refusal,
-        help="refuse a token with 401, or with 200 and valid: false (default: %(default)s)",
+        help="how `validate` refuses a token: `status` answers 401, `body` answers 200 with valid: false "
+        "(default: %(default)s)",
     )
     serve.add_argument(
         "--signing-key-file",
         type=Path,
         metavar="PEM",
-        help="an RSA private key; without it one is made at start",
+        help="a file with the RSA private key that signs tokens; by default a key is made at the start",
     )
     return run(parser, "memmie-fake-auth", _make, arguments)
 

@@ -1,30 +1,36 @@
-"""The signing key and its public half as a JWKS document (RFC 7517)."""
+"""The key that signs tokens, and its public part as a JWKS document (RFC 7517)."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
-ALGORITHM = "RS256"
+ALGORITHM: Final = "RS256"
+"""The signature algorithm of every token."""
 
 
 class SigningKey:
     """An RSA key for RS256 (RFC 7518 §3.3).
 
     Args:
-        pem: the private key in PEM; empty takes the process's own, since making one takes a tenth of a second.
+        pem: the private key in PEM; empty takes one that is made once per process, because that takes 0.1 s.
+
+    Attributes:
+        private: the private key.
+        public: the public key.
+        id: the key id (`kid`), derived from the public key.
 
     Raises:
-        ValueError: `pem` is no unencrypted RSA private key of 2048 bits or more.
+        ValueError: `pem` is not an unencrypted RSA private key of 2048 bits or more.
     """
 
     def __init__(self, pem: str = "") -> None:
-        self.private = _load(pem) if pem else _own_key()
+        self.private = _load(pem) if pem else _process_key()
         self.public = self.private.public_key()
         der = self.public.public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -39,7 +45,7 @@ class SigningKey:
 
 
 @functools.cache
-def _own_key() -> rsa.RSAPrivateKey:
+def _process_key() -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
@@ -47,7 +53,7 @@ def _load(pem: str) -> rsa.RSAPrivateKey:
     try:
         key = serialization.load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError):
-        raise ValueError("signing_key: this is no unencrypted private key in PEM") from None
+        raise ValueError("signing_key: an unencrypted private key in PEM is expected") from None
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < 2048:
         raise ValueError("signing_key: an RSA key of 2048 bits or more is expected")
     return key

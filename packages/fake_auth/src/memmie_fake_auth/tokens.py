@@ -1,4 +1,4 @@
-"""Access tokens: JWTs that are minted, verified and revoked (spec §5)."""
+"""Access tokens: minting, verifying and revoking JWTs (spec §5)."""
 
 from __future__ import annotations
 
@@ -6,34 +6,35 @@ import base64
 import time
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Final, Literal, get_args
 
 import jwt
 
 from memmie_fake_auth.keys import ALGORITHM, SigningKey
+from memmie_fake_auth.settings import AuthSettings
 from memmie_fake_base import BoundedStore
 
-if TYPE_CHECKING:
-    from memmie_fake_auth.settings import AuthSettings
-
 TokenKind = Literal["valid", "expired", "revoked", "bad_signature"]
-KINDS: tuple[TokenKind, ...] = ("valid", "expired", "revoked", "bad_signature")
+"""A valid token, or what is wrong with it."""
+
+KINDS: Final[tuple[TokenKind, ...]] = get_args(TokenKind)
+"""Every kind of token."""
 
 
 class RefusedTokenError(Exception):
-    """The token is not good; the message says why, without quoting it."""
+    """The token is invalid; the message says why, without quoting the token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """What a token says.
+    """The claims of a valid token.
 
     Attributes:
         user_id: the subject.
-        email: the subject's address.
-        phone: the subject's number, often empty.
-        expires: unix seconds; the token is good before them.
-        token_id: the JWT's `jti`, by which it is revoked.
+        email: the subject's e-mail address.
+        phone: the subject's phone number, may be empty.
+        expires: when the token expires, in unix seconds.
+        token_id: the JWT's `jti`, by which the token is revoked.
     """
 
     user_id: str
@@ -44,7 +45,11 @@ class Claims:
 
 
 class TokenMint:
-    """Mints, verifies and revokes."""
+    """Mints, verifies and revokes tokens.
+
+    Attributes:
+        key: the key that signs them.
+    """
 
     def __init__(self, settings: AuthSettings) -> None:
         self.key = SigningKey(settings.signing_key)
@@ -57,13 +62,14 @@ class TokenMint:
 
         Args:
             user_id: the subject.
-            email: the subject's address.
-            phone: the subject's number.
-            ttl_seconds: how long it is valid, or for `expired` how long ago its validity began.
-            kind: `valid`, or what shall be wrong with it.
+            email: the subject's e-mail address.
+            phone: the subject's phone number.
+            ttl_seconds: how long it is valid; for `expired`, how long it was valid.
+            kind: `valid`, or what is wrong with it.
 
         Raises:
             ValueError: `user_id` is empty, `ttl_seconds` is not positive, or the kind is unknown.
+            Problem: 507, for `revoked`: the limit of unexpired revoked tokens is reached.
         """
         if not user_id:
             raise ValueError("user_id: empty; a text is expected")
@@ -72,7 +78,7 @@ class TokenMint:
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} given, allowed: {', '.join(KINDS)}")
         now = time.time()
-        # Rounded up: a token never lives shorter than was asked for.
+        # Rounded up, because a token must not expire before `ttl_seconds` are over.
         expires = int(now) - 1 if kind == "expired" else -int(-(now + ttl_seconds) // 1)
         issued = int(expires - ttl_seconds) if kind == "expired" else int(now)
         claims = {
@@ -91,10 +97,10 @@ class TokenMint:
         return token, expires
 
     def verify(self, token: str) -> Claims:
-        """Return what a good token says.
+        """Return the claims of a valid token.
 
         Raises:
-            RefusedTokenError: it is malformed, badly signed, expired or revoked.
+            RefusedTokenError: the token is malformed, badly signed, expired or revoked.
         """
         try:
             claims = jwt.decode(
@@ -118,10 +124,10 @@ class TokenMint:
         )
 
     def revoke(self, token_id: str, expires: int) -> None:
-        """Refuse a token from now on.
+        """Revoke a token.
 
         Raises:
-            Problem: 507, as many unexpired tokens are revoked as can be held.
+            Problem: 507, the limit of unexpired revoked tokens is reached.
         """
         if len(self._revoked) >= self._revoked.limit:
             now = time.time()

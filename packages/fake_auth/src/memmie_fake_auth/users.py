@@ -1,4 +1,4 @@
-"""Who is registered."""
+"""The registered users."""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ import secrets
 import time
 import uuid
 from dataclasses import dataclass, field
+from typing import Final
 
 from memmie_fake_base import BoundedStore
 from memmie_fake_base.problems import Problem
 
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_SHORTEST_PASSWORD = 8
-# Low for a password that matters, right for a fake: a hundred logins a second stay possible.
-_SCRYPT_COST = 2**10
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+"""An e-mail address, as far as it is checked."""
+
+_MIN_PASSWORD: Final = 8
+"""Characters of the shortest password."""
+
+_SCRYPT_COST: Final = 2**10
+"""Too low for a real service; a fake should allow a hundred logins a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A registered user; the password is kept as a salted scrypt hash only."""
+    """A registered user.
+
+    Attributes:
+        user_id: the id, a UUID in hex.
+        email: the e-mail address.
+        username: the display name.
+        phone: the phone number, may be empty.
+        created: when the user registered, in unix seconds.
+        salt: the salt of the password's hash.
+        password_hash: the scrypt hash; the password itself is not kept.
+    """
 
     user_id: str
     email: str
@@ -33,7 +48,7 @@ class User:
     password_hash: bytes = field(repr=False)
 
     def describe(self) -> dict[str, str | int]:
-        """Return the user as JSON, without anything about the password."""
+        """Return the user as JSON, without the password's hash."""
         return {
             "user_id": self.user_id,
             "email": self.email,
@@ -44,7 +59,11 @@ class User:
 
 
 class Users:
-    """Register, look up, check a password."""
+    """The registered users, by id and by e-mail address.
+
+    Args:
+        limit: how many users are held.
+    """
 
     def __init__(self, limit: int) -> None:
         self._by_id: BoundedStore[User] = BoundedStore("users", limit)
@@ -54,12 +73,12 @@ class Users:
         """Add a user.
 
         Raises:
-            Problem: 400 for an address or a password that cannot be used, 409 for an address that is taken, 507 when full.
+            Problem: 400, the address or the password is invalid; 409, the address is taken; 507, the limit is reached.
         """
         if not _EMAIL.fullmatch(email):
             raise Problem(400, "bad_field", "email: this is no address; name@example.com is")
-        if len(password) < _SHORTEST_PASSWORD:
-            raise Problem(400, "bad_field", f"password: at least {_SHORTEST_PASSWORD} characters are needed")
+        if len(password) < _MIN_PASSWORD:
+            raise Problem(400, "bad_field", f"password: at least {_MIN_PASSWORD} characters are needed")
         salt = secrets.token_bytes(16)
         password_hash = await _hash(password, salt)
         if email.lower() in self._by_email:
@@ -77,13 +96,13 @@ class Users:
         return user
 
     async def log_in(self, email: str, password: str) -> User:
-        """Return the user whose address and password these are.
+        """Return the user with this address and password.
 
         Raises:
-            Problem: 401, the same whether the address or the password is wrong.
+            Problem: 401, the address or the password is wrong; the answer does not say which.
         """
         user = self._by_email.get(email.lower())
-        # An unknown address costs the same time as a wrong password.
+        # An unknown address takes as long as a wrong password, so that timing does not reveal who is registered.
         salt = user.salt if user else b"no such user    "
         given = await _hash(password, salt)
         if user is None or not hmac.compare_digest(given, user.password_hash):
@@ -91,11 +110,11 @@ class Users:
         return user
 
     def get(self, user_id: str) -> User | None:
-        """Return a user, or None."""
+        """Return a user by id, or None."""
         return self._by_id.get(user_id)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all users."""
         self._by_id.clear()
         self._by_email.clear()
 

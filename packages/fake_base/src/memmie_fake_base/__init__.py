@@ -1,4 +1,4 @@
-"""What both fakes are made of: a server that starts on any port, scripted faults, a log of what was received."""
+"""The parts both fakes share: a server on any port, scripted faults, and a log of what was received."""
 
 from memmie_fake_base.faults import HTTP_FAULTS, Fault, RequestFault, ScriptedFault
 from memmie_fake_base.log import EventLog

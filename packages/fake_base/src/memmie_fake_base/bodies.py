@@ -1,22 +1,24 @@
-"""Read a JSON object from a request and say exactly what is wrong with it."""
+"""Reading JSON objects from requests and messages; a bad one is refused with what is wrong and what is expected."""
 
 from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
 
 from memmie_fake_base.problems import Problem
 
-if TYPE_CHECKING:
-    from aiohttp import web
-
 T = TypeVar("T")
 
-_DEEPEST = 100
-_TOO_DEEP = f"nested too deeply; at most {_DEEPEST} levels are allowed"
+_MAX_DEPTH: Final = 100
+"""How many levels of objects and lists JSON may have."""
 
-_WORDS: dict[type, str] = {
+_TOO_DEEP: Final = f"nested too deeply; at most {_MAX_DEPTH} levels are allowed"
+"""The message for JSON with more levels."""
+
+_WORDS: Final[dict[type, str]] = {
     str: "a string",
     int: "a whole number",
     float: "a number",
@@ -24,13 +26,14 @@ _WORDS: dict[type, str] = {
     dict: "an object",
     list: "a list",
 }
+"""How messages call each type of JSON value."""
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
     """Return the body as a JSON object; an empty body is an empty object.
 
     Raises:
-        Problem: 400 when the body is no UTF-8 or no JSON object.
+        Problem: 400, the body is not UTF-8 or not a JSON object.
     """
     raw = await request.read()
     if not raw.strip():
@@ -48,7 +51,7 @@ def parse_object(text: str) -> dict[str, Any]:
     """Return JSON text as an object.
 
     Raises:
-        Problem: 400 when it is no JSON (RFC 8259: NaN and Infinity are none), no object, or nested too deeply.
+        Problem: 400, the text is not JSON (NaN and Infinity are not, by RFC 8259), not an object, or nested too deeply.
     """
     try:
         value = json.loads(text, parse_constant=_finite, parse_float=_finite)
@@ -58,7 +61,7 @@ def parse_object(text: str) -> dict[str, Any]:
         raise Problem(400, "bad_json", _TOO_DEEP) from None
     if not isinstance(value, dict):
         raise Problem(400, "bad_json", f"{_word_for(value)} is given; a JSON object is expected")
-    if _deeper_than(_DEEPEST, value):
+    if _deeper_than(_MAX_DEPTH, value):
         raise Problem(400, "bad_json", _TOO_DEEP)
     return value
 
@@ -78,10 +81,10 @@ def _deeper_than(levels: int, value: Any) -> bool:
 
 
 def required(body: dict[str, Any], name: str, kind: type[T]) -> T:
-    """Return a field that must be there and, if text, must not be blank.
+    """Return a field that must be present and, if it is a string, not blank.
 
     Raises:
-        Problem: 400 when it is missing, empty or of another type.
+        Problem: 400, the field is missing, blank or of another type.
     """
     value = optional(body, name, kind)
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -90,10 +93,10 @@ def required(body: dict[str, Any], name: str, kind: type[T]) -> T:
 
 
 def optional(body: dict[str, Any], name: str, kind: type[T]) -> T | None:
-    """Return a field, or None where it is missing or null.
+    """Return a field, or None if it is missing or null.
 
     Raises:
-        Problem: 400 when it is of another type.
+        Problem: 400, the field is of another type.
     """
     value = body.get(name)
     if value is None:
@@ -106,10 +109,10 @@ def optional(body: dict[str, Any], name: str, kind: type[T]) -> T | None:
 
 
 def strings(body: dict[str, Any], name: str) -> list[str]:
-    """Return a list of strings, empty where it is missing.
+    """Return a list of strings, empty if the field is missing or null.
 
     Raises:
-        Problem: 400 when it is anything else.
+        Problem: 400, the field is anything else.
     """
     values = optional(body, name, list) or []
     for value in values:
@@ -119,10 +122,10 @@ def strings(body: dict[str, Any], name: str) -> list[str]:
 
 
 def only(body: dict[str, Any], *names: str) -> None:
-    """Refuse fields nobody would read.
+    """Refuse unknown fields.
 
     Raises:
-        Problem: 400 that names the unknown fields and the allowed ones.
+        Problem: 400, with the unknown fields and the allowed ones.
     """
     unknown = sorted(body.keys() - set(names))
     if unknown:

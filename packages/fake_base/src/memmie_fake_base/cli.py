@@ -1,4 +1,4 @@
-"""The command line both fakes have: `serve`, `healthcheck` and `version`."""
+"""The command line that both fakes have: `serve`, `healthcheck` and `version`."""
 
 from __future__ import annotations
 
@@ -8,33 +8,38 @@ import contextlib
 import json
 import signal
 import sys
+from collections.abc import Callable, Sequence
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version as version_of
-from typing import TYPE_CHECKING, NoReturn
+from typing import Final, NoReturn
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from memmie_fake_base.server import FakeServer
 
-    from memmie_fake_base.server import FakeServer
+_GRACE_SECONDS: Final = 1.0
+"""How long connections may take to close when `serve` is stopped."""
 
-_GRACE_SECONDS = 1.0
-_ANSWER_SECONDS = 3.0
-_FAILED = 1
-_BAD_ARGUMENTS = 2
+_ANSWER_SECONDS: Final = 3.0
+"""How long a fake may take to answer a health check."""
+
+_FAILED: Final = 1
+"""Exit code of a failed health check."""
+
+_BAD_ARGUMENTS: Final = 2
+"""Exit code for bad arguments, or for an address that cannot be bound."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaint is one line."""
+    """An argument parser that reports an error in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end with exit code 2."""
+        """Print what is wrong and exit with code 2."""
         self.exit(_BAD_ARGUMENTS, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
 def make_parser(
     program: str, description: str, default_port: int
 ) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """Return the parser and its `serve` command's, to which the fake adds its own options."""
+    """Return the parser of the whole command line and that of `serve`, to which a fake adds its options."""
     parser = _Parser(prog=program, description=description)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
@@ -58,7 +63,7 @@ def make_parser(
     healthcheck = commands.add_parser(
         "healthcheck",
         help="ask a fake on this machine whether it serves; for container health checks",
-        description="Exit code 0: its control API answers; 1: it does not. Scripted faults make it no less healthy.",
+        description="Exit code 0: its control API answers; 1: it does not. Scripted faults do not make it unhealthy.",
     )
     healthcheck.add_argument("--host", default="127.0.0.1", help="its address (default: %(default)s)")
     healthcheck.add_argument("--port", type=int, default=default_port, help="its port (default: %(default)s)")
@@ -72,16 +77,16 @@ def run(
     make: Callable[[argparse.Namespace], FakeServer],
     arguments: Sequence[str] | None,
 ) -> int:
-    """Do what the command line says.
+    """Run the command that the arguments name.
 
     Args:
-        parser: the whole parser, from `make_parser`.
-        package: the distribution whose version is printed.
-        make: makes the fake from the parsed options; a ValueError of its is a bad argument.
-        arguments: the command line; None is `sys.argv`.
+        parser: the first of the two that `make_parser` returned.
+        package: the distribution that `version` reports on.
+        make: makes the fake from the parsed options; if it raises ValueError, an argument is bad.
+        arguments: the command line; None takes `sys.argv`.
 
     Returns:
-        the exit code: 0, 1 for an unhealthy fake, or 2 for bad arguments and a port in use.
+        the exit code: 0, 1 for an unhealthy fake, or 2 for bad arguments and an address that cannot be bound.
     """
     options = parser.parse_args(arguments)
     if options.command == "version":
@@ -106,7 +111,7 @@ def run(
 
 
 def _problem_of(host: str, port: int) -> str:
-    """Return what is wrong with the fake that should serve there, "" for nothing."""
+    """Return what is wrong with the fake at this address, empty if nothing is."""
     connection = HTTPConnection(host, port, timeout=_ANSWER_SECONDS)
     try:
         connection.request("GET", "/_control/faults")
@@ -122,7 +127,7 @@ async def _serve(fake: FakeServer) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        # Windows has no such handlers; Ctrl-C is a KeyboardInterrupt there.
+        # Windows has no signal handlers on the loop; Ctrl-C raises KeyboardInterrupt there.
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stopping.set)
     await fake.start()

@@ -1,29 +1,68 @@
-"""`/_control/…`: what a test in another process does instead of calling Python. Faults never strike it."""
+"""The control routes `/_control/…`, for tests that run in another process. Faults never strike them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
 from memmie_fake_base.bodies import optional, read_object, required
+from memmie_fake_base.faults import Fault, ScriptedFault
+from memmie_fake_base.log import EventLog
 from memmie_fake_base.problems import Problem
 
-if TYPE_CHECKING:
-    from memmie_fake_base.server import FakeServer
+_PREFIX: Final = "/_control/"
+"""Where the path of every control route begins."""
 
-_PREFIX = "/_control/"
-_LOG_FILTERS = ("kind", "path", "connection", "user_id")
-_SELECTORS = ("fault", "route", "user_id", "connection", "times")
+_LOG_FILTERS: Final = ("kind", "path", "connection", "user_id")
+"""Query parameters of `GET /_control/log`."""
+
+_SELECTORS: Final = ("fault", "route", "user_id", "connection", "times")
+"""Fields of `POST /_control/faults` that are not parameters of the fault itself."""
+
+
+class Controllable(Protocol):
+    """The part of a fake that the control routes use; `FakeServer` describes each member."""
+
+    @property
+    def log(self) -> EventLog:
+        """The log of what was received."""
+
+    @property
+    def catalogue(self) -> Mapping[str, type[Fault]]:
+        """The faults that can be scripted, by name."""
+
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        """The scripted faults as JSON."""
+
+    def script(
+        self,
+        fault: str | Fault,
+        *,
+        route: str = "*",
+        user_id: str | None = None,
+        connection: str | None = None,
+        times: int | None = None,
+        **parameters: Any,
+    ) -> ScriptedFault:
+        """Script a fault."""
+
+    def unscript(self, fault_id: str) -> bool:
+        """Remove a scripted fault; return whether it was there."""
+
+    def reset(self) -> None:
+        """Clear the faults, the log and the stores."""
 
 
 def is_control(request: web.BaseRequest) -> bool:
-    """Tell whether a request is a control request: not logged, not hit by faults."""
+    """Tell whether a request is for a control route, which is neither logged nor struck by faults."""
     return request.path.startswith(_PREFIX)
 
 
-def routes(fake: FakeServer) -> list[web.AbstractRouteDef]:
-    """Return the control routes both fakes have."""
+def routes(fake: Controllable) -> list[web.AbstractRouteDef]:
+    """Return the control routes that both fakes have."""
 
     async def script(request: web.Request) -> web.Response:
         body = await read_object(request)

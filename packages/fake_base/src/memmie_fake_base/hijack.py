@@ -1,25 +1,21 @@
-"""Take a connection out of aiohttp's hands, to write what no well-behaved server would."""
+"""Taking a connection over from aiohttp, to write what aiohttp would not."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
-from typing import TYPE_CHECKING
 
 from aiohttp import web
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from aiohttp.abc import AbstractStreamWriter
-    from aiohttp.web_request import BaseRequest
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.web_request import BaseRequest
 
 
 class Hijacked(web.StreamResponse):
-    """Tells aiohttp that the answer, if any, is already on the wire: it writes nothing more."""
+    """A response that writes nothing, because the handler has written to the transport itself."""
 
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 -- aiohttp's signature
-        """Write no head."""
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:  # noqa: ARG002 - aiohttp's signature
+        """Write no head, and close the connection afterwards."""
         self.force_close()
         return None
 
@@ -28,10 +24,10 @@ class Hijacked(web.StreamResponse):
 
 
 def transport_of(request: web.BaseRequest) -> asyncio.Transport:
-    """Return the connection a request came on.
+    """Return the transport of a request's connection.
 
     Raises:
-        ConnectionResetError: the client has gone in the meantime.
+        ConnectionResetError: the client has disconnected in the meantime.
     """
     if request.transport is None:
         raise ConnectionResetError("the client has gone")
@@ -39,12 +35,12 @@ def transport_of(request: web.BaseRequest) -> asyncio.Transport:
 
 
 def early_bytes(request: web.BaseRequest) -> bytes:
-    """Return what came behind the head of an upgrade request, before anybody was there to read it."""
-    return request.protocol._message_tail  # noqa: SLF001 -- aiohttp hands it to its own WebSocket only
+    """Return the bytes that arrived after the head of an upgrade request and were not read yet."""
+    return request.protocol._message_tail  # noqa: SLF001 - aiohttp hands it to its own WebSocket only
 
 
 def reset(transport: asyncio.Transport) -> None:
-    """End a connection with RST: an abort after SO_LINGER 0 (`man 7 socket`) drops unsent bytes and says so."""
+    """End a connection with RST: closing a socket with SO_LINGER 0 (`man 7 socket`) drops unsent bytes and sends one."""
     connection = transport.get_extra_info("socket")
     if connection is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,44 +1,41 @@
-"""Where a service fills in what is its own; each hook does nothing unless it is overridden."""
+"""The hooks that a service overrides; each does nothing by default."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from aiohttp import web
 
-    from aiohttp import web
-
-    from memmie_fake_base.faults import Fault
+from memmie_fake_base.faults import Fault
 
 
 class Hooks:
-    """Called by `FakeServer` at the moments their names say."""
+    """The part of a fake server that differs between the services; `FakeServer` calls the hooks."""
 
-    async def opened(self) -> None:
-        """Open what the service needs while it listens."""
+    async def on_start(self) -> None:
+        """Open what the service needs while it runs; called when the server listens."""
 
-    async def closed(self) -> None:
-        """Close it again."""
+    async def on_stop(self) -> None:
+        """Close what `on_start` opened; called when no connection is left."""
 
-    async def say_goodbye(self, grace: float) -> None:
-        """Close connections politely within `grace` seconds, before the rest are cut."""
+    async def close_connections(self, grace: float) -> None:
+        """Close the service's connections in order, within `grace` seconds; those left are then aborted."""
 
-    def cut_connections(self) -> None:
-        """Cut the connections the service keeps account of, before the rest are cut."""
+    def abort_connections(self) -> None:
+        """Abort the service's own connections; the server then aborts those left."""
 
-    def forget(self) -> None:
-        """Empty the stores."""
+    def clear_stores(self) -> None:
+        """Remove everything that is stored."""
 
-    def user_of(self, request: web.Request) -> str | None:  # noqa: ARG002 -- a hook
-        """Return whose request it is, for faults that strike one user."""
+    def user_of(self, request: web.Request) -> str | None:  # noqa: ARG002 - a hook
+        """Return the user that a request names, for faults that strike one user."""
         return None
 
     def strike_connection(self, connection_id: str, fault: Fault) -> None:
-        """Strike one live connection at once.
+        """Let a fault strike one live connection at once.
 
         Raises:
-            ValueError: there is no such connection, or the fault strikes requests.
+            ValueError: no such connection is open, or the fault strikes requests only.
         """
 
     def control_routes(self) -> Iterable[web.AbstractRouteDef]:

@@ -1,25 +1,30 @@
-"""A bounded ring of what the fake received and did, for tests to read back."""
+"""The log of what a fake received and did, which tests read: a ring buffer."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from collections.abc import Iterator
+from typing import Any
 
 Entry = dict[str, Any]
+"""A log entry, in which every value is JSON."""
 
 
 class EventLog:
-    """The newest `limit` entries, oldest first; older ones are forgotten and counted.
+    """The newest entries, oldest first; older ones are dropped and counted.
 
-    Every entry has `time` (unix seconds) and `kind`; the rest depends on the kind and is JSON-serialisable.
+    Every entry has `time` (unix seconds) and `kind`. The other fields depend on the kind; all are JSON.
+
+    Args:
+        limit: how many entries are kept.
 
     Attributes:
-        forgotten: how many entries have been pushed out of the ring since the last `clear()`.
+        forgotten: how many entries were dropped since the last `clear()`.
+
+    Raises:
+        ValueError: `limit` is less than 1.
     """
 
     def __init__(self, limit: int) -> None:
@@ -30,7 +35,7 @@ class EventLog:
         self._news = asyncio.Event()
 
     def add(self, kind: str, **details: Any) -> Entry:
-        """Append an entry and return it, so that its maker can complete it (a request's status) later."""
+        """Append an entry and return it; the caller may complete it later, such as with a request's status."""
         if len(self._entries) == self._entries.maxlen:
             self.forgotten += 1
         entry: Entry = {"time": time.time(), "kind": kind, **details}
@@ -39,7 +44,7 @@ class EventLog:
         return entry
 
     def entries(self, kind: str | None = None, **details: Any) -> list[Entry]:
-        """Return the entries of a kind whose details equal those given, oldest first."""
+        """Return the entries of this kind (None: of any) that have these details, oldest first."""
         return [
             entry
             for entry in self._entries
@@ -48,10 +53,16 @@ class EventLog:
         ]
 
     async def wait_for(self, kind: str, *, count: int = 1, seconds: float = 5, **details: Any) -> Entry:
-        """Return the `count`-th entry that `entries(kind, **details)` finds, waiting until there is one.
+        """Wait until there are `count` matching entries, and return the last of them.
+
+        Args:
+            kind: the kind of entry.
+            count: how many entries must match; 1 returns the first.
+            seconds: how long to wait.
+            **details: what a matching entry has, as for `entries`.
 
         Raises:
-            TimeoutError: there was none within `seconds`.
+            TimeoutError: fewer entries matched within `seconds`.
         """
         async with asyncio.timeout(seconds):
             while len(found := self.entries(kind, **details)) < count:
@@ -60,7 +71,7 @@ class EventLog:
         return found[count - 1]
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove every entry."""
         self._entries.clear()
         self.forgotten = 0
 

@@ -1,25 +1,23 @@
-"""A refusal that the fake answers as `{"error": …, "code": …}`."""
+"""Refusals, which a fake answers with `{"error": …, "code": …}`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-if TYPE_CHECKING:
-    from aiohttp.typedefs import Handler
-
-# aiohttp's own refusals (no such route, wrong method, body too large), by status.
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+"""The codes for aiohttp's own refusals (unknown route, wrong method, body too large), by status."""
 
 
-class Problem(Exception):  # noqa: N818 -- it is an answer to the client, not a failure of the fake
+class Problem(Exception):  # noqa: N818 - it is an answer to the client, not a failure of the fake
     """Ends the request with `status` and a JSON body.
 
     Attributes:
         status: the HTTP status.
-        code: a word for programs, stable.
-        message: a sentence for people: what is wrong and what is allowed.
+        code: a stable word for programs.
+        message: a sentence for people, with what is wrong and what is allowed.
     """
 
     def __init__(self, status: int, code: str, message: str) -> None:
@@ -35,7 +33,7 @@ class Problem(Exception):  # noqa: N818 -- it is an answer to the client, not a 
 
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn a `Problem`, and aiohttp's own refusals, into the JSON body that all refusals have."""
+    """Answer a `Problem`, and aiohttp's own refusals, with the JSON body that all refusals have."""
     try:
         return await handler(request)
     except Problem as problem:

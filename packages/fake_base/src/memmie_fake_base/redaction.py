@@ -1,21 +1,21 @@
-"""Tokens are secrets: what is logged is a short digest, so that a test can compare without ever reading one."""
+"""Replacing tokens in the log by short digests, which a test can compare without reading the secret."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+_JWT: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+"""A JWS in compact form (RFC 7515 §7.1). Its header is a JSON object, and `{"` is `eyJ` in base64url."""
 
-# A JWS in compact form (RFC 7515 §7.1) whose header is a JSON object: `{"` is `eyJ` in base64url.
-_JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
-_SECRET_NAMES = frozenset({"token", "access_token", "refresh_token", "password"})
+_SECRET_NAMES: Final = frozenset({"token", "access_token", "refresh_token", "password"})
+"""Query parameters with secret values."""
 
 
 def token_digest(token: str) -> str:
-    """Return what the log shows instead of a token: `sha256:` and the first 12 hex digits."""
+    """Return what the log shows instead of a token: `sha256:` and the first 12 hex digits of its hash."""
     return "sha256:" + hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
@@ -27,10 +27,10 @@ def redact(text: str) -> str:
 
 
 def redact_header(name: str, value: str) -> str:
-    """Return a header's value as it may be logged.
+    """Return a header's value for the log.
 
-    The scheme of `Authorization` stays, its credentials become a digest whatever their form.
-    Any other header keeps its text but for JWTs (`Sec-WebSocket-Protocol: bearer, T`, cookies).
+    In `Authorization` the scheme stays and the credentials become a digest.
+    In any other header, such as `Sec-WebSocket-Protocol` or `Cookie`, every JWT becomes a digest.
     """
     if name.lower() in {"authorization", "proxy-authorization"}:
         scheme, space, credentials = value.partition(" ")
@@ -39,7 +39,7 @@ def redact_header(name: str, value: str) -> str:
 
 
 def redact_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return headers by lower-case name, repeated ones joined with a comma (RFC 9110 §5.3), tokens as digests."""
+    """Return headers by lower-case name, with tokens as digests; repeated ones are joined with a comma (RFC 9110 §5.3)."""
     result: dict[str, str] = {}
     for raw_name, value in headers:
         name = raw_name.lower()
@@ -49,7 +49,7 @@ def redact_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def redact_query(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return query parameters by name (repeated ones joined with a comma), tokens as digests."""
+    """Return query parameters by name, with tokens as digests; repeated ones are joined with a comma."""
     result: dict[str, str] = {}
     for name, value in pairs:
         shown = token_digest(value) if name.lower() in _SECRET_NAMES else redact(value)

@@ -1,18 +1,20 @@
-"""A server with a life: started on any port, stopped as a crash would, started again on the same one."""
+"""A fake server: it can be started on any port, crashed or stopped in order, and started again on the same port."""
 
 from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Final, Self, TypeVar
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from memmie_fake_base import control
 from memmie_fake_base.faults import (
     HTTP_FAULTS,
     Fault,
-    FaultBook,
+    FaultRegistry,
     RequestFault,
     ScriptedFault,
     make_fault,
@@ -23,31 +25,32 @@ from memmie_fake_base.log import EventLog
 from memmie_fake_base.problems import answer_problems
 from memmie_fake_base.redaction import redact_headers, redact_query
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from typing import Self
-
-    from aiohttp.typedefs import Handler
-
 F = TypeVar("F", bound=Fault)
 
-_ENTRY = web.RequestKey("entry", dict[str, Any])
+_ENTRY: Final = web.RequestKey("entry", dict[str, Any])
+"""Where a request keeps its log entry."""
 
-# How long handlers may take to notice that their connection is gone, once it has been cut.
-_CLEANUP_SECONDS = 1.0
+_CLEANUP_SECONDS: Final = 1.0
+"""How long handlers may take to end after their connection was aborted."""
 
 
 class FakeServer(Hooks, ABC):
-    """What both fakes do: listen, misbehave as scripted, log what was received.
+    """The base of both fakes: it listens, misbehaves as scripted, and logs what was received.
 
     Args:
         host: the address to listen on.
-        port: the port; 0 takes a free one at the first start, which later starts use again.
+        port: the port; 0 takes a free one at the first start, and later starts use the same one again.
         log_entries: how many log entries are kept.
-        max_body_bytes: the largest request body; a larger one is answered 413.
+        max_body_bytes: the largest request body; a larger one is answered with 413.
 
     Attributes:
+        host: the address it listens on.
         log: what was received, newest last.
+        catalogue: the faults that can be scripted, by name.
+        selectors: the arguments of `script` that select what a fault strikes.
+
+    Raises:
+        ValueError: an argument is out of range; the message says what is allowed.
     """
 
     catalogue: ClassVar[Mapping[str, type[Fault]]] = HTTP_FAULTS
@@ -60,7 +63,7 @@ class FakeServer(Hooks, ABC):
         self.log = EventLog(log_entries)
         self._port = port
         self._max_body_bytes = max_body_bytes
-        self._book = FaultBook()
+        self._faults = FaultRegistry()
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
 
@@ -73,7 +76,7 @@ class FakeServer(Hooks, ABC):
 
     @property
     def port(self) -> int:
-        """The port; 0 until the first start where none was given."""
+        """The port; 0 before the first start if none was given."""
         return self._port
 
     @property
@@ -94,8 +97,8 @@ class FakeServer(Hooks, ABC):
         """Listen.
 
         Raises:
-            RuntimeError: it is running already.
-            OSError: the port is taken, or the address is not this machine's.
+            RuntimeError: it is already running.
+            OSError: the address cannot be bound, such as because the port is in use.
         """
         if self.running:
             raise RuntimeError(f"already listening on {self.url}")
@@ -104,7 +107,7 @@ class FakeServer(Hooks, ABC):
             client_max_size=self._max_body_bytes,
         )
         app.add_routes([*control.routes(self), *self.control_routes(), *self.routes()])
-        # Cancelling handlers of lost connections is what ends a scripted hang.
+        # A scripted hang ends because the handler of a lost connection is cancelled.
         runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLEANUP_SECONDS
         )
@@ -114,7 +117,7 @@ class FakeServer(Hooks, ABC):
             listener = await asyncio.get_running_loop().create_server(runner.server, self.host, self._port)
             try:
                 self._port = listener.sockets[0].getsockname()[1]
-                await self.opened()
+                await self.on_start()
             except BaseException:
                 listener.close()
                 raise
@@ -124,10 +127,10 @@ class FakeServer(Hooks, ABC):
         self._runner, self._listener = runner, listener
 
     async def stop(self, grace: float = 0) -> None:
-        """Stop listening and cut every connection; nothing happens if it is not running.
+        """Stop listening and abort every connection; does nothing if it is not running.
 
         Args:
-            grace: seconds for a polite goodbye first; 0 cuts at once, as a killed process would.
+            grace: seconds in which connections are closed in order first; 0 aborts at once, as a crash would.
         """
         runner, self._runner = self._runner, None
         listener, self._listener = self._listener, None
@@ -135,14 +138,14 @@ class FakeServer(Hooks, ABC):
             return
         await _close_listener(listener)
         if grace > 0:
-            await self.say_goodbye(grace)
-        self.cut_connections()
+            await self.close_connections(grace)
+        self.abort_connections()
         if runner.server is not None:
             for connection in runner.server.connections:
                 if connection.transport is not None:
                     connection.transport.abort()
         await runner.cleanup()
-        await self.closed()
+        await self.on_stop()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -161,18 +164,18 @@ class FakeServer(Hooks, ABC):
         times: int | None = None,
         **parameters: Any,
     ) -> ScriptedFault:
-        """Script a fault; it strikes from now on, after those scripted before it.
+        """Script a fault. It strikes from now on, after those that were scripted before it.
 
         Args:
-            fault: its name, with its parameters as keywords; or a fault object.
-            route: a path with shell wildcards (`/api/*`).
-            user_id: only this user (Studio).
-            connection: only this live connection, at once (Studio).
+            fault: the name of the fault, with its parameters as keywords, or a fault object.
+            route: the paths it strikes, with shell wildcards (`/api/*`).
+            user_id: the only user it strikes (Studio only).
+            connection: the id of the live connection it strikes at once (Studio only).
             times: how often it strikes; None is always.
-            **parameters: the fault's own.
+            **parameters: the fault's parameters.
 
         Raises:
-            ValueError: something is unknown, missing or out of range; the message says what is allowed.
+            ValueError: an argument is unknown, missing or out of range; the message says what is allowed.
         """
         if connection is not None and (route != "*" or user_id is not None or times is not None):
             raise ValueError("connection: it names one already; leave out route, user_id and times")
@@ -185,36 +188,36 @@ class FakeServer(Hooks, ABC):
         elif parameters:
             raise ValueError(f"parameters belong to the fault object: {', '.join(sorted(parameters))}")
         scripted = ScriptedFault(
-            id=self._book.next_id(), fault=fault, route=route, user_id=user_id, times=times
+            id=self._faults.next_id(), fault=fault, route=route, user_id=user_id, times=times
         )
         if connection is None:
-            self._book.add(scripted)
+            self._faults.add(scripted)
         else:
             self.strike_connection(connection, fault)
             scripted.struck = 1
         return scripted
 
     def unscript(self, fault_id: str) -> bool:
-        """Take a scripted fault back; return whether it was there."""
-        return self._book.remove(fault_id)
+        """Remove a scripted fault; return whether it was there."""
+        return self._faults.remove(fault_id)
 
     def struck_by(self, kind: type[F], path: str, user_id: str | None) -> Iterator[F]:
-        """Yield the scripted faults of a kind that strike now, in their order; see `FaultBook.strikes`."""
-        return self._book.strikes(kind, path=path, user_id=user_id)
+        """Yield the scripted faults of a kind that strike a request, in order; see `FaultRegistry.strikes`."""
+        return self._faults.strikes(kind, path=path, user_id=user_id)
 
     @property
     def faults(self) -> list[dict[str, Any]]:
         """The scripted faults, as `GET /_control/faults` shows them."""
-        return self._book.describe()
+        return self._faults.describe()
 
     def reset(self) -> None:
-        """Forget the faults, the log and everything stored; connections stay."""
-        self._book.clear()
-        self.forget()
+        """Clear the faults, the log and the stores; live connections stay as they are."""
+        self._faults.clear()
+        self.clear_stores()
         self.log.clear()
 
     def note_status(self, request: web.Request, status: int) -> None:
-        """Complete a request's log entry early, where its handler lives on after the answer (an upgrade)."""
+        """Enter the status into a request's log entry now; an upgrade's handler runs on after the response."""
         request[_ENTRY]["status"] = status
 
     @web.middleware
@@ -239,7 +242,7 @@ class FakeServer(Hooks, ABC):
     async def _strike_faults(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if control.is_control(request):
             return await handler(request)
-        for fault in self.struck_by(RequestFault, request.path, self.user_of(request)):  # type: ignore[type-abstract] # only asked about, never made
+        for fault in self.struck_by(RequestFault, request.path, self.user_of(request)):  # type: ignore[type-abstract] # it selects a kind and is not instantiated
             entry = request[_ENTRY]
             entry["fault"] = f"{entry['fault']}+{fault.name}" if "fault" in entry else fault.name
             response = await fault.strike(request)
@@ -249,10 +252,10 @@ class FakeServer(Hooks, ABC):
 
 
 async def _close_listener(listener: asyncio.Server) -> None:
-    """Accept nobody any more, and return when all who were accepted are connections.
+    """Stop accepting, and return when every accepted socket has become a connection.
 
-    A server that is closed between the two forgets whom it has accepted, and the client hangs: asyncio turns a
-    socket into a connection two turns of the loop after it has accepted it, and fails to if the server is closed.
+    asyncio turns a socket into a connection two iterations of the loop after it has accepted it. If the server is
+    closed in between, the socket is left open without a connection, and the client hangs.
     """
     loop = asyncio.get_running_loop()
     for sock in listener.sockets:

@@ -1,4 +1,4 @@
-"""Memory has an end: a store that refuses instead of growing or forgetting."""
+"""A store with a limit, which refuses new items when it is full."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ V = TypeVar("V")
 
 
 class BoundedStore(dict[str, V], Generic[V]):
-    """A dict that holds at most `limit` items; adding one more is a 507 that names the store.
+    """A dict with a limit; adding one more item raises a `Problem` 507 that names the store.
 
-    Refusing beats evicting: a test that outgrows the fake is told so, instead of finding its oldest things gone.
+    It refuses instead of evicting: a test that needs more gets an error, and never loses its oldest items silently.
+
+    Args:
+        what: what the items are called in messages, in the plural.
+        limit: how many items it holds.
+
+    Raises:
+        ValueError: `limit` is less than 1.
     """
 
     def __init__(self, what: str, limit: int) -> None:

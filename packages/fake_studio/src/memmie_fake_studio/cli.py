@@ -1,35 +1,33 @@
-"""`memmie-fake-studio`: the fake Studio as a command."""
+"""The command `memmie-fake-studio`."""
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Final
 
 from memmie_fake_base.cli import make_parser, run
 from memmie_fake_studio.settings import StudioSettings
 from memmie_fake_studio.studio import FakeStudio
 
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
-# Each option sets the setting of its name; its type is the default's.
-_OPTIONS = {
-    "auth_url": "Auth, which validates HTTP tokens; without it X-User-ID is trusted",
-    "max_message_bytes": "the largest WebSocket message and HTTP body",
-    "ping_interval_seconds": "how often a client is pinged; 0 never",
-    "pong_timeout_seconds": "a client that has sent no pong for so long is disconnected; 0 never",
-    "write_timeout_seconds": "a client that lets its bytes wait for so long is disconnected",
-    "close_timeout_seconds": "how long a close handshake may take",
-    "queue_messages": "events that may wait for a slow client; one more disconnects it",
+_OPTIONS: Final = {
+    "auth_url": "the address of Auth, which validates HTTP tokens; without it X-User-ID is trusted",
+    "max_message_bytes": "the largest WebSocket message and HTTP body, in bytes",
+    "ping_interval_seconds": "how often each client is pinged; 0 never",
+    "pong_timeout_seconds": "how long a client may send no pong before it is disconnected; 0 has no limit",
+    "write_timeout_seconds": "how long a client may read too slowly before it is disconnected",
+    "close_timeout_seconds": "how long a closing handshake may take",
+    "queue_messages": "how many events may wait for a slow client; one more disconnects it",
     "auth_timeout_seconds": "how long Auth may take to answer",
     "max_items": "how many blobs, buckets and books (each) are held",
 }
+"""Help on the options that set the setting of the same name; an option has the type of the setting's default."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code."""
+    """Run the command; return the exit code: 0, 1 for an unhealthy fake, 2 for bad arguments."""
     defaults = StudioSettings()
     parser, serve = make_parser(
         "memmie-fake-studio",
@@ -40,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default = getattr(defaults, name)
         shown = f"{words} (default: {default})" if default else words
         serve.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=shown)
-    serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket opens")
+    serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket is open")
     serve.add_argument("--echo", action="store_true", help="send every data frame on /ws straight back")
     serve.add_argument(
         "--no-compression", dest="compression", action="store_false", help="refuse permessage-deflate"
@@ -54,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME",
-        help="a subprotocol Studio speaks; may be given several times",
+        help="a subprotocol that Studio speaks; may be repeated",
     )
     return run(parser, "memmie-fake-studio", _make, arguments)
 

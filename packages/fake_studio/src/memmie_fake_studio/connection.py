@@ -1,56 +1,63 @@
-"""A client's connection as Studio and its tests see it."""
+"""One client's connection: its messages, its faults, and its entries in the log."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
-from websockets.frames import EXTERNAL_CLOSE_CODES
+from websockets.frames import EXTERNAL_CLOSE_CODES, Frame
 
-from memmie_fake_base import redact
+from memmie_fake_base import EventLog, redact
+from memmie_fake_studio.handshake import StudioProtocol
+from memmie_fake_studio.settings import StudioSettings
 from memmie_fake_studio.subscriptions import Subscriptions
 from memmie_fake_studio.wire import Message, Wire
 
-if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Callable
+_MAX_LOGGED_TEXT: Final = 256
+"""Characters of the longest text message that is logged in full."""
 
-    from websockets.frames import Frame
+_MAX_FAULTS: Final = 100
+"""How many faults may wait on one connection."""
 
-    from memmie_fake_base import EventLog
-    from memmie_fake_studio.faults.fault import ConnectionFault
-    from memmie_fake_studio.handshake import StudioProtocol
-    from memmie_fake_studio.settings import StudioSettings
 
-_LONGEST_LOGGED_TEXT = 256
-_MOST_FAULTS = 100
+class DueFault(Protocol):
+    """The part of a connection's fault that the connection uses."""
+
+    @property
+    def after_messages(self) -> int:
+        """How many data messages are received and answered before it acts."""
+
+    def act(self, connection: Connection) -> None:
+        """Misbehave on the connection."""
 
 
 class Connection:
     """One open WebSocket of one user.
 
     Args:
-        connection_id: names it in the log and in `/_control/connections/{id}`.
-        user_id: whose it is; empty on the health and echo routes.
+        connection_id: identifies it in the log and in `/_control/connections/{id}`.
+        user_id: the user; empty on the health and echo routes.
         path: the route it was opened on.
-        protocol: the accepted handshake.
+        protocol: the WebSocket protocol, after the handshake was accepted.
         transport: the TCP connection.
-        settings: Studio's.
-        log: Studio's.
-        answer: what Studio does with a message.
-        lost: called once, when the connection is gone.
+        settings: the fake Studio's settings.
+        log: the fake Studio's log.
+        answer: called with each message, to answer it.
+        lost: called once, when the connection is lost.
 
     Attributes:
         id: the connection's id.
-        user_id: see above.
-        session_id: a UUID, as in the greeting.
-        path: see above.
-        subscriptions: which events the client wants.
-        wire: the frames' way in and out (faults reach for it).
-        received: how many data messages have arrived.
-        sent: how many data messages have been sent.
+        user_id: the user; empty on the health and echo routes.
+        session_id: a UUID, which the greeting contains.
+        path: the route it was opened on.
+        subscriptions: the events that the client wants.
+        wire: sends and receives the frames; faults use it, too.
+        received: how many data messages were received.
+        sent: how many data messages were sent or queued.
     """
 
     def __init__(
@@ -78,14 +85,14 @@ class Connection:
         self._log = log
         self._answer = answer
         self._lost = lost
-        self._faults: list[tuple[int, ConnectionFault]] = []
+        self._faults: list[tuple[int, DueFault]] = []
         self._opened = time.time()
 
     def __repr__(self) -> str:
         return f"<Connection {self.id} of {self.user_id!r} on {self.path}, {self.received} received, {self.sent} sent>"
 
     def describe(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the connection as JSON."""
         return {
             "id": self.id,
             "user_id": self.user_id,
@@ -97,32 +104,36 @@ class Connection:
         }
 
     def reply(self, message: Message) -> None:
-        """Send an answer; never dropped (see `Wire`)."""
+        """Send a reply; it is never dropped (see `Wire`)."""
         self.sent += 1
         self.wire.reply(message)
 
     def push(self, message: Message) -> None:
-        """Send an event; a client that reads none of them for long is disconnected (see `Wire`)."""
+        """Send or queue an event; a client that lets the queue fill up is disconnected (see `Wire`)."""
         self.sent += 1
         self.wire.push(message)
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close with a code and a reason.
+        """Begin the closing handshake.
 
         Raises:
-            ValueError: the code may not be sent (RFC 6455 §7.4), or the reason is longer than 123 bytes.
+            ValueError: the code must not be sent (RFC 6455 §7.4), or the reason is longer than 123 bytes.
         """
         check_close(code, reason)
         self.wire.close(code, reason)
 
     def abort(self) -> None:
-        """Cut the TCP connection without a close frame."""
-        self.wire.cut("aborted")
+        """Abort the TCP connection without a Close frame."""
+        self.wire.abort("aborted")
 
-    def strike(self, fault: ConnectionFault) -> None:
-        """Let a fault act, now or after its messages."""
-        if len(self._faults) >= _MOST_FAULTS:
-            raise ValueError(f"connection: {_MOST_FAULTS} faults wait on {self.id} already")
+    def strike(self, fault: DueFault) -> None:
+        """Let a fault act, at once or after its messages.
+
+        Raises:
+            ValueError: too many faults wait on this connection.
+        """
+        if len(self._faults) >= _MAX_FAULTS:
+            raise ValueError(f"connection: {_MAX_FAULTS} faults wait on {self.id} already")
         if fault.after_messages:
             self._faults.append((self.received + fault.after_messages, fault))
         else:
@@ -131,7 +142,7 @@ class Connection:
     # Called by the wire.
 
     def message_received(self, message: Message) -> None:
-        """Log a message, answer it, then let the faults act that waited for it."""
+        """Log and answer a message, then let the faults act that waited for it."""
         self.received += 1
         if self._settings.log_messages:
             self._log_message(message)
@@ -152,11 +163,11 @@ class Connection:
             size=len(data),
             sha256=hashlib.sha256(data).hexdigest(),
         )
-        if isinstance(message, str) and len(message) <= _LONGEST_LOGGED_TEXT:
+        if isinstance(message, str) and len(message) <= _MAX_LOGGED_TEXT:
             entry["text"] = redact(message)
 
     def control_received(self, frame: Frame) -> None:
-        """Log a ping, pong or close frame."""
+        """Log a ping, pong or Close frame."""
         if self._settings.log_messages:
             self._log.add(
                 "control",
@@ -167,15 +178,15 @@ class Connection:
             )
 
     def wire_lost(self) -> None:
-        """Log how it ended."""
+        """Log how the connection ended."""
         protocol = self.wire.protocol
-        # The close frame that came first says who closed; without one, whoever cut the connection.
+        # The side that sent the first Close frame has closed; without one, the side that aborted the connection.
         if protocol.close_sent is not None and not protocol.close_rcvd_then_sent:
             closed_by, close = "studio", protocol.close_sent
         elif protocol.close_rcvd is not None:
             closed_by, close = "client", protocol.close_rcvd
         else:
-            closed_by, close = ("studio" if self.wire.cut_because else "client"), None
+            closed_by, close = ("studio" if self.wire.abort_reason else "client"), None
         self._log.add(
             "close",
             connection=self.id,
@@ -184,7 +195,7 @@ class Connection:
             reason=close.reason if close else "",
             closed_by=closed_by,
             clean=protocol.close_sent is not None and protocol.close_rcvd is not None,
-            because=self.wire.cut_because,
+            because=self.wire.abort_reason,
             received=self.received,
             sent=self.sent,
         )
@@ -192,10 +203,10 @@ class Connection:
 
 
 def check_close(code: int, reason: str) -> None:
-    """Check what a close frame may say.
+    """Check the code and the reason of a Close frame.
 
     Raises:
-        ValueError: the code may not be on the wire (RFC 6455 §7.4), or the reason does not fit a control frame (§5.5).
+        ValueError: the code must not be sent (RFC 6455 §7.4), or the reason does not fit a control frame (§5.5).
     """
     if code not in EXTERNAL_CLOSE_CODES and not 3000 <= code <= 4999:
         raise ValueError(f"code: {code} given, allowed: 1000-1003, 1007-1014, 3000-4999")

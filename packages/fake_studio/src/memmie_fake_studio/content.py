@@ -1,18 +1,16 @@
-"""Blobs, buckets and books: what Studio keeps for its users (spec §4), in memory and bounded."""
+"""Blobs, buckets and books, which Studio keeps for its users (spec §4): in memory, with limits."""
 
 from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from memmie_fake_base import BoundedStore
 from memmie_fake_base.bodies import optional, required, strings
 from memmie_fake_base.problems import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 
 def _now() -> int:
@@ -25,7 +23,7 @@ def _new_id() -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Blob:
-    """A piece of content that a processor made; times are unix seconds."""
+    """A piece of content that a processor made; `created` and `updated` are unix seconds."""
 
     user_id: str
     processor_id: str
@@ -42,7 +40,7 @@ class Blob:
 
 @dataclass(slots=True, kw_only=True)
 class Bucket:
-    """A named group of blobs, which may stand in another bucket."""
+    """A named group of blobs; it may be nested in another bucket, its parent."""
 
     user_id: str
     name: str
@@ -55,7 +53,7 @@ class Bucket:
 
 @dataclass(slots=True, kw_only=True)
 class Book:
-    """A title and its chapters, each `{"id", "title", "content"}`."""
+    """A book with its chapters, each `{"id", "title", "content"}`."""
 
     user_id: str
     title: str
@@ -73,14 +71,21 @@ class _Owned(Protocol):
 
 T = TypeVar("T", bound=_Owned)
 
-_MOST_CHAPTERS = 1000
-_DEEPEST_TREE = 100
+_MAX_CHAPTERS: Final = 1000
+"""How many chapters a book may have."""
+
+_MAX_DEPTH: Final = 100
+"""How many levels of buckets may be nested."""
 
 
 class Content:
-    """All that is stored. Every method takes the user who asks and refuses another's things.
+    """Everything that is stored.
 
-    Each raises `Problem`: 400 for a bad field, 403 for another user's thing, 404 for none, 507 when full.
+    Every method takes the user who makes the request. It raises `Problem`: 400 for a bad field, 403 for an item of
+    another user, 404 for an unknown item, 507 when a limit is reached.
+
+    Args:
+        max_items: how many blobs, buckets and books are held, each.
     """
 
     def __init__(self, max_items: int) -> None:
@@ -89,12 +94,12 @@ class Content:
         self.books: BoundedStore[Book] = BoundedStore("books", max_items)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove everything."""
         for store in (self.blobs, self.buckets, self.books):
             store.clear()
 
     def create_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
-        """Store a blob."""
+        """Create a blob."""
         if "data" not in body:
             raise Problem(400, "bad_field", "data is missing; any JSON is expected")
         blob = Blob(
@@ -112,7 +117,7 @@ class Content:
         return blob
 
     def update_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
-        """Change a blob's data, buckets or metadata; its version rises by one."""
+        """Change a blob's data, buckets or metadata, and increment its version."""
         blob = self.blob(user_id, optional(body, "blob_id", str) or required(body, "id", str))
         bucket_ids = self._own_buckets(user_id, strings(body, "bucket_ids"))
         metadata = optional(body, "metadata", dict)
@@ -128,7 +133,7 @@ class Content:
         return _owned(self.blobs, user_id, blob_id)
 
     def create_bucket(self, user_id: str, body: dict[str, Any]) -> Bucket:
-        """Store a bucket."""
+        """Create a bucket."""
         bucket = Bucket(
             user_id=user_id,
             name=required(body, "name", str),
@@ -138,9 +143,9 @@ class Content:
         depth, above = 1, bucket.parent_id
         while above is not None:
             depth, above = depth + 1, self.bucket(user_id, above).parent_id
-        if depth > _DEEPEST_TREE:
+        if depth > _MAX_DEPTH:
             raise Problem(
-                400, "bad_field", f"parent_id: buckets stand at most {_DEEPEST_TREE} deep in each other"
+                400, "bad_field", f"parent_id: buckets stand at most {_MAX_DEPTH} deep in each other"
             )
         self.buckets[bucket.id] = bucket
         return bucket
@@ -150,7 +155,7 @@ class Content:
         return _owned(self.buckets, user_id, bucket_id)
 
     def put_in_bucket(self, user_id: str, bucket_id: str, body: dict[str, Any]) -> Bucket:
-        """Put blobs that exist into a bucket."""
+        """Put existing blobs into a bucket."""
         bucket = self.bucket(user_id, bucket_id)
         blob_ids = strings(body, "blob_ids") or [required(body, "blob_id", str)]
         for blob in [self.blob(user_id, blob_id) for blob_id in blob_ids]:
@@ -160,7 +165,7 @@ class Content:
         return bucket
 
     def tree(self, user_id: str, bucket_id: str) -> dict[str, Any]:
-        """Return a bucket with its blobs and, nested, the buckets that stand in it."""
+        """Return a bucket with its blobs and, recursively, the buckets below it."""
         bucket = self.bucket(user_id, bucket_id)
         return {
             **asdict(bucket),
@@ -173,7 +178,7 @@ class Content:
         }
 
     def create_book(self, user_id: str, body: dict[str, Any]) -> Book:
-        """Store a book."""
+        """Create a book."""
         book = Book(
             user_id=user_id,
             title=required(body, "title", str),
@@ -190,8 +195,8 @@ class Content:
     def add_chapter(self, user_id: str, book_id: str, body: dict[str, Any]) -> Book:
         """Append a chapter to a book."""
         book = self.book(user_id, book_id)
-        if len(book.chapters) >= _MOST_CHAPTERS:
-            raise Problem(507, "store_full", f"a book holds at most {_MOST_CHAPTERS} chapters")
+        if len(book.chapters) >= _MAX_CHAPTERS:
+            raise Problem(507, "store_full", f"a book holds at most {_MAX_CHAPTERS} chapters")
         chapter = {"id": _new_id(), "title": required(body, "title", str)}
         book.chapters.append({**chapter, "content": optional(body, "content", str) or ""})
         book.updated = _now()

@@ -1,25 +1,36 @@
-"""Studio's own control routes: events and connections."""
+"""Studio's own control routes: emit events, list and end connections."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol
 
 from aiohttp import web
 
 from memmie_fake_base.bodies import only, optional, read_object, required
 from memmie_fake_base.problems import Problem
+from memmie_fake_studio.connection import Connection
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from memmie_fake_studio.connection import Connection
-    from memmie_fake_studio.studio import FakeStudio
-
-_MOST_EVENTS = 100_000
+_MAX_EVENTS: Final = 100_000
+"""How many events one request may emit."""
 
 
-def routes(studio: FakeStudio) -> Iterable[web.AbstractRouteDef]:
-    """Return the routes."""
+class Controllable(Protocol):
+    """The part of a fake Studio that its control routes use; `FakeStudio` describes each member."""
+
+    @property
+    def connections(self) -> Sequence[Connection]:
+        """The live connections, oldest first."""
+
+    def connection(self, connection_id: str) -> Connection:
+        """Return a live connection; raises ValueError for an unknown id."""
+
+    async def emit(self, user_id: str, event_type: str, data: Any = None, count: int = 1) -> int:
+        """Push an event to a user's connections; return how many messages that made."""
+
+
+def routes(studio: Controllable) -> Iterable[web.AbstractRouteDef]:
+    """Return Studio's own control routes."""
 
     def find(request: web.Request) -> Connection:
         try:
@@ -32,8 +43,8 @@ def routes(studio: FakeStudio) -> Iterable[web.AbstractRouteDef]:
         only(body, "user_id", "type", "data", "count")
         count = optional(body, "count", int)
         count = 1 if count is None else count
-        if not 1 <= count <= _MOST_EVENTS:
-            raise Problem(400, "bad_field", f"count: {count} given, allowed: 1-{_MOST_EVENTS}")
+        if not 1 <= count <= _MAX_EVENTS:
+            raise Problem(400, "bad_field", f"count: {count} given, allowed: 1-{_MAX_EVENTS}")
         user_id, event_type = required(body, "user_id", str), required(body, "type", str)
         sent = await studio.emit(user_id, event_type, body.get("data"), count)
         return web.json_response({"sent": sent})

@@ -1,30 +1,34 @@
-"""What Studio answers to each message (spec §4)."""
+"""Studio's answer to each type of message (spec §4)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from memmie_fake_base.bodies import optional, parse_object, required, strings
 from memmie_fake_base.problems import Problem
+from memmie_fake_studio.connection import Connection
+from memmie_fake_studio.content import Content
+from memmie_fake_studio.events import ContentEvents
 from memmie_fake_studio.hub import encode
-
-if TYPE_CHECKING:
-    from memmie_fake_studio.announcing import Announcer
-    from memmie_fake_studio.connection import Connection
-    from memmie_fake_studio.content import Content
-    from memmie_fake_studio.wire import Message
+from memmie_fake_studio.wire import Message
 
 Reply = dict[str, Any]
+"""A reply before it is encoded."""
 
 
 class Conversation:
-    """Answers one message at a time; the table in `__init__` is the whole of what Studio understands."""
+    """Answers messages, one at a time; the table in `__init__` lists every type of message that Studio knows.
 
-    def __init__(self, content: Content, announcer: Announcer) -> None:
+    Args:
+        content: where blobs and buckets are stored.
+        events: publishes changes to the user's other connections.
+    """
+
+    def __init__(self, content: Content, events: ContentEvents) -> None:
         self._content = content
-        self._announcer = announcer
+        self._events = events
         self._answers: dict[str, Callable[[Connection, dict[str, Any]], Reply]] = {
             "heartbeat": self._heartbeat,
             "subscribe": self._subscribe,
@@ -35,7 +39,7 @@ class Conversation:
         }
 
     def answer(self, connection: Connection, message: Message) -> None:
-        """Reply with what the table says, or with an `error` that keeps the request's id; the connection stays."""
+        """Reply to a message; a bad message gets an `error` with the request's id, and the connection stays open."""
         request_id: Any = None
         try:
             request = _parse(message)
@@ -68,17 +72,17 @@ class Conversation:
 
     def _create_blob(self, connection: Connection, data: dict[str, Any]) -> Reply:
         blob = self._content.create_blob(connection.user_id, data)
-        self._announcer.blob_created(blob, by=connection)
+        self._events.blob_created(blob, by=connection)
         return {"type": "blob.created", "data": asdict(blob)}
 
     def _update_blob(self, connection: Connection, data: dict[str, Any]) -> Reply:
         blob = self._content.update_blob(connection.user_id, data)
-        self._announcer.blob_updated(blob, by=connection)
+        self._events.blob_updated(blob, by=connection)
         return {"type": "blob.updated", "data": asdict(blob)}
 
     def _create_bucket(self, connection: Connection, data: dict[str, Any]) -> Reply:
         bucket = self._content.create_bucket(connection.user_id, data)
-        self._announcer.bucket_created(bucket, by=connection)
+        self._events.bucket_created(bucket, by=connection)
         return {"type": "bucket.created", "data": asdict(bucket)}
 
 
@@ -86,7 +90,7 @@ def _parse(message: Message) -> dict[str, Any]:
     """Return a message as a JSON object.
 
     Raises:
-        Problem: it is binary, no JSON or no object.
+        Problem: the message is binary, not JSON or not an object.
     """
     if isinstance(message, bytes):
         raise Problem(400, "bad_message", "a binary message: JSON text is expected")

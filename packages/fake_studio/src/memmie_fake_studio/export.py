@@ -1,17 +1,15 @@
-"""Books as text, Markdown or JSON."""
+"""Exporting a book as text, Markdown or JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import Final
 
 from aiohttp import web
 
 from memmie_fake_base.problems import Problem
-
-if TYPE_CHECKING:
-    from memmie_fake_studio.content import Book
+from memmie_fake_studio.content import Book
 
 
 def _text(book: Book) -> web.Response:
@@ -31,19 +29,24 @@ def _json(book: Book) -> web.Response:
 
 
 def _utf8(parts: list[str], content_type: str) -> web.Response:
-    # JSON can hold lone surrogates, UTF-8 cannot.
+    # A JSON string may contain lone surrogates, which UTF-8 cannot encode.
     body = ("\n\n".join(parts) + "\n").encode("utf-8", "replace")
     return web.Response(body=body, content_type=content_type, charset="utf-8")
 
 
-_FORMATS: dict[str, Callable[[Book], web.Response]] = {"text": _text, "markdown": _markdown, "json": _json}
+_FORMATS: Final[dict[str, Callable[[Book], web.Response]]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "json": _json,
+}
+"""The formats, by name."""
 
 
 def export(book: Book, format_name: str) -> web.Response:
-    """Return a book in a format.
+    """Return a book in the named format.
 
     Raises:
-        Problem: 400, an unknown format.
+        Problem: 400, the format is unknown.
     """
     render = _FORMATS.get(format_name)
     if render is None:

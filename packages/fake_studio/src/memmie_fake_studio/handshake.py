@@ -1,30 +1,28 @@
-"""From an HTTP upgrade request to an open WebSocket protocol (RFC 6455 §4.2)."""
+"""Accepting a WebSocket handshake (RFC 6455 §4.2)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
+from aiohttp import web
 from websockets.extensions.permessage_deflate import enable_server_permessage_deflate
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 
 from memmie_fake_base.problems import Problem
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from aiohttp import web
-    from websockets.typing import Subprotocol
-
-    from memmie_fake_studio.settings import StudioSettings
+from memmie_fake_studio.settings import StudioSettings
 
 
 class StudioProtocol(ServerProtocol):
-    """websockets' Sans-I/O server with Studio's choice of subprotocol, and able to leave pings unanswered.
+    """The Sans-I/O server of `websockets`, which selects Studio's subprotocol and can ignore pings.
+
+    Args:
+        settings: the fake Studio's settings.
 
     Attributes:
-        mute_pongs: leave pings unanswered (a fault).
+        ignores_pings: whether pings are not answered (a fault).
     """
 
     def __init__(self, settings: StudioSettings) -> None:
@@ -33,28 +31,28 @@ class StudioProtocol(ServerProtocol):
             extensions=enable_server_permessage_deflate(None) if settings.compression else None,
         )
         self._spoken = settings.subprotocols
-        self.mute_pongs = False
+        self.ignores_pings = False
 
     def select_subprotocol(self, subprotocols: Sequence[Subprotocol]) -> Subprotocol | None:
-        """Return the client's first subprotocol that Studio speaks, or None: an unknown one is no reason to refuse."""
+        """Return the client's first subprotocol that Studio speaks, or None, with which the handshake still succeeds."""
         return next((name for name in subprotocols if name in self._spoken), None)
 
     def send_frame(self, frame: Frame) -> None:
-        """Queue a frame, unless it is a pong and pongs are muted."""
-        if not (self.mute_pongs and frame.opcode is Opcode.PONG):
+        """Queue a frame, unless it is a pong and pings are ignored."""
+        if not (self.ignores_pings and frame.opcode is Opcode.PONG):
             super().send_frame(frame)
 
 
 def wants_websocket(request: web.BaseRequest) -> bool:
-    """Tell whether a request asks to become a WebSocket."""
+    """Tell whether a request asks for an upgrade to WebSocket."""
     return request.headers.get("Upgrade", "").strip().lower() == "websocket"
 
 
 def accept(request: web.Request, settings: StudioSettings) -> StudioProtocol:
-    """Return a protocol that has accepted the upgrade; its response waits in `data_to_send()`.
+    """Accept an upgrade; the response waits in the returned protocol's `data_to_send()`.
 
     Raises:
-        Problem: 426 for a plain request, 400 for a bad handshake.
+        Problem: 426, the request is not an upgrade; 400, the handshake is bad.
     """
     if not wants_websocket(request):
         problem = Problem(
@@ -62,7 +60,7 @@ def accept(request: web.Request, settings: StudioSettings) -> StudioProtocol:
         )
         raise problem
     protocol = StudioProtocol(settings)
-    # aiohttp has parsed the head already; the protocol wants to see one itself.
+    # aiohttp has parsed the head already, but the protocol parses one itself.
     head = [f"{request.method} {request.raw_path} HTTP/1.1".encode("utf-8", "surrogateescape")]
     head += [name + b": " + value for name, value in request.raw_headers]
     protocol.receive_data(b"\r\n".join(head) + b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""The live connections, by id and by user, and events to a user's."""
+"""The live connections, and publishing events to those of a user."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import asyncio
 import contextlib
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from memmie_fake_studio.connection import Connection
+from memmie_fake_studio.connection import Connection
 
 
 def encode(message: dict[str, Any]) -> str:
-    """Return one of Studio's messages as JSON text, with its `timestamp` (unix seconds)."""
+    """Return a message of Studio as JSON text, with its `timestamp` in unix seconds."""
     return json.dumps({**message, "timestamp": int(time.time())}, separators=(",", ":"))
 
 
 class Hub:
-    """Knows every live connection of this Studio."""
+    """The live connections of this Studio, by id and by user."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, Connection] = {}
@@ -28,12 +26,12 @@ class Hub:
         self._none_left = asyncio.Event()
 
     def add(self, connection: Connection) -> None:
-        """Take in an open connection."""
+        """Add an open connection."""
         self._by_id[connection.id] = connection
         self._by_user.setdefault(connection.user_id, {})[connection.id] = connection
 
     def remove(self, connection: Connection) -> None:
-        """Let a lost connection go."""
+        """Remove a lost connection."""
         self._by_id.pop(connection.id, None)
         of_user = self._by_user.get(connection.user_id, {})
         of_user.pop(connection.id, None)
@@ -42,8 +40,8 @@ class Hub:
         if not self._by_id:
             self._none_left.set()
 
-    async def empty(self, seconds: float) -> None:
-        """Wait until no connection is left, at most so long."""
+    async def wait_until_empty(self, seconds: float) -> None:
+        """Return when no connection is left, or after `seconds`."""
         if self._by_id:
             self._none_left.clear()
             with contextlib.suppress(TimeoutError):
@@ -67,25 +65,25 @@ class Hub:
         bucket_ids: Collection[str] = (),
         but: Connection | None = None,
     ) -> int:
-        """Send an event to a user's connections that want it.
+        """Send an event to each of a user's connections that subscribes to it.
 
         Args:
-            user_id: whose connections.
+            user_id: the user.
             event_type: such as `blob.created`.
-            data: anything JSON.
-            bucket_ids: the buckets the event belongs to.
-            but: the connection that caused it and gets a reply instead.
+            data: any JSON value.
+            bucket_ids: the buckets that the event belongs to.
+            but: the connection that caused the event; it gets a reply instead.
 
         Returns:
-            how many connections it went to.
+            how many connections the event was sent to.
         """
-        wanting = [
+        subscribers = [
             connection
             for connection in list(self._by_user.get(user_id, {}).values())
-            if connection is not but and connection.subscriptions.want(event_type, bucket_ids)
+            if connection is not but and connection.subscriptions.match(event_type, bucket_ids)
         ]
-        if wanting:
+        if subscribers:
             text = encode({"type": event_type, "data": data})
-            for connection in wanting:
+            for connection in subscribers:
                 connection.push(text)
-        return len(wanting)
+        return len(subscribers)

@@ -1,34 +1,40 @@
-"""Studio's HTTP routes (spec §4), each for the user whose token it is."""
+"""Studio's HTTP routes (spec §4)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from memmie_fake_base.bodies import read_object
 from memmie_fake_base.problems import Problem
+from memmie_fake_studio.authentication import Authenticator
+from memmie_fake_studio.content import Blob, Book, Content
+from memmie_fake_studio.events import ContentEvents
 from memmie_fake_studio.export import export
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+_PAGE: Final = 100
+"""How many items a page has by default."""
 
-    from memmie_fake_studio.announcing import Announcer
-    from memmie_fake_studio.content import Blob, Book, Content
-    from memmie_fake_studio.guard import Guard
-
-_PAGE = 100
-_LONGEST_PAGE = 1000
+_MAX_PAGE: Final = 1000
+"""How many items a page may have."""
 
 
 class Routes:
-    """The HTTP side of the content; changes are announced to the user's WebSockets, too."""
+    """The HTTP routes to the content; changes are also published to the user's WebSockets.
 
-    def __init__(self, content: Content, announcer: Announcer, guard: Guard) -> None:
+    Args:
+        content: where everything is stored.
+        events: publishes changes.
+        authenticator: authenticates each request but health checks.
+    """
+
+    def __init__(self, content: Content, events: ContentEvents, authenticator: Authenticator) -> None:
         self._content = content
-        self._announcer = announcer
-        self._user_of = guard.user_of
+        self._events = events
+        self._authenticate = authenticator.authenticate
 
     def all(self) -> Iterable[web.AbstractRouteDef]:
         """Return the routes."""
@@ -52,37 +58,37 @@ class Routes:
         return web.json_response({"status": "healthy", "service": "studio"})
 
     async def _create_book(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         return _json(self._content.create_book(user_id, await read_object(request)), status=201)
 
     async def _list_books(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         return _page(
             request, "books", [book for book in self._content.books.values() if book.user_id == user_id]
         )
 
     async def _book(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         return _json(self._content.book(user_id, request.match_info["id"]))
 
     async def _export_book(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         book = self._content.book(user_id, request.match_info["id"])
         return export(book, request.query.get("format", "text"))
 
     async def _add_chapter(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         body = await read_object(request)
         return _json(self._content.add_chapter(user_id, request.match_info["id"], body), status=201)
 
     async def _create_blob(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         blob = self._content.create_blob(user_id, await read_object(request))
-        self._announcer.blob_created(blob)
+        self._events.blob_created(blob)
         return _json(blob, status=201)
 
     async def _list_blobs(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         bucket_id = request.query.get("bucket_id")
         blobs = [
             blob
@@ -92,28 +98,28 @@ class Routes:
         return _page(request, "blobs", blobs)
 
     async def _blob(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         return _json(self._content.blob(user_id, request.match_info["id"]))
 
     async def _create_bucket(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         bucket = self._content.create_bucket(user_id, await read_object(request))
-        self._announcer.bucket_created(bucket)
+        self._events.bucket_created(bucket)
         return _json(bucket, status=201)
 
     async def _bucket(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         return _json(self._content.bucket(user_id, request.match_info["id"]))
 
     async def _tree(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         return web.json_response(self._content.tree(user_id, request.match_info["id"]))
 
     async def _put_in_bucket(self, request: web.Request) -> web.Response:
-        user_id = await self._user_of(request)
+        user_id = await self._authenticate(request)
         body = await read_object(request)
         bucket = self._content.put_in_bucket(user_id, request.match_info["id"], body)
-        self._announcer.bucket_updated(bucket)
+        self._events.bucket_updated(bucket)
         return _json(bucket)
 
 
@@ -122,9 +128,9 @@ def _json(thing: Any, status: int = 200) -> web.Response:
 
 
 def _page(request: web.Request, name: str, things: Sequence[Blob | Book]) -> web.Response:
-    """Return `limit` things from `offset` on, and how many there are in all."""
+    """Return `limit` items beginning with number `offset`, and the total number of items."""
     limit, offset = _number(request, "limit", _PAGE), _number(request, "offset", 0)
-    shown = [asdict(thing) for thing in things[offset : offset + min(limit, _LONGEST_PAGE)]]
+    shown = [asdict(thing) for thing in things[offset : offset + min(limit, _MAX_PAGE)]]
     return web.json_response({name: shown, "total": len(things)})
 
 

@@ -1,30 +1,35 @@
-"""What can be set on a fake Studio; the defaults are spec §4's."""
+"""The settings of a fake Studio; the defaults are those of spec §4."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memmie_fake_base.checks import at_least, more_than_zero
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudioSettings:
-    """Limits and habits of a fake Studio.
+    """Limits and behaviour of a fake Studio.
 
     Attributes:
-        auth_url: where HTTP tokens are validated (spec §2); empty trusts `X-User-ID` instead.
-        greeting: send `connected` when a WebSocket opens (the older plan did).
+        auth_url: the address of Auth, which validates HTTP tokens (spec §2); if empty, `X-User-ID` is trusted instead.
+        greeting: send `connected` when a WebSocket is open.
         echo: send every data frame on `/ws` straight back, as `/ws/echo` always does.
-        subprotocols: those Studio speaks; the client's first among them is selected.
-        compression: accept permessage-deflate (RFC 7692) when offered.
-        max_message_bytes: the largest WebSocket message (a larger one is closed 1009) and HTTP body (413).
-        ping_interval_seconds: how often a client is pinged; 0 never.
-        pong_timeout_seconds: a client that has sent no pong for so long is disconnected; 0 never.
-        write_timeout_seconds: a client that lets its bytes wait for so long is disconnected.
-        close_timeout_seconds: how long a close handshake may take before the connection is cut.
-        queue_messages: events that may wait for a slow client; one more disconnects it.
-        auth_timeout_seconds: how long Auth may take to validate a token before the answer is 503.
-        log_messages: log every WebSocket message; switch it off where a test sends very many.
-        log_entries: how many log entries are kept; older ones are forgotten.
-        max_items: how many blobs, buckets and books (each) are held before the answer is 507.
+        subprotocols: the subprotocols that Studio speaks; the client's first among them is selected.
+        compression: accept permessage-deflate (RFC 7692) if the client offers it.
+        max_message_bytes: the largest WebSocket message (then Close 1009) and HTTP body (then 413).
+        ping_interval_seconds: how often each client is pinged; 0 never.
+        pong_timeout_seconds: how long a client may send no pong before it is disconnected; 0 has no limit.
+        write_timeout_seconds: how long a client may read too slowly before it is disconnected.
+        close_timeout_seconds: how long a closing handshake may take before the connection is aborted.
+        queue_messages: how many events may wait for a slow client; one more disconnects it.
+        auth_timeout_seconds: how long Auth may take to validate a token; then the answer is 503.
+        log_messages: log every WebSocket message; turn it off for a test that sends very many.
+        log_entries: how many log entries are kept; older ones are dropped.
+        max_items: how many blobs, buckets and books (each) are held; then the answer is 507.
+
+    Raises:
+        ValueError: a setting is out of range; the message says what is allowed.
     """
 
     auth_url: str = ""
@@ -47,11 +52,8 @@ class StudioSettings:
         if self.auth_url and not self.auth_url.startswith(("http://", "https://")):
             raise ValueError(f"auth_url: {self.auth_url!r} given, an http:// or https:// address is expected")
         for name in ("ping_interval_seconds", "pong_timeout_seconds"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}: {getattr(self, name)} given, 0 (never) or more allowed")
+            at_least(name, getattr(self, name), 0)
         for name in ("write_timeout_seconds", "close_timeout_seconds", "auth_timeout_seconds"):
-            if not 0 < getattr(self, name) < float("inf"):
-                raise ValueError(f"{name}: {getattr(self, name)} given, more than 0 allowed")
+            more_than_zero(name, getattr(self, name))
         for name in ("max_message_bytes", "queue_messages"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} given, 1 or more allowed")
+            at_least(name, getattr(self, name), 1)

@@ -1,50 +1,53 @@
-"""The fake Studio service: spec §4 over WebSocket and HTTP."""
+"""The fake Studio service: the WebSocket and HTTP routes of spec §4."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from aiohttp import web
 
-from memmie_fake_base import FakeServer
+from memmie_fake_base import FakeServer, Fault
 from memmie_fake_base.hijack import Hijacked, early_bytes, transport_of
 from memmie_fake_base.problems import Problem
 from memmie_fake_base.redaction import redact_headers
 from memmie_fake_studio import control
-from memmie_fake_studio.announcing import Announcer
+from memmie_fake_studio.authentication import Authenticator
 from memmie_fake_studio.connection import Connection
 from memmie_fake_studio.content import Content
 from memmie_fake_studio.conversation import Conversation
+from memmie_fake_studio.events import ContentEvents
 from memmie_fake_studio.faults import STUDIO_FAULTS, ConnectionFault
-from memmie_fake_studio.guard import Guard
 from memmie_fake_studio.handshake import accept
 from memmie_fake_studio.hub import Hub, encode
 from memmie_fake_studio.routes import Routes
 from memmie_fake_studio.settings import StudioSettings
+from memmie_fake_studio.wire import Message
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+_DEFAULTS: Final = StudioSettings()
+"""Settings of a fake Studio that is given none."""
 
-    from memmie_fake_base import Fault
-    from memmie_fake_studio.wire import Message
+_GOING_AWAY: Final = 1001
+"""The close code of a Studio that stops (RFC 6455 §7.4.1)."""
 
-_DEFAULTS = StudioSettings()
-_GOING_AWAY = 1001
-# Events are emitted in batches, so that clients in the same process get to read in between.
-_EMIT_BATCH = 16
+_EMIT_BATCH: Final = 16
+"""How many events are emitted in one iteration of the loop; clients in the same process can read in between."""
 
 
 class FakeStudio(FakeServer):
-    """A faithful Studio: `async with FakeStudio(auth_url=auth.url) as studio: studio.ws_url`.
+    """A faithful fake of Studio: `async with FakeStudio(auth_url=auth.url) as studio: studio.ws_url`.
 
     Args:
         host: the address to listen on.
         port: the port; 0 takes a free one.
-        settings: limits and habits.
+        settings: all settings.
         **changes: single settings, by name (`greeting=True`).
+
+    Raises:
+        ValueError: a setting is invalid; the message says what is allowed.
     """
 
     catalogue = STUDIO_FAULTS
@@ -62,10 +65,10 @@ class FakeStudio(FakeServer):
         )
         self._content = Content(self.settings.max_items)
         self._hub = Hub()
-        announcer = Announcer(self._hub)
-        self._conversation = Conversation(self._content, announcer)
-        self._guard = Guard(self.settings)
-        self._routes = Routes(self._content, announcer, self._guard)
+        events = ContentEvents(self._hub)
+        self._conversation = Conversation(self._content, events)
+        self._authenticator = Authenticator(self.settings)
+        self._routes = Routes(self._content, events, self._authenticator)
         self._numbers = itertools.count(1)
 
     @property
@@ -82,7 +85,7 @@ class FakeStudio(FakeServer):
         """Return a live connection.
 
         Raises:
-            ValueError: there is none of this id.
+            ValueError: no connection with this id is open.
         """
         connection = self._hub.get(connection_id)
         if connection is None:
@@ -92,13 +95,13 @@ class FakeStudio(FakeServer):
         return connection
 
     async def emit(self, user_id: str, event_type: str, data: Any = None, count: int = 1) -> int:
-        """Push an event to a user's connections that want it.
+        """Push an event to each of a user's connections that subscribes to it.
 
         Args:
-            user_id: whose connections.
+            user_id: the user.
             event_type: such as `processor.status`.
-            data: anything JSON.
-            count: how often.
+            data: any JSON value.
+            count: how many times the event is pushed.
 
         Returns:
             how many messages were sent or queued, over all connections.
@@ -111,7 +114,7 @@ class FakeStudio(FakeServer):
         return sent
 
     def routes(self) -> Iterable[web.AbstractRouteDef]:
-        """Return the routes of spec §3 and §4, and the echo."""
+        """Return the routes of spec §3 and §4, and the echo routes."""
         answer = self._echo if self.settings.echo else self._conversation.answer
         return [
             web.get("/ws", self._websocket(answer, needs_user=True)),
@@ -126,37 +129,40 @@ class FakeStudio(FakeServer):
         return control.routes(self)
 
     def strike_connection(self, connection_id: str, fault: Fault) -> None:
-        """Strike one live connection."""
+        """Let a fault strike one live connection at once.
+
+        Raises:
+            ValueError: no such connection is open, or the fault strikes requests only.
+        """
         if not isinstance(fault, ConnectionFault):
-            # A ValueError, as for every other unusable script.
-            raise ValueError(f"{fault.name} strikes requests: select by route or user_id")  # noqa: TRY004 -- see above
+            raise ValueError(f"{fault.name} strikes requests: select by route or user_id")  # noqa: TRY004 - as for any bad argument of `script`
         self.connection(connection_id).strike(fault)
 
-    def forget(self) -> None:
-        """Forget blobs, buckets and books."""
+    def clear_stores(self) -> None:
+        """Remove blobs, buckets and books."""
         self._content.clear()
 
-    async def opened(self) -> None:
-        """Make ready to ask Auth."""
-        await self._guard.open()
+    async def on_start(self) -> None:
+        """Open the HTTP client for Auth."""
+        await self._authenticator.open()
 
-    async def closed(self) -> None:
-        """Let go of Auth."""
-        await self._guard.close()
+    async def on_stop(self) -> None:
+        """Close the HTTP client for Auth."""
+        await self._authenticator.close()
 
-    async def say_goodbye(self, grace: float) -> None:
-        """Close every WebSocket with 1001 and wait for the clients' answers."""
+    async def close_connections(self, grace: float) -> None:
+        """Close every WebSocket with 1001, and wait at most `grace` seconds for the closing handshakes."""
         for connection in self.connections:
             connection.close(_GOING_AWAY, "Studio is shutting down")
-        await self._hub.empty(grace)
+        await self._hub.wait_until_empty(grace)
 
-    def cut_connections(self) -> None:
-        """Cut every WebSocket."""
+    def abort_connections(self) -> None:
+        """Abort every WebSocket."""
         for connection in self.connections:
-            connection.wire.cut("Studio stopped")
+            connection.wire.abort("Studio stopped")
 
     def user_of(self, request: web.Request) -> str | None:
-        """Return the user a request names: on the WebSocket in the query, over HTTP in `X-User-ID`."""
+        """Return the user that a request names: in the query of a WebSocket, in `X-User-ID` over HTTP."""
         return request.query.get("user_id") or request.headers.get("X-User-ID")
 
     def _echo(self, connection: Connection, message: Message) -> None:
@@ -172,12 +178,11 @@ class FakeStudio(FakeServer):
                 raise Problem(
                     400, "bad_user", f"{request.path} needs exactly one ?user_id=, {len(user_ids)} given"
                 )
-            gone = asyncio.get_running_loop().create_future()
+            ended = asyncio.Event()
 
             def lost(connection: Connection) -> None:
                 self._hub.remove(connection)
-                if not gone.done():
-                    gone.set_result(None)
+                ended.set()
 
             connection = Connection(
                 f"c{next(self._numbers)}",
@@ -191,7 +196,7 @@ class FakeStudio(FakeServer):
                 lost=lost,
             )
             self._open(connection, request, needs_user=needs_user)
-            await gone
+            await ended.wait()
             return Hijacked()
 
         return handle
@@ -214,7 +219,7 @@ class FakeStudio(FakeServer):
         if needs_user and self.settings.greeting:
             greeting = {"status": "ready", "user_id": connection.user_id, "session_id": connection.session_id}
             connection.reply(encode({"type": "connected", "data": greeting}))
-        for fault in self.struck_by(ConnectionFault, request.path, connection.user_id):  # type: ignore[type-abstract] # only asked about, never made
+        for fault in self.struck_by(ConnectionFault, request.path, connection.user_id):  # type: ignore[type-abstract] # it selects a kind and is not instantiated
             connection.strike(fault)
         early = early_bytes(request)
         if early:

@@ -1,45 +1,52 @@
-"""One WebSocket on one TCP connection: frames in and out, back-pressure, deadlines (spec §4, RFC 6455)."""
+"""One WebSocket on one TCP connection: frames, back-pressure and time-outs (spec §4, RFC 6455)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import OPEN
 
 from memmie_fake_base.hijack import reset
-
-if TYPE_CHECKING:
-    from memmie_fake_studio.handshake import StudioProtocol
-    from memmie_fake_studio.settings import StudioSettings
+from memmie_fake_studio.handshake import StudioProtocol
+from memmie_fake_studio.settings import StudioSettings
 
 Message = str | bytes
+"""A text message as `str`, a binary one as `bytes`."""
 
 
 class Listener(Protocol):
-    """Who is told what arrives on a wire."""
+    """Receives what arrives on a wire."""
 
     def message_received(self, message: Message) -> None:
-        """A whole message: text as `str`, binary as `bytes`."""
+        """Called with a complete message: text as `str`, binary as `bytes`."""
 
     def control_received(self, frame: Frame) -> None:
-        """A ping, pong or close frame; the wire has dealt with it already."""
+        """Called with a ping, pong or Close frame, after the wire has handled it."""
 
     def wire_lost(self) -> None:
-        """The TCP connection is gone; nothing follows."""
+        """Called last, when the TCP connection is lost."""
 
 
 class Wire(asyncio.Protocol):
-    """Moves frames between the Sans-I/O protocol and the transport.
+    """Passes frames between the Sans-I/O protocol and the transport.
 
-    What is sent in reply goes to the transport at once; while the transport is full, reading is paused instead, so
-    a client that does not read its replies is not read either, and no reply is ever dropped. Events, which nobody
-    asked for, wait in a queue of `queue_messages`; a client that lets it fill is disconnected.
+    Replies are written to the transport at once. While the transport's buffer is full, reading is paused, so that a
+    client that does not read its replies cannot cause more of them, and no reply is dropped. Meanwhile events wait
+    in a queue of `queue_messages`; a client that lets the queue fill up is disconnected.
+
+    Args:
+        protocol: the WebSocket protocol, after the handshake was accepted.
+        transport: the TCP connection.
+        settings: the fake Studio's settings.
+        listener: receives what arrives.
 
     Attributes:
-        cut_because: why Studio ended the connection without a close handshake; empty where it did not.
+        protocol: the WebSocket protocol.
+        transport: the TCP connection.
+        abort_reason: why Studio ended the connection without a closing handshake; empty if it did not.
     """
 
     def __init__(
@@ -51,7 +58,7 @@ class Wire(asyncio.Protocol):
     ) -> None:
         self.protocol = protocol
         self.transport = transport
-        self.cut_because = ""
+        self.abort_reason = ""
         self._settings = settings
         self._listener = listener
         self._loop = asyncio.get_running_loop()
@@ -67,30 +74,30 @@ class Wire(asyncio.Protocol):
         self._close_deadline: asyncio.TimerHandle | None = None
 
     def open(self, http: asyncio.Protocol) -> None:
-        """Take the connection over from the HTTP protocol, send the handshake response, start pinging."""
+        """Take the connection over from the HTTP protocol, send the handshake's response and start keepalive."""
         self._http = http
         self.transport.set_protocol(self)
         if not self.transport.is_reading():
-            # The HTTP protocol stops reading behind an upgrade once its buffer is full.
+            # The HTTP protocol pauses reading if many bytes arrive after an upgrade request.
             self.transport.resume_reading()
         self._flush()
         self._ping_later()
         self._expect_pong()
 
-    # What arrives.
+    # Receiving.
 
     def data_received(self, data: bytes) -> None:
-        """Parse what was read and hand it on."""
+        """Parse the bytes and pass on what they contain."""
         self.protocol.receive_data(data)
         self._dispatch()
 
     def eof_received(self) -> None:
-        """The client writes no more; asyncio closes the transport once all is written."""
+        """Note that the client sends nothing more; asyncio closes the transport when everything is written."""
         self.protocol.receive_eof()
         self._dispatch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all timers, tell the listener, and the HTTP server that counts its connections."""
+        """Cancel all timers; notify the listener and the HTTP server, which counts its connections."""
         for timer in (self._ping_timer, self._pong_deadline, self._write_deadline, self._close_deadline):
             if timer is not None:
                 timer.cancel()
@@ -131,10 +138,10 @@ class Wire(asyncio.Protocol):
             return
         self._listener.message_received(text)
 
-    # What is sent.
+    # Sending.
 
     def reply(self, message: Message) -> None:
-        """Send a message now, however full the transport is: reading is paused until it has drained."""
+        """Send a message now, even if the transport's buffer is full."""
         if self.protocol.state is not OPEN or self.transport.is_closing():
             return
         if isinstance(message, str):
@@ -144,16 +151,16 @@ class Wire(asyncio.Protocol):
         self._flush()
 
     def push(self, message: Message) -> None:
-        """Send an event, or let it wait while the client is slow; cut a client that has let the queue fill."""
+        """Send an event, or queue it while the client is slow; abort the connection if the queue is full."""
         if not self._writing_paused:
             self.reply(message)
         elif len(self._events) < self._settings.queue_messages:
             self._events.append(message)
         else:
-            self.cut(f"queue of {self._settings.queue_messages} messages full")
+            self.abort(f"queue of {self._settings.queue_messages} messages full")
 
     def close(self, code: int, reason: str) -> None:
-        """Begin the close handshake, after the events that wait."""
+        """Send the events that wait, then begin the closing handshake."""
         if self.protocol.state is not OPEN:
             return
         while self._events:
@@ -161,22 +168,22 @@ class Wire(asyncio.Protocol):
         self.protocol.send_close(code, reason)
         self._flush()
 
-    def cut(self, because: str) -> None:
-        """End the connection at once, without a close frame."""
-        self.cut_because = self.cut_because or because
+    def abort(self, reason: str) -> None:
+        """End the connection at once, without a Close frame."""
+        self.abort_reason = self.abort_reason or reason
         self.transport.abort()
 
-    def drop(self, because: str, *, with_reset: bool) -> None:
-        """End the connection without a close frame: with RST, or with FIN once all is written (faults)."""
-        self.cut_because = self.cut_because or because
+    def drop(self, reason: str, *, with_reset: bool) -> None:
+        """End the connection without a Close frame, for a fault: with RST, or with FIN after everything is written."""
+        self.abort_reason = self.abort_reason or reason
         if with_reset:
-            # Not before the loop has written what is waiting (uvloop writes at the end of its turn).
+            # Later, because uvloop writes what is waiting at the end of this iteration.
             self._loop.call_soon(reset, self.transport)
         else:
             self.transport.close()
 
     def freeze(self) -> None:
-        """Read nothing more, and miss no pong for it (a fault)."""
+        """Stop reading for good, for a fault; pongs are no longer expected."""
         self._frozen = True
         if self._pong_deadline is not None:
             self._pong_deadline.cancel()
@@ -187,24 +194,24 @@ class Wire(asyncio.Protocol):
             if data:
                 self.transport.write(data)
             elif self.transport.can_write_eof():
-                # SEND_EOF: the client reads our close frame to its end before the connection goes.
+                # The protocol asks for an EOF (SEND_EOF): a half-close lets the client read our Close frame first.
                 self.transport.write_eof()
         if self._close_deadline is None and self.protocol.close_expected():
-            self._close_deadline = self._cut_later(
+            self._close_deadline = self._abort_later(
                 self._settings.close_timeout_seconds, "close handshake too slow"
             )
 
-    # Back-pressure: asyncio calls these when the transport's buffer is full, and when it has drained.
+    # Back-pressure. asyncio calls the first when the transport's buffer is full, the second when it has drained.
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: read nothing from it until it has caught up."""
+        """Pause reading, because the client reads too slowly."""
         self._writing_paused = True
-        self._write_deadline = self._cut_later(self._settings.write_timeout_seconds, "write deadline")
+        self._write_deadline = self._abort_later(self._settings.write_timeout_seconds, "write deadline")
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client has caught up: the events that waited go first."""
+        """Send the events that waited and resume reading, because the client has caught up."""
         self._writing_paused = False
         if self._write_deadline is not None:
             self._write_deadline.cancel()
@@ -213,10 +220,10 @@ class Wire(asyncio.Protocol):
         if not self._writing_paused and not self._frozen and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    # Deadlines.
+    # Time-outs.
 
-    def _cut_later(self, seconds: float, because: str) -> asyncio.TimerHandle:
-        return self._loop.call_later(seconds, self.cut, because)
+    def _abort_later(self, seconds: float, reason: str) -> asyncio.TimerHandle:
+        return self._loop.call_later(seconds, self.abort, reason)
 
     def _ping_later(self) -> None:
         if self._settings.ping_interval_seconds:
@@ -232,4 +239,4 @@ class Wire(asyncio.Protocol):
         if self._pong_deadline is not None:
             self._pong_deadline.cancel()
         if self._settings.pong_timeout_seconds:
-            self._pong_deadline = self._cut_later(self._settings.pong_timeout_seconds, "no pong")
+            self._pong_deadline = self._abort_later(self._settings.pong_timeout_seconds, "no pong")

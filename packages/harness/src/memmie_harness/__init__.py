@@ -1,4 +1,4 @@
-"""The whole stack for tests and for a laptop: a pytest plugin, gateway targets and the ``memmie`` command.
+"""The whole stack for tests and for a laptop: a pytest plugin, gateway targets and the `memmie` command.
 
-Importing this package costs nothing: pytest imports it at every start, also where nobody uses the plugin.
+Importing this package must stay cheap, because pytest imports it at every start, even if no test uses the plugin.
 """

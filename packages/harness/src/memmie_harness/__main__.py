@@ -1,4 +1,6 @@
-"""``python -m memmie_harness``: the ``memmie`` command where no scripts are on the path."""
+"""`python -m memmie_harness` runs the `memmie` command where scripts are not on the path."""
+
+from __future__ import annotations
 
 import sys
 

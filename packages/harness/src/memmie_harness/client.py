@@ -1,57 +1,55 @@
-"""A plain WebSocket client as a user of the gateway has it, and the one exchange that proves a stack."""
+"""A WebSocket client of the gateway, and a heartbeat that checks a whole stack."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
+from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
 
-if TYPE_CHECKING:
-    from websockets.asyncio.client import ClientConnection
-
-CLOSE_SECONDS = 1.0
-"""How long a client of a test waits for the answer to its own close; on loopback it comes at once or never."""
+CLOSE_SECONDS: Final = 1.0
+"""How long a client waits for the answer to its Close; on loopback the answer comes at once or never."""
 
 
 class HeartbeatError(Exception):
-    """A heartbeat got no ``ack``: what came instead, or that nothing did."""
+    """A heartbeat got no `ack`; the message has the answer, or says that none came."""
 
 
 async def connect(ws_url: str, token: str | None, **options: Any) -> ClientConnection:
-    """Open a WebSocket through a gateway, with the token in the ``Authorization`` header (spec §1).
+    """Open a WebSocket through a gateway, with the token in the `Authorization` header (spec §1).
 
     Args:
-        ws_url: The gateway's WebSocket address.
-        token: The user's token; ``None`` sends none.
-        options: Anything else for `websockets.asyncio.client.connect`.
+        ws_url: the gateway's WebSocket address.
+        token: the user's token; `None` sends none.
+        **options: more arguments of `websockets.asyncio.client.connect`.
 
     Raises:
-        websockets.exceptions.InvalidStatus: The gateway refused; ``error.response`` is its answer.
+        websockets.exceptions.InvalidStatus: the gateway refused the connection; `error.response` is its answer.
     """
     headers = dict(options.pop("additional_headers", None) or {})
     if token is not None:
         headers["Authorization"] = f"Bearer {token}"
-    # Without proxy=None a proxy setting of the machine would be asked for the way to loopback.
+    # Without proxy=None, the machine's proxy settings would apply to loopback, too.
     defaults = {"proxy": None, "close_timeout": CLOSE_SECONDS}
     return await websockets_connect(ws_url, additional_headers=headers, **{**defaults, **options})
 
 
 async def heartbeat(connection: ClientConnection, *, within: float = 5.0) -> float:
-    """Send one ``heartbeat`` and wait for the ``ack`` with its id (spec §4); other messages are passed over.
+    """Send one `heartbeat` and wait for the `ack` with its id (spec §4), ignoring other messages.
 
     Args:
-        connection: An open connection through a gateway.
-        within: How long the ack may take, in seconds.
+        connection: an open connection through a gateway.
+        within: seconds the ack may take.
 
     Returns:
-        The round trip in seconds.
+        the round trip time in seconds.
 
     Raises:
-        HeartbeatError: Another answer came, or none in time.
-        websockets.exceptions.ConnectionClosed: The connection ended first.
+        HeartbeatError: another answer came, or none within the time.
+        websockets.exceptions.ConnectionClosed: the connection ended first.
     """
     identifier = f"heartbeat-{time.monotonic_ns()}"
     request = json.dumps({"id": identifier, "type": "heartbeat"})

@@ -1,19 +1,17 @@
-"""Types of what the fixtures give, for annotations in tests."""
+"""The types of the plugin's fixtures, for annotations in tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from websockets.asyncio.client import ClientConnection
 
-    from websockets.asyncio.client import ClientConnection
-
-    from memmie_harness.targets import Target
+from memmie_harness.targets import Target
 
 
 class MintToken(Protocol):
-    """``memmie_token``: a valid token of a user."""
+    """The type of `memmie_token`, which returns a valid token of a user."""
 
     def __call__(self, user_id: str = "u1", /, *, ttl_seconds: float = 3600) -> str:
         """Return the token; it expires after `ttl_seconds`."""
@@ -21,21 +19,25 @@ class MintToken(Protocol):
 
 
 class StartGateway(Protocol):
-    """``memmie_start_gateway``: one more gateway on the test's Auth and Studios."""
+    """The type of `memmie_start_gateway`, which starts one more gateway with the test's Auth and Studios."""
 
     async def __call__(
         self, env: Mapping[str, object] | None = None, /, *, until_ready: bool = True
     ) -> Target:
-        """Start it with settings `env` besides those of the test's mark; it is stopped after the test.
+        """Start a gateway, which is stopped after the test.
+
+        Args:
+            env: settings in addition to those of the test's mark.
+            until_ready: wait until it is ready; `False` waits only until it listens.
 
         Raises:
-            TargetError: It did not start, or (unless `until_ready` is ``False``) did not become ready.
+            TargetError: the gateway did not start, or did not become ready.
         """
         ...
 
 
 class Connect(Protocol):
-    """``memmie_connect``: one more WebSocket client of the gateway."""
+    """The type of `memmie_connect`, which opens one more WebSocket client."""
 
     async def __call__(
         self,
@@ -49,12 +51,12 @@ class Connect(Protocol):
         """Open a connection; it is closed after the test.
 
         Args:
-            user_id: Whose token is sent; ``None`` sends none.
-            token: Send this one instead.
-            target: Another gateway than ``memmie_gateway``.
-            options: Anything else for `websockets.asyncio.client.connect`.
+            user_id: the user for whom a token is minted; `None` sends no token.
+            token: a token to send instead.
+            target: the gateway; by default `memmie_gateway`.
+            **options: more arguments of `websockets.asyncio.client.connect`.
 
         Raises:
-            websockets.exceptions.InvalidStatus: The gateway refused; ``error.response`` is its answer.
+            websockets.exceptions.InvalidStatus: the gateway refused the connection; `error.response` is its answer.
         """
         ...

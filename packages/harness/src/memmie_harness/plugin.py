@@ -1,6 +1,6 @@
-"""The pytest plugin: an Auth, Studios, a gateway and clients for a test, by asking for a fixture.
+"""The pytest plugin: fixtures for an Auth, Studios, a gateway and clients.
 
-It costs a run nothing that does not use it: fixtures import what they need when they are first asked for.
+pytest imports it in every run. To keep runs fast that do not use it, each fixture imports what it needs.
 """
 # ruff: noqa: PLC0415 - imports inside the fixtures, see above
 
@@ -11,12 +11,12 @@ import functools
 import signal
 import threading
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import pytest_asyncio
 
-from memmie_harness import marker
+from memmie_harness import stack_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
     from memmie_harness.fixture_types import Connect, MintToken, StartGateway
     from memmie_harness.targets import Target
 
-TAIL_LINES = 60
-"""How much of a gateway's log goes into the report of a failed test."""
+TAIL_LINES: Final = 60
+"""How many lines of a gateway's log the report of a failed test shows."""
 
 _targets_key = pytest.StashKey["list[Target]"]()
 _failed_key = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, in a group of their own in ``pytest --help``."""
+    """Add the options, as a group in `pytest --help`."""
     group = parser.getgroup("memmie", "gateway under test (memmie-harness)")
     group.addoption(
         "--memmie-target",
         default="process",
         metavar="process|inprocess|container|URL",
-        help="which gateway the tests speak to: the installed one as a process per test (default), the same "
-        "inside pytest's process (for a debugger), the image memmie-gateway as a container per test (needs the "
-        "extra `containers` and a Docker engine), or one that already runs at URL. With a URL, tests that need a "
-        "stack of their own are skipped.",
+        help="the gateway under test: `process` starts the installed one as a process per test (default), "
+        "`inprocess` runs it inside pytest's process (for a debugger), `container` starts the image memmie-gateway "
+        "per test (needs the extra `containers` and a Docker engine), a URL is the address of one that already "
+        "runs. With a URL, tests that need a stack of their own are skipped.",
     )
     group.addoption(
         "--memmie-image",
@@ -55,14 +55,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--memmie-auth-url",
         metavar="URL",
-        help="with --memmie-target=URL: the fake Auth of that gateway, which mints the tests' tokens "
-        "(`memmie dev` prints both URLs)",
+        help="with --memmie-target=URL: the address of that gateway's fake Auth, which mints the tests' tokens "
+        "(`memmie dev` prints both)",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the mark, refuse options that mean nothing, and let SIGTERM stop what was started, as Ctrl-C does."""
-    config.addinivalue_line("markers", marker.HELP)
+    """Register the mark, refuse invalid options, and let SIGTERM interrupt the run as Ctrl-C does."""
+    config.addinivalue_line("markers", stack_request.HELP)
     _interrupt_on_sigterm(config)
     choice = config.getoption("memmie_target")
     if choice != "process":
@@ -73,13 +73,13 @@ def pytest_configure(config: pytest.Config) -> None:
         except ValueError as error:
             raise pytest.UsageError(f"--memmie-target: {error}") from None
     if config.getoption("memmie_image") and choice != "container":
-        raise pytest.UsageError("--memmie-image goes with --memmie-target=container")
+        raise pytest.UsageError("--memmie-image needs --memmie-target=container")
 
 
 def _interrupt_on_sigterm(config: pytest.Config) -> None:
-    """Have SIGTERM, with which a CI job is cancelled, end a run in order: gateways and containers would outlive it.
+    """Let SIGTERM, by which a CI job is cancelled, run the teardowns; gateways and containers would outlive the run.
 
-    Nothing is done where somebody else has seen to it.
+    A handler that is already installed is left alone.
     """
     if (
         threading.current_thread() is threading.main_thread()
@@ -87,7 +87,7 @@ def _interrupt_on_sigterm(config: pytest.Config) -> None:
     ):
 
         def interrupt(*_: object) -> None:
-            # A second one would interrupt what the first has begun.
+            # A second SIGTERM would interrupt the teardowns.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             raise KeyboardInterrupt
 
@@ -103,9 +103,9 @@ def _interrupt_on_sigterm(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add the tail of each gateway's log to the report of a failed test.
+    """Add the last lines of each gateway's log to the report of a failed test.
 
-    It goes with the teardown's part of the report: only then has the gateway's last line been read.
+    They are added to the teardown's part of the report, when the gateway's last line was read.
     """
     report = yield
     item.stash[_failed_key] = item.stash.get(_failed_key, False) or report.failed
@@ -118,16 +118,16 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture
-def _memmie_request(request: pytest.FixtureRequest) -> marker.StackRequest:
+def _memmie_request(request: pytest.FixtureRequest) -> stack_request.StackRequest:
     try:
-        return marker.read_marks(request.node.iter_markers("memmie"))
+        return stack_request.read_marks(request.node.iter_markers("memmie"))
     except ValueError as error:
         pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture
 def _memmie_running_url(pytestconfig: pytest.Config) -> str | None:
-    """The address of a gateway that already runs, if that is what the tests are for."""
+    """The address of the gateway in `--memmie-target=URL`, or None."""
     from memmie_harness.targets.choice import is_url
 
     choice: str = pytestconfig.getoption("memmie_target")
@@ -136,14 +136,14 @@ def _memmie_running_url(pytestconfig: pytest.Config) -> str | None:
 
 @pytest.fixture
 def _memmie_own_stack(_memmie_running_url: str | None) -> None:
-    """Whoever needs this decides what Auth, Studios and gateway do, which a running stack does not allow."""
+    """Skip the test if the gateway already runs, because then the test cannot control the stack."""
     if _memmie_running_url is not None:
         pytest.skip("needs a stack of its own, and --memmie-target is a gateway that already runs")
 
 
 @pytest_asyncio.fixture
 async def memmie_auth(_memmie_own_stack: None) -> AsyncIterator[FakeAuth]:
-    """A fake Auth on any free port, for one test."""
+    """A fake Auth on a free port, for one test."""
     from memmie_fake_auth import FakeAuth
 
     async with FakeAuth(port=0) as auth:
@@ -152,9 +152,9 @@ async def memmie_auth(_memmie_own_stack: None) -> AsyncIterator[FakeAuth]:
 
 @pytest_asyncio.fixture
 async def memmie_studios(
-    memmie_auth: FakeAuth, _memmie_request: marker.StackRequest
+    memmie_auth: FakeAuth, _memmie_request: stack_request.StackRequest
 ) -> AsyncIterator[list[FakeStudio]]:
-    """Fake Studios that ask `memmie_auth`; two, or as many as the test's mark says."""
+    """Fake Studios that validate tokens with `memmie_auth`: two, or as many as the test's mark says."""
     from memmie_fake_studio import FakeStudio
 
     async with AsyncExitStack() as stack:
@@ -169,9 +169,9 @@ async def memmie_start_gateway(
     request: pytest.FixtureRequest,
     memmie_auth: FakeAuth,
     memmie_studios: list[FakeStudio],
-    _memmie_request: marker.StackRequest,
+    _memmie_request: stack_request.StackRequest,
 ) -> AsyncIterator[StartGateway]:
-    """A function that starts gateways on `memmie_auth` and `memmie_studios`; all are stopped after the test."""
+    """A function that starts gateways with `memmie_auth` and `memmie_studios`; all are stopped after the test."""
     from memmie_harness.targets import make_target
     from memmie_harness.wiring import FOR_TESTS, gateway_environment
 
@@ -197,15 +197,17 @@ async def memmie_start_gateway(
 
 @pytest.fixture
 def _memmie_start_default(
-    request: pytest.FixtureRequest, _memmie_running_url: str | None, _memmie_request: marker.StackRequest
+    request: pytest.FixtureRequest,
+    _memmie_running_url: str | None,
+    _memmie_request: stack_request.StackRequest,
 ) -> Callable[[], Awaitable[Target]]:
-    """How `memmie_gateway` is had; a plain function, for a coroutine cannot ask for a fixture by its name."""
+    """The function that starts `memmie_gateway`; this fixture is not a coroutine, because it uses `getfixturevalue`."""
     if _memmie_running_url is None:
         start: StartGateway = request.getfixturevalue("memmie_start_gateway")
         return start
-    if _memmie_request != marker.DEFAULT:
+    if _memmie_request != stack_request.DEFAULT:
         pytest.skip(
-            "its mark asks for a stack of its own, and --memmie-target is a gateway that already runs"
+            "its mark requests a stack of its own, and --memmie-target is a gateway that already runs"
         )
     from memmie_harness.targets import UrlTarget
 
@@ -220,7 +222,7 @@ def _memmie_start_default(
 
 @pytest_asyncio.fixture
 async def memmie_gateway(_memmie_start_default: Callable[[], Awaitable[Target]]) -> Target:
-    """The gateway under test, ready: on `memmie_auth` and `memmie_studios`, or at ``--memmie-target=URL``."""
+    """The gateway under test, ready: with `memmie_auth` and `memmie_studios`, or at `--memmie-target=URL`."""
     return await _memmie_start_default()
 
 
@@ -242,7 +244,7 @@ def memmie_token(request: pytest.FixtureRequest, _memmie_running_url: str | None
 
 @pytest_asyncio.fixture
 async def memmie_connect(memmie_gateway: Target, memmie_token: MintToken) -> AsyncIterator[Connect]:
-    """A function that opens WebSocket clients through `memmie_gateway`; all are closed after the test."""
+    """A function that connects WebSocket clients to `memmie_gateway`; all are closed after the test."""
     from memmie_harness.client import connect
 
     connections: list[ClientConnection] = []

@@ -1,20 +1,18 @@
-"""The settings that join a gateway to an Auth and some Studios, all on this machine."""
+"""The settings and addresses that connect a gateway with an Auth and Studios, all on this machine."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+LOOPBACK: Final = "127.0.0.1"
+"""The address on which everything listens that the harness starts."""
 
-LOOPBACK = "127.0.0.1"
-"""All that the harness starts listens here and nowhere else."""
-
-FOR_TESTS = {
-    "DRAIN_SECONDS": "0.2",  # a teardown need not wait for clients to leave: the test has closed its own
-    "LOG_FORMAT": "json",  # what `Target.logs` reads
+FOR_TESTS: Final = {
+    "DRAIN_SECONDS": "0.2",  # a teardown need not wait: the test has closed its own clients
+    "LOG_FORMAT": "json",  # `Target.logs` reads JSON
 }
-"""Where the gateway of a test differs from its defaults: only where no behaviour under test does."""
+"""Settings in which the gateway of a test differs from the defaults; none changes a behaviour that is tested."""
 
 
 def gateway_environment(
@@ -24,13 +22,13 @@ def gateway_environment(
     port: int = 0,
     extra: Mapping[str, object] | None = None,
 ) -> dict[str, str]:
-    """The environment (spec §7) of a gateway on loopback.
+    """Return the environment (spec §7) of a gateway on loopback.
 
     Args:
-        auth_url: The Auth service, ``http://HOST:PORT``.
-        studio_ws_urls: Each Studio's WebSocket address, ``ws://HOST:PORT/ws``.
-        port: Where the gateway listens; 0 is any free port.
-        extra: More settings, which win over these; values are written as ``str`` writes them.
+        auth_url: the address of Auth, `http://HOST:PORT`.
+        studio_ws_urls: the WebSocket address of each Studio, `ws://HOST:PORT/ws`.
+        port: the port the gateway listens on; 0 takes a free one.
+        extra: more settings, which override these; values are converted by `str`.
     """
     return {
         "HOST": LOOPBACK,
@@ -39,3 +37,12 @@ def gateway_environment(
         "STUDIO_WS_URLS": ",".join(studio_ws_urls),
         **{name: str(value) for name, value in (extra or {}).items()},
     }
+
+
+def websocket_url(url: str) -> str:
+    """Return the address of the WebSocket route (spec §1) of a gateway with the HTTP address `url`.
+
+    >>> websocket_url("http://127.0.0.1:8000")
+    'ws://127.0.0.1:8000/ws'
+    """
+    return "ws" + url.removeprefix("http") + "/ws"

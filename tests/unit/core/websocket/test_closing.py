@@ -9,10 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
-from memmie_gateway.core.websocket.closing import TRANSITIONS, ClosingHandshake, Event, Say, Shut, State, Step
+from memmie_gateway.core.websocket.closing import (
+    BETWEEN_FRAMES,
+    TRANSITIONS,
+    Abort,
+    ClosingHandshake,
+    Event,
+    Finish,
+    Flow,
+    Flows,
+    HangUp,
+    Say,
+    Shut,
+    State,
+    Step,
+)
+from memmie_gateway.core.websocket.continuity import on_leg_lost
 
 CLIENT, STUDIO = Side.CLIENT, Side.BACKEND
 OPEN, SENT, RECEIVED, DONE, LOST = State
+BETWEEN, INSIDE, BROKEN = Flow
 IDLE = Cause.IDLE.ending.words
 GONE = Cause.BACKEND_GONE.ending.words
 CLIENT_GONE = Cause.CLIENT_GONE.ending.words
@@ -52,16 +68,33 @@ def closes(side: Side, code: int = 1000, reason: str = "bye") -> Callable[[Closi
     return lambda closing: closing.received(side, code, reason)
 
 
-def leaves(side: Side) -> Callable[[ClosingHandshake], list[Step]]:
-    return lambda closing: closing.lost(side)
+def leaves(side: Side, *, inside_frame: bool = False) -> Callable[[ClosingHandshake], list[Step]]:
+    return lambda closing: closing.lost(side, on_leg_lost(side), inside_frame=inside_frame)
 
 
-def ends(cause: Cause) -> Callable[[ClosingHandshake], list[Step]]:
-    return lambda closing: closing.end(cause, cause.ending.words)
+def ends(cause: Cause, flows: Flows = BETWEEN_FRAMES) -> Callable[[ClosingHandshake], list[Step]]:
+    return lambda closing: closing.end(cause, cause.ending.words, flows)
 
 
-def expire(closing: ClosingHandshake) -> list[Step]:
-    return closing.expire()
+def gives_up(
+    side: Side, cause: Cause, flows: Flows = BETWEEN_FRAMES
+) -> Callable[[ClosingHandshake], list[Step]]:
+    return lambda closing: closing.give_up(side, cause, cause.ending.words, flows)
+
+
+def completes(side: Side) -> Callable[[ClosingHandshake], list[Step]]:
+    return lambda closing: closing.frame_ended(side)
+
+
+def expires(flows: Flows) -> Callable[[ClosingHandshake], list[Step]]:
+    return lambda closing: closing.expire(flows)
+
+
+expire = expires(BETWEEN_FRAMES)
+
+
+def flows(to_client: Flow = BETWEEN, to_studio: Flow = BETWEEN) -> Flows:
+    return {CLIENT: to_client, STUDIO: to_studio}
 
 
 BOTH_LEAVE: Scenario = [(leaves(STUDIO), [Shut(CLIENT)]), (leaves(CLIENT), [])]
@@ -241,6 +274,157 @@ def test_nothing_is_forwarded_after_a_close(state: State) -> None:
     assert (state in (OPEN, RECEIVED)) is closing.may_write(STUDIO)
 
 
+# A frame is under way to a side that is to be told.
+
+DRAIN = Cause.DRAINING.ending.words
+SILENT = Cause.BACKEND_SILENT.ending.words
+
+
+@pytest.mark.parametrize(
+    ("scenario", "client_code"),
+    [
+        pytest.param(
+            [
+                (ends(Cause.DRAINING, flows(INSIDE)), [Finish(STUDIO)]),
+                (completes(STUDIO), [Say(CLIENT, 1001, DRAIN)]),
+                (completes(STUDIO), []),
+                (closes(CLIENT, 1001, ""), [Say(STUDIO, 1001, "", forward=True), Shut(CLIENT)]),
+                (leaves(CLIENT), []),
+                (leaves(STUDIO), []),
+            ],
+            1001, id="the Close waits for the end of the frame, and is said once",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.CLIENT_TOO_BIG, flows(INSIDE, INSIDE)), [Finish(STUDIO), Finish(CLIENT)]),
+                (completes(CLIENT), [Say(STUDIO, 1001, "message too big")]),
+                (completes(STUDIO), [Say(CLIENT, 1009, "message too big")]),
+                (leaves(STUDIO), []),
+                (leaves(CLIENT), []),
+            ],
+            1009, id="each side waits for the end of its own frame",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.DRAINING, flows(INSIDE)), [Finish(STUDIO)]),
+                (leaves(STUDIO, inside_frame=True), [Abort(CLIENT)]),
+                (leaves(CLIENT), []),
+            ],
+            None, id="the end of the frame will never come, as its sender is gone",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.DRAINING, flows(INSIDE)), [Finish(STUDIO)]),
+                (leaves(CLIENT), [Say(STUDIO, 1001, CLIENT_GONE)]),
+                (completes(STUDIO), []),
+                (leaves(STUDIO), []),
+            ],
+            None, id="the side that was to be told is gone",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.DRAINING, flows(INSIDE)), [Finish(STUDIO)]),
+                (expire, [Say(STUDIO, 1001, ""), Abort(CLIENT), Shut(STUDIO)]),
+                (leaves(CLIENT), []),
+                (leaves(STUDIO), []),
+            ],
+            None, id="the frame does not end in time",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.IDLE, flows(BROKEN)), [Abort(CLIENT)]),
+                (leaves(CLIENT), [Say(STUDIO, 1001, CLIENT_GONE)]),
+                (leaves(STUDIO), []),
+            ],
+            None, id="nothing valid can be said inside a frame that will not end",
+        ),
+        pytest.param(
+            [
+                (leaves(STUDIO, inside_frame=True), [Abort(CLIENT)]),
+                (leaves(CLIENT), []),
+            ],
+            None, id="Studio vanishes inside a frame",
+        ),
+        pytest.param(
+            [
+                (leaves(CLIENT, inside_frame=True), [Abort(STUDIO)]),
+                (leaves(STUDIO), []),
+            ],
+            None, id="the client vanishes inside a frame",
+        ),
+        pytest.param(
+            [
+                (closes(CLIENT, 4000, ""), [Say(STUDIO, 4000, "", forward=True)]),
+                (expires(flows(INSIDE)), [Finish(STUDIO), Abort(CLIENT), Shut(STUDIO)]),
+                (leaves(CLIENT), []),
+                (leaves(STUDIO), []),
+            ],
+            4000, id="time is up, and the echo would land inside a frame",
+        ),
+        pytest.param(
+            [
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG, flows(INSIDE)), [Finish(STUDIO), Say(STUDIO, 1001, "message too big")]),
+                (completes(STUDIO), [Say(CLIENT, 1009, "message too big")]),
+                (leaves(CLIENT), []),
+                (leaves(STUDIO), []),
+            ],
+            1009, id="a side that is to be told later is not hung up on now",
+        ),
+        pytest.param(
+            [
+                (gives_up(STUDIO, Cause.BACKEND_SILENT), [Say(CLIENT, 1012, SILENT), Say(STUDIO, 1001, SILENT), HangUp(STUDIO)]),
+                (leaves(STUDIO), []),
+                (leaves(CLIENT), []),
+            ],
+            1012, id="a side that does not answer is told and hung up on",
+        ),
+    ],
+)  # fmt: skip
+def test_a_close_never_lands_inside_a_frame(scenario: Scenario, client_code: int | None) -> None:
+    closing = ClosingHandshake()
+    for happens, expected in scenario:
+        assert expected == happens(closing)
+    assert closing.finished
+    assert client_code == closing.client_code
+
+
+@pytest.mark.parametrize(
+    ("events", "client_code"),
+    [
+        pytest.param([closes(CLIENT, 4100)], 4100, id="the client's own"),
+        pytest.param([closes(STUDIO, 4100)], 4100, id="passed on to the client"),
+        pytest.param([closes(STUDIO, 4100), closes(CLIENT, 4200)], 4100, id="the first, not the answer"),
+        pytest.param([closes(CLIENT, 1005), closes(STUDIO, 1000)], None, id="the first carried none"),
+        pytest.param([ends(Cause.IDLE), closes(CLIENT, 1000)], 1001, id="the gateway's own"),
+        pytest.param([leaves(STUDIO)], 1012, id="the gateway's own, as Studio is gone"),
+        pytest.param([leaves(CLIENT), closes(STUDIO)], None, id="the client had left before"),
+        pytest.param([], None, id="no Close frame at all"),
+    ],
+)
+def test_the_code_between_gateway_and_client(
+    events: list[Callable[[ClosingHandshake], list[Step]]], client_code: int | None
+) -> None:
+    closing = ClosingHandshake()
+    for happens in events:
+        happens(closing)
+    assert client_code == closing.client_code
+
+
+@pytest.mark.parametrize(
+    ("backlogs", "expected"),
+    [
+        pytest.param([0], [False], id="nobody is behind"),
+        pytest.param([500, 400, 1], [True, True, True], id="it gets less each time"),
+        pytest.param([500, 500], [True, False], id="it does not move"),
+        pytest.param([500, 501], [True, False], id="it grows"),
+        pytest.param([500, 0], [True, False], id="all was taken"),
+    ],
+)
+def test_a_slow_reader_has_time_as_long_as_it_reads(backlogs: list[int], expected: list[bool]) -> None:
+    closing = ClosingHandshake()
+    assert expected == [closing.progresses(backlog) for backlog in backlogs]
+
+
 def test_repr_tells_both_states() -> None:
     closing = ClosingHandshake()
     closing.received(CLIENT, 1000, "")
@@ -258,6 +442,8 @@ GATEWAY_ENDS = [
 ]  # fmt: skip
 HAPPENINGS = st.one_of(
     st.tuples(st.just("close"), st.sampled_from(Side), st.sampled_from([1000, 1005, 4000])),
+    st.tuples(st.just("begin_frame"), st.sampled_from(Side), st.none()),
+    st.tuples(st.just("end_frame"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("lose"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("end"), st.sampled_from(GATEWAY_ENDS), st.none()),
     st.tuples(st.just("expire"), st.none(), st.none()),
@@ -265,7 +451,7 @@ HAPPENINGS = st.one_of(
 
 
 class Walk:
-    """Carries out what a handshake says as a shell would, and watches that it is sane."""
+    """Carries out what a handshake says as a session would, and watches that it is sane."""
 
     def __init__(self) -> None:
         self.closing = ClosingHandshake()
@@ -273,43 +459,81 @@ class Walk:
         self.heard: dict[Side, int] = {}
         self.lost: set[Side] = set()
         self.shut: set[Side] = set()
+        self.aborted: set[Side] = set()
+        self.ended: set[Side] = set()
+        """Sides of which nothing is forwarded, but the rest of a frame."""
+        self.inside: set[Side] = set()
+        """Sides whose stream stands inside a frame."""
+
+    def flows(self) -> Flows:
+        def flow(source: Side) -> Flow:
+            if source not in self.inside:
+                return BETWEEN
+            return BROKEN if source in self.shut | self.aborted | self.lost else INSIDE
+
+        return {side: flow(side.other) for side in Side}
+
+    def begin_frame(self, side: Side) -> None:
+        if side not in self.lost | self.ended:
+            self.inside.add(side)
+
+    def end_frame(self, side: Side) -> None:
+        if side in self.inside and side not in self.lost:
+            self.inside.remove(side)
+            if side in self.ended:
+                self.carry_out(self.closing.frame_ended(side), late=True)
 
     def close(self, side: Side, code: int) -> None:
-        if side in self.lost or side in self.heard:
-            return  # the scanner ends with the first Close frame
+        if side in self.lost | self.ended | self.inside:
+            return  # the scanner takes no Close frame then
+        self.ended.add(side)
         self.heard[side] = code
         self.carry_out(self.closing.received(side, code, ""), forwarded=code)
 
     def lose(self, side: Side) -> None:
         self.lost.add(side)
-        self.carry_out(self.closing.lost(side))
+        steps = self.closing.lost(side, on_leg_lost(side), inside_frame=side in self.inside)
+        self.carry_out(steps)
+        if side in self.inside:
+            assert side.other in self.lost | self.aborted | self.told.keys()
 
     def end(self, cause: Cause) -> None:
         before = self.closing.state(CLIENT)
-        self.carry_out(self.closing.end(cause, cause.ending.words))
+        self.carry_out(self.closing.end(cause, cause.ending.words, self.flows()))
         if cause.ending.by is not Blame.GATEWAY or before is not OPEN:
-            assert {CLIENT, STUDIO} == {*self.told, *self.lost}
+            assert {CLIENT, STUDIO} == {*self.told, *self.lost, *self.aborted, *self.closing._waiting}
 
     def expire(self) -> None:
-        self.carry_out(self.closing.expire())
-        assert {CLIENT, STUDIO} == {*self.told, *self.lost} == {*self.shut, *self.lost}
+        self.carry_out(self.closing.expire(self.flows()))
+        assert {CLIENT, STUDIO} == {*self.shut, *self.lost, *self.aborted}
 
-    def carry_out(self, steps: Iterable[Step], forwarded: int | None = None) -> None:
+    def carry_out(self, steps: Iterable[Step], forwarded: int | None = None, *, late: bool = False) -> None:
         for step in steps:
+            if isinstance(step, Finish):
+                assert step.side in self.inside
+                self.ended.add(step.side)
+                continue
             assert step.side not in self.lost
             if isinstance(step, Shut):
-                assert step.side in self.told  # nobody is hung up on without a word
+                # Nobody is hung up on without a word.
+                assert step.side in {*self.told, *self.aborted, *self.closing._waiting}
                 self.shut.add(step.side)
-                continue
-            assert step.side not in self.told
-            assert step.forward is (forwarded is not None)
-            if step.side in self.heard and not step.forward:
-                assert self.heard[step.side] == step.code  # RFC 6455 §5.5.1: the echo
-            self.told[step.side] = step.code
+            elif isinstance(step, Abort):
+                assert step.side.other in self.inside
+                self.aborted.add(step.side)
+            else:
+                assert isinstance(step, Say)
+                assert step.side not in self.told
+                assert step.side.other not in self.inside  # a Close frame never lands inside a frame
+                assert step.forward is (forwarded is not None)
+                if step.side in self.heard and not (step.forward or late):
+                    assert self.heard[step.side] == step.code  # RFC 6455 §5.5.1: the echo
+                self.told[step.side] = step.code
         for side in self.told.keys() & self.heard.keys() - self.lost:
             assert side in self.shut
         for side in (CLIENT, STUDIO):
-            assert (side not in self.told and side not in self.lost) is self.closing.may_write(side)
+            told = side in {*self.told, *self.aborted, *self.closing._waiting}
+            assert (not told and side not in self.lost) is self.closing.may_write(side)
         assert (self.lost == {CLIENT, STUDIO}) is self.closing.finished
 
 
@@ -322,6 +546,8 @@ def test_any_walk_is_sane_and_its_first_cause_stays(
     first = None
     for name, *arguments in happenings:
         getattr(walk, name)(*[argument for argument in arguments if argument is not None])
+        if not walk.closing.begun:
+            continue
         first = first or (walk.closing.cause, walk.closing.code, walk.closing.reason)
         assert first == (walk.closing.cause, walk.closing.code, walk.closing.reason)
     walk.expire()

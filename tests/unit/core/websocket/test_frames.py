@@ -119,7 +119,7 @@ def judge_close(seen: Seen, frame: bytes, payload: bytes) -> None:
 
 def scanner_for(*, masked: bool, limit: int = LIMIT, reserved: int = 0, pong: bytes = b"") -> FrameScanner:
     scanner = FrameScanner(masked=masked, max_message_bytes=limit, reserved_bits=reserved)
-    scanner.expected_pong = pong
+    scanner.expect_pong(pong)
     return scanner
 
 
@@ -134,7 +134,7 @@ def scan(scanner: FrameScanner, pieces: Iterable[bytes], between: set[int] | Non
         if between is not None:
             assert (length in between) is (scanner.remaining == 0)
         assert received == scanner.received
-        assert (scanner.close is not None or scanner.violation is not None) is scanner.ended
+        assert (scanner._close is not None or scanner._violation is not None) is scanner.ended
         assert len(scanner._held) <= 131  # 2 + 4 + 125: bounded memory
     return Seen(
         b"".join(forwarded),
@@ -142,8 +142,8 @@ def scan(scanner: FrameScanner, pieces: Iterable[bytes], between: set[int] | Non
         scanner.extra_frames,
         scanner.control_bytes,
         scanner.cut_bytes,
-        scanner.violation,
-        scanner.close,
+        scanner.take_violation(),
+        scanner.take_close(),
     )
 
 
@@ -407,6 +407,48 @@ def test_finish_lets_the_frame_under_way_end_and_nothing_after_it(held: int) -> 
         assert (0 if held < 2 else 1) == scanner.messages
 
 
+# Between messages.
+
+FRAGMENTS = b"\x01\x01a\x00\x00\x80\x01b"  # RFC 6455 §5.4: "a", "" and "b" make one message
+
+
+def test_between_messages_nothing_is_under_way_and_nothing_held_back() -> None:
+    ping = b"\x89\x00"
+    stream = HELLO + ping + FRAGMENTS
+    scanner = scanner_for(masked=False)
+    between = {0} if scanner.between_messages else set()
+    for offset in range(len(stream)):
+        scanner.scan(stream[offset : offset + 1])
+        if scanner.between_messages:
+            between.add(offset + 1)
+    assert {0, len(HELLO), len(HELLO) + 2, len(stream)} == between
+    scanner.scan(FRAGMENTS[:3] + ping)
+    assert (scanner.remaining, scanner.between_messages) == (0, False)  # between frames, but inside a message
+    scanner.scan(FRAGMENTS[3:])
+    assert scanner.between_messages
+
+
+def test_a_stream_that_has_ended_is_not_between_messages() -> None:
+    scanner = scanner_for(masked=False)
+    scanner.finish()
+    assert not scanner.between_messages
+
+
+@pytest.mark.parametrize(
+    ("stream", "close", "violation"),
+    [
+        (b"\x88\x02\x03\xe8", CloseFrame(1000, "", b"\x88\x02\x03\xe8"), None),
+        (b"\x83\x00", None, Violation.RESERVED_OPCODE),
+        (HELLO, None, None),
+    ],
+)
+def test_the_end_is_taken_once(stream: bytes, close: CloseFrame | None, violation: Violation | None) -> None:
+    scanner = scanner_for(masked=False)
+    scanner.scan(stream)
+    assert (close, violation) == (scanner.take_close(), scanner.take_violation())
+    assert (scanner.take_close(), scanner.take_violation()) == (None, None)
+
+
 # The gateway's own pings.
 
 
@@ -424,7 +466,7 @@ def test_the_expected_pong_is_cut_out_and_nothing_else(masked: bool) -> None:  #
     for pieces in every_cut(stream):
         scanner = scanner_for(masked=masked, pong=b"mine")
         assert expected == scan(scanner, pieces, expected.between)
-        assert scanner.expected_pong == b""
+        assert scanner._expected_pong == b""
         assert len(pong(b"mine")) == scanner.cut_bytes
 
 

@@ -1,4 +1,4 @@
-"""When a silent side is pinged and when it is given up, look by look (RFC 6455 §5.5.2)."""
+"""When a silent side is pinged, when it is given up (RFC 6455 §5.5.2) and when a session is idle, look by look."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memmie_gateway.core.websocket.keepalive import Advice, Keepalive
+from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 
 NOTHING, PING, GIVE_UP = Advice
 
@@ -137,3 +137,33 @@ def test_whoever_is_heard_is_never_given_up_and_whoever_is_silent_is(
     # From here on it says and takes nothing: pinged at the interval, given up at the time-out.
     last = [look(keepalive, Look(now + seconds, NOTHING, heard, taken)) for seconds in range(1, 26)]
     assert GIVE_UP in last
+
+
+# Idleness.
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        pytest.param([(4.5, 0, 0), (9.5, 0, 0), (10, 0, 0)], [False, False, True], id="never any data"),
+        pytest.param([(5, 7, 0), (14.5, 7, 0), (15, 7, 0)], [False, False, True], id="data, and then none"),
+        pytest.param([(9, 1, 0), (18, 2, 0), (27, 3, 0)], [False] * 3, id="a byte now and then"),
+        pytest.param([(5, 6, 6), (10, 12, 12)], [False, True], id="control frames are no data"),
+        pytest.param([(5, 6, 0), (14, 20, 13), (23, 20, 13)], [False] * 3, id="both at once"),
+        pytest.param([(99, 5, 0), (109, 5, 0)], [False, True], id="data, looked at late"),
+        pytest.param([(9, 9, 0), (18, 2, 0), (28, 2, 0)], [False, False, True], id="another backend: counted anew"),
+    ],
+)  # fmt: skip
+def test_idle_looks(looks: list[tuple[float, int, int]], expected: list[bool]) -> None:
+    idleness = Idleness(seconds=10, now=0)
+    assert expected == [
+        idleness.exceeded(now, received=received, control=control) for now, received, control in looks
+    ]
+
+
+def test_no_limit_on_idleness() -> None:
+    assert not Idleness(seconds=0, now=0).exceeded(1e9, received=0, control=0)
+
+
+def test_repr_of_idleness() -> None:
+    assert repr(Idleness(seconds=10, now=3)) == "<Idleness since=3>"

@@ -1,27 +1,30 @@
-"""Faults: small, composable, one a file (a habit of toxiproxy's)."""
+"""The faults that every fake has: small, composable, one in each file."""
 
 from __future__ import annotations
 
-from memmie_fake_base.faults.book import FaultBook, ScriptedFault
+from typing import Final
+
 from memmie_fake_base.faults.drip import Drip
 from memmie_fake_base.faults.error import Error
-from memmie_fake_base.faults.fault import Fault, RequestFault, at_least, http_status, make_fault, one_of
+from memmie_fake_base.faults.fault import Fault, RequestFault, make_fault
 from memmie_fake_base.faults.garbage import Garbage
 from memmie_fake_base.faults.hang import Hang
 from memmie_fake_base.faults.html import Html
 from memmie_fake_base.faults.latency import Latency
+from memmie_fake_base.faults.registry import FaultRegistry, ScriptedFault
 from memmie_fake_base.faults.reset import Reset
 
-HTTP_FAULTS: dict[str, type[Fault]] = {
+HTTP_FAULTS: Final[dict[str, type[Fault]]] = {
     fault.name: fault for fault in (Latency, Error, Garbage, Html, Hang, Reset, Drip)
 }
+"""Every fault of an HTTP request, by the name it is scripted by."""
 
 __all__ = [
     "HTTP_FAULTS",
     "Drip",
     "Error",
     "Fault",
-    "FaultBook",
+    "FaultRegistry",
     "Garbage",
     "Hang",
     "Html",
@@ -29,8 +32,5 @@ __all__ = [
     "RequestFault",
     "Reset",
     "ScriptedFault",
-    "at_least",
-    "http_status",
     "make_fault",
-    "one_of",
 ]

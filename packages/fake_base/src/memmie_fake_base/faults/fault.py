@@ -1,47 +1,46 @@
-"""What a fault is, and how one is made from JSON."""
+"""The base classes of faults, and making a fault from JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from aiohttp import web
 
-    from aiohttp import web
-
-_ALLOWED: dict[str, tuple[tuple[type, ...], str]] = {
+_ALLOWED: Final[dict[str, tuple[tuple[type, ...], str]]] = {
     "float": ((int, float), "a number"),
     "int": ((int,), "a whole number"),
     "str": ((str,), "a string"),
     "bool": ((bool,), "true or false"),
 }
+"""The types of parameters, by annotation: the Python types that fit, and the words for them in messages."""
 
 
 class Fault(ABC):
-    """One small way to misbehave; a frozen dataclass whose fields are its parameters.
+    """One small way to misbehave; each is a frozen dataclass with its parameters as fields.
 
     Attributes:
-        name: how it is scripted, in Python and over HTTP.
+        name: the name it is scripted by, in Python and over HTTP.
     """
 
     name: ClassVar[str]
 
 
 class RequestFault(Fault):
-    """A fault that strikes an HTTP request (an upgrade is one) before it is handled."""
+    """A fault that strikes an HTTP request, which includes an upgrade, before it is handled."""
 
     @abstractmethod
     async def strike(self, request: web.Request) -> web.StreamResponse | None:
-        """Misbehave; return the answer, or None to let the next fault or the real handler go on."""
+        """Misbehave; return the response, or None to continue with the next fault or the real handler."""
 
 
 def make_fault(catalogue: Mapping[str, type[Fault]], name: str, parameters: Mapping[str, Any]) -> Fault:
     """Make a fault from its name and parameters.
 
     Raises:
-        ValueError: an unknown name or parameter, a missing one, or a bad value; says what is allowed.
+        ValueError: the name or a parameter is unknown, missing or invalid; the message says what is allowed.
     """
     kind = catalogue.get(name)
     if kind is None:
@@ -66,33 +65,3 @@ def make_fault(catalogue: Mapping[str, type[Fault]], name: str, parameters: Mapp
 def parameters_of(fault: Fault) -> dict[str, Any]:
     """Return a fault's parameters as JSON."""
     return dataclasses.asdict(fault)  # type: ignore[call-overload, no-any-return] # each fault is a dataclass
-
-
-def at_least(name: str, value: float, low: float) -> None:
-    """Check a number's lower bound.
-
-    Raises:
-        ValueError: it is lower, infinite or not a number.
-    """
-    if not low <= value < float("inf"):
-        raise ValueError(f"{name}: {value} given, {low} or more allowed")
-
-
-def one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    """Check a choice.
-
-    Raises:
-        ValueError: it is none of those allowed.
-    """
-    if value not in allowed:
-        raise ValueError(f"{name}: {value!r} given, allowed: {', '.join(map(str, allowed))}")
-
-
-def http_status(value: int) -> None:
-    """Check a response's status.
-
-    Raises:
-        ValueError: no final status (RFC 9110 §15).
-    """
-    if not 200 <= value <= 599:
-        raise ValueError(f"status: {value} given, allowed: 200-599")

@@ -1,24 +1,23 @@
-"""Reset the connection."""
+"""The fault `reset`: reset the connection."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
+
+from aiohttp import web
 
 from memmie_fake_base.faults.fault import RequestFault
 from memmie_fake_base.hijack import Hijacked, reset, transport_of
 
-if TYPE_CHECKING:
-    from aiohttp import web
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reset(RequestFault):
-    """Answer a request with a TCP RST."""
+    """Answer with a TCP RST."""
 
     name: ClassVar[str] = "reset"
 
     async def strike(self, request: web.Request) -> Hijacked:
-        """Reset."""
+        """Reset the connection."""
         reset(transport_of(request))
         return Hijacked()

@@ -1,6 +1,8 @@
-"""Studio's own faults, beside the HTTP ones that every fake has."""
+"""Studio's own faults, besides the HTTP faults that every fake has."""
 
 from __future__ import annotations
+
+from typing import Final
 
 from memmie_fake_base.faults import HTTP_FAULTS, Fault
 from memmie_fake_studio.faults.burst import Burst
@@ -13,13 +15,14 @@ from memmie_fake_studio.faults.refuse import Refuse
 from memmie_fake_studio.faults.truncate import Truncate
 from memmie_fake_studio.faults.wrong_accept import WrongAccept
 
-STUDIO_FAULTS: dict[str, type[Fault]] = {
+STUDIO_FAULTS: Final[dict[str, type[Fault]]] = {
     **HTTP_FAULTS,
     **{
         fault.name: fault
         for fault in (Refuse, WrongAccept, Close, Drop, Truncate, Freeze, IgnorePings, Burst)
     },
 }
+"""Every fault of a fake Studio, by the name it is scripted by."""
 
 __all__ = [
     "STUDIO_FAULTS",

@@ -1,23 +1,21 @@
-"""Faults of a WebSocket connection: they act once the handshake is done, or some messages later."""
+"""The base class of WebSocket faults, which act after the handshake or some messages later."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from memmie_fake_base.faults import Fault, at_least
-
-if TYPE_CHECKING:
-    from memmie_fake_studio.connection import Connection
+from memmie_fake_base.checks import at_least
+from memmie_fake_base.faults import Fault
+from memmie_fake_studio.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionFault(Fault):
-    """Acts on an open connection.
+    """A fault that acts on an open connection.
 
     Attributes:
-        after_messages: how many data messages are received and answered first; 0 acts at once.
+        after_messages: how many data messages are received and answered before it acts; 0 acts at once.
     """
 
     after_messages: int = 0
@@ -27,8 +25,8 @@ class ConnectionFault(Fault):
         self.check()
 
     def check(self) -> None:
-        """Raise ValueError for parameters out of range (a hook)."""
+        """Raise ValueError for a parameter that is out of range; does nothing unless overridden."""
 
     @abstractmethod
     def act(self, connection: Connection) -> None:
-        """Misbehave."""
+        """Misbehave on the connection."""

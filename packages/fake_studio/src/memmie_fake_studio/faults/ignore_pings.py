@@ -1,22 +1,20 @@
-"""Leave pings unanswered."""
+"""The fault `ignore_pings`: do not answer pings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from memmie_fake_studio.connection import Connection
 from memmie_fake_studio.faults.fault import ConnectionFault
-
-if TYPE_CHECKING:
-    from memmie_fake_studio.connection import Connection
 
 
 @dataclass(frozen=True, kw_only=True)
 class IgnorePings(ConnectionFault):
-    """Answer messages as ever, but no ping."""
+    """Answer messages as usual, but send no pongs."""
 
     name: ClassVar[str] = "ignore_pings"
 
     def act(self, connection: Connection) -> None:
-        """Mute the pongs."""
-        connection.wire.protocol.mute_pongs = True
+        """Stop sending pongs."""
+        connection.wire.protocol.ignores_pings = True

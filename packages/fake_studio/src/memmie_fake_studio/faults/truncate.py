@@ -1,25 +1,28 @@
-"""Die inside a frame."""
+"""The fault `truncate`: end the connection inside a frame."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Final
 
-from memmie_fake_base.faults import at_least, one_of
+from memmie_fake_base.checks import at_least, at_most, one_of
+from memmie_fake_studio.connection import Connection
 from memmie_fake_studio.faults.fault import ConnectionFault
 
-if TYPE_CHECKING:
-    from memmie_fake_studio.connection import Connection
+_FIN_BINARY: Final = 0x82
+"""The first byte of a binary message in one frame (RFC 6455 §5.2)."""
 
-# FIN and opcode binary; a length of 127 says that 8 bytes of length follow (RFC 6455 §5.2).
-_BINARY_FRAME = 0x82
-_LONG_LENGTH = 127
+_MAX_PAYLOAD: Final = 2**63 - 1
+"""The longest payload a frame header can announce (RFC 6455 §5.2)."""
+
+_MAX_SENT: Final = 1024 * 1024
+"""Bytes of the payload that can be written."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Truncate(ConnectionFault):
-    """Write a frame header that promises `promised` bytes, then only `sent` of them, then end with RST or FIN."""
+    """Announce `promised` bytes of payload, write only `sent` of them, then end the connection with RST or FIN."""
 
     name: ClassVar[str] = "truncate"
     promised: int = 1000
@@ -27,14 +30,23 @@ class Truncate(ConnectionFault):
     how: str = "fin"
 
     def check(self) -> None:
-        """Refuse a frame that would be whole."""
+        """Refuse a frame that would be complete, or that no header can announce."""
         at_least("sent", self.sent, 0)
+        at_most("sent", self.sent, _MAX_SENT)
         at_least("promised", self.promised, self.sent + 1)
-        at_least("1048576 - sent", 1024 * 1024 - self.sent, 0)
+        at_most("promised", self.promised, _MAX_PAYLOAD)
         one_of("how", self.how, ("rst", "fin"))
 
     def act(self, connection: Connection) -> None:
-        """Write the torso and die."""
-        header = struct.pack("!BBQ", _BINARY_FRAME, _LONG_LENGTH, self.promised)
-        connection.wire.transport.write(header + b"\x00" * self.sent)
+        """Write the incomplete frame and end the connection."""
+        connection.wire.transport.write(_header(self.promised) + bytes(self.sent))
         connection.wire.drop(f"fault {self.name}", with_reset=self.how == "rst")
+
+
+def _header(length: int) -> bytes:
+    """Return the header of an unmasked frame, with the length in the shortest form, as RFC 6455 §5.2 demands."""
+    if length <= 125:
+        return struct.pack("!BB", _FIN_BINARY, length)
+    if length <= 0xFFFF:
+        return struct.pack("!BBH", _FIN_BINARY, 126, length)
+    return struct.pack("!BBQ", _FIN_BINARY, 127, length)

@@ -1,4 +1,4 @@
-"""A circuit breaker: when a service fails again and again, stop asking for a while."""
+"""A circuit breaker: stops calls to a service for a while when it keeps failing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Circuit(enum.Enum):
-    """Closed lets calls pass, open lets none pass, half open lets one pass to see."""
+    """Closed lets calls pass, open lets none pass, half open lets one pass as a trial."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -14,12 +14,15 @@ class Circuit(enum.Enum):
 
 
 class Breaker:
-    """Counts failures in a row, and opens at `failures` of them for `open_seconds`.
+    """Counts consecutive failures, and opens for `open_seconds` when there are `failures` of them.
 
     Args:
-        failures: failures in a row that open it; 0 never does.
-        open_seconds: how long it stays open before one call may try again, and how long that one may take to
-            tell its outcome before another may try.
+        failures: consecutive failures that open it; 0 never opens it.
+        open_seconds: how long it stays open before a trial call, and how long the outcome of that one may take
+            before another trial.
+
+    Attributes:
+        circuit: its state.
     """
 
     __slots__ = ("_failures", "_in_a_row", "_open_seconds", "_since", "circuit")
@@ -28,14 +31,14 @@ class Breaker:
         self._failures = failures
         self._open_seconds = open_seconds
         self._in_a_row = 0
-        self._since = 0.0  # when it opened, or let the last call try
+        self._since = 0.0  # when it opened, or when the last trial began
         self.circuit = Circuit.CLOSED
 
     def __repr__(self) -> str:
         return f"<Breaker {self.circuit.value} failures={self._in_a_row}>"
 
     def allows(self, now: float) -> bool:
-        """Tell whether a call may be made; a yes while half open is for one call, whose outcome must be told."""
+        """Tell whether a call may be made; while half open, only a single one, and its outcome must be reported."""
         if self.circuit is Circuit.CLOSED:
             return True
         if self.retry_after(now):
@@ -45,14 +48,14 @@ class Breaker:
         return True
 
     def succeeded(self) -> bool:
-        """A call was answered; return whether that ends a time without calls."""
+        """Count a success; return whether it closes the circuit."""
         ends = self.circuit is not Circuit.CLOSED
         self._in_a_row = 0
         self.circuit = Circuit.CLOSED
         return ends
 
     def failed(self, now: float) -> bool:
-        """A call was not answered; return whether that begins a time without calls."""
+        """Count a failure; return whether it opens a circuit that was closed."""
         self._in_a_row += 1
         begins = self._in_a_row == self._failures
         if begins or self.circuit is Circuit.HALF_OPEN:
@@ -61,7 +64,7 @@ class Breaker:
         return begins
 
     def retry_after(self, now: float) -> float:
-        """Return the seconds until a call may be made again, 0 where one may be made now."""
+        """Return the seconds until a call may be made again; 0 if one may be made now."""
         if self.circuit is Circuit.CLOSED:
             return 0.0
         return max(0.0, self._since + self._open_seconds - now)

@@ -1,4 +1,4 @@
-"""Who is closed when, once the gateway shuts down."""
+"""The order and pace in which sessions are closed when the gateway shuts down."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ T = TypeVar("T")
 def schedule(sessions: Sequence[T], seconds: float, rng: random.Random) -> list[tuple[float, T]]:
     """Spread the ends of `sessions` evenly over `seconds`, in random order.
 
-    Clients told to go reconnect at once, all of them to what is left of the fleet: spread, they are a trickle
-    and not a storm. The order is random so that the users of one Studio, or the oldest, do not go in one block.
+    Clients that are closed reconnect at once, all of them to what is left of the fleet: spread over time they are a
+    trickle and not a storm. The order is random so that the users of one backend, or the oldest sessions, do not go
+    in one block.
 
     Returns:
         Delays in seconds from now, ascending, the first of them 0, each with its session.

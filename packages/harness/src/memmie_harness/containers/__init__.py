@@ -1,7 +1,7 @@
 """The gateway and the fakes as containers, in the style of testcontainers' own modules.
 
-They need the extra ``memmie-harness[containers]`` and a Docker engine. testcontainers reads its settings from the
-environment when it is imported, so set those first.
+This package needs the extra `memmie-harness[containers]` and a Docker engine. testcontainers reads its settings from
+the environment when it is imported, so set them before.
 
 ```python
 with StackContainers(studios=2) as stack:
@@ -10,10 +10,10 @@ with StackContainers(studios=2) as stack:
 """
 
 try:
-    import testcontainers.core.container  # noqa: F401 - and docker with it
+    import testcontainers.core.container  # noqa: F401 - which imports docker, too
 except ImportError as error:
     raise ImportError(
-        f"memmie_harness.containers needs more than is installed ({error}): "
+        f"memmie_harness.containers needs an extra that is not installed ({error}): "
         "pip install --find-links path/to/dist 'memmie-harness[containers]'"
     ) from None
 

@@ -1,39 +1,38 @@
-"""The Docker engine: whether it answers, what its times mean, and on which addresses it is to publish ports."""
+"""The Docker engine: its errors, its times, and the addresses on which it publishes ports."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from docker.errors import APIError, DockerException
 from testcontainers.core.config import ConnectionMode
+from testcontainers.core.docker_client import DockerClient
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from memmie_harness.wiring import LOOPBACK
 
-    from testcontainers.core.docker_client import DockerClient
+ANSWER_SECONDS: Final = 30
+"""How long the engine may take to answer one call."""
 
-ANSWER_SECONDS = 30
-"""How long the engine may take over any one call; one that accepts and says nothing must not be waited for longer."""
+CLIENT: Final[Mapping[str, Any]] = {"docker_client_kw": {"timeout": ANSWER_SECONDS}}
+"""Arguments for the constructors of testcontainers."""
 
-CLIENT: Mapping[str, Any] = {"docker_client_kw": {"timeout": ANSWER_SECONDS}}
-"""For the constructors of testcontainers."""
-
-LOOPBACK = "127.0.0.1"
-LOCAL_HOSTS = {"localhost", LOOPBACK, "::1"}
+LOCAL_HOSTS: Final = {"localhost", LOOPBACK, "::1"}
+"""Names of this machine as the engine's host."""
 
 
 class ContainerError(Exception):
-    """A container cannot be had; the message says why and, if it ran, ends with the last lines it wrote."""
+    """A container did not start; the message says why and, if it ran, ends with the last lines of its log."""
 
 
 @contextlib.contextmanager
 def engine_answers() -> Iterator[None]:
-    """Around what connects to the engine.
+    """Convert the engine's errors in this block.
 
     Raises:
-        ContainerError: It does not answer, or with an error.
+        ContainerError: the engine did not answer, or answered with an error.
     """
     try:
         yield
@@ -44,10 +43,10 @@ def engine_answers() -> Iterator[None]:
 
 
 def publishing_options(client: DockerClient) -> dict[str, Any]:
-    """Options for a network whose containers publish ports: on loopback alone where that is how they are reached.
+    """Return the options of a network, with which containers publish ports on loopback only, if that is reachable.
 
-    A user network publishes on every address of the machine unless told otherwise. Where this process is in a
-    container itself, or the engine on another machine, loopback is not where it can reach them.
+    By default, a network publishes on every address of the machine. Loopback cannot be reached if this process runs
+    in a container itself, or the engine on another machine.
     """
     if client.get_connection_mode() is ConnectionMode.docker_host and client.host() in LOCAL_HOSTS:
         return {"options": {"com.docker.network.bridge.host_binding_ipv4": LOOPBACK}}
@@ -55,7 +54,7 @@ def publishing_options(client: DockerClient) -> dict[str, Any]:
 
 
 def engine_time(text: str) -> float:
-    """A time as the engine writes it (RFC 3339, nanoseconds, UTC), in seconds of `time.time`.
+    """Return a time as the engine writes it (RFC 3339, nanoseconds, UTC) in seconds of `time.time`.
 
     >>> engine_time("2026-11-22T22:56:18.500000002Z")
     1795388178.5

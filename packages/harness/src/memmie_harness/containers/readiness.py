@@ -1,30 +1,32 @@
-"""A wait strategy that gives up as soon as waiting is pointless."""
+"""Waiting for a container, which stops as soon as the container has ended."""
 
 from __future__ import annotations
 
 import time
 from http.client import HTTPConnection, HTTPException
-from typing import TYPE_CHECKING
+from typing import Final
 
-from testcontainers.core.waiting_utils import WaitStrategy
+from testcontainers.core.waiting_utils import WaitStrategy, WaitStrategyTarget
 
-if TYPE_CHECKING:
-    from testcontainers.core.waiting_utils import WaitStrategyTarget
+START_SECONDS: Final = 30
+"""How long a container may take to become ready."""
 
-START_SECONDS = 30
-POLL_SECONDS = 0.05
-ANSWER_SECONDS = 2.0
+POLL_SECONDS: Final = 0.05
+"""Time between two requests."""
+
+ANSWER_SECONDS: Final = 2.0
+"""How long one request may take."""
 
 
 class AnswerWaitStrategy(WaitStrategy):
-    """Waits until ``GET path`` on a container's port answers 200.
+    """Waits until `GET path` on a container's port answers 200.
 
-    Other than testcontainers' own it asks no proxy of the machine for the way to a local port, and it ends at once
-    when the container has ended: a gateway with a bad setting says so in its first second.
+    Unlike the strategies of testcontainers, it does not use the machine's proxy settings, and it fails at once if the
+    container ends, such as a gateway with an invalid setting.
 
     Args:
-        port: The port inside the container.
-        path: What to ask for.
+        port: the port inside the container.
+        path: the path that is requested.
     """
 
     def __init__(self, port: int, path: str) -> None:
@@ -34,10 +36,10 @@ class AnswerWaitStrategy(WaitStrategy):
         self.with_startup_timeout(START_SECONDS).with_poll_interval(POLL_SECONDS)
 
     def wait_until_ready(self, container: WaitStrategyTarget) -> None:
-        """Return once it answers 200.
+        """Return when the answer is 200.
 
         Raises:
-            TimeoutError: It did not in time, or the container ended; the message has the address and the last answer.
+            TimeoutError: the time is over or the container ended; the message has the address and the last answer.
         """
         where = self._path
         deadline = time.monotonic() + self._startup_timeout
@@ -48,7 +50,7 @@ class AnswerWaitStrategy(WaitStrategy):
                 raise TimeoutError(f"the container ended before {self._path} answered 200")
             try:
                 host, port = container.get_container_host_ip(), container.get_exposed_port(self._port)
-            except OSError as error:  # it has just started, or just ended
+            except OSError as error:  # the container has just started or just ended
                 answer = str(error)
             else:
                 where = f"http://{host}:{port}{self._path}"
@@ -61,7 +63,7 @@ class AnswerWaitStrategy(WaitStrategy):
         )
 
     def _ask(self, host: str, port: int) -> str:
-        """Return what was answered instead of 200, "" for 200."""
+        """Return the answer if it is not 200, else an empty string."""
         try:
             connection = HTTPConnection(host, port, timeout=ANSWER_SECONDS)
             try:

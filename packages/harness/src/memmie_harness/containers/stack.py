@@ -1,9 +1,11 @@
-"""Auth, Studios and a gateway on a network of their own, started in parallel."""
+"""Auth, Studios and a gateway as containers on one network, started in parallel."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Self, TypeVar
+from types import TracebackType
+from typing import Final, Self, TypeVar
 
 from testcontainers.core.network import Network
 
@@ -12,34 +14,31 @@ from memmie_harness.containers.fakes import FakeAuthContainer, FakeStudioContain
 from memmie_harness.containers.gateway import GatewayContainer
 from memmie_harness.containers.service import ServiceContainer
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from types import TracebackType
-
 C = TypeVar("C", bound=ServiceContainer)
 
-AUTH_URL = "http://auth:8001"
+AUTH_URL: Final = "http://auth:8001"
+"""The address of Auth on the network."""
 
-OWN_SETTINGS = frozenset({"HOST", "PORT"})
-"""With others it would listen where nobody looks for it."""
+OWN_SETTINGS: Final = frozenset({"HOST", "PORT"})
+"""Settings of the gateway that the stack sets itself, because its port is published."""
 
 
 class StackContainers:
-    """The whole stack: ``with StackContainers(studios=3) as stack: stack.gateway.get_ws_url()``.
+    """The whole stack: `with StackContainers(studios=3) as stack: stack.gateway.get_ws_url()`.
 
     Args:
-        studios: How many Studios there are, at least 1; their names on the network are ``studio-1`` and so on.
-        settings: Settings of the gateway (spec §7) besides the stack's own.
+        studios: how many Studios there are, at least 1; on the network they are named `studio-1` and so on.
+        settings: settings of the gateway (spec §7) in addition to the stack's own.
 
     Raises:
-        ValueError: No Studio, or a setting that the stack makes itself.
-        ContainerError: No Docker engine answers.
+        ValueError: `studios` is less than 1, or the stack itself makes one of the settings.
+        ContainerError: no Docker engine answers.
 
     Attributes:
-        network: The network they share.
-        auth: The fake Auth, ``auth`` on the network.
-        studios: The fake Studios.
-        gateway: The gateway.
+        network: the network that all containers share.
+        auth: the fake Auth, `auth` on the network.
+        studios: the fake Studios.
+        gateway: the gateway.
     """
 
     def __init__(self, *, studios: int = 2, settings: Mapping[str, object] | None = None) -> None:
@@ -50,7 +49,7 @@ class StackContainers:
         self._settings = dict(settings or {})
         if taken := OWN_SETTINGS & self._settings.keys():
             raise ValueError(
-                f"{', '.join(sorted(taken))} is the stack's own: its port is published, and found by get_url()"
+                f"{', '.join(sorted(taken))} is set by the stack itself, which publishes the port: see get_url()"
             )
         self._more: list[ServiceContainer] = []
         auth = FakeAuthContainer()
@@ -61,32 +60,33 @@ class StackContainers:
         self.gateway = self.make_gateway()
 
     def studio_name(self, number: int) -> str:
-        """The name of a Studio on the network, counted from 1."""
+        """Return the name of a Studio on the network, counted from 1."""
         return f"studio-{number}"
 
     def studio_ws_url(self, number: int) -> str:
-        """The address of a Studio as the gateway has it, counted from 1."""
+        """Return the WebSocket address of a Studio on the network, counted from 1."""
         return f"ws://{self.studio_name(number)}:8010/ws"
 
     def make_studio(self, number: int) -> FakeStudioContainer:
-        """A Studio of this stack, not yet started; removed with the stack."""
+        """Make a Studio of this stack, not yet started; it is removed with the stack."""
         studio = FakeStudioContainer().with_option("--log-entries", 100_000).with_auth(AUTH_URL)
         return self._named(self.studio_name(number), studio)
 
     def make_gateway(self, name: str = "gateway") -> GatewayContainer:
-        """A gateway on this stack's Auth and Studios, not yet started; removed with the stack."""
+        """Make a gateway for this stack's Auth and Studios, not yet started; it is removed with the stack."""
         urls = [self.studio_ws_url(number) for number in range(1, len(self.studios) + 1)]
         gateway = GatewayContainer().with_auth(AUTH_URL).with_studios(*urls).with_settings(self._settings)
         return self._named(name, gateway)
 
     def start(self, *, without: tuple[ServiceContainer, ...] = ()) -> Self:
-        """Start everything at once, but those in `without`.
+        """Start all containers in parallel, except those in `without`.
 
         Raises:
-            ContainerError: One did not start; nothing is left. Or the stack was started before, and stays as it is.
+            ContainerError: a container did not start, and the stack was removed; or the stack was already started,
+                and stays as it is.
         """
-        if self.network._network is not None:  # noqa: SLF001 - it has no way to ask whether it was created
-            raise ContainerError("this stack was started before: stop it first, or make another")
+        if self.network._network is not None:  # noqa: SLF001 - there is no public way to see whether it was created
+            raise ContainerError("this stack was already started: stop it first, or make another")
         try:
             with engine_answers():
                 self.network.create()
@@ -99,16 +99,16 @@ class StackContainers:
         return self
 
     def stop(self) -> None:
-        """Remove everything; safe to call twice."""
+        """Remove all containers and the network; does nothing if they are already removed."""
         with ThreadPoolExecutor(len(self._more)) as pool:
             list(pool.map(lambda container: container.stop(), self._more))
-        if self.network._network is not None:  # noqa: SLF001 - as above
+        if self.network._network is not None:  # noqa: SLF001 - see `start`
             self.network.remove()
-            self.network._network = None  # noqa: SLF001 - likewise
-        self.network._docker.client.close()  # noqa: SLF001 - nor one to close its client
+            self.network._network = None  # noqa: SLF001 - see `start`
+        self.network._docker.client.close()  # noqa: SLF001 - there is no public way to close its client
 
     def logs(self) -> str:
-        """What each container wrote of weight, and the last lines of it, for people."""
+        """Return the last lines of each container's log, preceded by all earlier ones above level info."""
         return "\n".join(f"--- {container!r}\n{container.log_digest()}" for container in self._more)
 
     def __enter__(self) -> Self:

@@ -1,1 +1,1 @@
-"""``memmie dev``: the whole stack in one process, proven by a heartbeat."""
+"""`memmie dev`: the whole stack in one process, checked by a heartbeat."""

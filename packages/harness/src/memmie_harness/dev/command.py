@@ -1,4 +1,4 @@
-"""Running ``memmie dev`` from the first line printed to the exit code."""
+"""Running `memmie dev`: its output, its signals and its exit code."""
 
 from __future__ import annotations
 
@@ -6,33 +6,34 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TextIO
+from typing import Final, TextIO
 
+from memmie_harness.dev.ports import Ports
 from memmie_harness.dev.report import as_json, as_text, wants_colour
-from memmie_harness.dev.stack import PortError, ProofError, running_stack
+from memmie_harness.dev.stack import CheckError, PortError, running_stack
 from memmie_harness.targets import TargetError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+FAILED: Final = 1
+"""Exit code if the check failed."""
 
-    from memmie_harness.dev.ports import Ports
+USAGE: Final = 2
+"""Exit code for a port in use, or an invalid setting."""
 
-FAILED = 1
-USAGE = 2
-INTERRUPTED = 130
-"""Exit codes: not proven; a port or a setting that cannot be; stopped before it was proven."""
+INTERRUPTED: Final = 130
+"""Exit code after a signal before the check was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line asked for.
+    """The options of the command line.
 
     Attributes:
-        ports: Where the services listen.
-        gateway_settings: Settings of the gateway (spec §7) besides the stack's own.
-        once: End after the proof.
-        json: Write one JSON object and nothing else to standard output.
+        ports: where the services listen.
+        gateway_settings: settings of the gateway (spec §7) in addition to the stack's own.
+        once: end after the check.
+        json: write one JSON object, and nothing else, to standard output.
     """
 
     ports: Ports
@@ -42,13 +43,13 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Run the stack until Ctrl-C, SIGTERM or, with ``once``, the proof; return the exit code."""
+    """Run the stack until Ctrl-C or SIGTERM, or with `once` until the check is over; return the exit code."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(options))
 
 
 def _settings(options: Options) -> dict[str, str]:
-    # A proof is short: what goes well need not be told. Whoever works with the stack wants every connection.
+    # With `once` only problems matter. Developers who work with the stack want to see every connection.
     level = "warning" if options.once else "info"
     return {"LOG_FORMAT": "console", "LOG_LEVEL": level, **options.gateway_settings}
 
@@ -68,12 +69,12 @@ async def _run(options: Options) -> int:
                     _say("Ctrl-C stops it all.", notes)
                     await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
-        pass  # by a signal: everything is stopped by now
+        pass  # by a signal; everything is stopped now
     except PortError as error:
         return _fail(error, USAGE)
     except TargetError as error:
         return _fail(error, error.exit_code or FAILED)
-    except (ProofError, OSError) as error:
+    except (CheckError, OSError) as error:
         return _fail(error, FAILED)
     _say("stopped", notes)
     return exit_code
@@ -94,7 +95,7 @@ def _say(text: str, stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def _signals_cancel_this_task() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a cancellation; a second one ends the process at once."""
+    """Cancel the current task at the first SIGINT or SIGTERM; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
@@ -116,9 +117,9 @@ def _signals_cancel_this_task() -> Iterator[None]:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """The loop that the gateway runs on in production, where the platform has it."""
+    """Return uvloop, which the gateway runs on in production, or None where it is not installed."""
     try:
-        import uvloop  # noqa: PLC0415 - comes with the gateway and is not the harness's to need
+        import uvloop  # noqa: PLC0415 - the gateway's dependency, not the harness's
     except ImportError:
         return None
     return uvloop.new_event_loop

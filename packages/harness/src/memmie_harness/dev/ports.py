@@ -1,19 +1,35 @@
-"""Where ``memmie dev`` lets each service listen."""
+"""The ports of `memmie dev`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-DEFAULT_BASE = 8000
-AUTH_OFFSET = 1
-STUDIO_OFFSET = 10
-MAX_STUDIOS = 50
-LAST_PORT = 65535
+DEFAULT_BASE: Final = 8000
+"""The gateway's port by default."""
+
+AUTH_OFFSET: Final = 1
+"""How far Auth's port is above the gateway's."""
+
+STUDIO_OFFSET: Final = 10
+"""How far the first Studio's port is above the gateway's."""
+
+MAX_STUDIOS: Final = 50
+"""How many Studios a stack may have."""
+
+LAST_PORT: Final = 65535
+"""The highest port there is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """One port a service; 0 is any free one."""
+    """The port of each service; 0 takes a free one.
+
+    Attributes:
+        gateway: the gateway's port.
+        auth: Auth's port.
+        studios: the Studios' ports.
+    """
 
     gateway: int
     auth: int
@@ -21,13 +37,17 @@ class Ports:
 
 
 def plan_ports(base: int, studios: int) -> Ports:
-    """The gateway at `base`, Auth one above, Studios from ten above; all 0 for a `base` of 0.
+    """Return the ports of a stack: the gateway at `base`, Auth 1 above, the Studios from 10 above.
 
     >>> plan_ports(8000, 2)
     Ports(gateway=8000, auth=8001, studios=(8010, 8011))
 
+    Args:
+        base: the gateway's port; 0 makes all ports 0.
+        studios: how many Studios there are.
+
     Raises:
-        ValueError: A number is out of range, or the last Studio's port would be.
+        ValueError: an argument, or the last Studio's port, is out of range.
     """
     if not 1 <= studios <= MAX_STUDIOS:
         raise ValueError(f"--studios must be 1 to {MAX_STUDIOS}, not {studios}")

@@ -1,4 +1,4 @@
-"""What ``memmie dev`` tells: text for people, one JSON object for machines."""
+"""The output of `memmie dev`: text for people, or one JSON object for programs."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import json
 import os
 import shlex
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import Final, TextIO
 
-if TYPE_CHECKING:
-    from memmie_harness.dev.stack import Running
+from memmie_harness.dev.stack import Running
 
-BOLD = "1"
-GREEN = "32"
-DIM = "2"
+BOLD: Final = "1"
+"""The terminal's code for bold text."""
+
+GREEN: Final = "32"
+"""The terminal's code for green text."""
+
+DIM: Final = "2"
+"""The terminal's code for dim text."""
 
 
 def as_json(running: Running) -> str:
-    """One line of JSON with all that a script needs."""
+    """Return the stack as one line of JSON."""
     return json.dumps(
         {
             "gateway": running.gateway,
@@ -33,7 +37,7 @@ def as_json(running: Running) -> str:
 
 
 def as_text(running: Running, *, colour: bool) -> str:
-    """A page for people: where everything is, and lines to paste."""
+    """Return the stack as text: the token, commands to paste and the addresses."""
 
     def paint(style: str, text: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if colour else text
@@ -44,13 +48,13 @@ def as_text(running: Running, *, colour: bool) -> str:
         *((f"studio {number}", url) for number, url in enumerate(running.studios, start=1)),
     ]
     proof = f"heartbeat → ack through the gateway in {running.round_trip_seconds * 1000:.1f} ms"
-    # Tokens are long: the addresses come last, where they stay in sight.
+    # A token is long, so the addresses come last, where they stay visible.
     return "\n".join(
         [
-            f"{paint(BOLD, 'token')} of user {running.user_id!r}, good for a day on this stack:",
+            f"{paint(BOLD, 'token')} of user {running.user_id!r}, valid for a day on this stack:",
             f"  {running.token}",
             "",
-            'To talk to Studio paste one of these lines, then type {"id":"1","type":"heartbeat"} and Enter:',
+            'To talk to Studio, run one of these commands, type {"id":"1","type":"heartbeat"} and press Enter:',
             *(f"  {line}" for line in client_lines(running).values()),
             "",
             *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
@@ -61,18 +65,18 @@ def as_text(running: Running, *, colour: bool) -> str:
 
 
 def client_lines(running: Running) -> dict[str, str]:
-    """A shell line for each common client that opens a connection through the gateway, by the client's name."""
+    """Return the shell command with which each common client connects through the gateway, by the client's name."""
     header = f"Authorization: Bearer {running.token}"
     return {
-        # The one that is certainly here: it comes with this package. It knows no headers, so the token goes where
-        # browsers put it.
+        # This client is always here, because this package depends on it. It cannot send headers, so the token goes
+        # into the query, as from a browser.
         "python": f"{shlex.quote(sys.executable)} -m websockets '{running.websocket}?token={running.token}'",
-        # Without the "=" websocat takes the address for a second header.
+        # Without "=", websocat would take the address for a second header.
         "websocat": f"websocat -H='{header}' {running.websocket}",
         "wscat": f"wscat -H '{header}' -c {running.websocket}",
     }
 
 
 def wants_colour(stream: TextIO) -> bool:
-    """Whether `stream` is a terminal whose user has not asked for plain text (``NO_COLOR``, any value)."""
+    """Tell whether `stream` is a terminal with colours, and the user did not set `NO_COLOR`."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

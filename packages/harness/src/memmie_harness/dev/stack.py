@@ -1,58 +1,59 @@
-"""Auth, Studios and the gateway in this process, started in the order in which they need each other."""
+"""Auth, Studios and the gateway in this process, started in the order of their dependencies."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import HeartbeatError, connect, heartbeat
+from memmie_harness.dev.ports import Ports
 from memmie_harness.targets import InProcessTarget
 from memmie_harness.wiring import gateway_environment
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+USER_ID: Final = "dev"
+"""The user of the token."""
 
-    from memmie_harness.dev.ports import Ports
+TOKEN_SECONDS: Final = 24 * 3600
+"""How long the token is valid."""
 
-USER_ID = "dev"
-TOKEN_SECONDS = 24 * 3600
-
-WHY_NO_PORT = {
-    errno.EADDRINUSE: "is in use: stop what listens there",
-    errno.EACCES: "needs rights that this user has not: take one above 1023",
-    errno.EADDRNOTAVAIL: "cannot be had on 127.0.0.1",
+WHY_NO_PORT: Final = {
+    errno.EADDRINUSE: "is in use: stop the program that listens on it",
+    errno.EACCES: "needs privileges that this user does not have: take one above 1023",
+    errno.EADDRNOTAVAIL: "is not available on 127.0.0.1",
 }
+"""Why a port cannot be bound, and what to do, by error number."""
 
 
 class PortError(Exception):
-    """A service could not listen on its port; the message says which, why and what to do."""
+    """A service could not listen on its port; the message says which port, why and what to do."""
 
 
-class ProofError(Exception):
-    """Everything runs, but no heartbeat came back through the gateway; the message says what did."""
+class CheckError(Exception):
+    """The gateway is ready but did not answer a heartbeat; the message says what happened instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A stack that runs and has proven itself.
+    """A stack that runs and was checked.
 
     Attributes:
-        gateway: HTTP address of the gateway.
-        websocket: Its WebSocket address.
-        auth: HTTP address of the fake Auth.
-        studios: HTTP address of each fake Studio.
-        user_id: Whose token `token` is.
-        token: A valid token, `TOKEN_SECONDS` long. It opens nothing but this stack.
-        start_seconds: From the first service's start until the gateway was ready.
-        round_trip_seconds: One heartbeat → ack through the gateway.
+        gateway: the gateway's HTTP address.
+        websocket: the gateway's WebSocket address.
+        auth: the fake Auth's HTTP address.
+        studios: the HTTP address of each fake Studio.
+        user_id: the user of the token.
+        token: a token that is valid for `TOKEN_SECONDS` on this stack only.
+        start_seconds: the time from the start of the first service until the gateway was ready.
+        round_trip_seconds: the time of one heartbeat and its ack through the gateway.
     """
 
     gateway: str
@@ -69,17 +70,17 @@ class Running:
 async def running_stack(
     ports: Ports, gateway_settings: Mapping[str, str], on_log_line: Callable[[str], None]
 ) -> AsyncIterator[Running]:
-    """Start everything, prove it by a heartbeat, and stop everything at the end, also if a start fails.
+    """Start the stack and check it by a heartbeat; stop it at the end, or when a start fails.
 
     Args:
-        ports: Where the services listen.
-        gateway_settings: Settings of the gateway (spec §7) besides the stack's own.
-        on_log_line: Called with each line the gateway logs.
+        ports: where the services listen.
+        gateway_settings: settings of the gateway (spec §7) in addition to the stack's own.
+        on_log_line: called with each line that the gateway logs.
 
     Raises:
-        PortError: A port is not to be had.
-        TargetError: The gateway is not installed, refuses a setting (``exit_code`` 2) or did not become ready.
-        ProofError: The gateway was ready but did not carry a heartbeat.
+        PortError: a port cannot be bound.
+        TargetError: the gateway is not installed, refuses a setting (`exit_code` 2) or did not become ready.
+        CheckError: the gateway was ready but did not answer a heartbeat.
     """
     began = time.monotonic()
     async with AsyncExitStack() as stack:
@@ -104,7 +105,7 @@ async def running_stack(
         ready = time.monotonic()
 
         token = auth.mint(USER_ID, ttl_seconds=TOKEN_SECONDS)
-        round_trip_seconds = await _prove(gateway.ws_url, token)
+        round_trip_seconds = await _check(gateway.ws_url, token)
         yield Running(
             gateway=gateway.url,
             websocket=gateway.ws_url,
@@ -117,7 +118,7 @@ async def running_stack(
         )
 
 
-async def _prove(ws_url: str, token: str) -> float:
+async def _check(ws_url: str, token: str) -> float:
     try:
         connection = await connect(ws_url, token)
         try:
@@ -129,7 +130,7 @@ async def _prove(ws_url: str, token: str) -> float:
         reason = f"it answered {refusal.response.status_code} {body[:200]}"
     except (HeartbeatError, WebSocketException, OSError) as error:
         reason = str(error)
-    raise ProofError(f"the gateway at {ws_url} is ready, but carries no heartbeat: {reason}")
+    raise CheckError(f"the gateway at {ws_url} is ready, but a heartbeat failed: {reason}")
 
 
 @contextlib.contextmanager

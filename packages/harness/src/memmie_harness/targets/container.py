@@ -1,4 +1,4 @@
-"""A gateway's image as a target: the tests that speak to a process by default speak to what is deployed."""
+"""A gateway's image as a target, so that the same tests run against what is deployed."""
 
 from __future__ import annotations
 
@@ -6,37 +6,32 @@ import asyncio
 import contextlib
 import signal
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
 
 from docker.errors import APIError, DockerException, NotFound
+from docker.models.containers import Container
 
 from memmie_harness.containers import ContainerError, GatewayContainer
 from memmie_harness.containers.gateway import IMAGE
-from memmie_harness.targets.logged import LoggedTarget
+from memmie_harness.targets.errors import TargetError
+from memmie_harness.targets.external import ExternalTarget
 from memmie_harness.targets.readiness import wait_until_ready
-from memmie_harness.targets.target import TargetError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from docker.models.containers import Container
 
 
-class ContainerTarget(LoggedTarget):
-    """A gateway container on this machine's own network, so that it reaches what a test runs on loopback.
+class ContainerTarget(ExternalTarget):
+    """A gateway in a container that shares this machine's network, so that it reaches fakes on loopback.
 
-    Sharing the network makes it the very same stack as with a process: the fakes stay Python objects. It needs an
-    engine that runs on this machine's kernel.
+    The fakes thus stay Python objects of the test. The engine must run on this machine's kernel.
 
     Args:
-        environment: The gateway's settings (spec §7). It needs ``LOG_FORMAT=json`` and, so that runs do not
-            collide, ``PORT=0``.
-        image: The gateway's image.
-        start_seconds: How long it may take to listen, and again to become ready.
-        stop_seconds: How long after SIGTERM it may live before it is killed.
+        environment: the gateway's settings (spec §7). It needs `LOG_FORMAT=json`, and `PORT=0` so that runs do not
+            collide.
+        image: the gateway's image.
+        start_seconds: how long it may take to listen, and again to become ready.
+        stop_seconds: how long it may take to end after SIGTERM before it is killed.
 
     Raises:
-        TargetError: No Docker engine answers.
+        TargetError: no Docker engine answers.
     """
 
     def __init__(
@@ -47,35 +42,26 @@ class ContainerTarget(LoggedTarget):
         start_seconds: float = 20.0,
         stop_seconds: float = 5.0,
     ) -> None:
-        super().__init__(start_seconds)
+        super().__init__(start_seconds, stop_seconds)
         self._image = image
-        self._url: str | None = None
         try:
             container = GatewayContainer(image)
         except ContainerError as error:
             raise TargetError(str(error)) from None
         self._container = container.with_settings(environment).with_host_network().without_waiting()
-        self._stop_seconds = stop_seconds
         self._ended: asyncio.Future[int] | None = None
 
     def __repr__(self) -> str:
-        """Name image and address; the environment may hold secrets."""
+        """Show image and address, but not the environment, which may contain secrets."""
         return f"<ContainerTarget {self._image} url={self._url}>"
 
     @property
-    def url(self) -> str:
-        """The HTTP address the gateway reported."""
-        if self._url is None:
-            raise TargetError("this gateway has no address yet: await target.start() first")
-        return self._url
-
-    @property
     def exit_code(self) -> int | None:
-        """What the gateway ended with; ``None`` while it runs or before a start."""
+        """The gateway's exit code; `None` while it runs or before it is started."""
         return self._ended.result() if self._ended is not None and self._ended.done() else None
 
     async def start(self, *, until_ready: bool = True) -> None:
-        """See `Target.start`; one target is one container, so this works once."""
+        """See `Target.start`; a target can be started only once."""
         if self._ended is not None:
             raise TargetError("this gateway was started before: make another target")
         starting = asyncio.ensure_future(asyncio.to_thread(self._container.start))
@@ -86,20 +72,17 @@ class ContainerTarget(LoggedTarget):
         except (TargetError, ContainerError) as error:
             exit_code = self.exit_code
             await self.kill()
-            raise TargetError(
-                f"the gateway did not start: {error}\nThe last lines it wrote:\n{self.log_tail(20) or '(nothing)'}",
-                exit_code=exit_code,
-            ) from None
-        except BaseException:  # cancelled: the caller will not call stop()
+            raise self._failure(f"the gateway did not start: {error}", exit_code) from None
+        except BaseException:  # such as a cancellation, after which the caller does not call stop()
             await asyncio.wait({starting})
             await self.kill()
             raise
 
     async def stop(self) -> None:
-        """Send SIGTERM, wait, remove the container; see `Target.stop`.
+        """Send SIGTERM, wait and remove the container; see `Target.stop`.
 
         Raises:
-            TargetError: It had to be killed, or ended with another code than 0 on SIGTERM.
+            TargetError: the gateway had to be killed, or its exit code was not 0.
         """
         if self._ended is None or self._ended.done():
             await self.kill()
@@ -110,22 +93,22 @@ class ContainerTarget(LoggedTarget):
         finally:
             await self.kill()
         if exit_code != 0:
-            raise TargetError(
-                f"the gateway ended with exit code {exit_code} on SIGTERM\n{self.log_tail(20)}",
-                exit_code=exit_code,
-            )
+            raise self._failure(f"the gateway ended with exit code {exit_code} on SIGTERM", exit_code)
 
     def send_signal(self, signum: signal.Signals) -> None:
-        """Send the gateway a signal; nothing happens if it has already ended."""
+        """Send the gateway a signal; does nothing if it has already ended."""
         if self._ended is not None and not self._ended.done():
-            with contextlib.suppress(APIError):  # it has just ended by itself
+            with contextlib.suppress(APIError):  # it has just ended
                 self._container.get_wrapped_container().kill(signum)
 
     async def wait_ended(self, within: float = 5.0) -> int:
-        """Wait until the gateway has ended by itself or by a signal, and return its exit code.
+        """Wait until the gateway has ended, and return its exit code.
+
+        Args:
+            within: how many seconds to wait.
 
         Raises:
-            TargetError: It was not started, or still ran after that many seconds.
+            TargetError: it was not started, or did not end in time.
         """
         if self._ended is None:
             raise TargetError("this gateway was not started: await target.start() first")
@@ -135,19 +118,19 @@ class ContainerTarget(LoggedTarget):
         return self._ended.result()
 
     async def kill(self) -> None:
-        """End the gateway at once and remove its container; safe to call twice."""
+        """Kill the gateway and remove its container; does nothing if that is done already."""
         if self._ended is not None:
             self.send_signal(signal.SIGKILL)
             await asyncio.wait({self._ended})
         await asyncio.to_thread(self._container.stop)
 
     async def _wait_started(self, *, until_ready: bool) -> None:
-        self._url = await self._announced_url()
+        url = await self._wait_until_listening()
         if until_ready:
-            await wait_until_ready(self._url, self._start_seconds)
+            await wait_until_ready(url, self._start_seconds)
 
     def _follow(self) -> None:
-        """Read the log on a thread of its own, as the engine's client blocks, until the gateway has ended."""
+        """Read the log until the gateway has ended; on a thread, because the engine's client blocks."""
         loop = asyncio.get_running_loop()
         ended = self._ended = loop.create_future()
         container = self._container.get_wrapped_container()
@@ -163,7 +146,7 @@ class ContainerTarget(LoggedTarget):
 
 
 def _lines(container: Container) -> Iterator[str]:
-    """Yield what a container writes, line by line, until it ends."""
+    """Yield the lines that a container writes, until it has ended."""
     begun = b""
     with contextlib.suppress(DockerException):
         for chunk in container.logs(stream=True, follow=True):
@@ -172,7 +155,7 @@ def _lines(container: Container) -> Iterator[str]:
 
 
 def _exit_code(container: Container) -> int:
-    """Wait for a container's end; an unknown code is -1, of one that someone else removed."""
+    """Wait until a container has ended and return its exit code, or -1 if it was removed meanwhile."""
     try:
         return int(container.wait()["StatusCode"])
     except NotFound:

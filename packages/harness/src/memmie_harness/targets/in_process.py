@@ -1,29 +1,26 @@
-"""A gateway inside this process: quick to start and to debug, but not a black box."""
+"""A gateway inside this process, which starts quickly and can be debugged, but is not a black box."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
+from memmie_harness.targets.errors import TargetError
 from memmie_harness.targets.installed import Service, ServiceClass, installed_gateway
 from memmie_harness.targets.line_stream import LineStream
 from memmie_harness.targets.logged import LoggedTarget
 from memmie_harness.targets.readiness import wait_until_ready
-from memmie_harness.targets.target import TargetError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 
 class InProcessTarget(LoggedTarget):
-    """The installed gateway, run on this event loop.
+    """The installed gateway, which runs on this event loop.
 
-    Its log is seen because a gateway takes standard output, as it then is, when it is built.
+    A gateway logs to what `sys.stdout` is when it is made, so a stream that keeps the lines stands there meanwhile.
 
     Args:
-        environment: The gateway's settings (spec §7); of this process's own environment nothing is used.
-        on_line: Called with each line it logs, besides their being kept.
-        start_seconds: How long it may take to become ready.
+        environment: the gateway's settings (spec §7); this process's own environment is not used.
+        on_line: called with each line that it logs.
+        start_seconds: how long it may take to become ready.
     """
 
     def __init__(
@@ -39,12 +36,12 @@ class InProcessTarget(LoggedTarget):
         self._service: Service | None = None
 
     def __repr__(self) -> str:
-        """Name the address; the environment may hold secrets."""
+        """Show the address, but not the environment, which may contain secrets."""
         return f"<InProcessTarget url={self._service.url if self._service else None}>"
 
     @property
     def url(self) -> str:
-        """The HTTP address the gateway listens on."""
+        """The HTTP address that the gateway listens on."""
         if self._service is None:
             raise TargetError("this gateway does not run: await target.start() first")
         return self._service.url.rstrip("/")
@@ -53,9 +50,8 @@ class InProcessTarget(LoggedTarget):
         """See `Target.start`.
 
         Raises:
-            TargetError: Besides `Target.start`'s reasons, a setting is wrong; ``exit_code`` is then 2, as of
-                a process.
-            OSError: The port is taken.
+            TargetError: as for `Target.start`; or a setting is invalid, with `exit_code` 2 as from a process.
+            OSError: the address cannot be bound.
         """
         if self._service is not None:
             raise TargetError("this gateway already runs")
@@ -67,7 +63,7 @@ class InProcessTarget(LoggedTarget):
         try:
             if until_ready:
                 await wait_until_ready(self.url, self._start_seconds)
-        except BaseException:  # not ready, or cancelled: the caller will not call stop()
+        except BaseException:  # after which the caller does not call stop()
             await self.stop()
             raise
 

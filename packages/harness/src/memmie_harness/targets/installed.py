@@ -1,20 +1,19 @@
-"""Finding the gateway that is installed here, without importing it by name.
+"""Finding the installed gateway, without importing it by name.
 
-The harness meets the gateway on the wire; where one runs in this process, it comes through the entry point
-group ``memmie.services``, so another gateway could stand there as well.
+The harness does not depend on the gateway's code. A gateway that runs in this process is found by the entry point
+group `memmie.services`, which another implementation could also provide.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Final, Protocol, cast
 
-from memmie_harness.targets.target import TargetError
+from memmie_harness.targets.errors import TargetError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-NOT_INSTALLED = "there is no gateway in this environment: pip install memmie-gateway (with --find-links DIR, where its wheel is)"
+NOT_INSTALLED: Final = "no gateway is installed in this environment: pip install memmie-gateway (with --find-links DIR, where its wheel is)"
+"""What to do where no gateway is installed."""
 
 
 class Service(Protocol):
@@ -22,11 +21,15 @@ class Service(Protocol):
 
     @property
     def url(self) -> str:
-        """The HTTP address, known once started."""
+        """The HTTP address, known after the start."""
         ...
 
     async def start(self) -> None:
-        """Listen; raises `OSError` if the port is taken."""
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
         ...
 
     async def stop(self) -> None:
@@ -35,18 +38,18 @@ class Service(Protocol):
 
 
 class ServiceClass(Protocol):
-    """What the entry point names."""
+    """The class that the entry point names."""
 
     def from_env(self, environment: Mapping[str, str], /) -> Service:
-        """Build a service from settings as they would stand in the environment (spec §7)."""
+        """Make a service with these settings, named as in the environment (spec §7)."""
         ...
 
 
 def installed_gateway() -> ServiceClass:
-    """The gateway class that this environment offers.
+    """Return the class of the installed gateway.
 
     Raises:
-        TargetError: None is installed.
+        TargetError: no gateway is installed.
     """
     for entry_point in entry_points(group="memmie.services", name="gateway"):
         return cast("ServiceClass", entry_point.load())

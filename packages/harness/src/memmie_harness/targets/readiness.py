@@ -1,22 +1,27 @@
-"""Waiting until a gateway says that it accepts work."""
+"""Waiting until a gateway is ready."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import aiohttp
 
-from memmie_harness.targets.target import TargetError
+from memmie_harness.targets.errors import TargetError
 
-POLL_SECONDS = 0.02
-"""``/ready`` cannot be subscribed to, so it is asked again this long after each refusal."""
+POLL_SECONDS: Final = 0.02
+"""Time between two requests for `/ready`."""
 
 
 async def wait_until_ready(url: str, within: float) -> None:
-    """Return once ``GET {url}/ready`` answers 200 (spec §1), within that many seconds.
+    """Return when `GET {url}/ready` answers 200 (spec §1).
+
+    Args:
+        url: the gateway's HTTP address.
+        within: how many seconds to wait.
 
     Raises:
-        TargetError: It did not in time; the message has the last answer.
+        TargetError: the answer was not 200 in time; the message has the last answer.
     """
     answer = "no answer yet"
     try:

@@ -1,24 +1,22 @@
-"""A gateway that someone else runs: a local stack, another implementation, a deployment."""
+"""A gateway that already runs: a local stack, another implementation, or a deployment."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
+from memmie_harness.targets.errors import TargetError
+from memmie_harness.targets.log_buffer import LogRecord
 from memmie_harness.targets.readiness import wait_until_ready
-from memmie_harness.targets.target import TargetError, websocket_url
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from memmie_harness.targets.log_book import LogRecord
+from memmie_harness.wiring import websocket_url
 
 
 class UrlTarget:
-    """A gateway at a known address; starting waits for it, stopping leaves it alone.
+    """A gateway at a known address; `start` waits until it is ready, and `stop` does not stop it.
 
     Args:
-        url: Its HTTP address, ``http://HOST:PORT`` or ``https://…``.
-        start_seconds: How long it may take to become ready.
+        url: the HTTP address, `http://HOST:PORT` or `https://…`.
+        start_seconds: how long it may take to become ready.
     """
 
     sees_logs = False
@@ -29,23 +27,23 @@ class UrlTarget:
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket address (spec §1)."""
+        """See `Target.ws_url`."""
         return websocket_url(self.url)
 
     async def start(self, *, until_ready: bool = True) -> None:
-        """Wait until it is ready; see `Target.start`."""
+        """Wait until the gateway is ready; see `Target.start`."""
         if until_ready:
             await wait_until_ready(self.url, self._start_seconds)
 
     async def stop(self) -> None:
-        """Nothing to do: who started it stops it."""
+        """Do nothing, because this target did not start the gateway."""
 
     def logs(self) -> NoReturn:
-        """Raise `TargetError`: its log is wherever the one who runs it put it. Ask `sees_logs` first."""
-        raise TargetError(f"the log of {self.url} is not seen from here: who runs the gateway has it")
+        """Raise `TargetError`, because the log of a running gateway cannot be read; `sees_logs` says so."""
+        raise TargetError(f"the log of {self.url} cannot be read, because the gateway was not started here")
 
     def log_tail(self, lines: int = 50) -> str:  # noqa: ARG002 - the protocol's signature
-        """Nothing is seen, so this is empty."""
+        """Return an empty string, because the log cannot be read."""
         return ""
 
     async def wait_for_log(

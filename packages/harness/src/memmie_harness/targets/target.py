@@ -1,96 +1,73 @@
-"""What a test knows of a gateway: where it listens, how it is started and stopped, what it logs."""
+"""The interface of every target: its addresses, its start and stop, and its log."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from memmie_harness.targets.log_book import LogRecord
-
-
-class TargetError(Exception):
-    """A gateway did not do what a target must: start, become ready, log something, end.
-
-    Attributes:
-        exit_code: The code the gateway's process ended with; ``None`` if it is no process or still ran.
-    """
-
-    def __init__(self, message: str, *, exit_code: int | None = None) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+from memmie_harness.targets.log_buffer import LogRecord
 
 
 class Target(Protocol):
-    """A gateway, whoever runs it; black-box tests speak to this and never to a gateway's classes.
+    """A gateway under test; black-box tests use this interface and no class of a gateway.
 
-    A new kind of target (a container, say) implements these members and gets its line in ``choice.py``.
+    A new kind of target implements these members and is added to `choice.py`.
     """
 
     @property
     def url(self) -> str:
-        """The HTTP address, ``http://HOST:PORT`` without a trailing slash; known once started."""
+        """The HTTP address, `http://HOST:PORT` without a trailing slash; known after the start."""
         ...
 
     @property
     def ws_url(self) -> str:
-        """The WebSocket address of a Studio's messages, ``ws://HOST:PORT/ws`` (spec §1)."""
+        """The WebSocket address, `ws://HOST:PORT/ws` (spec §1)."""
         ...
 
     @property
     def sees_logs(self) -> bool:
-        """Whether `logs`, `log_tail` and `wait_for_log` work: a gateway run by someone else logs elsewhere."""
+        """Whether the gateway's log can be read by `logs`, `log_tail` and `wait_for_log`."""
         ...
 
     async def start(self, *, until_ready: bool = True) -> None:
-        """Start the gateway and return when it listens, or, by default, when ``/ready`` answers 200.
+        """Start the gateway and wait until `/ready` answers 200.
 
         Args:
-            until_ready: ``False`` returns as soon as it listens: for a gateway that has no healthy Studio.
+            until_ready: `False` waits only until the gateway listens, for one that has no healthy Studio.
 
         Raises:
-            TargetError: It ended, or was not there in time. Nothing of it is left running.
+            TargetError: the gateway ended, or did not start in time. It is no longer running.
         """
         ...
 
     async def stop(self) -> None:
-        """Stop the gateway orderly; nothing happens if it does not run.
+        """Stop the gateway; does nothing if it is not running.
 
         Raises:
-            TargetError: It did not end in time, or ended with an error. Nothing of it is left running.
+            TargetError: the gateway did not end in time, or ended with an error. It is no longer running.
         """
         ...
 
     def logs(self) -> Sequence[LogRecord]:
-        """The structured log lines so far, oldest first.
+        """Return the structured log lines so far, oldest first.
 
         Raises:
-            TargetError: This target does not see the gateway's logs.
+            TargetError: the log cannot be read; see `sees_logs`.
         """
         ...
 
     def log_tail(self, lines: int = 50) -> str:
-        """The last lines of everything the gateway wrote, for people; empty if it is not seen."""
+        """Return the last lines that the gateway wrote, structured or not; empty if the log cannot be read."""
         ...
 
     async def wait_for_log(self, predicate: Callable[[LogRecord], bool], within: float = 5.0) -> LogRecord:
-        """Return the first log line that fits, past or to come.
+        """Return the first structured log line, past or future, that `predicate` accepts.
 
         Args:
-            predicate: Called with each structured line.
-            within: How long to wait for it, in seconds.
+            predicate: called with each structured log line.
+            within: how many seconds to wait.
 
         Raises:
-            TargetError: No such line in time, the gateway ended first, or its logs are not seen.
+            TargetError: no such line came in time, the gateway ended first, or the log cannot be read.
         """
         ...
-
-
-def websocket_url(url: str) -> str:
-    """The address of the WebSocket route (spec §1) of a gateway at the HTTP address `url`.
-
-    >>> websocket_url("http://127.0.0.1:8000")
-    'ws://127.0.0.1:8000/ws'
-    """
-    return "ws" + url.removeprefix("http") + "/ws"

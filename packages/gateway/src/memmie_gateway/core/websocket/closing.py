@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
-from memmie_gateway.core.websocket.control_frames import valid_close_code
 
 
 class State(enum.Enum):
@@ -146,7 +145,7 @@ class ClosingHandshake:
         self._state = {_CLIENT: _OPEN, _BACKEND: _OPEN}
         self._waiting: dict[Side, Say] = {}  # Close frames that wait for the end of the frame under way
         self._backlog = 0  # at the last call of `progresses`
-        self._client_code = 0
+        self._client_code = 0  # 0 for no Close frame, 1005 for one without a code
         self.cause: Cause | None = None
         self.code = 1005
         self.reason = ""
@@ -168,7 +167,7 @@ class ClosingHandshake:
     @property
     def client_code(self) -> int | None:
         """The code of the first Close frame between gateway and client, in either direction; None for no code."""
-        return self._client_code if valid_close_code(self._client_code) else None
+        return self._client_code if self._client_code not in (0, 1005) else None
 
     def state(self, side: Side) -> State:
         """Return how far the handshake with `side` has come."""
@@ -185,8 +184,8 @@ class ClosingHandshake:
         self._begin(Cause.CLIENT_CLOSED if side is _CLIENT else Cause.BACKEND_CLOSED, code, reason)
         self._received_codes[side] = code
         self._advance(side, _RECEIVE)
-        if side is _CLIENT:
-            self._note(code)
+        if side is _CLIENT and not self._client_code:
+            self._client_code = code
         steps: list[Step] = []
         if self.may_write(side.other):
             # The Close frame came between two frames, so the stream to the other side stands between two, too.
@@ -210,10 +209,11 @@ class ClosingHandshake:
         self._begin(cause, 1006, cause.ending.words)
         self._advance(side, _LOSE)
         other = side.other
-        self._waiting.pop(side, None)
         steps: list[Step] = []
-        if self._waiting.pop(other, None) is not None:
-            steps.append(Abort(other))  # the end of the frame will never come
+        if self._waiting:
+            self._waiting.pop(side, None)
+            if self._waiting.pop(other, None) is not None:
+                steps.append(Abort(other))  # the end of the frame will never come
         flows = {other: _BROKEN if inside_frame else _BETWEEN}
         return steps + self._tell((other,), cause, cause.ending.words, flows) + self._shut_done()
 
@@ -287,14 +287,10 @@ class ClosingHandshake:
         return steps
 
     def _said(self, say: Say) -> Say:
-        if say.side is _CLIENT:
-            self._note(say.code)
+        """Note that a Close frame is written now."""
+        if say.side is _CLIENT and not self._client_code:
+            self._client_code = say.code
         return say
-
-    def _note(self, code: int) -> None:
-        """Remember the code of the first Close frame between gateway and client."""
-        if not self._client_code:
-            self._client_code = code
 
     def _shut_done(self) -> list[Step]:
         if _DONE not in self._state.values():

@@ -19,7 +19,7 @@ class AuthUrl(ServiceUrl):
 
     @classmethod
     def parse(cls, url: str) -> AuthUrl:
-        """Take a URL apart.
+        """Parse a URL.
 
         Raises:
             ValueError: it is not an `http://` or `https://` URL with a host, or it has more than a path.

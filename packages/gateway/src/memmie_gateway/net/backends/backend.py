@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from memmie_gateway.core.health import Health, HealthTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
@@ -52,7 +52,21 @@ class Traffic(NamedTuple):
 
     def plus(self, other: Traffic) -> Traffic:
         """Return the sum of both."""
-        return Traffic(*(a + b for a, b in zip(self, other, strict=True)))
+        return Traffic(
+            self.messages_from_client + other.messages_from_client,
+            self.messages_from_backend + other.messages_from_backend,
+            self.bytes_from_client + other.bytes_from_client,
+            self.bytes_from_backend + other.bytes_from_backend,
+        )
+
+    def minus(self, earlier: Traffic) -> Traffic:
+        """Return what has come since `earlier`, where both are counted from the same start."""
+        if earlier is NO_TRAFFIC:
+            return self
+        return Traffic(*(now - before for now, before in zip(self, earlier, strict=True)))
+
+
+NO_TRAFFIC: Final = Traffic()
 
 
 class Backend:
@@ -79,7 +93,7 @@ class Backend:
         self.tracker = tracker
         self.connections = 0
         self.failures = 0
-        self.traffic = Traffic()
+        self.traffic = NO_TRAFFIC
         self.errors: Counter[str] = Counter()
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing

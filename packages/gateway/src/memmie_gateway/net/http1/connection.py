@@ -65,10 +65,11 @@ class HttpConnection(asyncio.Protocol):
         self._reader.expect(upgrade=upgrade)
         if self.transport.is_closing():
             raise HttpError(self._end or _CLOSED)
-        response: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._response = response
+        self._response = asyncio.get_running_loop().create_future()
         self.transport.write(data)
-        return await response
+        return (
+            await self._response
+        )  # not held in a variable: with an error's traceback, it would be a reference cycle
 
     def take_early(self) -> bytes:
         """Return what was received behind a 101; the next owner receives the rest itself."""

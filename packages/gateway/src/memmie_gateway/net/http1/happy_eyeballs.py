@@ -1,4 +1,4 @@
-"""Connecting to a service at whichever of its addresses answers first (RFC 8305)."""
+"""Happy eyeballs: connecting to whichever address of a service answers first (RFC 8305)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ async def connect(
     """Open a connection.
 
     Args:
-        make_protocol: makes the protocol that receives.
+        make_protocol: makes the connection's protocol.
         where: the service.
-        addresses: of its host, at least one, the likeliest first; the one that answers becomes the first.
+        addresses: of its host, at least one, the most likely first. The one that answers is moved to the front.
         tls: None for a connection without TLS.
 
     Raises:
-        OSError: no address can be connected to. It has an error number where all failed in the same way.
+        OSError: no address accepts a connection. It has an error number if all failed in the same way.
     """
-    if len(addresses) == 1:  # the usual case, in which there is nothing to decide
+    if len(addresses) == 1:  # the usual case: there is nothing to choose
         to: dict[str, Any] = {"host": addresses[0], "port": where.port}
     else:
         to = {"sock": await first_to_answer(where, addresses)}
@@ -50,10 +50,10 @@ async def first_to_answer(where: ServiceUrl, addresses: list[str]) -> socket.soc
 
     Args:
         where: the service.
-        addresses: of its host, at least one, the likeliest first; the one that answers becomes the first.
+        addresses: of its host, at least one, the most likely first. The one that answers is moved to the front.
 
     Raises:
-        OSError: none does. It has an error number where all failed in the same way.
+        OSError: none does. It has an error number if all failed in the same way.
     """
     infos = [
         (
@@ -66,18 +66,18 @@ async def first_to_answer(where: ServiceUrl, addresses: list[str]) -> socket.soc
         for address in addresses
     ]
     task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - whoever awaits is one
+    assert task is not None  # noqa: S101 - a coroutine runs in one
     cancels = task.cancelling()
     try:
         sock = await start_connection(infos, happy_eyeballs_delay=HEAD_START)
     except (RuntimeError, IndexError) as error:
-        # RuntimeError is uvloop's; IndexError comes where no attempt failed with that or with an OSError.
+        # RuntimeError comes from uvloop; IndexError means that no attempt failed with that or with an OSError.
         raise OSError(f"no address could be tried ({type(error).__name__}: {error})") from error
     if task.cancelling() > cancels:
-        # While it calls off the other attempts, it swallows that it is called off itself; a time-out would be lost.
+        # While it cancels the other attempts, it swallows its own cancellation, and a time-out would be lost.
         sock.close()
         raise asyncio.CancelledError
-    with contextlib.suppress(OSError):  # it is gone again already
+    with contextlib.suppress(OSError):  # the connection is lost already
         answered = sock.getpeername()[0]
         addresses.sort(key=lambda address: address != answered)
     return sock

@@ -10,17 +10,17 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True, slots=True)
 class ServiceUrl:
-    """A URL taken apart.
+    """A parsed URL.
 
     Attributes:
-        url: as configured; it names the service in metrics and logs.
+        url: as configured; it identifies the service in metrics and logs.
         host: a name or an address.
         port: the TCP port.
-        secure: whether it is spoken to over TLS.
+        secure: whether connections to it use TLS.
         path: at least "/".
-        query: "" where there is none.
+        query: "" for none.
         host_header: the value of the Host header.
-        is_address: whether the host is an address, so that no name has to be looked up.
+        is_address: whether the host is an address, which needs no look-up.
     """
 
     url: str
@@ -34,13 +34,13 @@ class ServiceUrl:
 
     @classmethod
     def take_apart(cls, url: str, *, plain: str, secure: str, example: str) -> Self:
-        """Take a URL apart.
+        """Parse a URL.
 
         Args:
             url: the text.
             plain: the scheme without TLS.
             secure: the scheme with TLS.
-            example: a good one, for the message about one that is not.
+            example: a valid one, for the message about an invalid one.
 
         Raises:
             ValueError: it has neither scheme or no host, or it has credentials or a fragment.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, Protocol
 
 from memmie_gateway.core.limits import TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
@@ -56,25 +56,6 @@ TOO_FAST: Final = 2
 """The client sends more messages than it may."""
 
 
-class Sent(NamedTuple):
-    """What a side has sent in some period.
-
-    Attributes:
-        messages: data messages.
-        bytes: bytes, frame headers included.
-    """
-
-    messages: int
-    bytes: int
-
-    def plus(self, other: Sent) -> Sent:
-        """Return the sum of two periods."""
-        return Sent(self.messages + other.messages, self.bytes + other.bytes)
-
-
-NOTHING_SENT: Final = Sent(0, 0)
-
-
 class LegOwner(Protocol):
     """A session, as far as its legs have to know it."""
 
@@ -108,12 +89,11 @@ class Leg(asyncio.Protocol):
         keepalive: watches this side.
 
     Attributes:
-        owner: the session, from `join` to `leave`.
+        owner: the session, from the first `join` to `leave`.
         write: the other side's sink; drops everything while the leg is not joined.
     """
 
     __slots__ = (
-        "_booked",
         "_holds",
         "_sample_in",
         "keepalive",
@@ -133,7 +113,6 @@ class Leg(asyncio.Protocol):
         self.scanner = scanner
         self.keepalive = keepalive
         self.write: Callable[[bytes], object] = discard
-        self._booked = NOTHING_SENT
         self._holds = 0
         self._sample_in = 0
 
@@ -171,12 +150,9 @@ class Leg(asyncio.Protocol):
         self.write = sink
         self.owner = owner
 
-    def detach(self) -> Sent:
-        """Stop forwarding; return what this side has sent since it was joined, or since the last call."""
+    def detach(self) -> None:
+        """Forward nothing more, until it is joined again."""
         self.write = discard
-        stint = self.stint
-        self._booked = self._booked.plus(stint)
-        return stint
 
     def leave(self) -> None:
         """Drop the reference to the session, which refers to this leg, too, once both connections are gone."""
@@ -217,12 +193,6 @@ class Leg(asyncio.Protocol):
     def held(self) -> bool:
         """Whether the gateway is not reading from this side at present."""
         return bool(self._holds)
-
-    @property
-    def stint(self) -> Sent:
-        """What this side has sent since it was joined; nothing once it is detached."""
-        booked = self._booked
-        return Sent(self.scanner.messages - booked.messages, self.scanner.received - booked.bytes)
 
     @property
     def flow(self) -> Flow:

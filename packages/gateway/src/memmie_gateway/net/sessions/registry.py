@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.session import Session
@@ -11,46 +11,43 @@ from memmie_gateway.net.sessions.session import Session
 K = TypeVar("K", str, bytes)
 
 
-class _Index(Generic[K]):
+class _Index(dict[K, "Session | list[Session]"]):
     """Sessions by a key that some of them share.
 
     Nearly every key has one session, which then is the value itself: a list for each would cost 88 bytes a session.
     """
 
-    __slots__ = ("_held",)
+    def add(self, key: K, session: Session) -> None:
+        """Add a session to those of its key."""
+        held = self.setdefault(key, session)
+        if held is not session:
+            if isinstance(held, list):
+                held.append(session)
+            else:
+                self[key] = [held, session]
 
-    def __init__(self) -> None:
-        self._held: dict[K, Session | list[Session]] = {}
+    def remove(self, key: K, session: Session) -> None:
+        """Remove a session from those of its key."""
+        held = self.pop(key)
+        if held is not session:
+            assert isinstance(held, list)  # noqa: S101 - it has others, too
+            held.remove(session)
+            self[key] = held if len(held) > 1 else held[0]
 
-    def __iter__(self) -> Iterator[Session]:
-        for held in self._held.values():
+    def all_of(self, key: K) -> tuple[Session, ...]:
+        """Return the sessions of a key, in the order in which they were added."""
+        held = self.get(key)
+        if held is None:
+            return ()
+        return tuple(held) if isinstance(held, list) else (held,)
+
+    def everything(self) -> Iterator[Session]:
+        """Go through the sessions of every key."""
+        for held in self.values():
             if isinstance(held, list):
                 yield from held
             else:
                 yield held
-
-    def add(self, key: K, session: Session) -> None:
-        held = self._held.setdefault(key, session)
-        if isinstance(held, list):
-            held.append(session)
-        elif held is not session:
-            self._held[key] = [held, session]
-
-    def remove(self, key: K, session: Session) -> None:
-        held = self._held[key]
-        if isinstance(held, list):
-            held.remove(session)
-            if len(held) == 1:
-                self._held[key] = held[0]
-        else:
-            del self._held[key]
-
-    def get(self, key: K) -> tuple[Session, ...]:
-        """Return the sessions of a key, in the order in which they were added."""
-        held = self._held.get(key)
-        if held is None:
-            return ()
-        return tuple(held) if isinstance(held, list) else (held,)
 
 
 class SessionRegistry:
@@ -76,7 +73,7 @@ class SessionRegistry:
 
     def __iter__(self) -> Iterator[Session]:
         """Go through the live sessions."""
-        return iter(self._by_id)
+        return self._by_id.everything()
 
     def add(self, session: Session) -> None:
         """Add a session that has just begun."""
@@ -100,15 +97,15 @@ class SessionRegistry:
 
     def with_id(self, request_id: str) -> tuple[Session, ...]:
         """Return the sessions with this request id; more than one if clients have chosen the same."""
-        return self._by_id.get(request_id)
+        return self._by_id.all_of(request_id)
 
     def of_user(self, user_id: str) -> tuple[Session, ...]:
         """Return the sessions of a user, oldest first."""
-        return self._by_user.get(user_id)
+        return self._by_user.all_of(user_id)
 
     def of_token(self, digest: bytes) -> tuple[Session, ...]:
         """Return the sessions that were admitted with the token of this digest."""
-        return self._by_token.get(digest)
+        return self._by_token.all_of(digest)
 
     def of_address(self, address: str) -> tuple[Session, ...]:
         """Return the sessions of a client address. This looks at every session."""
@@ -120,7 +117,7 @@ class SessionRegistry:
 
     def home(self, user_id: str) -> Backend | None:
         """Return the backend of the user's live sessions, if there are any."""
-        for session in reversed(self._by_user.get(user_id)):
+        for session in reversed(self._by_user.all_of(user_id)):
             if session.closing is None:
                 return session.backend
         return None

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Protocol
 from memmie_gateway.core.client_address import Client
 from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.limits import TokenBucket
-from memmie_gateway.core.outcomes import Cause, Side, cause_of_violation
+from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
 from memmie_gateway.core.websocket.closing import (
     BETWEEN_FRAMES,
@@ -32,9 +32,10 @@ from memmie_gateway.core.websocket.continuity import on_leg_lost, on_leg_silent
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
-from memmie_gateway.net.backends.backend import BackendLink, Traffic
+from memmie_gateway.core.websocket.violations import cause_of_violation
+from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
 from memmie_gateway.net.handover import Handover
-from memmie_gateway.net.sessions.leg import NOTHING_SENT, PEER_FULL, ClientLeg, Leg, Sent, discard
+from memmie_gateway.net.sessions.leg import PEER_FULL, ClientLeg, Leg
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
@@ -88,7 +89,7 @@ class SessionInfo(NamedTuple):
     identity: Identity
 
 
-class Slots(Protocol):
+class Releasable(Protocol):
     """What a client occupies in the limits on concurrent connections."""
 
     def release(self) -> None:
@@ -119,9 +120,9 @@ class Session:
     __slots__ = (
         "__weakref__",
         "_backend",
+        "_booked",
         "_client",
         "_closing",
-        "_earlier",
         "_early",
         "_idleness",
         "_loop",
@@ -146,7 +147,7 @@ class Session:
         options: SessionOptions,
         bucket: TokenBucket | None,
         rng: random.Random,
-        slots: Slots,
+        slots: Releasable,
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -154,15 +155,14 @@ class Session:
         self._slots = slots
         self._on_end = on_end
         self._closing: ClosingHandshake | None = None
-        self._earlier = NOTHING_SENT  # what earlier backends have sent
+        self._booked = NO_TRAFFIC
         self._reserved_bits = reserved_bits(link.response)  # agreed with the client for the whole session
         self.info = info
         self.options = options
         self.error = ""
         self.started = self._loop.time()
         self._idleness = Idleness(seconds=options.idle_seconds, now=self.started)
-        scanner, keepalive = self._watch(_CLIENT)
-        self._client = ClientLeg(client.transport, scanner, keepalive, bucket)
+        self._client = ClientLeg(client.transport, self._scanner(_CLIENT), self._keepalive(), bucket)
         client.transport.set_write_buffer_limits(options.write_buffer_bytes)
         self._early = (client.take(self._client), b"")
         self.attach(link)
@@ -177,8 +177,11 @@ class Session:
     def attach(self, link: BackendLink) -> None:
         """Join the client to a backend, to which all traffic is booked from now on; `start` lets the bytes flow."""
         transport = link.handover.transport
-        scanner, keepalive = self._watch(_BACKEND)
-        leg = self._backend = Leg(_BACKEND, transport, scanner, keepalive)
+        scanner = self._scanner(_BACKEND)
+        # It counts on from what earlier backends have sent.
+        scanner.messages = self._booked.messages_from_backend
+        scanner.received = self._booked.bytes_from_backend
+        leg = self._backend = Leg(_BACKEND, transport, scanner, self._keepalive())
         transport.set_write_buffer_limits(self.options.write_buffer_bytes)
         self._early = (self._early[0], link.handover.take(leg))
         self.backend = link.backend
@@ -198,23 +201,21 @@ class Session:
             self._client.data_received(from_client)
 
     def _detach(self) -> None:
-        """Book to the backend what has passed since the client was joined to it."""
-        from_client, from_backend = self._client.detach(), self._backend.detach()
-        self._earlier = self._earlier.plus(from_backend)
-        self.backend.left(_both_ways(from_client, from_backend))
+        """Book what has passed since `attach` to the backend, once the legs forward nothing more."""
+        total = self._total()
+        self.backend.left(total.minus(self._booked))
+        self._booked = total
 
-    def _watch(self, side: Side) -> tuple[FrameScanner, Keepalive]:
-        """Make what a new leg to `side` needs."""
-        options = self.options
-        scanner = FrameScanner(
+    def _scanner(self, side: Side) -> FrameScanner:
+        return FrameScanner(
             masked=side is _CLIENT,
-            max_message_bytes=options.max_message_bytes,
+            max_message_bytes=self.options.max_message_bytes,
             reserved_bits=self._reserved_bits,
         )
-        keepalive = Keepalive(
-            interval=options.ping_interval, timeout=options.ping_timeout, now=self._loop.time()
-        )
-        return scanner, keepalive
+
+    def _keepalive(self) -> Keepalive:
+        options = self.options
+        return Keepalive(interval=options.ping_interval, timeout=options.ping_timeout, now=self._loop.time())
 
     # What others ask.
 
@@ -229,8 +230,12 @@ class Session:
         return self._closing
 
     def traffic(self) -> Traffic:
-        """Return what has passed since the client was joined to `backend`; nothing once that is booked."""
-        return _both_ways(self._client.stint, self._backend.stint)
+        """Return what has passed since the client was joined to `backend`, unless it is booked already."""
+        return self._total().minus(self._booked)
+
+    def _total(self) -> Traffic:
+        up, down = self._client.scanner, self._backend.scanner
+        return Traffic(up.messages, down.messages, up.received, down.received)
 
     def describe(self) -> dict[str, object]:
         """Return what a person may know about this session: the fields of its log line.
@@ -239,8 +244,7 @@ class Session:
         or it carried no code. Like all that is about the end, it is None while the session lives.
         """
         info, closing = self.info, self._closing
-        up = self._client.scanner
-        down = self._earlier.plus(self._backend.stint)
+        up, down = self._client.scanner, self._backend.scanner
         ending = closing.cause.ending if closing is not None and closing.cause is not None else None
         return {
             "request_id": info.id,
@@ -257,7 +261,7 @@ class Session:
             "messages_from_client": up.messages,
             "messages_from_studio": down.messages,
             "bytes_from_client": up.received,
-            "bytes_from_studio": down.bytes,
+            "bytes_from_studio": down.received,
         }
 
     def other(self, leg: Leg) -> Leg:
@@ -292,7 +296,7 @@ class Session:
         if leg is self._client:
             self._slots.release()
         other = self.other(leg)
-        other.write = discard
+        other.detach()
         closing = self._begin_closing()
         cause = on_leg_lost(leg.side)
         self._carry_out(closing.lost(leg.side, cause, inside_frame=bool(leg.scanner.remaining)))
@@ -387,7 +391,7 @@ class Session:
                 leg.transport.abort()
 
     def _say(self, leg: Leg, step: Say, received: bytes) -> None:
-        self.other(leg).write = discard  # nothing follows a Close frame
+        self.other(leg).detach()  # nothing follows a Close frame
         frame = received
         if not step.forward:
             payload = control_frames.close_payload(step.code, step.reason)
@@ -407,7 +411,3 @@ class Session:
         """Drop both connections at once, with whatever was to be sent on them."""
         self._client.transport.abort()
         self._backend.transport.abort()
-
-
-def _both_ways(from_client: Sent, from_backend: Sent) -> Traffic:
-    return Traffic(from_client.messages, from_backend.messages, from_client.bytes, from_backend.bytes)

@@ -1,29 +1,27 @@
-"""The lines a gateway wrote: kept in a bounded book, searched, and waited for."""
+"""A gateway's log: the newest lines are kept, can be searched, and can be waited for."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any, Final
 
-from memmie_harness.targets.target import TargetError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from memmie_harness.targets.errors import TargetError
 
 LogRecord = dict[str, Any]
-"""One structured line: what a JSON object on one line says."""
+"""A structured log line, which is a JSON object."""
 
-CAPACITY = 10_000
-"""Lines kept; the oldest go first."""
+CAPACITY: Final = 10_000
+"""How many lines are kept."""
 
 
-class LogBook:
-    """A gateway's output, line by line; lines that are JSON objects are also records.
+class LogBuffer:
+    """The newest lines of a gateway's log; those that are JSON objects are also kept as records.
 
     Args:
-        capacity: How many lines are kept.
+        capacity: how many lines are kept; older ones are dropped.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
@@ -34,15 +32,15 @@ class LogBook:
 
     @property
     def records(self) -> tuple[LogRecord, ...]:
-        """The structured lines, oldest first."""
+        """The structured log lines, oldest first."""
         return tuple(self._records)
 
     def tail(self, lines: int) -> str:
-        """The last `lines` lines as they were written."""
+        """Return the last `lines` lines as they were written."""
         return "\n".join(list(self._lines)[-lines:])
 
     def write(self, line: str) -> None:
-        """Enter one line (without its line end) and serve those who wait for it."""
+        """Append a line, given without its line end, and resume the waiters that it matches."""
         self._lines.append(line)
         record = _parse(line)
         if record is None:
@@ -53,17 +51,21 @@ class LogBook:
         self._waiters = [waiter for waiter in self._waiters if not waiter[1].done()]
 
     def end(self, reason: str) -> None:
-        """No more lines will come, because of `reason`: those who still wait are told so."""
+        """Note that no more lines will come, and why; waiters get a `TargetError` with the reason."""
         self._ended = reason
         for _, future in self._waiters:
             if not future.done():
                 future.set_exception(_no_line(reason))
 
     async def wait_for(self, predicate: Callable[[LogRecord], bool], within: float) -> LogRecord:
-        """Return the first record that fits, past or to come, within that many seconds.
+        """Return the first record, past or future, that `predicate` accepts.
+
+        Args:
+            predicate: called with each record.
+            within: how many seconds to wait.
 
         Raises:
-            TargetError: None came in time, or the book ended first.
+            TargetError: no such record came in time, or the log ended first.
         """
         for record in self._records:
             if predicate(record):
@@ -84,7 +86,7 @@ class LogBook:
 
 
 def _no_line(reason: str) -> TargetError:
-    return TargetError(f"no log line of the gateway fits: {reason}")
+    return TargetError(f"no log line of the gateway matches: {reason}")
 
 
 def _parse(line: str) -> LogRecord | None:
@@ -103,9 +105,9 @@ def _offer(
     if future.done():
         return
     try:
-        fits = predicate(record)
-    except Exception as error:  # noqa: BLE001 - a test's predicate may raise anything, and the test shall see it
+        matches = predicate(record)
+    except Exception as error:  # noqa: BLE001 - whatever the test's predicate raises is raised in the test
         future.set_exception(error)
         return
-    if fits:
+    if matches:
         future.set_result(record)

@@ -1,31 +1,30 @@
-"""Which faults are scripted, and which of them strike now."""
+"""The scripted faults, and which of them strike a request."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from memmie_fake_base.faults.fault import Fault, parameters_of
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 F = TypeVar("F", bound=Fault)
 
-_MOST_FAULTS = 1000
+_MAX_FAULTS: Final = 1000
+"""How many faults can be scripted at a time."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ScriptedFault:
-    """A fault, where it strikes and how often.
+    """A fault with the requests it strikes and how often.
 
     Attributes:
-        id: names it in `DELETE /_control/faults/{id}`.
-        fault: what happens.
-        route: a path, with shell wildcards (`/api/*`); `*` is every path.
-        user_id: only this user's requests and connections; None is everybody's.
+        id: identifies it in `DELETE /_control/faults/{id}`.
+        fault: the fault.
+        route: the paths it strikes, with shell wildcards (`/api/*`); `*` is every path.
+        user_id: the user it strikes; None is every user.
         times: how often it strikes before it is spent; None is always.
         struck: how often it has struck.
     """
@@ -39,7 +38,7 @@ class ScriptedFault:
 
     @property
     def spent(self) -> bool:
-        """Whether it has struck as often as it was to."""
+        """Whether it has struck `times` times."""
         return self.times is not None and self.struck >= self.times
 
     def matches(self, path: str, user_id: str | None) -> bool:
@@ -47,7 +46,7 @@ class ScriptedFault:
         return fnmatchcase(path, self.route) and self.user_id in (None, user_id)
 
     def describe(self) -> dict[str, Any]:
-        """Return it as JSON."""
+        """Return the scripted fault as JSON."""
         return {
             "id": self.id,
             "fault": self.fault.name,
@@ -59,43 +58,46 @@ class ScriptedFault:
         }
 
 
-class FaultBook:
-    """The scripted faults in the order they were scripted, which is the order they strike in."""
+class FaultRegistry:
+    """The scripted faults, in the order in which they were scripted and strike."""
 
     def __init__(self) -> None:
         self._faults: dict[str, ScriptedFault] = {}
         self._numbers = itertools.count(1)
 
     def next_id(self) -> str:
-        """Return an id no fault has had."""
+        """Return an id that was not used before."""
         return f"f{next(self._numbers)}"
 
     def add(self, scripted: ScriptedFault) -> None:
-        """Write a fault into the book.
+        """Add a fault; spent ones make room for it.
 
         Raises:
-            ValueError: `times` or `route` is not usable, or the book is full.
+            ValueError: `times` or `route` is invalid, or too many faults are scripted.
         """
         if scripted.times is not None and scripted.times < 1:
             raise ValueError(f"times: {scripted.times} given, 1 or more allowed (leave it out for always)")
         if scripted.route != "*" and not scripted.route.startswith(("/", "*")):
             raise ValueError(f"route: {scripted.route!r} given, allowed: a path such as /ws, /api/* or *")
-        if len(self._faults) >= _MOST_FAULTS:
+        if len(self._faults) >= _MAX_FAULTS:
             self._faults = {key: each for key, each in self._faults.items() if not each.spent}
-        if len(self._faults) >= _MOST_FAULTS:
-            raise ValueError(f"{_MOST_FAULTS} faults are scripted, no more are allowed: delete some or reset")
+        if len(self._faults) >= _MAX_FAULTS:
+            raise ValueError(f"{_MAX_FAULTS} faults are scripted, no more are allowed: delete some or reset")
         self._faults[scripted.id] = scripted
 
     def remove(self, fault_id: str) -> bool:
-        """Strike a fault out; return whether it was there."""
+        """Remove a fault; return whether it was there."""
         return self._faults.pop(fault_id, None) is not None
 
     def clear(self) -> None:
-        """Strike all out."""
+        """Remove all faults."""
         self._faults.clear()
 
     def strikes(self, kind: type[F], *, path: str, user_id: str | None) -> Iterator[F]:
-        """Yield the faults of a kind that strike now, counting each as it is taken (so an early stop spends no more)."""
+        """Yield the faults of a kind that strike this request, and count each when it is yielded.
+
+        A caller that stops early has therefore spent only the faults it has used.
+        """
         for scripted in list(self._faults.values()):
             fault = scripted.fault
             if isinstance(fault, kind) and scripted.matches(path, user_id) and not scripted.spent:
@@ -103,5 +105,5 @@ class FaultBook:
                 yield fault
 
     def describe(self) -> list[dict[str, Any]]:
-        """Return all of them as JSON."""
+        """Return all faults as JSON."""
         return [scripted.describe() for scripted in self._faults.values()]

@@ -1,21 +1,23 @@
-"""Refresh tokens: opaque, stored as digests, good for one use."""
+"""Refresh tokens: opaque, valid for one use, stored as digests."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from memmie_fake_base import BoundedStore
 from memmie_fake_base.problems import Problem
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 class RefreshTokens:
-    """Issue, redeem, forget."""
+    """The refresh tokens that are issued and not yet used.
+
+    Args:
+        limit: how many are held.
+        ttl_seconds: how long each is valid.
+    """
 
     def __init__(self, limit: int, ttl_seconds: float) -> None:
         self._ttl = ttl_seconds
@@ -25,7 +27,7 @@ class RefreshTokens:
         """Return a new refresh token for a user.
 
         Raises:
-            Problem: 507, as many unexpired ones are out as can be held.
+            Problem: 507, the limit of unexpired refresh tokens is reached.
         """
         if len(self._issued) >= self._issued.limit:
             self._drop(lambda _user, until: until <= time.time())
@@ -34,27 +36,27 @@ class RefreshTokens:
         return token
 
     def redeem(self, token: str) -> str:
-        """Return whose token it is; it is used up.
+        """Return the user id of a refresh token, which becomes invalid.
 
         Raises:
-            Problem: 401, it is unknown, used or expired.
+            Problem: 401, the refresh token is unknown, used or expired.
         """
-        # Looked up by digest, so timing tells nothing about the tokens that are stored.
+        # It is looked up by its digest, so that timing reveals nothing about the stored tokens.
         user_id, until = self._issued.pop(_digest(token), ("", 0.0))
         if until <= time.time():
             raise Problem(401, "invalid_refresh_token", "the refresh token is unknown, used or expired")
         return user_id
 
-    def forget_user(self, user_id: str) -> None:
-        """Make every refresh token of a user worthless."""
+    def revoke_all_of(self, user_id: str) -> None:
+        """Invalidate every refresh token of a user."""
         self._drop(lambda user, _until: user == user_id)
 
     def clear(self) -> None:
-        """Forget all."""
+        """Invalidate all refresh tokens."""
         self._issued.clear()
 
-    def _drop(self, doomed: Callable[[str, float], bool]) -> None:
-        for key in [key for key, (user, until) in self._issued.items() if doomed(user, until)]:
+    def _drop(self, condition: Callable[[str, float], bool]) -> None:
+        for key in [key for key, (user, until) in self._issued.items() if condition(user, until)]:
             del self._issued[key]
 
 

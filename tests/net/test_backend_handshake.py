@@ -18,6 +18,7 @@ from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer, DialError
+from memmie_gateway.net.http1.resolver import Resolver
 
 DEFLATE = "permessage-deflate; client_max_window_bits"
 
@@ -256,7 +257,7 @@ async def test_the_root_certificates_are_read_once(monkeypatch: pytest.MonkeyPat
         return made[-1]
 
     monkeypatch.setattr(ssl, "create_default_context", count)
-    dialer = Dialer(timeout=5)
+    dialer = Dialer(Resolver(), timeout=5)
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
         where = BackendUrl.parse(f"wss://127.0.0.1:{taken.getsockname()[1]}/ws")

@@ -1,58 +1,58 @@
-"""Whose HTTP request it is: Studio asks Auth about the token (spec §2)."""
+"""Authenticating Studio's HTTP requests: the token is validated with Auth (spec §2)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import aiohttp
+from aiohttp import web
 
+from memmie_fake_base.credentials import bearer_token
 from memmie_fake_base.problems import Problem
-
-if TYPE_CHECKING:
-    from aiohttp import web
-
-    from memmie_fake_studio.settings import StudioSettings
+from memmie_fake_studio.settings import StudioSettings
 
 
-class Guard:
-    """Asks `auth_url` about each token; without an `auth_url` it trusts `X-User-ID`, as behind a gateway."""
+class Authenticator:
+    """Validates each token with `auth_url`; without an `auth_url` it trusts `X-User-ID`, as behind a gateway.
+
+    Args:
+        settings: the fake Studio's settings.
+    """
 
     def __init__(self, settings: StudioSettings) -> None:
         self._url = settings.auth_url.rstrip("/") + "/api/v1/auth/validate"
-        self._trusting = not settings.auth_url
+        self._trusts_header = not settings.auth_url
         self._timeout = aiohttp.ClientTimeout(total=settings.auth_timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Make ready to ask."""
-        if not self._trusting:
+        """Open the HTTP client for Auth."""
+        if not self._trusts_header:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
 
     async def close(self) -> None:
-        """Let go of the connections to Auth."""
+        """Close the connections to Auth."""
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def user_of(self, request: web.Request) -> str:
-        """Return the user whose request it is.
+    async def authenticate(self, request: web.Request) -> str:
+        """Return the id of the user who makes the request.
 
         Raises:
-            Problem: 401 without a token or with a refused one, 503 where Auth gives no answer.
+            Problem: 401, the token is missing or refused; 503, Auth did not give a usable answer.
         """
-        if self._trusting:
+        if self._trusts_header:
             user_id = request.headers.get("X-User-ID", "")
             if not user_id:
                 raise Problem(
                     401, "no_user", "X-User-ID is missing (this Studio has no auth_url and trusts it)"
                 )
             return user_id
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = bearer_token(request)
+        if not token:
             raise Problem(401, "no_token", "Authorization: Bearer T is missing")
-        return await self._ask(token.strip())
+        return await self._validate(token)
 
-    async def _ask(self, token: str) -> str:
+    async def _validate(self, token: str) -> str:
         if self._session is None:
             raise Problem(503, "auth_unavailable", "this Studio is stopping")
         headers = {"Authorization": f"Bearer {token}"}

@@ -1,55 +1,58 @@
-"""``@pytest.mark.memmie(studios=3, env={…})``: what stack a test asks for."""
+"""The stack that a test requests by `@pytest.mark.memmie(studios=3, env={…})`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+import pytest
 
-    import pytest
+DEFAULT_STUDIOS: Final = 2
+"""How many Studios a test has without a mark."""
 
-DEFAULT_STUDIOS = 2
-
-HELP = (
+HELP: Final = (
     f"memmie(studios={DEFAULT_STUDIOS}, env={{}}): how many Studios the test's gateway has, and settings of the "
     "gateway, as in env={'MAX_CONNECTIONS_PER_USER': 1}. Nearer marks win over farther ones, env is merged."
 )
+"""The mark's line in `pytest --markers`."""
 
 
 @dataclass(frozen=True, slots=True)
 class StackRequest:
-    """The stack one test asks for.
+    """The stack of one test.
 
     Attributes:
-        studios: How many Studios are started.
-        env: The gateway's settings that differ from the harness's own.
+        studios: how many Studios are started.
+        env: settings of the gateway in addition to the harness's own.
     """
 
     studios: int
     env: Mapping[str, str]
 
 
-DEFAULT = StackRequest(studios=DEFAULT_STUDIOS, env={})
-"""What a test without a mark gets."""
+DEFAULT: Final = StackRequest(studios=DEFAULT_STUDIOS, env={})
+"""The stack of a test without a mark."""
 
 
 def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
-    """Merge a test's marks, nearest first (as ``Node.iter_markers`` gives them).
+    """Merge a test's marks.
+
+    Args:
+        marks: the marks, nearest first, as `Node.iter_markers` yields them.
 
     Raises:
-        ValueError: A mark says what the harness does not understand; the message names it.
+        ValueError: a mark has an unknown or invalid argument; the message names it.
     """
     merged: dict[str, Any] = {"studios": DEFAULT_STUDIOS, "env": {}}
     for mark in reversed(list(marks)):
         if mark.args:
             raise ValueError(
-                f"mark memmie takes names only, as in memmie(studios=3); given: {mark.args[0]!r}"
+                f"mark memmie takes keyword arguments only, as in memmie(studios=3); given: {mark.args[0]!r}"
             )
         for name, value in mark.kwargs.items():
             if name not in _CHECKS:
-                raise ValueError(f"mark memmie knows {' and '.join(_CHECKS)}, not {name!r}")
+                raise ValueError(f"mark memmie has the arguments {' and '.join(_CHECKS)}, not {name!r}")
             fits, wanted = _CHECKS[name]
             if not fits(value):
                 raise ValueError(f"mark memmie: {name} must be {wanted}, not {value!r}")
@@ -68,7 +71,8 @@ def _is_environment(value: object) -> bool:
     )
 
 
-_CHECKS: dict[str, tuple[Callable[[object], bool], str]] = {
+_CHECKS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "studios": (_is_count, "a number of Studios, 0 or more"),
     "env": (_is_environment, "a dict of setting name to text or number"),
 }
+"""The arguments of a mark: the check of each, and the words for what passes it."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from memmie_harness.marker import DEFAULT, StackRequest, read_marks
+from memmie_harness.stack_request import DEFAULT, StackRequest, read_marks
 
 
 def mark(*args: object, **kwargs: object) -> pytest.Mark:
@@ -30,8 +30,8 @@ def test_the_nearer_mark_wins_and_env_is_merged() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (mark(3), "takes names only"),
-        (mark(studio=3), "knows studios and env, not 'studio'"),
+        (mark(3), "takes keyword arguments only"),
+        (mark(studio=3), "has the arguments studios and env, not 'studio'"),
         (mark(studios="3"), "studios must be a number"),
         (mark(studios=-1), "studios must be a number"),
         (mark(studios=True), "studios must be a number"),
@@ -40,6 +40,6 @@ def test_the_nearer_mark_wins_and_env_is_merged() -> None:
         (mark(env={1: "A"}), "env must be a dict"),
     ],
 )
-def test_what_a_mark_cannot_say_is_told(wrong: pytest.Mark, message: str) -> None:
+def test_an_invalid_mark_is_refused(wrong: pytest.Mark, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         read_marks([wrong])

@@ -1,22 +1,29 @@
-"""A transport that writes no faster than told."""
+"""A transport that limits how fast it writes."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+_TICK_SECONDS: Final = 0.02
+"""Time between two writes; slower than one byte in this time, it is the time for one byte."""
 
-_TICK_SECONDS = 0.02
-_HIGH_WATER_BYTES = 64 * 1024
-_LOW_WATER_BYTES = 16 * 1024
+_HIGH_WATER_BYTES: Final = 64 * 1024
+"""With more waiting, the protocol's writing is paused."""
+
+_LOW_WATER_BYTES: Final = 16 * 1024
+"""With less waiting, the protocol's writing is resumed."""
 
 
-class DrippingTransport(asyncio.Transport):
-    """Stands before a real transport and hands its writes on a few bytes at a time.
+class ThrottledTransport(asyncio.Transport):
+    """Wraps a real transport and passes writes on to it a few bytes at a time.
 
-    Reading is untouched. Back-pressure works as ever: the protocol's writing is paused while much is waiting.
+    Reading is not limited. Back-pressure works as usual: the protocol's writing is paused while many bytes wait.
+
+    Args:
+        real: the transport that is written to.
+        bytes_per_second: the limit.
     """
 
     def __init__(self, real: asyncio.Transport, bytes_per_second: float) -> None:
@@ -32,17 +39,17 @@ class DrippingTransport(asyncio.Transport):
         self._closing = False
 
     def write(self, data: bytes | bytearray | memoryview[Any]) -> None:
-        """Queue bytes; the first of them leave at once."""
+        """Queue bytes; the first of them are written at once."""
         if self._closing or self._real.is_closing():
             return
         self._waiting += data
         if self._timer is None:
-            self._drip()
+            self._write_some()
         if len(self._waiting) > _HIGH_WATER_BYTES and not self._paused:
             self._paused = True
             self._protocol().pause_writing()
 
-    def _drip(self) -> None:
+    def _write_some(self) -> None:
         self._timer = None
         if self._real.is_closing():
             self._waiting.clear()
@@ -53,7 +60,7 @@ class DrippingTransport(asyncio.Transport):
             self._paused = False
             self._protocol().resume_writing()
         if self._waiting:
-            self._timer = self._loop.call_later(self._interval, self._drip)
+            self._timer = self._loop.call_later(self._interval, self._write_some)
         elif self._closing:
             self._real.close()
         elif self._eof:
@@ -67,19 +74,19 @@ class DrippingTransport(asyncio.Transport):
         self.write(b"".join(list_of_data))
 
     def write_eof(self) -> None:
-        """Half-close once everything waiting has left."""
+        """Half-close once everything that waits is written."""
         self._eof = True
         if not self._waiting:
             self._real.write_eof()
 
     def close(self) -> None:
-        """Close once everything waiting has left."""
+        """Close once everything that waits is written."""
         self._closing = True
         if not self._waiting:
             self._real.close()
 
     def abort(self) -> None:
-        """Close at once; what is waiting is lost."""
+        """Close at once; bytes that wait are lost."""
         self._waiting.clear()
         self._real.abort()
 
@@ -92,11 +99,11 @@ class DrippingTransport(asyncio.Transport):
         return self._closing or self._real.is_closing()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what the real transport knows."""
+        """Return the real transport's information."""
         return self._real.get_extra_info(name, default)
 
     def get_write_buffer_size(self) -> int:
-        """Return how many bytes have not left yet."""
+        """Return how many bytes are not written yet."""
         return len(self._waiting) + self._real.get_write_buffer_size()
 
     def get_protocol(self) -> asyncio.BaseProtocol:
@@ -104,17 +111,17 @@ class DrippingTransport(asyncio.Transport):
         return self._protocol()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Give the real transport another protocol."""
+        """Set the real transport's protocol."""
         self._real.set_protocol(protocol)
 
     def pause_reading(self) -> None:
-        """Stop reading from the real transport."""
+        """Pause reading from the real transport."""
         self._real.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on reading."""
+        """Resume reading from the real transport."""
         self._real.resume_reading()
 
     def is_reading(self) -> bool:
-        """Tell whether the real transport is read."""
+        """Tell whether the real transport is being read."""
         return self._real.is_reading()

@@ -1,0 +1,152 @@
+"""The question to Auth: as Auth sees it, and in which words it fails (spec §2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.net.scripted_auth import Asked, ScriptedAuth
+from tests.net.wire import PATIENCE
+
+from memmie_gateway.core.response import Response
+from memmie_gateway.core.verdicts import AuthUnavailableError
+from memmie_gateway.net.auth.question import AuthUrl, Question
+from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http1.response_reader import MAX_BODY, MAX_HEAD
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+MakeQuestion = Callable[..., Question]
+
+
+@pytest.fixture
+async def auth() -> AsyncIterator[ScriptedAuth]:
+    async with ScriptedAuth() as auth:
+        yield auth
+
+
+@pytest.fixture
+async def make_question(auth: ScriptedAuth) -> AsyncIterator[MakeQuestion]:
+    """`question = make_question(timeout=1)`; its connections are closed after the test."""
+    made: list[Question] = []
+
+    def make(url: str = "", *, timeout: float = PATIENCE) -> Question:
+        made.append(Question(AuthUrl.parse(url or auth.url), Resolver(), timeout=timeout, max_connections=1))
+        return made[-1]
+
+    yield make
+    for question in made:
+        await question.close()
+
+
+async def exchange(question: Question, auth: ScriptedAuth, token: str = "t") -> tuple[Asked, Response]:  # noqa: S107 - not a secret
+    """Ask, be answered at once, and return the question as it arrived, with the response."""
+    asking = asyncio.create_task(question.ask(token))
+    asked = await auth.asked()
+    asked.line.write(OK)
+    return asked, await asking
+
+
+async def test_the_question_as_auth_sees_it(make_question: MakeQuestion, auth: ScriptedAuth) -> None:
+    token = 'header."payload\\.signature'
+    asked, response = await exchange(make_question(), auth, token)
+    body = json.dumps({"token": token}).encode()
+    assert asked.head.split("\r\n") == [
+        "POST /api/v1/auth/validate HTTP/1.1",
+        f"host: 127.0.0.1:{auth.port}",
+        "accept: application/json",
+        "accept-encoding: identity",
+        "content-type: application/json",
+        f"authorization: Bearer {token}",
+        f"content-length: {len(body)}",
+        "",
+        "",
+    ]
+    assert asked.body == body
+    assert (response.status, response.body) == (200, b"ok")
+
+
+async def test_auth_may_live_below_a_path(make_question: MakeQuestion, auth: ScriptedAuth) -> None:
+    asked, _ = await exchange(make_question(f"{auth.url}/accounts/"), auth)
+    assert asked.head.startswith("POST /accounts/api/v1/auth/validate HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://auth", "auth"),
+        ("http://auth:80/", "auth"),
+        ("https://auth:443", "auth"),
+        ("https://auth:80", "auth:80"),
+        ("http://[::1]:8001/a", "[::1]:8001"),
+    ],
+)
+def test_the_host_header(url: str, host: str) -> None:
+    assert AuthUrl.parse(url).host_header == host
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "auth:8001",
+        "ws://auth",
+        "http://",
+        "http://auth:port",
+        "http://auth/?a=1",
+        "http://auth/#a",
+        "http://a@auth",
+        "http://auth/a b",
+        "http://auth/\r\nx-evil: 1",
+        "http://auth/ü",
+    ],
+)
+def test_urls_that_auth_cannot_have(url: str) -> None:
+    with pytest.raises(ValueError, match=r"is not a URL such as|must not have|must be percent-encoded"):
+        AuthUrl.parse(url)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        pytest.param(b"", r"Auth cannot be reached \(it closed the connection instead of answering\)", id="none"),
+        pytest.param(b"garbage\r\n\r\n", r"Auth cannot be reached \(its answer is not HTTP: .*\)", id="garbage"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_BODY + 1), "Auth's answer is too large", id="huge"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nX: " + b"x" * MAX_HEAD, "Auth's answer is too large", id="huge head"
+        ),
+    ],
+)  # fmt: skip
+async def test_no_usable_response(
+    make_question: MakeQuestion, auth: ScriptedAuth, answer: bytes, words: str
+) -> None:
+    asking = asyncio.create_task(make_question().ask("t"))
+    line = (await auth.asked()).line
+    line.write(answer)
+    if not answer:
+        line.close()
+    with pytest.raises(AuthUnavailableError, match=f"^{words}$") as raised:
+        await asking
+    assert not raised.value.alive
+
+
+async def test_a_response_that_does_not_come_in_time(make_question: MakeQuestion) -> None:
+    with pytest.raises(AuthUnavailableError, match=r"^Auth did not answer within 0\.1 seconds$") as raised:
+        await make_question(timeout=0.1).ask("t")
+    assert not raised.value.alive
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        # uvloop's words, asyncio's
+        ("127.0.0.1:1", r"Connection refused|Connect call failed \('127.0.0.1', 1\)"),
+        (f"{'a' * 64}.test", "it is no name that could be looked up"),
+    ],
+)
+async def test_an_auth_that_is_not_there(make_question: MakeQuestion, host: str, why: str) -> None:
+    with pytest.raises(AuthUnavailableError, match=rf"^Auth cannot be reached \(({why})\)$"):
+        await make_question(f"http://{host}").ask("t")
