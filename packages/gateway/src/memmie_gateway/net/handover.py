@@ -89,7 +89,7 @@ class Handover(asyncio.Protocol):
         if task is None:
             return
         rest = task.get_coro()
-        if rest is not None and inspect.getcoroutinestate(rest) == inspect.CORO_CREATED:
+        if inspect.iscoroutine(rest) and inspect.getcoroutinestate(rest) == inspect.CORO_CREATED:
             # In the next turn of the loop: a task that is cancelled before it has begun gives nothing back.
             asyncio.get_running_loop().call_soon(task.cancel)
         else:
