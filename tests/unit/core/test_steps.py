@@ -226,7 +226,7 @@ async def test_a_coroutine_that_is_never_started_takes_no_further_step() -> None
 
 
 def inner(value: Maybe[int]) -> Maybe[int]:
-    """Run a sequence, as every seam does: whoever calls it gets a value or an awaitable."""
+    """Run a sequence, as every seam does: its caller gets a value or an awaitable."""
     return run(both(value, lambda taken: taken * 10))
 
 
