@@ -19,9 +19,7 @@ class RefusedError(Exception):
         internal: words for the log only.
         retry_after: seconds after which it makes sense to try again.
         response: the backend's own refusal, to be passed on.
-
-    Attributes:
-        user_id: the user, where it was known already.
+        user_id: the user, where it is known already.
     """
 
     def __init__(
@@ -32,13 +30,14 @@ class RefusedError(Exception):
         internal: str = "",
         retry_after: float = 1,
         response: Response | None = None,
+        user_id: str = "",
     ) -> None:
         super().__init__(internal or detail or cause.ending.words)
         self.cause = cause
         self.detail = detail
         self.retry_after = retry_after
         self.response = response
-        self.user_id = ""
+        self.user_id = user_id
 
     @property
     def status(self) -> int:

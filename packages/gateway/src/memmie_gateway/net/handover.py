@@ -53,7 +53,9 @@ class Handover(asyncio.Protocol):
         self._holder = holder
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
-        self.give_back(early)
+        transport.set_protocol(self)
+        if early:
+            self.data_received(early)
 
     def __repr__(self) -> str:
         return f"<Handover early={len(self._early)}{' ended' * self._ended}>"
@@ -89,7 +91,7 @@ class Handover(asyncio.Protocol):
         if task is None:
             return
         rest = task.get_coro()
-        if inspect.iscoroutine(rest) and inspect.getcoroutinestate(rest) == inspect.CORO_CREATED:
+        if asyncio.iscoroutine(rest) and inspect.getcoroutinestate(rest) == inspect.CORO_CREATED:
             # In the next turn of the loop: a task that is cancelled before it has begun gives nothing back.
             asyncio.get_running_loop().call_soon(task.cancel)
         else:
@@ -120,7 +122,9 @@ class Handover(asyncio.Protocol):
         self.task = None
         if holder is not None:
             holder.taken()
-        return self.lend(owner)
+        self.transport.set_protocol(owner)
+        early, self._early = self._early, b""
+        return early
 
     def end(self, last_words: bytes, *, linger: bool = False) -> None:
         """Send the last words and end the connection.

@@ -133,9 +133,8 @@ class ResponseReader:
             self.keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of a head; a trailer is not one."""
-        if self._headers is None:
-            self._fields.append((name.lower(), value.strip(b" \t")))
+        """Take a field; a trailer comes too late to be in the response."""
+        self._fields.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Take the head, unless it is that of an interim response (1xx)."""
