@@ -14,7 +14,7 @@ from tests.net.pair import until
 from tests.net.wire import MASK, PATIENCE, Peer
 
 from memmie_gateway.core.limits import SlotCounts
-from memmie_gateway.core.steps import Maybe, Steps, run, settle
+from memmie_gateway.core.steps import Steps, run
 from memmie_gateway.net import handover as module
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 
@@ -285,12 +285,12 @@ async def test_a_loss_prevails_over_an_answer_that_comes_in_the_same_turn(hold: 
 
 async def test_a_task_that_is_cancelled_before_its_first_step_gives_back_what_was_taken(hold: Hold) -> None:
     counts = SlotCounts()
-    never: Maybe[None] = asyncio.get_running_loop().create_future()
+    never: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def steps() -> Steps[None]:
         counts.acquire("a", 1)
         try:
-            yield from settle(never)
+            yield never
         finally:
             counts.release("a")
 

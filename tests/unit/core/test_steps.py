@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from memmie_gateway.core.steps import Maybe, Steps, ready, run, settle
+from memmie_gateway.core.steps import Maybe, Steps, must_wait, ready, run
 
 T = TypeVar("T")
 
@@ -48,10 +48,15 @@ class AwaitableObject:
         return turn("awaited").__await__()
 
 
+def take(step: Maybe[T]) -> Steps[T]:
+    """Take one step as every sequence does."""
+    return (yield step) if must_wait(step) else step
+
+
 def both(first: Maybe[int], second: Callable[[int], Maybe[int]]) -> Steps[int]:
     """Take two steps, of which the second depends on the first."""
-    taken = yield from settle(first)
-    return (yield from settle(second(taken)))
+    taken = yield from take(first)
+    return (yield from take(second(taken)))
 
 
 def rest_of(outcome: Maybe[T]) -> Coroutine[Any, Any, T]:
@@ -79,7 +84,7 @@ def test_a_sequence_without_any_step() -> None:
 
 @pytest.mark.parametrize("value", [None, 0, "", False, b"x", [], object()])
 def test_any_value_is_a_value(value: object) -> None:
-    assert run(settle(value)) is value
+    assert run(take(value)) is value
 
 
 def test_an_error_of_a_step_that_need_not_wait_is_raised_at_once() -> None:
@@ -111,9 +116,9 @@ async def test_the_steps_before_the_first_wait_are_taken_at_once() -> None:
     taken: list[str] = []
 
     def steps() -> Steps[None]:
-        taken.append((yield from settle("at once")))
-        taken.append((yield from settle(later("later"))))
-        taken.append((yield from settle("at once again")))
+        taken.append((yield from take("at once")))
+        taken.append((yield from take(later("later"))))
+        taken.append((yield from take("at once again")))
 
     rest = rest_of(run(steps()))
     assert taken == ["at once"]
@@ -126,7 +131,7 @@ async def test_anything_that_can_be_awaited_is_waited_for() -> None:
     asyncio.get_running_loop().call_soon(future.set_result, "awaited")
     steps: tuple[Maybe[str], ...] = (future, asyncio.create_task(turn("awaited")), AwaitableObject())
     for step in steps:
-        assert await rest_of(run(settle(step))) == "awaited"
+        assert await rest_of(run(take(step))) == "awaited"
 
 
 # Errors and cancellations.
@@ -135,9 +140,9 @@ async def test_anything_that_can_be_awaited_is_waited_for() -> None:
 async def test_an_error_of_what_was_awaited_is_thrown_into_the_steps() -> None:
     def steps() -> Steps[str]:
         try:
-            yield from settle(fail_later(LookupError("gone")))
+            yield from take(fail_later(LookupError("gone")))
         except LookupError as error:
-            return (yield from settle(later(f"caught: {error}")))
+            return (yield from take(later(f"caught: {error}")))
         return "not caught"
 
     assert await rest_of(run(steps())) == "caught: gone"
@@ -148,7 +153,7 @@ async def test_an_error_that_no_step_catches_is_raised_and_the_steps_are_over() 
 
     def steps() -> Steps[None]:
         try:
-            yield from settle(fail_later(LookupError("gone")))
+            yield from take(fail_later(LookupError("gone")))
         finally:
             taken.append("given back")
 
@@ -171,7 +176,7 @@ async def test_a_cancellation_is_thrown_into_the_steps_and_into_what_they_wait_f
 
     def steps() -> Steps[None]:
         try:
-            yield from settle(forever)
+            yield from take(forever)
         except asyncio.CancelledError as error:
             seen.append(type(error))
             raise
@@ -191,9 +196,9 @@ async def test_a_cancellation_may_be_answered() -> None:
 
     def steps() -> Steps[str]:
         try:
-            return (yield from settle(forever))
+            return (yield from take(forever))
         except asyncio.CancelledError:
-            return (yield from settle(later("told")))
+            return (yield from take(later("told")))
 
     task = asyncio.create_task(rest_of(run(steps())))
     await asyncio.sleep(0)
@@ -209,7 +214,7 @@ async def test_a_coroutine_that_is_never_started_takes_no_further_step() -> None
 
     def steps() -> Steps[None]:
         try:
-            yield from settle(forever)
+            yield from take(forever)
         except asyncio.CancelledError:
             given_back.append("by the step")
 
@@ -231,9 +236,9 @@ def inner(value: Maybe[int]) -> Maybe[int]:
 
 
 def outer(value: Maybe[int]) -> Steps[int]:
-    first = yield from settle(inner(value))
+    first = yield from take(inner(value))
     second = yield from both(first, lambda taken: taken + 1)  # one sequence that goes on in another
-    return (yield from settle(inner(second)))
+    return (yield from take(inner(second)))
 
 
 def test_nested_runs_are_taken_in_one_pass() -> None:
@@ -246,11 +251,11 @@ async def test_nested_runs_wait_for_each_other() -> None:
 
 async def test_an_error_goes_through_nested_runs() -> None:
     def gone() -> Steps[None]:
-        yield from settle(fail_later(LookupError("gone")))
+        yield from take(fail_later(LookupError("gone")))
 
     def steps() -> Steps[str]:
         try:
-            yield from settle(run(gone()))
+            yield from take(run(gone()))
         except LookupError as error:
             return f"caught: {error}"
         return "not caught"
@@ -264,7 +269,7 @@ async def test_a_cancellation_goes_through_nested_runs_from_the_inside_out() -> 
 
     def held(name: str, value: Callable[[], Maybe[str]]) -> Steps[str]:
         try:
-            return (yield from settle(value()))
+            return (yield from take(value()))
         finally:
             given_back.append(name)
 

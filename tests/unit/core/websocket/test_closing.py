@@ -428,7 +428,9 @@ def test_a_slow_reader_has_time_as_long_as_it_reads(backlogs: list[int], expecte
 def test_repr_tells_both_states() -> None:
     closing = ClosingHandshake()
     closing.received(CLIENT, 1000, "")
-    assert repr(closing).startswith("<ClosingHandshake client=received backend=sent cause=Cause.CLIENT_CLOSED")
+    assert repr(closing).startswith(
+        "<ClosingHandshake client=received backend=sent cause=Cause.CLIENT_CLOSED"
+    )
 
 
 # Any walk.
