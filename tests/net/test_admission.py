@@ -22,7 +22,7 @@ from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.limits import Rate, Slot, TokenBucket
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
-from memmie_gateway.core.steps import Maybe, ready
+from memmie_gateway.core.steps import Maybe, ready, run
 from memmie_gateway.net.ingress.admission import Admission, Admitted, HeldSlots, Limits, Stores
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
 
@@ -107,7 +107,7 @@ class Door:
     def start(self, arrived: Arrival, late: str | BaseException | None) -> Maybe[Admitted]:
         """Begin to admit a client; `late` is its late token, or the error instead of one."""
         late_token = None if late is None else (lambda credentials: self._late(late, credentials))
-        return self.admission.admit(arrived, late_token)
+        return run(self.admission.admit(arrived, late_token))
 
     async def admit(self, arrived: Arrival, late: str | BaseException | None = None) -> Admitted:
         """Admit a client."""
@@ -322,7 +322,7 @@ async def test_the_address_holds_its_slot_while_the_token_is_waited_for(make_doo
     """A client that sends no token must not be able to wait any number of times at once."""
     door = make_door(per_address=1)
     never: Maybe[Credentials] = asyncio.get_running_loop().create_future()
-    outcome = door.admission.admit(client(None), lambda _: never)
+    outcome = run(door.admission.admit(client(None), lambda _: never))
     assert isinstance(outcome, Awaitable)
     waiting = asyncio.ensure_future(outcome)
     await asyncio.sleep(0)  # it has begun in any case (see `core.steps.run`)
@@ -340,7 +340,7 @@ async def test_a_cancellation_at_any_step_gives_back_what_was_taken(make_door: M
     door = make_door(per_address=1, per_user=1)
     outcomes = []
     for turns in range(10):
-        outcome = door.admission.admit(client())
+        outcome = run(door.admission.admit(client()))
         if not isinstance(outcome, Awaitable):
             outcome.slots.release()
             break

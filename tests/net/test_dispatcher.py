@@ -18,7 +18,7 @@ from memmie_gateway.core.health import Health
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.response import Response
-from memmie_gateway.core.steps import Maybe, ready
+from memmie_gateway.core.steps import Maybe, ready, run
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError
 from memmie_gateway.net.backends.dispatcher import MAX_ATTEMPTS, Dispatcher
@@ -126,7 +126,7 @@ async def test_the_first_that_works(later: bool) -> None:  # noqa: FBT001 - a pa
     pool, backends = pool_of("a", "b")
     dispatcher = Dispatcher(pool, nowhere)
     attempt = ScriptedAttempt(later=later)
-    assert await ready(dispatcher.dispatch("u1", attempt)) == "a"
+    assert await ready(run(dispatcher.dispatch("u1", attempt))) == "a"
     assert attempt.tried == ["a"]
     assert [backend.tracker.state for backend in backends] == [Health.HEALTHY, Health.UNKNOWN]
     assert nothing_is_left(dispatcher, backends)
@@ -134,7 +134,7 @@ async def test_the_first_that_works(later: bool) -> None:  # noqa: FBT001 - a pa
 
 def test_what_need_not_wait_needs_no_loop() -> None:
     pool, _ = pool_of("a")
-    assert Dispatcher(pool, nowhere).dispatch("u1", ScriptedAttempt()) == "a"
+    assert run(Dispatcher(pool, nowhere).dispatch("u1", ScriptedAttempt())) == "a"
 
 
 @BOTH_WAYS
@@ -142,7 +142,7 @@ async def test_the_next_one_where_one_fails(later: bool) -> None:  # noqa: FBT00
     pool, backends = pool_of("a", "b", "c")
     dispatcher = Dispatcher(pool, nowhere)
     attempt = ScriptedAttempt({"a": DialError("no answer"), "b": DialError("reset")}, later=later)
-    assert await ready(dispatcher.dispatch("u1", attempt)) == "c"
+    assert await ready(run(dispatcher.dispatch("u1", attempt))) == "c"
     assert attempt.tried == ["a", "b", "c"]
     assert attempt.failures == [("a", "no answer"), ("b", "reset")]
     assert [(backend.failures, backend.tracker.reason) for backend in backends] == [
@@ -157,7 +157,7 @@ async def test_none_works(later: bool) -> None:  # noqa: FBT001 - a parameter of
     dispatcher = Dispatcher(pool, nowhere)
     attempt = ScriptedAttempt({"a": DialError("no answer"), "b": DialError("reset")}, later=later)
     with pytest.raises(RefusedError) as caught:
-        await ready(dispatcher.dispatch("u1", attempt))
+        await ready(run(dispatcher.dispatch("u1", attempt)))
     assert caught.value.cause is Cause.BACKEND_FAILED
     assert attempt.tried == ["a", "b"]
     assert nothing_is_left(dispatcher, backends)
@@ -170,7 +170,7 @@ def test_none_is_available(names: str) -> None:
         backend.failed("it does not answer")
     attempt = ScriptedAttempt()
     with pytest.raises(RefusedError) as caught:
-        Dispatcher(pool, nowhere).dispatch("u1", attempt)
+        run(Dispatcher(pool, nowhere).dispatch("u1", attempt))
     assert caught.value.cause is Cause.NO_BACKEND
     assert attempt.tried == []
 
@@ -180,7 +180,7 @@ async def test_no_more_than_three_are_tried(later: bool) -> None:  # noqa: FBT00
     pool, _ = pool_of(*"abcdef")
     attempt = ScriptedAttempt({name: DialError("no") for name in "abcde"}, later=later)
     with pytest.raises(RefusedError) as caught:
-        await ready(Dispatcher(pool, nowhere).dispatch("u1", attempt))
+        await ready(run(Dispatcher(pool, nowhere).dispatch("u1", attempt)))
     assert caught.value.cause is Cause.BACKEND_FAILED
     assert attempt.tried == ["a", "b", "c"]
     assert len(attempt.tried) == MAX_ATTEMPTS
@@ -195,7 +195,7 @@ async def test_a_backend_that_refuses_the_client_is_asked_alone(
     dispatcher = Dispatcher(pool, nowhere)
     attempt = ScriptedAttempt({"a": BackendRefusedError(REFUSAL)}, later=later)
     with pytest.raises(RefusedError) as caught:
-        await ready(dispatcher.dispatch("u1", attempt))
+        await ready(run(dispatcher.dispatch("u1", attempt)))
     assert (caught.value.cause, caught.value.response) == (Cause.BACKEND_REFUSED, REFUSAL)
     assert caught.value.__cause__ is None
     assert str(caught.value) == "Studio answered 403"
@@ -210,7 +210,7 @@ async def test_exhaustion_counts_against_no_backend(later: bool) -> None:  # noq
     pool, backends = pool_of("a", "b")
     dispatcher = Dispatcher(pool, nowhere)
     attempt = ScriptedAttempt({"a": ExhaustionError("no ports")}, later=later)
-    assert await ready(dispatcher.dispatch("u1", attempt)) == "b"
+    assert await ready(run(dispatcher.dispatch("u1", attempt))) == "b"
     assert attempt.failures == []
     assert (backends[0].failures, backends[0].tracker.state) == (0, Health.UNKNOWN)
     assert nothing_is_left(dispatcher, backends)
@@ -228,7 +228,7 @@ def test_exhaustion_is_what_the_client_hears_of(errors: dict[str, Exception]) ->
     pool, backends = pool_of("a", "b")
     dispatcher = Dispatcher(pool, nowhere)
     with pytest.raises(RefusedError) as caught:
-        dispatcher.dispatch("u1", ScriptedAttempt(errors))
+        run(dispatcher.dispatch("u1", ScriptedAttempt(errors)))
     assert (caught.value.cause, str(caught.value)) == (Cause.GATEWAY_FULL, "no ports")
     assert nothing_is_left(dispatcher, backends)
 
@@ -238,7 +238,7 @@ async def test_another_error_is_not_the_dispatchers(later: bool) -> None:  # noq
     pool, backends = pool_of("a", "b")
     dispatcher = Dispatcher(pool, nowhere)
     with pytest.raises(LookupError):
-        await ready(dispatcher.dispatch("u1", ScriptedAttempt({"a": LookupError()}, later=later)))
+        await ready(run(dispatcher.dispatch("u1", ScriptedAttempt({"a": LookupError()}, later=later))))
     assert nothing_is_left(dispatcher, backends)
 
 
@@ -246,7 +246,7 @@ async def test_a_cancelled_attempt_binds_nobody() -> None:
     pool, backends = pool_of("a", "b")
     dispatcher = Dispatcher(pool, nowhere)
     attempt = HeldAttempt()
-    task = task_of(dispatcher.dispatch("u1", attempt))
+    task = task_of(run(dispatcher.dispatch("u1", attempt)))
     await asyncio.sleep(0)
     assert backends[0].connections == 1
     assert repr(dispatcher) == "<Dispatcher under_way=1>"
@@ -262,15 +262,15 @@ async def test_a_cancelled_attempt_binds_nobody() -> None:
 def test_a_live_session_binds() -> None:
     pool, (_, b, _) = healthy_pool_of("a", "b", "c")
     dispatcher = Dispatcher(pool, lambda user_id: b if user_id == "u1" else None)
-    assert dispatcher.dispatch("u1", ScriptedAttempt()) == "b"
-    assert dispatcher.dispatch("u2", ScriptedAttempt()) == "a"
+    assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "b"
+    assert run(dispatcher.dispatch("u2", ScriptedAttempt())) == "a"
 
 
 def test_a_live_session_binds_more_than_an_attempt() -> None:
     pool, (_, b, c) = pool_of("a", "b", "c")
     dispatcher = Dispatcher(pool, lambda _: b)
     dispatcher._begin("u1", c)
-    assert dispatcher.dispatch("u1", ScriptedAttempt()) == "b"
+    assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "b"
 
 
 def test_the_last_attempt_under_way_binds() -> None:
@@ -278,12 +278,12 @@ def test_the_last_attempt_under_way_binds() -> None:
     dispatcher = Dispatcher(pool, nowhere)
     dispatcher._begin("u1", b)
     dispatcher._begin("u1", c)
-    assert dispatcher.dispatch("u1", ScriptedAttempt()) == "c"
+    assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "c"
     dispatcher._end("u1", b)
-    assert dispatcher.dispatch("u1", ScriptedAttempt()) == "c"
-    assert dispatcher.dispatch("u2", ScriptedAttempt()) == "a"
+    assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "c"
+    assert run(dispatcher.dispatch("u2", ScriptedAttempt())) == "a"
     dispatcher._end("u1", c)
-    assert dispatcher.dispatch("u1", ScriptedAttempt()) == "a"
+    assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "a"
     assert nothing_is_left(dispatcher, [a, b, c])
 
 
@@ -292,10 +292,10 @@ async def test_an_attempt_under_way_binds_the_users_next_one() -> None:
     dispatcher = Dispatcher(pool, nowhere)
     first, second, other = HeldAttempt(), HeldAttempt(), HeldAttempt()
     backends[0].failed("it does not answer")
-    tasks = [task_of(dispatcher.dispatch("u1", first))]
+    tasks = [task_of(run(dispatcher.dispatch("u1", first)))]
     backends[0].worked()  # the better choice by now
     backends[1].worked()
-    tasks += [task_of(dispatcher.dispatch("u1", second)), task_of(dispatcher.dispatch("u2", other))]
+    tasks += [task_of(run(dispatcher.dispatch("u1", second))), task_of(run(dispatcher.dispatch("u2", other)))]
     await asyncio.sleep(0)
     assert [list(attempt.answers) for attempt in (first, second, other)] == [["b"], ["b"], ["a"]]
     assert repr(dispatcher) == "<Dispatcher under_way=3>"
@@ -318,7 +318,7 @@ async def test_a_result_is_abandoned_where_the_user_lives_elsewhere_by_now(
 
     dispatcher = Dispatcher(pool, homes.get)
     attempt = ScriptedAttempt(later=later, meanwhile=settle_at_c)
-    assert await ready(dispatcher.dispatch("u1", attempt)) == "c"
+    assert await ready(run(dispatcher.dispatch("u1", attempt))) == "c"
     assert attempt.tried == ["a", "c"], "b is not tried: the user lives at c"
     assert (attempt.abandoned, attempt.failures) == (["a"], [])
     assert backends[0].tracker.state is Health.HEALTHY
@@ -333,7 +333,7 @@ async def test_a_result_is_kept_where_the_user_lives_there_by_now(
     homes: dict[str, Backend] = {}
     dispatcher = Dispatcher(pool, homes.get)
     attempt = ScriptedAttempt(later=later, meanwhile=lambda backend: homes.update(u1=backend))
-    assert await ready(dispatcher.dispatch("u1", attempt)) == "a"
+    assert await ready(run(dispatcher.dispatch("u1", attempt))) == "a"
     assert attempt.abandoned == []
 
 
@@ -343,7 +343,7 @@ def test_a_result_is_kept_where_the_user_lives_at_one_that_has_failed() -> None:
     homes: dict[str, Backend] = {}
     dispatcher = Dispatcher(pool, homes.get)
     attempt = ScriptedAttempt({"a": DialError("reset")}, meanwhile=lambda _: homes.update(u1=a))
-    assert dispatcher.dispatch("u1", attempt) == "b"
+    assert run(dispatcher.dispatch("u1", attempt)) == "b"
     assert attempt.abandoned == []
 
 
@@ -353,7 +353,7 @@ def test_a_home_that_fails_is_the_last_one_tried() -> None:
     dispatcher = Dispatcher(pool, homes.get)
     attempt = ScriptedAttempt({"b": DialError("reset")}, meanwhile=lambda _: homes.update(u1=b))
     with pytest.raises(RefusedError) as caught:
-        dispatcher.dispatch("u1", attempt)
+        run(dispatcher.dispatch("u1", attempt))
     assert caught.value.cause is Cause.BACKEND_FAILED
     assert (attempt.tried, attempt.abandoned) == (["a", "b"], ["a"])
 
@@ -396,7 +396,7 @@ async def test_one_that_was_taken_out_meanwhile_is_not_tried(
     pool, backends = pool_of("a", "b", "c")
     attempt = ScriptedAttempt({"a": DialError("reset")}, later=later, meanwhile=take_out(pool, "a", "c"))
     dispatcher = Dispatcher(pool, nowhere)
-    assert await ready(dispatcher.dispatch("u1", attempt)) == "c"
+    assert await ready(run(dispatcher.dispatch("u1", attempt))) == "c"
     assert attempt.tried == ["a", "c"]
     assert nothing_is_left(dispatcher, backends)
 
@@ -405,7 +405,7 @@ def test_all_others_were_taken_out_meanwhile() -> None:
     pool, _ = pool_of("a", "b", "c")
     attempt = ScriptedAttempt({"a": DialError("reset")}, meanwhile=take_out(pool, "a"))
     with pytest.raises(RefusedError) as caught:
-        Dispatcher(pool, nowhere).dispatch("u1", attempt)
+        run(Dispatcher(pool, nowhere).dispatch("u1", attempt))
     assert caught.value.cause is Cause.BACKEND_FAILED
     assert attempt.tried == ["a"]
 
@@ -416,7 +416,7 @@ async def test_one_that_is_taken_out_while_it_is_tried_retires_with_the_session(
 ) -> None:
     pool, (a, _) = pool_of("a", "b")
     attempt = ScriptedAttempt(later=later, meanwhile=take_out(pool, "b"))
-    assert await ready(Dispatcher(pool, nowhere).dispatch("u1", attempt)) == "a"
+    assert await ready(run(Dispatcher(pool, nowhere).dispatch("u1", attempt))) == "a"
     a.joined()  # as the session does, right away
     assert names_of(pool) == ["b", "a"]
 
@@ -431,13 +431,13 @@ def test_a_result_is_kept_where_the_user_lives_at_one_that_was_taken_out() -> No
         pool.update([url("a")])
 
     attempt = ScriptedAttempt(meanwhile=meanwhile)
-    assert Dispatcher(pool, homes.get).dispatch("u1", attempt) == "a"
+    assert run(Dispatcher(pool, homes.get).dispatch("u1", attempt)) == "a"
     assert attempt.abandoned == []
 
 
 def test_a_dispatcher_remembers_no_user() -> None:
     pool, backends = pool_of("a")
     dispatcher = Dispatcher(pool, nowhere)
-    outcomes: list[Any] = [dispatcher.dispatch(f"u{number}", ScriptedAttempt()) for number in range(100)]
+    outcomes: list[Any] = [run(dispatcher.dispatch(f"u{number}", ScriptedAttempt())) for number in range(100)]
     assert set(outcomes) == {"a"}
     assert nothing_is_left(dispatcher, backends)

@@ -42,7 +42,7 @@ class Events:
             address=refusal.address,
             path=refusal.path or None,
             backend=refusal.backend or None,
-            by=ending.by.value,
+            by=error.cause.by,
             cause=ending.code,
             status=error.status,
             code=refusal.close_code,
@@ -79,7 +79,7 @@ class Events:
         assert closing is not None  # noqa: S101 - an ended session has a closing handshake
         assert closing.cause is not None  # noqa: S101 - and a cause
         ending = closing.cause.ending
-        self.closes[closing.code, ending.by.value] += 1
+        self.closes[closing.code, closing.cause.by] += 1
         if ending.error:
             session.backend.errors[ending.code] += 1
         self._log.info("closed", **session.describe())

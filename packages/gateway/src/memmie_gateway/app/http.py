@@ -126,7 +126,8 @@ class HttpServer:
 
     def __len__(self) -> int:
         """Return how many connections there are."""
-        return len(self._runner.server.connections) if self._runner.server is not None else 0
+        server = self._runner.server
+        return len(server.connections) if server is not None else 0
 
     async def start(self) -> None:
         """Make it ready for connections."""

@@ -28,15 +28,17 @@ class Draft:
         request: as the client sent it.
 
     Attributes:
-        fields: the header fields.
+        headers: all header fields, by name.
+        fields: the header fields that may be forwarded.
         query: the query fields.
         subprotocols: what is offered in `Sec-WebSocket-Protocol`, in order.
         bearer: `bearer` as the client spelled it in `Sec-WebSocket-Protocol`, "" where it was not offered.
     """
 
-    __slots__ = ("bearer", "fields", "query", "subprotocols")
+    __slots__ = ("bearer", "fields", "headers", "query", "subprotocols")
 
     def __init__(self, request: Request) -> None:
+        self.headers = request.headers
         self.fields: Fields = request.headers.fields
         self.query: QueryFields = request.query
         self.subprotocols = tuple(request.headers.elements(b"sec-websocket-protocol"))
@@ -72,7 +74,9 @@ class AuthorizationHeader:
 
     def strip(self, draft: Draft, _: Sequence[str]) -> None:
         """Drop the header, whatever its scheme: it is for the gateway."""
-        draft.fields = tuple([field for field in draft.fields if field[0] != b"authorization"])
+        for value in draft.headers.all(b"authorization"):
+            at = draft.fields.index((b"authorization", value))
+            draft.fields = draft.fields[:at] + draft.fields[at + 1 :]
 
 
 class BearerSubprotocol:

@@ -20,10 +20,10 @@ class Headers:
 
     def __init__(self, fields: Fields = ()) -> None:
         self.fields = fields
-        by_name: dict[bytes, tuple[bytes, ...]] = {}
-        for name, value in fields:
-            by_name[name] = (*by_name[name], value) if name in by_name else (value,)
+        by_name: dict[bytes, tuple[bytes, ...]] = {name: (value,) for name, value in fields}
         self._by_name = by_name
+        if len(by_name) < len(fields):  # some name is there more than once, which is rare
+            self._by_name = {name: tuple([v for n, v in fields if n == name]) for name in by_name}
 
     def __repr__(self) -> str:
         """Name the fields; their values may be secrets."""

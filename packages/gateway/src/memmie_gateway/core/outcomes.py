@@ -68,14 +68,17 @@ class Cause(enum.Enum):
 
     Attributes:
         ending: the row of the table.
+        by: who brought it about, as logs and metrics say it.
         close_code: for a client whose upgrade was accepted: the row's own, else 4000 + the HTTP status.
     """
 
     ending: Ending
+    by: str
     close_code: int
 
     def __init__(self, ending: Ending) -> None:
         self.ending = ending
+        self.by = ending.by.value  # an Enum looks it up with a function call
         self.close_code = ending.to_client or 4000 + ending.status
 
     # Refusals before the upgrade. With first-message auth some of them happen after it: `close_code` below.

@@ -5,12 +5,13 @@ the first such step, and only the rest needs a task. So one sequence serves both
 known, and the case where Auth, a store or a backend has to be asked.
 
 ```python
-def admit(self, arrival: Arrival) -> Maybe[Admitted]:
-    return run(self._steps(arrival))
-
-def _steps(self, arrival: Arrival) -> Steps[Admitted]:
+def admit(self, arrival: Arrival) -> Steps[Admitted]:
     asked = self._slots.acquire(arrival.client.limit_key, 10)
     slot = (yield asked) if must_wait(asked) else asked
+    ...
+
+def serve(self, arrival: Arrival) -> Steps[None]:
+    admitted = yield from self.admit(arrival)  # a sequence goes on in another
     ...
 ```
 """

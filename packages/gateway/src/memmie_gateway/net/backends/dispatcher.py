@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
-from memmie_gateway.core.steps import Maybe, Steps, must_wait, run
+from memmie_gateway.core.steps import Maybe, Steps, must_wait
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError
 from memmie_gateway.net.backends.pool import BackendPool
@@ -58,16 +58,12 @@ class Dispatcher:
     def __repr__(self) -> str:
         return f"<Dispatcher under_way={sum(map(len, self._under_way.values()))}>"
 
-    def dispatch(self, user_id: str, attempt: Attempt[T]) -> Maybe[T]:
-        """Return the result of the first attempt that succeeds.
+    def dispatch(self, user_id: str, attempt: Attempt[T]) -> Steps[T]:
+        """Return the result of the first attempt that succeeds, in steps that wait only where an attempt does.
 
         Raises:
-            RefusedError: no backend is available, none works, or one refuses this client. Also raised by what is
-                awaited.
+            RefusedError: no backend is available, none works, or one refuses this client.
         """
-        return run(self._dispatch(user_id, attempt))
-
-    def _dispatch(self, user_id: str, attempt: Attempt[T]) -> Steps[T]:
         left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
         cause, internal = Cause.BACKEND_FAILED if left else Cause.NO_BACKEND, ""
         while left:

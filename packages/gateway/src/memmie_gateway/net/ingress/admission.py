@@ -16,7 +16,7 @@ from memmie_gateway.core.identity import Authenticator, Identity
 from memmie_gateway.core.limits import Rate, Rates, Slot, Slots
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
-from memmie_gateway.core.steps import Maybe, Steps, must_wait, run
+from memmie_gateway.core.steps import Maybe, Steps, must_wait
 
 LateToken = Callable[[Credentials], Maybe[Credentials]]
 """Gets the token of a client that sent none with its head; it may raise `RefusedError`."""
@@ -129,8 +129,8 @@ class Admission:
         if self.draining:
             raise RefusedError(Cause.DRAINING)
 
-    def admit(self, arrival: Arrival, late_token: LateToken | None = None) -> Maybe[Admitted]:
-        """Admit a client.
+    def admit(self, arrival: Arrival, late_token: LateToken | None = None) -> Steps[Admitted]:
+        """Admit a client, in steps that wait only where something has to be asked.
 
         Args:
             arrival: its request.
@@ -138,11 +138,8 @@ class Admission:
                 subprotocol is not a token.
 
         Raises:
-            RefusedError: it may not come in; it then holds nothing. Also raised by what is awaited.
+            RefusedError: it may not come in; it then holds nothing.
         """
-        return run(self._admit(arrival, late_token))
-
-    def _admit(self, arrival: Arrival, late_token: LateToken | None) -> Steps[Admitted]:
         stores, limits, address = self.stores, self.limits, arrival.client.limit_key
         took = stores.connects.take(address, limits.connects)
         wait = (yield took) if must_wait(took) else took

@@ -190,6 +190,7 @@ class HeadReader(asyncio.Protocol):
         "_head_complete",
         "_headers",
         "_listener",
+        "_max_headers",
         "_parser",
         "_target",
         "_timer",
@@ -205,6 +206,7 @@ class HeadReader(asyncio.Protocol):
         self._head_complete = False
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._max_headers = listener.options.max_headers
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._timer: asyncio.TimerHandle | None = None
         self.counted = False
@@ -284,9 +286,10 @@ class HeadReader(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take one header field."""
         if not self._head_complete:
-            if len(self._headers) >= self._listener.options.max_headers:
+            headers = self._headers
+            if len(headers) == self._max_headers:
                 raise OverflowError
-            self._headers.append((name.lower(), value.strip(b" \t")))
+            headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is complete."""

@@ -203,7 +203,7 @@ class Session:
     def _detach(self) -> None:
         """Book what has passed since `attach` to the backend, once the legs forward nothing more."""
         total = self._total()
-        self.backend.left(total.minus(self._booked))
+        self.backend.left(self._since_attached(total))
         self._booked = total
 
     def _scanner(self, side: Side) -> FrameScanner:
@@ -231,7 +231,10 @@ class Session:
 
     def traffic(self) -> Traffic:
         """Return what has passed since the client was joined to `backend`, unless it is booked already."""
-        return self._total().minus(self._booked)
+        return self._since_attached(self._total())
+
+    def _since_attached(self, total: Traffic) -> Traffic:
+        return total if self._booked is NO_TRAFFIC else total.minus(self._booked)
 
     def _total(self) -> Traffic:
         up, down = self._client.scanner, self._backend.scanner
@@ -245,15 +248,15 @@ class Session:
         """
         info, closing = self.info, self._closing
         up, down = self._client.scanner, self._backend.scanner
-        ending = closing.cause.ending if closing is not None and closing.cause is not None else None
+        cause = closing.cause if closing is not None else None
         return {
             "request_id": info.id,
             "user_id": info.identity.user_id,
             "address": info.client.address,
             "path": info.path,
             "backend": self.backend.url,
-            "by": ending.by.value if ending is not None else None,
-            "cause": ending.code if ending is not None else None,
+            "by": cause.by if cause is not None else None,
+            "cause": cause.ending.code if cause is not None else None,
             "code": closing.client_code if closing is not None else None,
             "reason": (closing.reason or None) if closing is not None else None,
             "error": self.error or None,
