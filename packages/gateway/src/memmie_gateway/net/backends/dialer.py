@@ -34,7 +34,7 @@ class BackendRefusedError(Exception):
     """
 
     def __init__(self, response: Response) -> None:
-        super().__init__(f"Studio answered {response.status}")
+        super().__init__(f"the backend answered {response.status}")
         self.response = response
 
 

@@ -59,10 +59,10 @@ async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:
     except (OSError, WebSocketException, EOFError) as error:
         if isinstance(error, OSError):
             raise_exhaustion(error)
-        raise ProbeError(f"no health connection: {error}") from None
+        raise ProbeError(f"the health check failed: {error}") from None
     except Exception as error:  # noqa: BLE001 - see below
         # Such as a redirect to an invalid URL: nothing that a backend sends may end its health checks.
-        raise ProbeError(f"no health connection: {type(error).__name__}: {error}") from None
+        raise ProbeError(f"the health check failed: {type(error).__name__}: {error}") from None
 
 
 async def _ping(where: BackendUrl, sock: socket.socket) -> float:
