@@ -8,6 +8,7 @@ goes from the reader of its response to a leg.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
@@ -84,9 +85,16 @@ class Handover(asyncio.Protocol):
 
     def cancel(self) -> None:
         """Cancel the task, if there is one."""
-        if self.task is not None:
+        task = self.task
+        if task is None:
+            return
+        rest = task.get_coro()
+        if asyncio.iscoroutine(rest) and inspect.getcoroutinestate(rest) == inspect.CORO_CREATED:
             # In the next turn of the loop: a task that is cancelled before it has begun gives nothing back.
-            asyncio.get_running_loop().call_soon(self.task.cancel)
+            asyncio.get_running_loop().call_soon(task.cancel)
+        else:
+            # Now: by the next turn it might have gone on with an answer, for a client that has left.
+            task.cancel()
 
     def lend(self, borrower: asyncio.BaseProtocol) -> bytes:
         """Let another protocol read until it calls `give_back`; return what was received so far.
@@ -126,8 +134,10 @@ class Handover(asyncio.Protocol):
         self._ended = True
         self._early = b""
         transport.set_protocol(self)
+        if transport.is_closing():
+            return  # nobody is left to read them, and uvloop raises an error
         transport.write(last_words)
-        if not linger or transport.is_closing():
+        if not linger:
             transport.close()
             return
         if transport.can_write_eof():

@@ -136,10 +136,9 @@ class WebSocketRoute:
             raise RefusedError(Cause.ORIGIN_REFUSED)
 
     def _start_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> None:
-        left = opening.handover.transport.is_closing()  # in this very turn of the loop
-        if left or self._admission.draining:
+        if self._admission.draining:
             opening.abandon(link)
-            raise RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING)
+            raise RefusedError(Cause.DRAINING)
         arrival, identity = opening.arrival, admitted.identity
         opening.upgrade.accept(link.response, admitted.credentials)
         session = Session(

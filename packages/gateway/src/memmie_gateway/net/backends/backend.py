@@ -86,7 +86,6 @@ class Backend:
         latency: how long messages spent inside the gateway.
         on_doubt: called on passive evidence of a failure; the prober then looks at once.
         on_change: called when its health has changed.
-        on_unused: called when its last connection has left it.
     """
 
     def __init__(self, url: BackendUrl, tracker: HealthTracker) -> None:
@@ -99,7 +98,6 @@ class Backend:
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
         self.on_change: Callable[[Backend], None] = _nothing
-        self.on_unused: Callable[[Backend], None] = _nothing
 
     def __repr__(self) -> str:
         return f"<Backend {self.url} {self.tracker.state.value} connections={self.connections}>"
@@ -130,8 +128,6 @@ class Backend:
         self.connections -= 1
         if traffic is not None:
             self.traffic = self.traffic.plus(traffic)
-        if not self.connections:
-            self.on_unused(self)
 
     # Evidence of its health.
 

@@ -72,12 +72,14 @@ class Dispatcher:
         failure = RefusedError(Cause.BACKEND_FAILED if left else Cause.NO_BACKEND)
         while left:
             backend = left.pop(0)
+            if not self._pool.uses(backend):
+                continue  # it was taken out meanwhile
             self._begin(user_id, backend)
             try:
                 result = yield from settle(attempt.on(backend))
                 backend.worked()
                 home = self._home(user_id)
-                if home not in left:
+                if home is None or home not in left or not self._pool.uses(home):
                     return result
                 attempt.abandon(result)  # meanwhile another connection of the user went there
                 left = [home]

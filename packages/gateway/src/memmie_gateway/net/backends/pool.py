@@ -36,10 +36,12 @@ class BackendPool:
         self._retiring: dict[str, Backend] = {}
 
     def __repr__(self) -> str:
-        return f"<BackendPool active={len(self._active)} retiring={len(self._retiring)}>"
+        retiring = sum(backend.connections > 0 for backend in self._retiring.values())
+        return f"<BackendPool active={len(self._active)} retiring={retiring}>"
 
     def __iter__(self) -> Iterator[Backend]:
         """Go through the backends in use, then through those that retire."""
+        self._forget_unused()
         yield from self._active.values()
         yield from self._retiring.values()
 
@@ -57,15 +59,19 @@ class BackendPool:
         Args:
             now: the URLs of all backends that shall be in use.
         """
+        self._forget_unused()
         wanted = {where.url: where for where in now}
         left = tuple(backend for url, backend in self._active.items() if url not in wanted)
         for backend in left:
             del self._active[backend.url]
             if backend.connections:
                 self._retiring[backend.url] = backend
-                backend.on_unused = self._forget
         joined = tuple(self._join(where) for url, where in wanted.items() if url not in self._active)
         return Change(joined, left)
+
+    def uses(self, backend: Backend) -> bool:
+        """Tell whether a backend is in use, and not taken out."""
+        return self._active.get(backend.url) is backend
 
     def candidates(self, user_id: str, bound_to: Backend | None = None) -> list[Backend]:
         """Return the available backends for a user, best first; none where none is available.
@@ -80,13 +86,9 @@ class BackendPool:
 
     def _join(self, where: BackendUrl) -> Backend:
         backend = self._retiring.pop(where.url, None) or self._make(where)
-        backend.on_unused = _nothing
         self._active[where.url] = backend
         return backend
 
-    def _forget(self, backend: Backend) -> None:
-        self._retiring.pop(backend.url, None)
-
-
-def _nothing(_: Backend) -> None:
-    """Stand in while a backend is in use."""
+    def _forget_unused(self) -> None:
+        # Not at once when the last connection has left: a session joins just after its dial was counted off.
+        self._retiring = {url: backend for url, backend in self._retiring.items() if backend.connections}
