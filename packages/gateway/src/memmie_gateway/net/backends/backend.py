@@ -78,14 +78,14 @@ class Backend:
         tracker: computes its health from evidence.
 
     Attributes:
-        where: as given.
+        where: its WebSocket URL.
         tracker: as given.
-        connections: live sessions and dials under way.
-        failures: of any kind, so far.
-        traffic: what went through it in sessions that have left it.
-        errors: errors by type, for the metrics.
-        latency: how long messages spent inside the gateway.
-        on_doubt: called on passive evidence of a failure; the prober then looks at once.
+        connections: number of live sessions and of dials under way.
+        failures: number of failures of any kind.
+        traffic: the sum of the traffic of sessions that have left it.
+        errors: number of errors by type, for the metrics.
+        latency: times that messages spent in the gateway.
+        on_doubt: called after passive evidence of a failure, to trigger a health check.
         on_change: called when its health has changed.
     """
 

@@ -53,7 +53,7 @@ class BackendPool:
     def update(self, now: Iterable[BackendUrl]) -> Change:
         """Replace the set of backends.
 
-        A removed backend gets no new connections, and is deleted when its last session ends. If it is added again before
+        A removed backend gets no new connections, and is deleted after its last session has ended. If it is added again before
         that, it keeps its state.
 
         Args:
