@@ -1,4 +1,4 @@
-"""Admission: who is let in, who is refused and why, and that a client that is refused keeps no slot.
+"""Admission: which clients are admitted, which are refused and why, and that a refused client keeps no slot.
 
 Everything is tested with steps that know their answer and with steps that have to wait, in every combination: it must
 make no difference.
@@ -49,7 +49,7 @@ class RemoteSlots:
 
 @dataclass
 class RemoteRates:
-    """Rates that are counted elsewhere, likewise; buckets are here, as they never wait."""
+    """Rates that are counted elsewhere; buckets are local, because they never wait."""
 
     local: LocalRates = field(default_factory=lambda: LocalRates(100))
 
@@ -105,7 +105,7 @@ class Door:
     waits: bool
 
     def start(self, arrived: Arrival, late: str | BaseException | None) -> Maybe[Admitted]:
-        """Begin to admit a client, whose token comes late if `late` is given."""
+        """Begin to admit a client; `late` is its late token, or the error instead of one."""
         late_token = None if late is None else (lambda credentials: self._late(late, credentials))
         return self.admission.admit(arrived, late_token)
 
@@ -179,10 +179,10 @@ def client(
 HERE, THERE = CLIENT.address, "2001:db8::1"
 
 
-# Who is admitted.
+# Clients that are admitted.
 
 
-async def test_who_has_a_valid_token_is_admitted_and_holds_its_slots(make_door: MakeDoor) -> None:
+async def test_a_client_with_a_valid_token_is_admitted_and_holds_its_slots(make_door: MakeDoor) -> None:
     door = make_door(per_address=1, per_user=1, connects=Rate(1, 1))
     admitted = await door.admit(client())
     assert admitted.identity == Identity("u1", digest=b"T1")
@@ -218,7 +218,7 @@ async def test_a_lone_subprotocol_is_a_token_where_none_can_come_late(make_door:
     assert (admitted.identity.user_id, admitted.credentials.subprotocols) == ("u7", ())
 
 
-# Who is refused.
+# Clients that are refused.
 
 
 async def test_connecting_too_often_from_one_address(make_door: MakeDoor) -> None:
@@ -232,7 +232,7 @@ async def test_connecting_too_often_from_one_address(make_door: MakeDoor) -> Non
     await door.admit(client(address=THERE))
 
 
-async def test_who_is_refused_has_used_its_rate_up_too(make_door: MakeDoor) -> None:
+async def test_a_refused_client_has_used_its_rate_up_too(make_door: MakeDoor) -> None:
     """Else a wrong token could be tried any number of times."""
     door = make_door(connects=Rate(0.1, 2))
     causes = [(await door.refused(client("wrong"))).cause for _ in range(3)]
@@ -267,7 +267,7 @@ async def test_too_many_of_one_user(make_door: MakeDoor) -> None:
         pytest.param(client(None, protocol=b"v1, v2"), Cause.TOKEN_MISSING, [], id="only subprotocols"),
     ],
 )
-async def test_who_has_no_valid_token(
+async def test_a_client_without_a_valid_token(
     make_door: MakeDoor, arrived: Arrival, cause: Cause, asked: list[str]
 ) -> None:
     door = make_door(per_address=1, per_user=1)
@@ -360,13 +360,13 @@ async def test_a_cancellation_at_any_step_gives_back_what_was_taken(make_door: M
 # While nobody is admitted.
 
 
-async def test_who_comes_while_it_is_open(make_door: MakeDoor) -> None:
+async def test_a_client_that_comes_while_it_is_open(make_door: MakeDoor) -> None:
     door = make_door()
     door.admission.ensure_open()
     assert repr(door.admission) == "<Admission>"
 
 
-async def test_who_comes_while_it_drains(make_door: MakeDoor) -> None:
+async def test_a_client_that_comes_while_it_drains(make_door: MakeDoor) -> None:
     door = make_door()
     door.admission.draining = True
     with pytest.raises(RefusedError) as caught:
@@ -375,7 +375,7 @@ async def test_who_comes_while_it_drains(make_door: MakeDoor) -> None:
     assert repr(door.admission) == "<Admission draining>"
 
 
-async def test_who_comes_while_it_is_full(make_door: MakeDoor) -> None:
+async def test_a_client_that_comes_while_it_is_full(make_door: MakeDoor) -> None:
     door = make_door(full=True)
     door.admission.draining = True
     with pytest.raises(RefusedError) as caught:

@@ -12,9 +12,10 @@ import pytest
 from tests.net.certificate import client_side, make_certificate, server_side
 from tests.net.pair import until
 from tests.net.wire import MASK, PATIENCE, Peer
+from tests.steps import settle
 
 from memmie_gateway.core.limits import SlotCounts
-from memmie_gateway.core.steps import Maybe, Steps, run, settle
+from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.net import handover as module
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 
@@ -160,7 +161,7 @@ async def test_as_much_as_allowed_may_come_early(hold: Hold) -> None:
 
 
 @pytest.mark.parametrize("with_the_head", [0, MAX_EARLY + 1])
-async def test_who_sends_too_much_early_is_not_read_from(hold: Hold, with_the_head: int) -> None:
+async def test_reading_is_paused_where_too_much_comes_early(hold: Hold, with_the_head: int) -> None:
     """The rest waits where it is, until the next owner wants it."""
     held = await hold(early=bytes(with_the_head))
     sent = bytes(range(256)) * (16 * 1024)  # 4 MiB: more than the sockets take
@@ -202,7 +203,7 @@ async def test_a_borrower_may_give_back_nothing(hold: Hold) -> None:
     assert held.handover.take(Owner()) == b""
 
 
-async def test_who_is_given_back_too_much_is_not_read_from(hold: Hold) -> None:
+async def test_reading_is_paused_where_too_much_is_given_back(hold: Hold) -> None:
     held = await hold()
     held.handover.lend(Borrower(handover=held.handover))
     held.handover.give_back(bytes(MAX_EARLY + 1))
@@ -344,7 +345,7 @@ async def test_last_words(hold: Hold) -> None:
     assert repr(held.handover) == "<Handover early=0 ended>"
 
 
-async def test_last_words_to_who_is_lent(hold: Hold) -> None:
+async def test_last_words_while_it_is_lent(hold: Hold) -> None:
     held = await hold()
     borrower = Borrower(handover=held.handover)
     held.handover.lend(borrower)
@@ -356,7 +357,7 @@ async def test_last_words_to_who_is_lent(hold: Hold) -> None:
     assert (borrower.received, borrower.gone) == (b"", False)
 
 
-async def test_who_is_still_sending_reads_the_last_words(hold: Hold) -> None:
+async def test_a_peer_that_is_still_sending_reads_the_last_words(hold: Hold) -> None:
     """Closed at once, with bytes unread, the socket would be reset and the words lost (RFC 9112 §9.6)."""
     held = await hold()
     held.peer.write(bytes(200_000))
@@ -369,9 +370,7 @@ async def test_who_is_still_sending_reads_the_last_words(hold: Hold) -> None:
     await held.lost()
 
 
-async def test_who_does_not_leave_is_waited_for_no_longer_than_that(
-    hold: Hold, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_lingering_peer_is_dropped(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)
     held = await hold()
     held.handover.end(b"goodbye", linger=True)
@@ -379,7 +378,7 @@ async def test_who_does_not_leave_is_waited_for_no_longer_than_that(
     await held.lost()
 
 
-async def test_who_leaves_in_time_leaves_no_timer(hold: Hold) -> None:
+async def test_a_peer_that_leaves_in_time_leaves_no_timer(hold: Hold) -> None:
     held = await hold()
     held.handover.end(b"goodbye", linger=True)
     timer = held.handover._timer
@@ -390,7 +389,7 @@ async def test_who_leaves_in_time_leaves_no_timer(hold: Hold) -> None:
 
 
 @pytest.mark.parametrize("linger", [False, True])
-async def test_last_words_to_who_is_gone(
+async def test_last_words_to_a_peer_that_is_gone(
     hold: Hold,
     linger: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
@@ -451,7 +450,7 @@ async def test_over_tls_last_words_are_read_and_no_eof_is_asked_for(
     await held.lost()
 
 
-async def test_over_tls_who_does_not_leave_is_waited_for_no_longer_than_that(
+async def test_over_tls_a_lingering_peer_is_dropped(
     hold: Hold, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)

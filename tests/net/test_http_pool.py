@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import shutil
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.net.certificate import client_side, make_certificate, server_side
 from tests.net.pair import until
 from tests.net.scripted_auth import Asked, Line, ScriptedAuth
 from tests.net.wire import PATIENCE
@@ -556,24 +555,12 @@ async def test_an_auth_that_is_not_there(make_pool: MakePool, host: str, why: st
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key and a certificate for 127.0.0.1 that it has signed itself, in one file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    subject = ["-subj", "/CN=auth.test", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command = [*made, *subject, "-days", "2", "-keyout", str(file), "-out", str(file.with_suffix(".crt"))]
-    subprocess.run(command, check=True, capture_output=True)  # noqa: S603 - our own words
-    file.write_text(file.read_text() + file.with_suffix(".crt").read_text())
-    return file
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def test_over_tls(certificate: Path, make_pool: MakePool) -> None:
-    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    served.load_cert_chain(certificate)
-    async with ScriptedAuth(served) as auth:
-        pool = make_pool(auth.url, tls=ssl.create_default_context(cafile=certificate))
+    async with ScriptedAuth(server_side(certificate)) as auth:
+        pool = make_pool(auth.url, tls=client_side(certificate))
         for _ in range(2):
             await exchange(pool, auth)
         assert len(auth.lines) == 1
@@ -589,9 +576,7 @@ async def test_over_tls(certificate: Path, make_pool: MakePool) -> None:
 
 
 async def test_a_certificate_that_nobody_vouches_for(certificate: Path, make_pool: MakePool) -> None:
-    served = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    served.load_cert_chain(certificate)
-    async with ScriptedAuth(served) as auth:
+    async with ScriptedAuth(server_side(certificate)) as auth:
         with pytest.raises(HttpError, match="certificate verify failed"):
             await ask(make_pool(auth.url), "t")
         assert auth.questions == 0

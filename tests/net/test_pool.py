@@ -1,4 +1,4 @@
-"""The set of backends: who joins, who leaves, who retires until its last session ends, and who is a candidate."""
+"""The set of backends: joining, leaving, retiring until the last session ends, and candidates for a user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from memmie_gateway.core.balancer import Balancer, Strategy
 from memmie_gateway.net.backends.backend import Backend, BackendUrl, Traffic
 from memmie_gateway.net.backends.pool import BackendPool
 
-# Who is in it.
+# Joining and leaving.
 
 
 def test_an_empty_pool() -> None:
@@ -31,7 +31,7 @@ def test_backends_join_in_the_order_given() -> None:
     assert change.joined == pool.active == tuple(pool)
 
 
-def test_an_update_names_who_joined_and_who_left() -> None:
+def test_an_update_returns_what_joined_and_what_left() -> None:
     pool, (a, b, c) = pool_of("a", "b", "c")
     change = pool.update(map(url, "bd"))
     assert change.left == (a, c)
@@ -85,7 +85,7 @@ def test_one_that_leaves_retires_until_its_last_connection_has_left() -> None:
     assert pool.active == (b,)
     assert list(pool) == [b, a], "those in use come first"
     assert repr(pool) == "<BackendPool active=1 retiring=1>"
-    assert pool.candidates("u1", a) == [b], "it gets no new connections, whoever is bound to it"
+    assert pool.candidates("u1", a) == [b], "it gets no new connections, not even of users bound to it"
 
     a.left(Traffic(1, 2, 3, 4))
     assert list(pool) == [b, a]

@@ -75,7 +75,7 @@ async def test_a_rate_holds_over_the_loops_time() -> None:
         assert [rates.take("a", QUOTA) > 0 for _ in range(3)] == [False, False, True]
 
 
-async def test_a_bucket_is_for_who_pays_by_itself() -> None:
+async def test_the_bucket_of_a_key_is_the_one_that_is_taken_from() -> None:
     rates = LocalRates(10)
     bucket = rates.bucket("a", QUOTA)
     assert bucket is not None

@@ -248,8 +248,12 @@ PAIRS: Final = [
 
 
 def head_for(asked: Request, sources: tuple[TokenSource, ...] = ALL_SOURCES) -> str:
-    """Return what a backend gets of a request."""
+    """Return what a backend gets of a request; what may be forwarded must not need another filter behind it."""
     credentials = find_credentials(asked, sources)
+    # Sec-WebSocket-Protocol is written anew, from `credentials.subprotocols`.
+    fields = [value for name, value in credentials.fields if name != b"sec-websocket-protocol"]
+    for token in (token for source in sources for token in source.find(asked)):
+        assert not [value for value in fields if token.startswith("SECRET") and token.encode() in value]
     head = upstream_head(arrival(asked), credentials, "u1", host="studio:8010", path="/ws", query="")
     return head.decode("latin-1")
 

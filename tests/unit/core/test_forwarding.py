@@ -161,7 +161,7 @@ def test_the_gateways_own_fields() -> None:
         ),
     ],
 )
-def test_who_says_by_which_scheme_and_host(
+def test_scheme_and_host_are_a_trusted_proxys_or_the_gateways_own(
     trusted: bool,  # noqa: FBT001 - a column of the table
     sent: Values,
     proto: str,

@@ -1,4 +1,4 @@
-"""Who a client is, and what it costs to keep what Auth said of it."""
+"""The identity of a client, and its claims."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_claims(claims_json: bytes, expected: dict[str, object]) -> None:
     assert Identity("u1", claims_json=claims_json).claims == expected
 
 
-def test_who_changes_the_claims_changes_only_a_copy() -> None:
+def test_changed_claims_are_only_a_copy() -> None:
     identity = Identity("u1", claims_json=json.dumps({"scopes": ["a"]}).encode())
     identity.claims["scopes"].append("admin")
     assert identity.claims == {"scopes": ["a"]}

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, TypeVar
 
 import pytest
+from tests.steps import settle
 
-from memmie_gateway.core.steps import Maybe, Steps, ready, run, settle
+from memmie_gateway.core.steps import Maybe, Steps, must_wait, ready, run
 
 T = TypeVar("T")
 
@@ -79,6 +80,7 @@ def test_a_sequence_without_any_step() -> None:
 
 @pytest.mark.parametrize("value", [None, 0, "", False, b"x", [], object()])
 def test_any_value_is_a_value(value: object) -> None:
+    assert not must_wait(value)
     assert run(settle(value)) is value
 
 
@@ -226,7 +228,7 @@ async def test_a_coroutine_that_is_never_started_takes_no_further_step() -> None
 
 
 def inner(value: Maybe[int]) -> Maybe[int]:
-    """Run a sequence, as every seam does: whoever calls it gets a value or an awaitable."""
+    """Run a sequence, as every seam does: its caller gets a value or an awaitable."""
     return run(both(value, lambda taken: taken * 10))
 
 

@@ -72,7 +72,7 @@ class AuthorizationHeader:
 
     def strip(self, draft: Draft, _: Sequence[str]) -> None:
         """Drop the header, whatever its scheme, because it is for the gateway only."""
-        draft.fields = tuple(field for field in draft.fields if field[0] != b"authorization")
+        draft.fields = tuple([field for field in draft.fields if field[0] != b"authorization"])
 
 
 class BearerSubprotocol:
@@ -84,8 +84,9 @@ class BearerSubprotocol:
 
     def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
         """Drop every pair of `bearer` and token, and every other token, because a client may send one in two places."""
-        draft.bearer, _, others = _split_bearer(draft.subprotocols)
-        draft.subprotocols = tuple(name for name in others if name not in tokens)
+        if draft.subprotocols:
+            draft.bearer, _, others = _split_bearer(draft.subprotocols)
+            draft.subprotocols = tuple(name for name in others if name not in tokens)
 
 
 class QueryField:
@@ -116,7 +117,8 @@ class LoneSubprotocol:
 
     def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
         """Drop every token."""
-        draft.subprotocols = tuple(name for name in draft.subprotocols if name not in tokens)
+        if draft.subprotocols:
+            draft.subprotocols = tuple(name for name in draft.subprotocols if name not in tokens)
 
 
 HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (AuthorizationHeader(), BearerSubprotocol(), QueryField())

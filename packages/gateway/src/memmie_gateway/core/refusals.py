@@ -19,8 +19,6 @@ class RefusedError(Exception):
         internal: a text for the log only.
         retry_after: seconds after which the client should try again.
         response: the backend's refusal, which is passed on to the client.
-
-    Attributes:
         user_id: the user, if the token was already validated.
     """
 
@@ -32,13 +30,14 @@ class RefusedError(Exception):
         internal: str = "",
         retry_after: float = 1,
         response: Response | None = None,
+        user_id: str = "",
     ) -> None:
         super().__init__(internal or detail or cause.ending.words)
         self.cause = cause
         self.detail = detail
         self.retry_after = retry_after
         self.response = response
-        self.user_id = ""
+        self.user_id = user_id
 
     @property
     def status(self) -> int:

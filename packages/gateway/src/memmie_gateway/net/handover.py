@@ -53,7 +53,9 @@ class Handover(asyncio.Protocol):
         self._holder = holder
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
-        self.give_back(early)
+        transport.set_protocol(self)
+        if early:
+            self.data_received(early)
 
     def __repr__(self) -> str:
         return f"<Handover early={len(self._early)}{' ended' * self._ended}>"
@@ -120,7 +122,9 @@ class Handover(asyncio.Protocol):
         self.task = None
         if holder is not None:
             holder.taken()
-        return self.lend(owner)
+        self.transport.set_protocol(owner)
+        early, self._early = self._early, b""
+        return early
 
     def end(self, last_words: bytes, *, linger: bool = False) -> None:
         """Send the last bytes and close the connection.

@@ -16,7 +16,7 @@ from memmie_gateway.core.arrival import Arrival
 from memmie_gateway.core.credentials import Credentials
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError, refusal_answer
-from memmie_gateway.core.steps import Maybe, Steps, run, settle
+from memmie_gateway.core.steps import Maybe, Steps, must_wait, run
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
@@ -112,9 +112,10 @@ class WebSocketRoute:
         try:
             self._admission.ensure_open()
             self._check(opening.arrival)
-            admit = self._admission.admit(opening.arrival, opening.late_token)
-            opening.admitted = admitted = yield from settle(admit)
-            link = yield from settle(self._dispatcher.dispatch(admitted.identity.user_id, opening))
+            asked = self._admission.admit(opening.arrival, opening.late_token)
+            opening.admitted = admitted = (yield asked) if must_wait(asked) else asked
+            dispatched = self._dispatcher.dispatch(admitted.identity.user_id, opening)
+            link = (yield dispatched) if must_wait(dispatched) else dispatched
             self._start_session(opening, admitted, link)
         except RefusedError as error:
             opening.refuse(error)

@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
-from memmie_gateway.core.steps import Maybe, Steps, run, settle
+from memmie_gateway.core.steps import Maybe, Steps, must_wait, run
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError
 from memmie_gateway.net.backends.pool import BackendPool
@@ -69,14 +69,15 @@ class Dispatcher:
 
     def _dispatch(self, user_id: str, attempt: Attempt[T]) -> Steps[T]:
         left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
-        failure = RefusedError(Cause.BACKEND_FAILED if left else Cause.NO_BACKEND)
+        cause, internal = Cause.BACKEND_FAILED if left else Cause.NO_BACKEND, ""
         while left:
             backend = left.pop(0)
             if not self._pool.uses(backend):
                 continue  # it was taken out meanwhile
             self._begin(user_id, backend)
             try:
-                result = yield from settle(attempt.on(backend))
+                tried = attempt.on(backend)
+                result = (yield tried) if must_wait(tried) else tried
                 backend.worked()
                 home = self._home(user_id)
                 if home is None or home not in left or not self._pool.uses(home):
@@ -90,13 +91,13 @@ class Dispatcher:
                 ) from None
             except ExhaustionError as error:
                 # Perhaps only the ports for this backend are exhausted, and there are some for the next one.
-                failure = RefusedError(Cause.GATEWAY_FULL, internal=str(error))
+                cause, internal = Cause.GATEWAY_FULL, str(error)
             except DialError as error:
                 backend.failed(str(error))
                 attempt.failed(backend, str(error))
             finally:
                 self._end(user_id, backend)
-        raise failure
+        raise RefusedError(cause, internal=internal)
 
     def _bound_to(self, user_id: str) -> Backend | None:
         home = self._home(user_id)

@@ -134,9 +134,8 @@ class ResponseReader:
             self.keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header field; trailers are ignored."""
-        if self._headers is None:
-            self._fields.append((name.lower(), value.strip(b" \t")))
+        """Store a header field; trailers arrive too late to be in the response."""
+        self._fields.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """Store the head, unless it is that of an interim response (1xx)."""

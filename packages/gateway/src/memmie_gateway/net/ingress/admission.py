@@ -16,7 +16,7 @@ from memmie_gateway.core.identity import Authenticator, Identity
 from memmie_gateway.core.limits import Rate, Rates, Slot, Slots
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
-from memmie_gateway.core.steps import Maybe, Steps, run, settle
+from memmie_gateway.core.steps import Maybe, Steps, must_wait, run
 
 LateToken = Callable[[Credentials], Maybe[Credentials]]
 """A function that gets the token of a client without a token in its head; it may raise `RefusedError`."""
@@ -143,20 +143,22 @@ class Admission:
         return run(self._admit(arrival, late_token))
 
     def _admit(self, arrival: Arrival, late_token: LateToken | None) -> Steps[Admitted]:
-        address = arrival.client.limit_key
-        wait = yield from settle(self.stores.connects.take(address, self.limits.connects))
+        stores, limits, address = self.stores, self.limits, arrival.client.limit_key
+        took = stores.connects.take(address, limits.connects)
+        wait = (yield took) if must_wait(took) else took
         if wait:
             raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
-        address_slot = yield from settle(self.stores.addresses.acquire(address, self.limits.per_address))
-        if address_slot is None:
+        acquired = stores.addresses.acquire(address, limits.per_address)
+        slot = (yield acquired) if must_wait(acquired) else acquired
+        if slot is None:
             raise RefusedError(Cause.ADDRESS_FULL)
         try:
             credentials, identity = yield from self._authenticate(arrival, late_token)
             user_slot = yield from self._limit_by_user(identity)
         except BaseException:
-            address_slot.release()
+            slot.release()
             raise
-        return Admitted(identity, credentials, HeldSlots(address_slot, user_slot))
+        return Admitted(identity, credentials, HeldSlots(slot, user_slot))
 
     def _authenticate(
         self, arrival: Arrival, late_token: LateToken | None
@@ -164,16 +166,17 @@ class Admission:
         sources = ALL_SOURCES if late_token is None else HEAD_SOURCES
         credentials = find_credentials(arrival.request, sources)
         if credentials.token is None and late_token is not None:
-            credentials = yield from settle(late_token(credentials))
+            late = late_token(credentials)
+            credentials = (yield late) if must_wait(late) else late
         if credentials.token is None:
             raise RefusedError(Cause.TOKEN_MISSING)
-        identity = yield from settle(self._authenticator.authenticate(credentials.token))
+        asked = self._authenticator.authenticate(credentials.token)
+        identity = (yield asked) if must_wait(asked) else asked
         return credentials, identity
 
     def _limit_by_user(self, identity: Identity) -> Steps[Slot]:
-        slot = yield from settle(self.stores.users.acquire(identity.user_id, self.limits.per_user))
+        acquired = self.stores.users.acquire(identity.user_id, self.limits.per_user)
+        slot = (yield acquired) if must_wait(acquired) else acquired
         if slot is None:
-            error = RefusedError(Cause.USER_FULL)
-            error.user_id = identity.user_id
-            raise error
+            raise RefusedError(Cause.USER_FULL, user_id=identity.user_id)
         return slot
