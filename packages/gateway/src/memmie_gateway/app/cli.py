@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     healthcheck = commands.add_parser(
         "healthcheck",
-        help="ask the gateway on this machine whether it is ready, for container health checks",
+        help="check whether the gateway on this machine is ready, for container health checks",
         description="Send GET /ready to the gateway on this machine. HOST and PORT say where it listens. "
         "Exit codes: 0 ready; 1 not ready, or not reachable.",
     )

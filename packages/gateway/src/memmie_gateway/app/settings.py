@@ -137,7 +137,7 @@ class Settings(BaseSettings):
     )
     health_recovery_seconds: PositiveSeconds = Field(
         2,
-        description="Time in seconds between health checks of a backend that is unhealthy, or not known to be healthy.",
+        description="Time in seconds between health checks of a backend that is not known to be healthy, or failed its last check.",
     )
     health_timeout_seconds: PositiveSeconds = Field(
         5, description="Maximum time in seconds for a health check."
@@ -175,7 +175,7 @@ class Settings(BaseSettings):
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
         10,
-        description="Maximum time in seconds for which the gateway slows down a fast sender. "
+        description="Maximum time in seconds for one wait of a sender that is too fast. "
         "If a longer wait is needed, the connection is closed with 1008.",
     )
     max_message_bytes: int = Field(

@@ -33,7 +33,7 @@ Steps: TypeAlias = Generator[Awaitable[Any], Any, T]
 
 
 def must_wait(value: Maybe[T]) -> TypeIs[Awaitable[T]]:
-    """Tell whether a step has to be waited for. Each connection passes a dozen, so this is as cheap as can be."""
+    """Tell whether a step has to be waited for. Each connection has a dozen steps, so this must be cheap."""
     return hasattr(value, "__await__")
 
 

@@ -95,7 +95,7 @@ class Handover(asyncio.Protocol):
             # In the next turn of the loop, because a task that is cancelled before it has begun releases nothing.
             asyncio.get_running_loop().call_soon(task.cancel)
         else:
-            # Now: by the next turn it might have gone on with an answer, for a client that has left.
+            # Immediately, because by the next turn the task might answer a client that has disconnected.
             task.cancel()
 
     def lend(self, borrower: asyncio.BaseProtocol) -> bytes:
@@ -139,7 +139,7 @@ class Handover(asyncio.Protocol):
         self._early = b""
         transport.set_protocol(self)
         if transport.is_closing():
-            return  # nobody is left to read them, and uvloop raises an error
+            return  # the peer cannot read them any more, and uvloop raises an error
         transport.write(last_words)
         if not linger:
             transport.close()

@@ -103,7 +103,7 @@ class FrameScanner:
     """Parses the frame headers of one direction of a connection.
 
     Args:
-        masked: True for the stream of a client, whose frames must be masked; False for that of a server
+        masked: True for the stream from a client, because it must mask its frames; False for the stream from a server
             (RFC 6455 §5.1).
         max_message_bytes: the maximum size of a message: bytes of payload on the wire over all fragments, which means
             compressed if permessage-deflate is used. At least 125.
