@@ -23,14 +23,14 @@ A variable that looks like a misspelt setting is reported at the start.
 `memmie-gateway settings` prints this list, and `memmie-gateway check` tries your settings out.
 
 A *backend* is a Studio instance that the gateway forwards connections to.
-A token is *cached* after Auth has validated it, for `AUTH_CACHE_SECONDS`.
+After Auth has validated a token, the gateway keeps the result in its cache for `AUTH_CACHE_SECONDS`.
 
 """
 
 REFUSALS = """\
 # Why a connection ends
 
-<!-- Written by docs/generate.py from memmie_gateway.core.closing. -->
+<!-- Written by docs/generate.py from memmie_gateway.core.outcomes. -->
 
 When the gateway refuses a connection, or a live connection ends, there is exactly one cause.
 Each cause has a stable code, the first column of these tables.
@@ -41,7 +41,7 @@ You find this code in four places:
 - `reason` in the metric `gateway_refusals_total`,
 - `type` in the metric `gateway_websocket_errors_total`, for a live connection that ended with an error.
 
-The column *by* says which party caused it.
+The column *by* says which party caused the refusal or the end.
 The column *retry* says whether it makes sense to try again soon.
 
 ## Refused
@@ -54,7 +54,7 @@ With first-message auth the gateway accepts the upgrade before it knows the toke
 It can then no longer send an HTTP status, so the client gets the close code instead.
 
 A backend's own refusal with a 4xx status (`studio_refused`) is passed on with its status and body.
-After first-message auth it is close code 4000 + the status.
+With first-message auth the client gets the close code 4000 + this status instead.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|
@@ -65,7 +65,7 @@ ENDS = """
 
 These are the ends of live connections.
 Each side that is still connected gets a Close frame.
-*Passed on* means that the Close frame of one side goes to the other side with its own code and reason.
+*Passed on* means that one side sent a Close frame, and that the gateway forwards it to the other side with the same code and reason.
 *Lost* means that the connection to this side is gone, so nothing can be sent to it.
 `token_ended` is reserved: in this version a connection does not end when its token expires.
 

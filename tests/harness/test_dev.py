@@ -108,7 +108,7 @@ async def test_json_is_all_of_standard_output_and_describes_a_stack_that_works()
 
 async def test_text_has_lines_that_work_and_no_colour_where_there_is_no_terminal() -> None:
     async with memmie_dev() as process:
-        text = await read_until(process.stdout, "Ctrl-C stops it all.\n")
+        text = await read_until(process.stdout, "Press Ctrl-C to stop the stack.\n")
         [line] = [line for line in text.splitlines() if " -m websockets " in line]
         async with python_module(*shlex.split(line)[2:]) as client:
             assert client.stdin is not None

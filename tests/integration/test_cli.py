@@ -204,7 +204,9 @@ def test_credentials_in_a_url_are_refused_and_not_repeated(
     with pytest.raises(SystemExit, match="2"):
         main(["check"])
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith("memmie-gateway: AUTH_URL='http://***@auth:8001': it must not have credentials")
+    assert line.startswith(
+        "memmie-gateway: AUTH_URL='http://***@auth:8001': a URL must not contain credentials"
+    )
 
 
 def test_every_setting_that_can_be_bad_is_tried() -> None:
@@ -277,7 +279,7 @@ async def test_check_distrusts_an_auth_that_accepts_anything(
     ran = await run("check", AUTH_URL=memmie_auth.url, STUDIO_WS_URLS=memmie_studios[0].ws_url)
 
     assert ran.exit_code == 1
-    assert "it accepts a made-up token" in ran.out
+    assert "it accepts an invalid token" in ran.out
 
 
 async def test_serving_takes_all_the_open_files_there_are(http: aiohttp.ClientSession) -> None:

@@ -151,7 +151,9 @@ async def test_an_auth_that_keeps_failing_is_left_alone(
         assert raised.value.reason == "Auth cannot answer now, retry later"  # the words are for the log
     assert (authenticator.circuit, told) == ("open", ["Auth answered with status 500"])
 
-    with pytest.raises(RefusedError, match=r"^Auth has failed repeatedly") as raised:
+    with pytest.raises(
+        RefusedError, match=r"^the circuit breaker of Auth is open after repeated failures$"
+    ) as raised:
         await ready(authenticator.authenticate("c"))
     assert raised.value.retry_after == pytest.approx(OPEN_SECONDS, abs=PATIENCE)
     assert auth.questions == 2

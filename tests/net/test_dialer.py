@@ -237,7 +237,7 @@ async def test_what_accepts_is_not_left_to_the_garbage_collector(studio: tuple[S
 async def test_a_refusal_of_the_client_is_its_response(studio: tuple[Studio, Backend]) -> None:
     script, backend = studio
     script.answer = b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
-    with pytest.raises(BackendRefusedError, match="Studio answered 403") as raised:
+    with pytest.raises(BackendRefusedError, match="the backend answered 403") as raised:
         await Dialer(Resolver(), timeout=PATIENCE).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
     response = raised.value.response
     assert (response.status, response.headers.one(b"content-type"), response.body) == (

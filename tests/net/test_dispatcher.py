@@ -198,7 +198,7 @@ async def test_a_backend_that_refuses_the_client_is_asked_alone(
         await ready(run(dispatcher.dispatch("u1", attempt)))
     assert (caught.value.cause, caught.value.response) == (Cause.BACKEND_REFUSED, REFUSAL)
     assert caught.value.__cause__ is None
-    assert str(caught.value) == "Studio answered 403"
+    assert str(caught.value) == "the backend answered 403"
     assert (attempt.tried, attempt.failures) == (["a"], [])
     assert backends[0].tracker.state is Health.HEALTHY
     assert nothing_is_left(dispatcher, backends)

@@ -103,7 +103,9 @@ def test_the_host_header(url: str, host: str) -> None:
     ],
 )
 def test_urls_that_auth_cannot_have(url: str) -> None:
-    with pytest.raises(ValueError, match=r"is not a URL such as|must not have|must be percent-encoded"):
+    with pytest.raises(
+        ValueError, match=r"is not a URL such as|must not (have|contain)|must be percent-encoded"
+    ):
         AuthUrl.parse(url)
 
 
@@ -144,7 +146,7 @@ async def test_a_response_that_does_not_come_in_time(make_question: MakeQuestion
     [
         # uvloop's words, asyncio's
         ("127.0.0.1:1", r"Connection refused|Connect call failed \('127.0.0.1', 1\)"),
-        (f"{'a' * 64}.test", "it is no name that could be looked up"),
+        (f"{'a' * 64}.test", "it is not a valid host name"),
     ],
 )
 async def test_an_auth_that_is_not_there(make_question: MakeQuestion, host: str, why: str) -> None:

@@ -48,7 +48,7 @@ def make_parser(
         description="Listen until Ctrl-C or SIGTERM (both end with exit code 0). Once listening, one JSON line "
         'is printed: {"event": "listening", "url": …, "port": …}. Exit code 2: bad arguments, or the port is taken.',
         epilog="Script faults with POST /_control/faults, read what was received with GET /_control/log, "
-        "clear both with POST /_control/reset. Nothing here is meant for production.",
+        "clear both with POST /_control/reset. This program is not meant for production.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     serve.add_argument(

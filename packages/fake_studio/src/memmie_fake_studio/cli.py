@@ -15,13 +15,13 @@ from memmie_fake_studio.studio import FakeStudio
 _OPTIONS: Final = {
     "auth_url": "the address of Auth, which validates HTTP tokens; without it X-User-ID is trusted",
     "max_message_bytes": "the largest WebSocket message and HTTP body, in bytes",
-    "ping_interval_seconds": "how often each client is pinged; 0 never",
-    "pong_timeout_seconds": "how long a client may send no pong before it is disconnected; 0 has no limit",
-    "write_timeout_seconds": "how long a client may read too slowly before it is disconnected",
-    "close_timeout_seconds": "how long a closing handshake may take",
-    "queue_messages": "how many events may wait for a slow client; one more disconnects it",
-    "auth_timeout_seconds": "how long Auth may take to answer",
-    "max_items": "how many blobs, buckets and books (each) are held",
+    "ping_interval_seconds": "seconds between pings to each client; 0 sends none",
+    "pong_timeout_seconds": "seconds without a pong after which a client is disconnected; 0 disables this",
+    "write_timeout_seconds": "maximum seconds until a full send buffer drains; after that the client is disconnected",
+    "close_timeout_seconds": "maximum seconds for a closing handshake",
+    "queue_messages": "maximum number of events that wait for a slow client; one more disconnects it",
+    "auth_timeout_seconds": "maximum seconds until Auth answers",
+    "max_items": "maximum number of blobs, of buckets and of books",
 }
 """Help on the options that set the setting of the same name; an option has the type of the setting's default."""
 

@@ -18,7 +18,7 @@ _WHERE = {
     "SettingsError": ("memmie_gateway.app.settings", "SettingsError"),
     "__version__": ("memmie_gateway.app.wiring", "VERSION"),
 }
-"""Imported when first asked for: a health check, which runs every few seconds, needs none of it."""
+"""Imported on first use, because a health check, which runs every few seconds, needs none of these."""
 
 
 def __getattr__(name: str) -> Any:

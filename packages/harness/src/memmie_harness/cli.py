@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=DEFAULT_BASE,
         metavar="PORT",
-        help=f"the gateway's port, from which the others are counted (default {DEFAULT_BASE}, 0 = any free ports)",
+        help=f"the gateway's port; the other ports are above it (default {DEFAULT_BASE}, 0 = any free ports)",
     )
     dev.add_argument(
         "--studios",

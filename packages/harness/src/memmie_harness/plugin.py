@@ -44,8 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="process|inprocess|container|URL",
         help="the gateway under test: `process` starts the installed one as a process per test (default), "
         "`inprocess` runs it inside pytest's process (for a debugger), `container` starts the image memmie-gateway "
-        "per test (needs the extra `containers` and a Docker engine), a URL is the address of one that already "
-        "runs. With a URL, tests that need a stack of their own are skipped.",
+        "per test (needs the extra `containers` and a Docker engine), a URL selects a gateway that already runs. "
+        "With a URL, tests that need a stack of their own are skipped.",
     )
     group.addoption(
         "--memmie-image",

@@ -25,9 +25,9 @@ class Result:
     """The outcome of one check.
 
     Attributes:
-        name: What was tried, "auth" or "studio".
-        target: Its URL.
-        ok: Whether it worked.
+        name: The service, "auth" or "studio".
+        target: The URL of the service.
+        ok: Whether the check succeeded.
         detail: A sentence about the outcome.
     """
 
@@ -48,7 +48,7 @@ async def check(settings: Settings) -> list[Result]:
 
 
 async def _check_auth(settings: Settings) -> Result:
-    """Ask Auth about an invalid token; Auth works if it refuses it."""
+    """Validate an invalid token with Auth; the check succeeds if Auth refuses the token."""
     cache = VerdictCache(size=1, ttl=0, refusal_ttl=0, clock=time.time, secret=b"")
     auth = CachedAuthenticator(
         settings.auth_url,
@@ -66,12 +66,15 @@ async def _check_auth(settings: Settings) -> Result:
         if error.cause is not Cause.TOKEN_REFUSED:
             return Result("auth", settings.auth_url, ok=False, detail=str(error))
     else:
-        return Result("auth", settings.auth_url, ok=False, detail="it accepts a made-up token")
+        return Result("auth", settings.auth_url, ok=False, detail="it accepts an invalid token")
     finally:
         await auth.stop()
     milliseconds = (time.perf_counter() - started) * 1000
     return Result(
-        "auth", settings.auth_url, ok=True, detail=f"refuses a made-up token, {milliseconds:.1f} ms"
+        "auth",
+        settings.auth_url,
+        ok=True,
+        detail=f"answers, and refuses an invalid token, {milliseconds:.1f} ms",
     )
 
 

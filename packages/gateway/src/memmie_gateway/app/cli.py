@@ -68,14 +68,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     healthcheck = commands.add_parser(
         "healthcheck",
-        help="ask the gateway on this machine whether it is ready, for container health checks",
-        description="Ask the gateway on this machine for /ready. HOST and PORT say where it listens. "
+        help="check whether the gateway on this machine is ready, for container health checks",
+        description="Send GET /ready to the gateway on this machine. HOST and PORT say where it listens. "
         "Exit codes: 0 ready; 1 not ready, or not reachable.",
     )
     healthcheck.add_argument(
         "--live",
         action="store_true",
-        help="ask for /health instead; use this if a failed check restarts the gateway, "
+        help="send GET /health instead; use this if a failed check restarts the gateway, "
         "because a restart does not repair a backend",
     )
     commands.add_parser("version", help="print the version")
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_standard_files() -> None:
-    """Open files 0 to 2 on /dev/null if they are closed, or a socket could take their place and get our output."""
+    """Open files 0 to 2 on /dev/null if they are closed; otherwise a socket could get their number, and our output."""
     while (file := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(file)
@@ -138,7 +138,7 @@ def _version(_: argparse.Namespace) -> int:
 
 
 def _serve(_: argparse.Namespace) -> int:
-    # At once, because the kernel does not deliver to a container's first process a signal without a handler.
+    # First of all, because the kernel delivers a signal to the first process of a container only if it has a handler.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     from memmie_gateway.app.server import Gateway
 
@@ -153,7 +153,7 @@ def _serve(_: argparse.Namespace) -> int:
 
 
 def _raise_file_limit() -> None:
-    """Raise the limit of open files to its maximum: a connection needs two, and the default is often 1024."""
+    """Raise the limit of open files to its maximum, because a session needs two, and the default is often 1024."""
     try:
         import resource  # not on every platform
     except ImportError:

@@ -1,4 +1,4 @@
-"""What is told of every client: one log line, and counters for the metrics."""
+"""The events of clients, backends and Auth: log lines, and counters for the metrics."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from memmie_gateway.net.sessions.session import Session
 
 
 class Events:
-    """Logs and counts how sessions end, why clients are refused, and what backends and Auth do.
+    """Logs and counts ended sessions, refused clients, and events of backends and Auth.
 
-    In every line one thing has one name and one type: `cause` is the code of the closing table, `status` the HTTP
-    status, and `code` the close code, null unless a Close frame was sent.
+    A field has the same meaning and type in every line: `cause` is the code of a cause (see `core.outcomes`), `status`
+    is the HTTP status, and `code` is the close code, which is null unless a Close frame was sent.
 
     Args:
-        log: where the lines go.
+        log: the logger.
 
     Attributes:
-        refusals: clients refused, by code of the closing table and HTTP status.
-        closes: ended sessions, by close code and by who closed.
+        refusals: number of refused clients, by code of the cause and HTTP status.
+        closes: number of ended sessions, by close code and by the party that caused the end.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
@@ -50,27 +50,29 @@ class Events:
         )
 
     def dial_failed(self, backend: Backend, request_id: str, words: str) -> None:
-        """Log and count a backend that did not accept a connection."""
+        """Log and count a failed connection to a backend."""
         backend.errors["dial_failed"] += 1
         self._log.warning("dial_failed", backend=backend.url, request_id=request_id, detail=words)
 
     def health_changed(self, backend: Backend) -> None:
-        """Log a backend that became healthy or unhealthy."""
+        """Log that a backend became healthy or unhealthy."""
         tracker = backend.tracker
         log = self._log.info if backend.healthy else self._log.warning
         log("backend_health", backend=backend.url, state=tracker.state.value, detail=tracker.reason or None)
 
     def auth_circuit(self, words: str) -> None:
-        """Log that the circuit of Auth has opened, and why; or, without words, that it has closed again."""
+        """Log that the circuit breaker of Auth opened, with the reason; with empty `words`, that it closed."""
         if words:
             self._log.warning("auth_circuit", state="open", detail=words)
         else:
             self._log.info("auth_circuit", state="closed", detail=None)
 
     def claims_dropped(self, size: int) -> None:
-        """Log that Auth returned more claims of a token than are kept; notified once."""
+        """Log that the claims of a token are too large to keep; called only once."""
         self._log.warning(
-            "claims_dropped", bytes=size, detail="Auth returned too many claims; none of them are kept"
+            "claims_dropped",
+            bytes=size,
+            detail="the claims that Auth returned are too large, so the gateway keeps none of them",
         )
 
     def ended(self, session: Session) -> None:

@@ -1,7 +1,7 @@
-"""`memmie-gateway healthcheck`: ask the gateway on this machine whether it is ready, or whether it is alive.
+"""`memmie-gateway healthcheck`: check whether the gateway on this machine is ready, or alive.
 
 Containers run this every few seconds, so it imports the standard library only. It reads only the two variables
-that it needs, because the running gateway has already validated all of them.
+that it needs, because the running gateway has already validated all settings.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ from http.client import HTTPConnection, HTTPException
 from typing import Final
 
 ANSWER_SECONDS: Final = 3.0
-"""Seconds the gateway has to answer."""
+"""Maximum time in seconds until the gateway answers."""
 
 EVERYWHERE: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked up, not listened on
-"""The address to ask when the gateway listens on every address."""
+"""The address for the request if the gateway listens on every address."""
 
 
 def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
-    """Ask the gateway on this machine for `path`.
+    """Send `GET path` to the gateway on this machine.
 
     Args:
         environment: The settings of the gateway; `HOST` and `PORT` are used.
         path: The path of the request.
 
     Returns:
-        "" if it answers 200, else one line for a person that says what happened.
+        "" if the status is 200, otherwise one line for people that says what happened.
     """
     given = {
         name.upper(): value for name, value in environment.items()

@@ -1,4 +1,4 @@
-"""The HTTP routes: health, readiness and metrics. Requests without a route at the listener come here, to aiohttp."""
+"""The HTTP routes for health, readiness and metrics, served by aiohttp."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.handover import LINGER_SECONDS
 
 Readiness = Callable[[], tuple[bool, dict[str, object]]]
-"""Tells whether the gateway accepts work, and the parts of that answer."""
+"""Returns whether the gateway is ready, and the facts that decide this."""
 
 
 def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) -> web.Application:
     """Make the application.
 
     Args:
-        version: of the gateway.
-        readiness: asked at every `/ready`.
-        metrics: collected at every `/metrics`.
+        version: the version of the gateway.
+        readiness: called for every `/ready`.
+        metrics: collected for every `/metrics`.
     """
 
     async def health(_: web.Request) -> web.Response:
@@ -46,15 +46,15 @@ def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) 
 
 
 class HttpProtocol(web.RequestHandler):
-    """One HTTP connection, which ends with its first response.
+    """An HTTP connection that is closed after its first response.
 
-    The bounds on a request head hold for the first request of a connection, so there is no second one. And where
-    aiohttp answers by itself, as to a request that it cannot parse, it would quote the request in the response and in
-    the log: the request may hold a token.
+    The limits on request heads apply only to the first request of a connection, so no second request is accepted.
+    Errors are answered here, because aiohttp would quote an invalid request in its response and in the log, and the
+    request may contain a token.
 
     Args:
-        server: counts it.
-        loop: runs it.
+        server: the server that the connection belongs to.
+        loop: the event loop.
     """
 
     def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
@@ -72,7 +72,7 @@ class HttpProtocol(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer a request that cannot be parsed, or if its handler failed."""
+        """Answer an invalid request, or a request for which the handler failed."""
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return super().handle_error(request, status, exc, message)
         if request.writer.output_size:
@@ -95,7 +95,7 @@ class HttpProtocol(web.RequestHandler):
 async def _answer(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer errors as JSON, like everywhere else."""
+    """Answer errors as JSON."""
     try:
         response = await handler(request)
     except web.HTTPNotFound:
@@ -119,18 +119,18 @@ class HttpServer:
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
 
     def __call__(self) -> asyncio.Protocol:
-        """Make a protocol for a connection."""
+        """Create a protocol for a connection."""
         server = self._runner.server
-        assert server is not None  # noqa: S101 - it is started before the port is open
+        assert server is not None  # noqa: S101 - started before the port is open
         return HttpProtocol(server, asyncio.get_running_loop())
 
     def __len__(self) -> int:
-        """Return how many connections there are."""
+        """Return the number of connections."""
         server = self._runner.server
         return len(server.connections) if server is not None else 0
 
     async def start(self) -> None:
-        """Make it ready for connections."""
+        """Start the application."""
         await self._runner.setup()
 
     async def stop(self) -> None:

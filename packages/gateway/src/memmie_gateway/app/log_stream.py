@@ -1,4 +1,4 @@
-"""Where log lines go: gathered for a moment, and written only as far as their reader takes them at once."""
+"""The output of log lines: gathered for a moment, and written without blocking."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from collections import deque
 from typing import Final, TextIO
 
 GATHER_SECONDS: Final = 0.02
-"""How long lines are gathered: a thousand connections that end at once are a few writes, not a thousand."""
+"""Seconds for which lines are gathered, so that a thousand simultaneous ends cause only a few writes."""
 
 MAX_WAITING: Final = 4 * 1024 * 1024
-"""Bytes that may wait for a reader that does not read; lines beyond are dropped and counted."""
+"""Maximum number of bytes that wait to be written; further lines are dropped and counted."""
 
 CLOSE_SECONDS: Final = 1.0
-"""How long a reader may take for what is left when the gateway ends."""
+"""Maximum time in seconds for writing the remaining lines when the gateway stops."""
 
 
 class LogStream:
     """A text stream that never blocks and never fails.
 
-    A reader that has stopped, a full disk or a closed pipe costs log lines, not clients. Python's own buffer is passed
-    by, as it blocks; and lines are written whole, so that those of two processes on one pipe stay apart.
+    A stalled reader, a full disk or a closed pipe costs log lines, but does not affect clients. Lines do not go through
+    Python's own buffer, because it blocks. Short lines are written whole, so that the lines of two processes on one pipe
+    do not mix.
 
     Args:
-        stream: where the lines go in the end.
+        stream: the stream for the lines.
 
     Attributes:
-        dropped: lines that were not written: nobody took them in time, or they could not be.
+        dropped: number of lines that were not written, because the buffer was full or writing failed.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._lines: deque[bytes] = deque()
-        self._begun = b""  # of a line that was written in part
+        self._begun = b""  # the rest of a line that was partly written
         self._waiting = 0
         self._timer: asyncio.TimerHandle | None = None
         self._file = _open_file(stream)
@@ -49,7 +50,7 @@ class LogStream:
         return f"<LogStream waiting={self._waiting} dropped={self.dropped}>"
 
     def write(self, text: str) -> None:
-        """Take a line; it leaves in a moment, with those that follow it."""
+        """Add a line, which is written a moment later, together with the next lines."""
         if self._waiting > MAX_WAITING:
             self.dropped += 1
             return
@@ -60,7 +61,7 @@ class LogStream:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._hand_on)
 
     def close(self) -> None:
-        """Write what is left, as far as its reader takes it in a second; a later line begins anew."""
+        """Write the remaining lines, for at most `CLOSE_SECONDS`; the stream can still be used afterwards."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -73,11 +74,11 @@ class LogStream:
             self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._hand_on)
 
     def _write_out(self, patience: float) -> None:
-        """Write what waits, as long as there is room for it, or there will be within `patience` seconds."""
+        """Write the waiting lines while the file accepts data, or accepts it within `patience` seconds."""
         if self._file < 0:
             text = b"".join(self._lines).decode()
             self._forget()
-            with contextlib.suppress(ValueError):  # somebody has closed it
+            with contextlib.suppress(ValueError):  # the stream is closed
                 self._stream.write(text)
             return
         until = time.monotonic() + patience
@@ -86,8 +87,8 @@ class LogStream:
             try:
                 written = os.write(
                     self._file, part[: select.PIPE_BUF]
-                )  # so much fits where there is room at all
-            except BlockingIOError:  # a terminal has less
+                )  # if a pipe accepts data at all, it accepts this much
+            except BlockingIOError:  # a terminal may accept less
                 written = 0
             except OSError:  # a full disk, a closed pipe
                 self._give_up(part)
@@ -98,14 +99,14 @@ class LogStream:
                 return
 
     def _gather(self) -> bytes:
-        """Take whole lines that can be written at once, or one that cannot."""
+        """Return as many whole lines as one write accepts, or one longer line."""
         part = self._lines.popleft()
         while self._lines and len(part) + len(self._lines[0]) <= select.PIPE_BUF:
             part += self._lines.popleft()
         return part
 
     def _give_up(self, part: bytes) -> None:
-        """Drop what waits; where a line was written in part, what comes next must not be taken for the rest of it."""
+        """Drop the waiting lines; after a partly written line, add a line end, so that the next line stays separate."""
         self.dropped += len(self._lines) + part.count(b"\n")
         cut = part is self._begun
         self._forget()
@@ -120,10 +121,10 @@ class LogStream:
 
 
 def _open_file(stream: TextIO) -> int:
-    """Return what to write to: for a terminal one of our own that does not block; -1 where there is no file below."""
+    """Return the file descriptor to write to, for a terminal a separate non-blocking one; -1 if there is no file."""
     try:
         file = stream.fileno()
-    except (OSError, ValueError):  # as where a test catches what is written
+    except (OSError, ValueError):  # as in a test that captures the output
         return -1
     if os.isatty(file):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Structured logs: one line per ended connection and per refusal, as JSON or for a person."""
+"""Structured logs: one line per event, as JSON or as text for people."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LEVELS: Final = {
 }
 
 
-_JSON: Final = json.JSONEncoder(default=repr)  # made once: json.dumps makes one for every line
+_JSON: Final = json.JSONEncoder(default=repr)  # created once, because json.dumps creates one for every line
 
 
 class _Lines:
-    """What structlog hands its lines to: there is nothing to lock here, and nothing to flush."""
+    """The logger behind structlog; it needs no lock and no flush."""
 
     def __init__(self, stream: LogStream) -> None:
         self._write = stream.write
@@ -37,7 +37,7 @@ class _Lines:
 
 
 def _begin(logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
-    """Begin a line with when, how bad and what, so that a person can read down the log."""
+    """Put time, level and event first, so that people can read the lines as columns."""
     if "exc_info" in event:
         event = structlog.processors.format_exc_info(logger, level, event)
     now = datetime.now(UTC).isoformat(timespec="microseconds")
@@ -45,7 +45,7 @@ def _begin(logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
 
 
 def _without_blanks(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Leave out what there is nothing to say about; in JSON a field is always there."""
+    """Leave out fields without a value. In JSON, every field is always present."""
     return {name: value for name, value in event.items() if value is not None}
 
 
@@ -56,13 +56,13 @@ def _as_json(logger: WrappedLogger, level: str, event: EventDict) -> str:
 def make_logger(
     log_format: Literal["auto", "json", "console"], level: str, stream: LogStream, *, terminal: bool
 ) -> FilteringBoundLogger:
-    """Make a logger of its own: nothing global is configured, so that two gateways may live in one process.
+    """Make a separate logger without global configuration, so that two gateways can run in one process.
 
     Args:
         log_format: "json", "console", or "auto" for console on a terminal and JSON elsewhere.
-        level: the least level that is written.
-        stream: where to.
-        terminal: whether that is one.
+        level: the lowest level that is written.
+        stream: the output.
+        terminal: whether the output is a terminal.
     """
     processors: list[Processor] = [_as_json]
     if log_format == "console" or (log_format == "auto" and terminal):
@@ -73,4 +73,6 @@ def make_logger(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
     )
-    return cast("FilteringBoundLogger", logger.bind())  # bound once: what is not would be, for every line
+    return cast(
+        "FilteringBoundLogger", logger.bind()
+    )  # bound once, because otherwise structlog binds it for every line

@@ -1,4 +1,4 @@
-"""The metrics (spec §6): read at scrape time from integers that the data path keeps anyway."""
+"""Prometheus metrics (spec §6), computed at each scrape from the counters of the gateway."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ LAG_SECONDS: Final = 0.5
 
 
 class LoopLag:
-    """Measures how late the event loop runs what is due, which shows when it is too busy.
+    """Measures the delay with which the event loop runs scheduled work; a long delay means that it is too busy.
 
     Attributes:
-        histogram: of the lag in seconds.
+        histogram: the delays in seconds.
     """
 
     def __init__(self) -> None:
@@ -44,11 +44,11 @@ class LoopLag:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Measure from now on."""
+        """Start measuring."""
         self._timer = asyncio.get_running_loop().call_later(LAG_SECONDS, self._measure, time.perf_counter())
 
     def stop(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -58,17 +58,17 @@ class LoopLag:
 
 
 class GatewayCollector:
-    """Turns what the gateway's parts have counted into Prometheus metrics.
+    """Converts the counters of the gateway's parts to Prometheus metrics.
 
     Args:
         pool: the backends.
         sessions: the live sessions.
-        events: has counted refusals and ends.
-        authenticator: has counted the questions to Auth.
-        pending: returns how many connections wait for the answer to their request.
-        lag: has measured the event loop.
-        log_stream: has counted the lines that were dropped.
-        version: of the gateway.
+        events: counts refusals and ended sessions.
+        authenticator: counts the requests to Auth.
+        pending: returns the number of connections with a request that is not answered yet.
+        lag: measures the event loop.
+        log_stream: counts the lines that were dropped.
+        version: the version of the gateway.
     """
 
     def __init__(
@@ -129,12 +129,12 @@ class GatewayCollector:
     def _backends(self) -> Iterator[Metric]:
         errors = CounterMetricFamily(
             "gateway_websocket_errors",
-            "Errors by type: the codes of the closing table.",
+            "Errors by type: a code of docs/closing.md, or dial_failed.",
             labels=["type", "backend"],
         )
         latency = HistogramMetricFamily(
             "gateway_websocket_latency_seconds",
-            "Time messages spent inside the gateway: the first chunk of each direction, then every 64th.",
+            "Time that messages spent in the gateway; measured for the first chunk of each direction, then every 64th.",
             labels=["backend"],
         )
         healthy = GaugeMetricFamily(
@@ -154,7 +154,7 @@ class GatewayCollector:
     def _ends(self) -> Iterator[Metric]:
         closes = CounterMetricFamily(
             "gateway_websocket_closes",
-            "Ended connections, by close code and by who closed.",
+            "Ended connections, by close code and by the party that caused the end.",
             labels=["code", "by"],
         )
         for (code, by), number in self._events.closes.items():
@@ -167,7 +167,7 @@ class GatewayCollector:
             refusals.add_metric([reason, str(status)], number)
         yield refusals
         pending = GaugeMetricFamily(
-            "gateway_pending_connections", "Connections whose request is not answered yet."
+            "gateway_pending_connections", "Connections with a request that is not answered yet."
         )
         pending.add_metric([], self._pending())
         yield pending
@@ -201,7 +201,9 @@ class GatewayCollector:
 
     def _process(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily(
-            "gateway_event_loop_lag_seconds", "How late the event loop runs what is due.", labels=[]
+            "gateway_event_loop_lag_seconds",
+            "Delay with which the event loop runs scheduled work.",
+            labels=[],
         )
         _add_histogram(lag, [], self._lag.histogram)
         yield lag
@@ -211,13 +213,17 @@ class GatewayCollector:
         )
         dropped.add_metric([], self._log_stream.dropped)
         yield dropped
-        build = GaugeMetricFamily("gateway_build_info", "What is running.", labels=["version", "python"])
+        build = GaugeMetricFamily(
+            "gateway_build_info",
+            "The versions of the gateway and of Python; always 1.",
+            labels=["version", "python"],
+        )
         build.add_metric([self._version, platform.python_version()], 1)
         yield build
 
 
 def make_registry(collector: GatewayCollector) -> CollectorRegistry:
-    """Make a registry of its own: nothing global, so that two gateways may live in one process."""
+    """Make a separate registry, so that two gateways can run in one process."""
     registry = CollectorRegistry()
     registry.register(collector)
     ProcessCollector(registry=registry)

@@ -1,4 +1,4 @@
-"""The gateway as an object that is started and stopped."""
+"""The `Gateway` object, which can be started and stopped."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.sessions.session import Session
 
 BACKLOG: Final = 4096
-"""Connections that may wait to be accepted: a whole fleet of clients comes back at once."""
+"""Maximum number of connections that wait to be accepted, for many clients that reconnect simultaneously."""
 
 _OVERTIME: Final = 2.0
-"""Seconds after which a gateway that stops drops what is left, once the last closing handshake should be over."""
+"""Seconds after the end of the last closing handshake, after which a stopping gateway aborts all sessions."""
 
 
 class Gateway:
@@ -37,12 +37,12 @@ class Gateway:
     ```
 
     Args:
-        settings: everything that can be set.
+        settings: all settings.
 
     Attributes:
         settings: as given.
-        parts: what it is made of.
-        log_stream: where its log goes, in the end standard output.
+        parts: the parts of the gateway.
+        log_stream: the output of the log, which goes to standard output.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -68,16 +68,16 @@ class Gateway:
         """
         return cls(Settings.from_env(environment))
 
-    # Its life.
+    # Start and stop.
 
     async def start(self) -> None:
-        """Listen, and begin to probe the backends.
+        """Listen, and start to probe the backends.
 
         Raises:
             OSError: the address cannot be bound.
         """
         settings, parts = self.settings, self.parts
-        async with contextlib.AsyncExitStack() as started:  # undone in reverse, also where one of them fails
+        async with contextlib.AsyncExitStack() as started:  # undone in reverse order, also if a step fails
             started.callback(parts.lag.stop)
             started.push_async_callback(parts.authenticator.stop)
             started.push_async_callback(parts.http.stop)
@@ -102,7 +102,7 @@ class Gateway:
         )
 
     def update_backends(self, urls: Iterable[BackendUrl]) -> None:
-        """Replace the set of backends; those that are gone keep the sessions that they have."""
+        """Replace the set of backends; removed backends keep their live sessions."""
         change = self.parts.pool.update(urls)
         for backend in change.left:
             self.parts.prober.forget(backend)
@@ -110,10 +110,10 @@ class Gateway:
             self.parts.prober.watch(backend)
 
     async def stop(self, drain_seconds: float = 0) -> None:
-        """Admit nobody any more, close the live sessions with 1001, and end.
+        """Stop admitting clients, close the live sessions with 1001, and stop.
 
         Args:
-            drain_seconds: how long to spread the closing over.
+            drain_seconds: seconds over which the closing is spread.
         """
         started, self._started = self._started, None
         if started is None:
@@ -127,7 +127,7 @@ class Gateway:
         self.log_stream.close()
 
     def cut_short(self) -> None:
-        """Write the last log line before the process ends in the middle of its drain."""
+        """Write the last log line before the process ends during its drain."""
         self._log.warning("cut_short", connections=len(self.parts.sessions))
         self.log_stream.close()
 
@@ -142,31 +142,31 @@ class Gateway:
                 if len(sessions):
                     await empty.wait()
         except TimeoutError:
-            # A slow reader is waited for as long as it reads on: a byte now and then would be for ever.
+            # Otherwise a slow reader that reads a byte now and then would delay the end for ever.
             for session in list(sessions):
                 session.abort()
             await empty.wait()
         sessions.on_empty = None
 
-    # What it says of itself.
+    # State.
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port on which the gateway listens."""
         if self._server is None:
             return self.settings.port
         return int(self._server.sockets[0].getsockname()[1])
 
     @property
     def url(self) -> str:
-        """Where it can be reached from this machine."""
+        """The URL at which this machine can reach the gateway."""
         host = self.settings.host
         if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
             host = "127.0.0.1"
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
-        """Tell whether it accepts work, and why not (spec §1)."""
+        """Return whether the gateway is ready, and the facts that decide this (spec §1)."""
         backends = self.parts.pool.active
         states = {backend.url: backend.tracker.state.value for backend in backends}
         draining_now = self.parts.admission.draining

@@ -27,7 +27,7 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 _NEAR = 0.9
-"""How similar a variable must be to a setting to count as misspelt, from 0 to 1; one letter in ten may differ."""
+"""How similar a variable must be to a setting to count as misspelt, from 0 to 1. About one letter in ten may differ."""
 
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")  # in a URL; a message must not repeat them
 
@@ -51,7 +51,8 @@ class Settings(BaseSettings):
     )
     max_connections: PositiveCount = Field(
         10_000,
-        description="Maximum number of open connections of all kinds in this process. Further ones get 503.",
+        description="Maximum number of open connections of all kinds in this process. Further WebSockets get 503. "
+        "There is a reserve of 64 connections for requests such as `/health`.",
     )
     max_head_bytes: int = Field(
         16_384,
@@ -63,7 +64,8 @@ class Settings(BaseSettings):
         100, description="Maximum number of header fields in a request. A request with more gets 431."
     )
     head_seconds: PositiveSeconds = Field(
-        10, description="Seconds a client has to send its request head. After that it gets 408."
+        10,
+        description="Maximum time in seconds until a request head is complete. After that the client gets 408.",
     )
     trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
         (),
@@ -74,7 +76,7 @@ class Settings(BaseSettings):
         ("*",),
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
-            "`https://*.example.com`. `*` allows every origin, which is safe as long as tokens are not cookies. "
+            "`https://*.example.com`. `*` allows every origin, which is safe unless clients send tokens in cookies. "
             "Other origins get 403."
         ),
     )
@@ -82,14 +84,15 @@ class Settings(BaseSettings):
     # Auth
     auth_url: str = Field("http://localhost:8001", description="Base URL of the Auth service.")
     auth_timeout_seconds: PositiveSeconds = Field(
-        5, description="Seconds Auth has to answer. After that the client gets 503."
+        5, description="Maximum time in seconds until Auth answers. After that the client gets 503."
     )
     auth_cache_seconds: Seconds = Field(
         60,
-        description="Seconds a valid token is accepted without asking Auth again, but never past its expiry.",
+        description="Time in seconds for which Auth's answer about a valid token is cached. "
+        "It is never used after the token has expired.",
     )
     auth_refusal_cache_seconds: Seconds = Field(
-        5, description="Seconds a refused token is refused without asking Auth again."
+        5, description="Time in seconds for which Auth's answer about an invalid token is cached."
     )
     auth_cache_size: PositiveCount = Field(
         10_000,
@@ -101,16 +104,16 @@ class Settings(BaseSettings):
     )
     auth_breaker_seconds: PositiveSeconds = Field(
         5,
-        description="Seconds the circuit stays open. "
-        "Meanwhile clients with a token that is not cached get 503.",
+        description="Time in seconds for which the circuit stays open. "
+        "Meanwhile only clients with a cached token can connect; others get 503.",
     )
     first_message_auth: bool = Field(
         default=False,
-        description='Accept the token in the first message, `{"type":"auth",…}`, if the handshake has none.',
+        description='Accept the token in the first message, `{"type":"auth",…}`, if the handshake has no token.',
     )
     first_message_seconds: PositiveSeconds = Field(
         5,
-        description="Seconds a client has to send this first message. "
+        description="Maximum time in seconds until this first message arrives. "
         "After that the connection is closed with 1008.",
     )
 
@@ -125,15 +128,20 @@ class Settings(BaseSettings):
         "Further connections of a user go to the same backend.",
     )
     dial_timeout_seconds: PositiveSeconds = Field(
-        5, description="Seconds a backend has to accept a connection. After that the next backend is tried."
+        5,
+        description="Maximum time in seconds until a backend accepts a connection. "
+        "After that the next backend is tried.",
     )
     health_interval_seconds: PositiveSeconds = Field(
-        30, description="Seconds between health checks of a healthy backend."
+        30, description="Time in seconds between health checks of a healthy backend."
     )
     health_recovery_seconds: PositiveSeconds = Field(
-        2, description="Seconds between health checks of a backend that is not healthy."
+        2,
+        description="Time in seconds between health checks of a backend that is not known to be healthy, or failed its last check.",
     )
-    health_timeout_seconds: PositiveSeconds = Field(5, description="Seconds a health check may take.")
+    health_timeout_seconds: PositiveSeconds = Field(
+        5, description="Maximum time in seconds for a health check."
+    )
     health_rise: PositiveCount = Field(
         1, description="Consecutive successes that make an unhealthy backend healthy again."
     )
@@ -145,7 +153,8 @@ class Settings(BaseSettings):
     max_connections_per_ip: Count = Field(
         10,
         description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
-        "Further ones get 429. Requests that are not answered yet have a limit of their own, which is 16 higher.",
+        "Further ones get 429. "
+        "Connections with a request that is not answered yet are counted separately; their limit is 16 higher.",
     )
     max_connections_per_user: Count = Field(
         5, description="Maximum number of WebSockets of one user; 0 for no limit. Further ones get 429."
@@ -154,7 +163,7 @@ class Settings(BaseSettings):
         10, description="Handshakes per second from one address; 0 for no limit. Further ones get 429."
     )
     connect_burst_per_ip: PositiveCount = Field(
-        50, description="Handshakes that one address may send at once before CONNECT_RATE_PER_IP applies."
+        50, description="Handshakes that one address may send in a burst, faster than CONNECT_RATE_PER_IP."
     )
     message_rate_per_user: Rate = Field(
         100,
@@ -162,12 +171,12 @@ class Settings(BaseSettings):
         "A faster sender is slowed down.",
     )
     message_burst_per_user: PositiveCount = Field(
-        200, description="Frames that one user may send at once before MESSAGE_RATE_PER_USER applies."
+        200, description="Frames that one user may send in a burst, faster than MESSAGE_RATE_PER_USER."
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
         10,
-        description="Seconds a fast sender may be held back. "
-        "A sender that would have to wait longer is closed with 1008.",
+        description="Maximum time in seconds for one wait of a sender that is too fast. "
+        "If a longer wait is needed, the connection is closed with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,
@@ -180,18 +189,21 @@ class Settings(BaseSettings):
     # Sessions
     ws_timeout_seconds: Seconds = Field(
         300,
-        description="Seconds without a message in either direction before a connection is closed with 1001; "
+        description="Time in seconds without a message in either direction, after which a connection is closed with 1001; "
         "0 for never.",
     )
     ping_interval_seconds: Seconds = Field(
-        20, description="Seconds without data after which a client or backend is pinged; 0 for never."
+        20,
+        description="Time in seconds without data from a client or backend, after which it is pinged; 0 for never.",
     )
     ping_timeout_seconds: PositiveSeconds = Field(
         20,
-        description="Seconds a client or backend has to answer a ping. After that the connection is closed.",
+        description="Maximum time in seconds until a client or backend answers a ping. "
+        "After that the connection is closed.",
     )
     close_timeout_seconds: PositiveSeconds = Field(
-        5, description="Seconds a closing handshake may take. After that the connection is cut."
+        5,
+        description="Maximum time in seconds for a closing handshake. After that the connection is aborted.",
     )
     write_buffer_bytes: int = Field(
         65_536,
@@ -201,8 +213,8 @@ class Settings(BaseSettings):
     )
     drain_seconds: Seconds = Field(
         10,
-        description="Seconds over which live connections are closed after SIGTERM. The stop timeout of a container must be "
-        "longer than this and CLOSE_TIMEOUT_SECONDS together.",
+        description="Time in seconds over which the closing of live connections is spread after SIGTERM. "
+        "The stop timeout of a container must be longer than the sum of DRAIN_SECONDS and CLOSE_TIMEOUT_SECONDS.",
     )
 
     # Logs

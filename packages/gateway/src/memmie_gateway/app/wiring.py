@@ -1,4 +1,4 @@
-"""The wiring: what the gateway is made of, and which part knows which."""
+"""The wiring: creates the parts of the gateway and connects them."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 VERSION: Final = version("memmie-gateway")
 
 MAX_REMEMBERED_RATES: Final = 100_000
-"""Addresses, and users, with rates that are remembered."""
+"""Maximum number of addresses and of users with a stored rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of a gateway that live as long as it does.
+    """The parts of a gateway that exist as long as the gateway.
 
     Attributes:
-        admission: decides who may come in.
+        admission: admits or refuses clients.
         authenticator: validates tokens.
-        http: serves what has no route at the listener.
+        http: serves all requests without a route at the listener.
         lag: measures the event loop.
         listener: reads heads, and hands connections to routes.
         pool: the backends.
@@ -76,11 +76,11 @@ def make_parts(
     """Make the parts of a gateway, and connect them.
 
     Args:
-        settings: everything that can be set.
-        log: where events are logged.
-        log_stream: where its lines go, for the metrics.
-        readiness: asked at every `/ready`.
-        rng: makes ids and keys, and breaks ties.
+        settings: all settings.
+        log: the logger for events.
+        log_stream: the output of the log, for its metrics.
+        readiness: called for every `/ready`.
+        rng: creates ids and keys, and breaks ties.
     """
     events = Events(log)
     resolver = Resolver()
@@ -102,7 +102,7 @@ def make_parts(
             messages=LocalRates(MAX_REMEMBERED_RATES),
         ),
         authenticator,
-        full=lambda: listener.full(),  # noqa: PLW0108 - it is made below
+        full=lambda: listener.full(),  # noqa: PLW0108 - it is defined below
     )
     websocket = WebSocketRoute(
         WebSocketOptions(

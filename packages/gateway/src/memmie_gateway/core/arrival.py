@@ -1,4 +1,4 @@
-"""A request as it arrived, and the ids by which it is known from here on."""
+"""A request with the address of its client, its request id and its trace context."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _TRACEPARENT: Final = re.compile(  # W3C Trace Context §3.2: neither version ff
 )
 
 RANDOM_BITS: Final = 320
-"""Random bits that the ids of one request need at most."""
+"""Maximum number of random bits that the ids of one request need."""
 
 
 class Arrival(NamedTuple):
-    """One request and who sent it.
+    """A request, its client and its ids.
 
     Attributes:
         request: its head.
         client: the client's address.
-        id: the request id, the same in the log, towards the backend and in the answer to the client.
+        id: the request id, the same in the log, in the request to the backend and in the answer to the client.
         trace: its traceparent (W3C Trace Context).
     """
 
@@ -33,12 +33,12 @@ class Arrival(NamedTuple):
     trace: str
 
     def __repr__(self) -> str:
-        """Leave out what may hold secrets."""
+        """Leave out parts that may contain secrets."""
         return f"<Arrival {self.id} {self.request!r}>"
 
 
 def arrive(request: Request, client: Client, bits: int) -> Arrival:
-    """Give a request its ids, made of `RANDOM_BITS` random `bits` where the client sent none that can be used."""
+    """Make an arrival; ids that the client did not send, or that are invalid, are made from `RANDOM_BITS` random `bits`."""
     return Arrival(
         request,
         client,
@@ -48,7 +48,7 @@ def arrive(request: Request, client: Client, bits: int) -> Arrival:
 
 
 def request_id(request: Request, bits: int) -> str:
-    """Return the client's own X-Request-ID where it can be used, else one made of 128 random `bits`."""
+    """Return the client's X-Request-ID if it is valid, otherwise a new one made from 128 random `bits`."""
     for value in request.headers.all(b"x-request-id"):
         if _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
@@ -56,7 +56,7 @@ def request_id(request: Request, bits: int) -> str:
 
 
 def traceparent(request: Request, bits: int) -> str:
-    """Return the client's own traceparent where it is valid, else a new one made of 192 random `bits`."""
+    """Return the client's traceparent if it is valid, otherwise a new one made from 192 random `bits`."""
     for value in request.headers.all(b"traceparent"):
         if _TRACEPARENT.fullmatch(value):
             return value.decode("ascii")

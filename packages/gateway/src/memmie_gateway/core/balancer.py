@@ -1,7 +1,7 @@
-"""Which Studio a connection goes to: an order of preference over those available (spec §7, §8).
+"""Load balancing: orders the available backends by preference for a user (spec §7, §8).
 
-A user's live connections decide first, as the user's events live in that Studio; then the strategy does. The
-order is complete, so that a failed dial goes on to the next.
+The backend of the user's live connections comes first, because the user's events exist only there. The strategy orders
+the others. The result contains every available backend, so that after a failed dial the next one can be tried.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from typing import Protocol, TypeVar
 
 
 class Candidate(Protocol):
-    """What the choice needs to know of a Studio."""
+    """The properties of a backend that the balancer uses."""
 
     @property
     def url(self) -> str:
-        """Its WebSocket URL, which also names it."""
+        """The WebSocket URL, which identifies the backend."""
 
     @property
     def connections(self) -> int:
-        """How many live connections go to it."""
+        """The number of live connections to the backend."""
 
 
 C = TypeVar("C", bound=Candidate)
 
 
 class Strategy(enum.Enum):
-    """What decides where nothing binds a user to a Studio."""
+    """How to order backends for a user without live connections."""
 
     STICKY = "sticky"
     ROUND_ROBIN = "round_robin"
@@ -37,11 +37,11 @@ class Strategy(enum.Enum):
 
 
 class Balancer:
-    """Orders Studios by preference.
+    """Orders backends by preference.
 
     Args:
-        strategy: what decides.
-        rng: breaks ties between equally loaded Studios.
+        strategy: how to order them.
+        rng: breaks ties between equally loaded backends.
     """
 
     def __init__(self, strategy: Strategy, rng: random.Random) -> None:
@@ -53,9 +53,9 @@ class Balancer:
         """Return all of `available`, best first.
 
         Args:
-            available: the Studios that may be used now.
-            user_id: whose connection it is.
-            bound_to: the Studio that the user's live connections are on, if any.
+            available: the backends that may be used now.
+            user_id: the user who connects.
+            bound_to: the backend of the user's live connections, if there are any.
         """
         if len(available) < 2:
             return list(available)
@@ -74,9 +74,10 @@ class Balancer:
 
 
 def rendezvous_score(user_id: str, url: str) -> bytes:
-    """Return how well a user and a Studio fit: the highest score wins (highest random weight hashing).
+    """Return the score of a backend for a user; the highest score wins (highest random weight hashing).
 
-    A Studio that leaves moves only its own users, one that joins takes a fair share from each.
+    If a backend is removed, only its own users move. If one is added, it takes an equal share of users from each other
+    backend.
     """
     return hashlib.blake2b(
         url.encode(), key=hashlib.sha256(user_id.encode()).digest(), digest_size=8

@@ -1,4 +1,4 @@
-"""Where a client is: its own address behind trusted proxies, and the key that limits count it by (spec §8)."""
+"""The address of a client behind trusted proxies, and its key for limits by address (spec §8)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 IPV6_PREFIX: Final = 64
-"""Bits of an IPv6 address that count as one client: whoever has one address of a /64 has all of them."""
+"""Length in bits of the prefix that counts as one client, because a client usually has a whole /64."""
 
 _REMEMBERED: Final = 4096
-"""Parsed addresses that are remembered: the same clients come again, or all of them through a few proxies."""
+"""Size of the cache of parsed addresses; the same clients or proxies connect again and again."""
 
 _WITH_PORT: Final = re.compile(r"(?:\[(.+)\]|([^:]+))(?::[0-9]{1,5})?")  # `[IPv6]` or IPv4, and maybe a port
 
@@ -23,9 +23,9 @@ class Client(NamedTuple):
     """The address of a client.
 
     Attributes:
-        address: the client's own address, as far as trusted proxies tell it.
+        address: the client's address, as reported by trusted proxies, or the address of the TCP peer.
         chain: the value of X-Forwarded-For for the backend.
-        trusted_peer: whether the TCP peer is a trusted proxy, so that its other X-Forwarded headers count, too.
+        trusted_peer: whether the TCP peer is a trusted proxy, so that its other X-Forwarded headers are used, too.
     """
 
     address: str
@@ -61,7 +61,7 @@ def find_client(peer: str, forwarded_for: Iterable[str], trusted: tuple[Network,
     for element in reversed(list(forwarded_for)):
         hop = _parse_hop(element)
         if hop is None:
-            # What stands to the left of an invalid element was not written by a trusted proxy.
+            # Elements to the left of an invalid one were not written by a trusted proxy.
             break
         chain.append(hop)
         if not is_trusted(hop, trusted):
@@ -77,7 +77,7 @@ def plain(address: str) -> str:
 
 
 def _parse_hop(element: str) -> str | None:
-    """Parse an element of X-Forwarded-For: an address, perhaps in brackets and with a port; None where invalid."""
+    """Parse an element of X-Forwarded-For, an address that may have brackets and a port; None if it is invalid."""
     text = element.strip().strip('"')
     with_port = _WITH_PORT.fullmatch(text)
     try:

@@ -1,7 +1,7 @@
-"""Where a token may be in a request. Each source is one row that finds it *and* strips it (spec §1).
+"""Token sources: the places in a request where a token may be (spec §1).
 
-What is forwarded to a backend is the draft that all sources have stripped, so a new source is one class and one row,
-and cannot leak its tokens.
+Each source finds the tokens in its place *and* removes them. A request is forwarded only after all sources have removed
+their tokens, so a new source, which is one class and one row, cannot leak its tokens.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can 
 
 
 class Draft:
-    """What may be forwarded of a request, while the token sources strip it.
+    """The parts of a request that may be forwarded; each token source removes its tokens from them.
 
     Args:
-        request: as the client sent it.
+        request: the request as the client sent it.
 
     Attributes:
         headers: all header fields, by name.
         fields: the header fields that may be forwarded.
         query: the query fields.
-        subprotocols: what is offered in `Sec-WebSocket-Protocol`, in order.
-        bearer: `bearer` as the client spelled it in `Sec-WebSocket-Protocol`, "" where it was not offered.
+        subprotocols: the elements of `Sec-WebSocket-Protocol`, in order.
+        bearer: `bearer` as the client spelled it in `Sec-WebSocket-Protocol`, "" if it was not offered.
     """
 
     __slots__ = ("bearer", "fields", "headers", "query", "subprotocols")
@@ -52,11 +52,11 @@ class TokenSource(Protocol):
         """Return the tokens in this place, in order; only the first of a request is used."""
 
     def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
-        """Take everything out of the draft that may be a token in this place, used or not.
+        """Remove every possible token in this place from the draft, whether it is used or not.
 
         Args:
-            draft: what the sources before have left.
-            tokens: every token of the request, in whatever place it was found.
+            draft: the request, after earlier sources have removed their tokens.
+            tokens: every token of the request, from all places.
         """
 
 
@@ -73,7 +73,7 @@ class AuthorizationHeader:
         return tokens
 
     def strip(self, draft: Draft, _: Sequence[str]) -> None:
-        """Drop the header, whatever its scheme: it is for the gateway."""
+        """Drop the header, whatever its scheme, because it is for the gateway only."""
         for value in draft.headers.all(b"authorization"):
             at = draft.fields.index((b"authorization", value))
             draft.fields = draft.fields[:at] + draft.fields[at + 1 :]
@@ -83,11 +83,11 @@ class BearerSubprotocol:
     """`Sec-WebSocket-Protocol: bearer, T`, which a browser can send."""
 
     def find(self, request: Request) -> Sequence[str]:
-        """Return the element behind each `bearer`."""
+        """Return the element after each `bearer`."""
         return _split_bearer(request.headers.elements(b"sec-websocket-protocol"))[1]
 
     def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
-        """Drop every such pair, and every token: a client may send one in two places."""
+        """Drop every pair of `bearer` and token, and every other token, because a client may send one in two places."""
         if draft.subprotocols:
             draft.bearer, _, others = _split_bearer(draft.subprotocols)
             draft.subprotocols = tuple(name for name in others if name not in tokens)
@@ -97,11 +97,11 @@ class QueryField:
     """`?token=T`."""
 
     def find(self, request: Request) -> Sequence[str]:
-        """Return the values that are not empty."""
+        """Return the non-empty values."""
         return [value for name, value in request.query if name == "token" and value]
 
     def strip(self, draft: Draft, _: Sequence[str]) -> None:
-        """Drop every field of that name."""
+        """Drop every field named `token`."""
         if draft.query:
             draft.query = tuple(field for field in draft.query if field[0] != "token")
 
@@ -109,11 +109,11 @@ class QueryField:
 class LoneSubprotocol:
     """`Sec-WebSocket-Protocol: T`, for clients that are not browsers.
 
-    A client that sends its token elsewhere can offer a subprotocol of its own.
+    If the token is in another place, a lone subprotocol is not a token.
     """
 
     def find(self, request: Request) -> Sequence[str]:
-        """Return the subprotocol, if exactly one is offered, which is not `bearer`, and no other place has a token."""
+        """Return the subprotocol if it is the only one, is not `bearer`, and no other place has a token."""
         offered = request.headers.elements(b"sec-websocket-protocol")
         if len(offered) != 1 or offered[0].lower() == "bearer":
             return ()
@@ -126,22 +126,22 @@ class LoneSubprotocol:
 
 
 HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (AuthorizationHeader(), BearerSubprotocol(), QueryField())
-"""Sources that hold for every request; the first that has a token wins."""
+"""The sources that are used for every request; the first one with a token wins."""
 
 ALL_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneSubprotocol())
-"""With first-message auth, a lone subprotocol is a subprotocol: the token may still come. Otherwise these hold."""
+"""The sources without first-message auth. With it, a lone subprotocol is not a token, as the token may come later."""
 
 
 class Credentials(NamedTuple):
-    """The token of a request, and what is left of the request without any.
+    """The token of a request, and the parts of the request that may be forwarded.
 
     Attributes:
-        token: the token, or None where there is none.
+        token: the token, or None if there is none.
         fields: the header fields that may be forwarded.
         query: the query fields that may be forwarded.
-        subprotocols: what else was offered in `Sec-WebSocket-Protocol`, in order.
+        subprotocols: the other elements of `Sec-WebSocket-Protocol`, in order.
         bearer: `bearer` as the client spelled it, which must be selected unless the backend selects another
-            subprotocol; "" where it was not offered.
+            subprotocol; "" if it was not offered.
     """
 
     token: str | None
@@ -151,18 +151,18 @@ class Credentials(NamedTuple):
     bearer: str = ""
 
     def __repr__(self) -> str:
-        """Leave out the token, and what may hold other secrets."""
+        """Leave out the token, and parts that may contain other secrets."""
         return f"Credentials(subprotocols={self.subprotocols}, bearer={self.bearer!r})"
 
 
 def find_credentials(request: Request, sources: tuple[TokenSource, ...] = ALL_SOURCES) -> Credentials:
-    """Find the token in the first source that has one, and strip the request of it and of all others."""
+    """Find the token in the first source that has one, and remove all tokens from the request."""
     tokens: list[str] = []
     draft = Draft(request)
     for source in sources:
         tokens += source.find(request)
         if tokens and not draft.subprotocols:
-            break  # all others are stripped unseen: only among subprotocols must a token be known by its value
+            break  # other places are stripped by name; only among subprotocols must tokens be recognised by value
     for source in sources:
         source.strip(draft, tokens)
     token = tokens[0] if tokens else None
@@ -170,9 +170,9 @@ def find_credentials(request: Request, sources: tuple[TokenSource, ...] = ALL_SO
 
 
 def read_auth_message(message: bytes) -> str | None:
-    """Return the token of a first message `{"type":"auth","data":{"token":"T"}}`, or None where it is not one.
+    """Return the token of a first message `{"type":"auth","data":{"token":"T"}}`, or None if it is another message.
 
-    This source has nothing to strip: the message is consumed.
+    Nothing has to be removed, because this message is not forwarded.
     """
     try:
         body = json.loads(message)
@@ -185,12 +185,12 @@ def read_auth_message(message: bytes) -> str | None:
 
 
 def plausible(token: str) -> bool:
-    """Tell whether `token` can be a token at all, so that Auth is not asked about garbage."""
+    """Tell whether `token` has the form of a token, so that garbage is not sent to Auth."""
     return len(token) <= MAX_TOKEN_LENGTH and _TOKEN.fullmatch(token) is not None
 
 
 def _split_bearer(offered: Sequence[str]) -> tuple[str, Sequence[str], Sequence[str]]:
-    """Split offered subprotocols into the first `bearer` as it was spelled, the tokens behind each, and the others."""
+    """Split subprotocols into the first `bearer` as spelled, the element after each `bearer`, and all others."""
     if not offered:
         return "", (), ()
     bearer = ""

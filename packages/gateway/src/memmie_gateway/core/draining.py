@@ -12,9 +12,8 @@ T = TypeVar("T")
 def schedule(sessions: Sequence[T], seconds: float, rng: random.Random) -> list[tuple[float, T]]:
     """Spread the ends of `sessions` evenly over `seconds`, in random order.
 
-    Clients that are closed reconnect at once, all of them to what is left of the fleet: spread over time they are a
-    trickle and not a storm. The order is random so that the users of one backend, or the oldest sessions, do not go
-    in one block.
+    Clients reconnect immediately when they are closed. If all were closed together, they would overload the remaining
+    gateways. The order is random so that the users of one backend, or the oldest sessions, are not closed in one block.
 
     Returns:
         Delays in seconds from now, ascending, the first of them 0, each with its session.

@@ -1,6 +1,6 @@
-"""What a backend is told of a request: which header fields pass, and which the gateway writes itself (spec §3).
+"""The forwarded request: which header fields of the client pass, and which the gateway adds (spec §3).
 
-It is the same for any request that is forwarded. What only a WebSocket handshake needs is in `websocket.handshake`.
+This is the same for every kind of forwarded request. Parts for WebSocket handshakes only are in `websocket.handshake`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from memmie_gateway.core.headers import Headers
 
 NEVER: Final = frozenset({
     b"host",
-    # Which pages may connect is decided here; a backend that compares this with its own Host would refuse them all.
+    # The gateway decides which pages may connect. A backend that compares Origin with its own Host would refuse all.
     b"origin",
-    # Secrets of the client, and what would let it speak for somebody else.
+    # Secrets of the client, and fields with which it could impersonate another user or client.
     b"authorization",
     b"proxy-authorization",
     b"x-user-id",
@@ -35,9 +35,9 @@ NEVER: Final = frozenset({
     b"transfer-encoding",
     b"expect",
 })  # fmt: skip
-"""Fields that are rewritten, or not for the backend."""
+"""Fields that are never forwarded unchanged: the gateway rewrites or drops them."""
 
-_FORWARDED: Final = b"x-forwarded-"  # every name that begins so is the gateway's own, too
+_FORWARDED: Final = b"x-forwarded-"  # the gateway also writes all fields with this prefix itself
 
 _NOTHING: Final[frozenset[Any]] = frozenset()
 
@@ -47,13 +47,13 @@ _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+")  # the same when percent-en
 
 
 def target(path: str, query: str, user_id: str, credentials: Credentials) -> str:
-    """Return the request target: the backend's own path and query, the user, and the client's query without secrets.
+    """Return the request target: path and query of the backend's URL, the user, and the client's query without tokens.
 
     Args:
-        path: of the backend's URL.
-        query: of the backend's URL, "" where it has none.
-        user_id: the user; the client's own `user_id` fields are dropped.
-        credentials: what may be forwarded of the client's query.
+        path: the path of the backend's URL.
+        query: the query of the backend's URL, "" if it has none.
+        user_id: the user; `user_id` fields of the client's query are dropped.
+        credentials: the part of the client's query that may be forwarded.
     """
     quoted_id = user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe="")
     rest = (
@@ -65,7 +65,7 @@ def target(path: str, query: str, user_id: str, credentials: Credentials) -> str
 
 
 def own_fields(arrival: Arrival, user_id: str) -> str:
-    """Return the header lines in which the gateway says who the client is and how the request came here."""
+    """Return the header lines that the gateway adds: the user, the client's address, protocol and host, and the ids."""
     client, headers = arrival.client, arrival.request.headers
     proto, host = "http", headers.one(b"host")
     if client.trusted_peer:
@@ -82,19 +82,19 @@ def own_fields(arrival: Arrival, user_id: str) -> str:
 
 
 def passed_fields(arrival: Arrival, credentials: Credentials, dropped: frozenset[bytes]) -> list[bytes]:
-    """Return the client's header lines that pass.
+    """Return the client's header lines that are forwarded.
 
     Args:
         arrival: the request.
-        credentials: its fields without any token.
-        dropped: names of fields that do not pass: `NEVER` and what the caller writes itself.
+        credentials: the fields of the request without any token.
+        dropped: names of fields that are not forwarded: `NEVER`, and the fields that the caller writes itself.
     """
     headers = arrival.request.headers
     if named := nominated(headers):
         dropped |= named
     if headers.all(b"tracestate") and arrival.trace.encode("ascii") not in headers.all(b"traceparent"):
         dropped |= {b"tracestate"}  # it belongs to the traceparent that was not kept (W3C Trace Context §3.3)
-    # A name with an underscore is dropped: a server that folds it into a dash would take it for another field.
+    # A name with an underscore is dropped, because some servers convert it to a dash, which is another field.
     return [
         name + b": " + value
         for name, value in credentials.fields
@@ -105,19 +105,19 @@ def passed_fields(arrival: Arrival, credentials: Credentials, dropped: frozenset
 def nominated(headers: Headers) -> frozenset[bytes]:
     """Return the names of the fields that the Connection header makes hop by hop (RFC 9110 §7.6.1).
 
-    The WebSocket handshake's own fields are not among them, whoever names them, because they are for the other end.
-    A client that could have them dropped would make its backend fail, or a backend the client.
+    The fields of the WebSocket handshake are never returned, because they are end to end. Otherwise a client could make
+    the handshake of its backend fail, and a backend that of its client.
     """
     values = headers.all(b"connection")
     if len(values) == 1 and values[0].lower() == b"upgrade":
-        return _NOTHING  # as nearly always; it is rewritten anyway
+        return _NOTHING  # the usual case; this field is rewritten anyway
     names = (option.lower().encode("latin-1") for option in headers.elements(b"connection"))
     return frozenset(name for name in names if not name.startswith(b"sec-websocket-"))
 
 
 def user_header(user_id: str) -> str:
-    """Return a user id as it may stand in a header: percent-encoded except for visible ASCII.
+    """Return a user id in the form for a header: percent-encoded, except for visible ASCII characters.
 
-    A percent sign is encoded, too, so that no two users have the same header.
+    The percent sign is encoded, too, so that two users never have the same header.
     """
     return user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe=_VISIBLE)

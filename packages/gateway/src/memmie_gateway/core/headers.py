@@ -1,16 +1,16 @@
-"""Header fields as they came, and by name: a head is looked into a score of times."""
+"""Header fields in their order, with an index by name, because each request needs many look-ups."""
 
 from __future__ import annotations
 
 Fields = tuple[tuple[bytes, bytes], ...]
-"""Header fields in the order they came, names in lower case, values without surrounding blanks."""
+"""Header fields in the order of the head; names are in lower case, values without surrounding blanks."""
 
 
 class Headers:
-    """The header fields of a request or of an answer.
+    """The header fields of a request or response.
 
     Args:
-        fields: all of them, in order.
+        fields: all fields, in order.
 
     Attributes:
         fields: as given.
@@ -26,7 +26,7 @@ class Headers:
             self._by_name = {name: tuple([v for n, v in fields if n == name]) for name in by_name}
 
     def __repr__(self) -> str:
-        """Name the fields; their values may be secrets."""
+        """Show the names only, because the values may be secrets."""
         return f"<Headers {b', '.join(self._by_name).decode('latin-1')}>"
 
     def all(self, name: bytes) -> tuple[bytes, ...]:
@@ -34,7 +34,7 @@ class Headers:
         return self._by_name.get(name, ())
 
     def one(self, name: bytes) -> str:
-        """Return the values of the field `name` (lower case), joined with commas; "" where there is none."""
+        """Return the values of the field `name` (lower case), joined with commas; "" if there is none."""
         values = self._by_name.get(name)
         return b", ".join(values).decode("latin-1") if values else ""
 
@@ -47,7 +47,7 @@ class Headers:
         return [stripped for part in parts if (stripped := part.strip(" \t"))]
 
     def has(self, name: bytes, element: bytes) -> bool:
-        """Tell whether `element` (lower case) is among the elements of the field `name`, in any case."""
+        """Tell whether `element` (lower case) is one of the elements of the field `name`, ignoring their case."""
         values = self._by_name.get(name, ())
         if len(values) == 1 and values[0].lower() == element:
             return True

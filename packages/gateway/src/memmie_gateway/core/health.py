@@ -1,7 +1,7 @@
-"""Is a Studio healthy? A rise/fall state machine over active and passive evidence (spec §3, §8).
+"""The health of a backend: a rise/fall state machine over active and passive evidence (spec §3, §8).
 
-Active evidence is a probe: a ping over a WebSocket, and its pong. Passive evidence is what happens to real
-connections: a dial that fails or succeeds, a connection that breaks. Both count alike.
+Active evidence comes from probes, which send a ping over a WebSocket and wait for its pong. Passive evidence comes from
+real connections: a dial that fails or succeeds, or a connection that breaks. Both count the same.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Health(enum.Enum):
-    """What is known of a Studio."""
+    """The health of a backend."""
 
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
@@ -21,16 +21,16 @@ class Health(enum.Enum):
 class HealthTracker:
     """Turns evidence into a state.
 
-    The first evidence decides at once; from then on it takes `fall` failures in a row to make a Studio unhealthy
-    and `rise` successes in a row to make it healthy again.
+    The first evidence sets the state immediately. After that, `fall` consecutive failures make a backend unhealthy, and
+    `rise` consecutive successes make it healthy again.
 
     Args:
-        rise: successes in a row, at least 1.
-        fall: failures in a row, at least 1.
+        rise: number of consecutive successes, at least 1.
+        fall: number of consecutive failures, at least 1.
 
     Attributes:
-        state: what is known.
-        reason: the last failure in words, "" where the last evidence was good.
+        state: the current health.
+        reason: the last failure in words, "" if the last evidence was good.
     """
 
     __slots__ = ("_fall", "_rise", "_run", "reason", "state")
@@ -38,7 +38,7 @@ class HealthTracker:
     def __init__(self, *, rise: int, fall: int) -> None:
         self._rise = rise
         self._fall = fall
-        self._run = 0  # pieces of evidence in a row against the present state
+        self._run = 0  # consecutive pieces of evidence against the current state
         self.state = Health.UNKNOWN
         self.reason = ""
 
@@ -68,16 +68,16 @@ class HealthTracker:
 
 
 JITTER: Final = 0.1
-"""Part of an interval by which probes are spread, so that gateways do not probe in step."""
+"""Fraction of an interval by which probes are shifted randomly, so that gateways do not probe simultaneously."""
 
 
 def next_probe(tracker: HealthTracker, *, interval: float, recovery_interval: float, spread: float) -> float:
     """Return the seconds until the next probe.
 
     Args:
-        tracker: what is known of the Studio; in doubt it is probed at the recovery interval.
-        interval: seconds between probes of a healthy Studio.
-        recovery_interval: seconds between probes of any other, or of one whose last evidence was bad.
+        tracker: the health of the backend.
+        interval: seconds between probes of a healthy backend.
+        recovery_interval: seconds between probes of any other backend, and of a healthy one after bad evidence.
         spread: a random number from -1 to 1.
     """
     calm = tracker.state is Health.HEALTHY and not tracker.reason

@@ -1,4 +1,4 @@
-"""A histogram of durations: plain integers, read out by whoever shows them."""
+"""A histogram of durations, with plain integers as counters."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Histogram:
 
     Attributes:
         bounds: upper bounds, ascending.
-        counts: how many values fell at or below each bound and above the one before; the last is the rest.
+        counts: number of values up to each bound and above the previous one; the last element counts larger values.
         total: the sum of all values.
     """
 

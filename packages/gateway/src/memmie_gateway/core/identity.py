@@ -1,4 +1,4 @@
-"""Who a client is, once its token was validated."""
+"""The identity of a client with a valid token."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, Final, NamedTuple, Protocol
 from memmie_gateway.core.steps import Maybe
 
 MAX_CLAIMS_BYTES: Final = 2048
-"""Bytes of JSON that an identity keeps of what Auth said beyond the user and the end of the token."""
+"""Maximum size in bytes of the claims as JSON; they are the fields of Auth's answer that the gateway does not use."""
 
 
 class Identity(NamedTuple):
-    """The owner of a valid token.
+    """The user that a valid token belongs to.
 
     Attributes:
-        user_id: names the user; 1 to 256 printable characters.
-        expires: unix seconds at which the token ends; 0 where Auth names no end.
-        digest: names the token without revealing it.
+        user_id: the id of the user; 1 to 256 printable characters.
+        expires: unix seconds at which the token expires; 0 if Auth returned none.
+        digest: identifies the token without revealing it.
         claims_json: the other fields of Auth's answer as a JSON object of at most `MAX_CLAIMS_BYTES`; b"" for none.
-            Kept as bytes, which take a fraction of a dict's memory and cannot be changed.
+            Bytes are immutable and take a fraction of the memory of a dict.
     """
 
     user_id: str
@@ -33,16 +33,16 @@ class Identity(NamedTuple):
 
     @property
     def claims(self) -> dict[str, Any]:
-        """The claims, read anew at each call."""
+        """The claims; each access parses them again."""
         return dict(json.loads(self.claims_json)) if self.claims_json else {}
 
 
 class Authenticator(Protocol):
-    """Finds out who the owner of a token is."""
+    """Validates tokens."""
 
     def authenticate(self, token: str) -> Maybe[Identity]:
-        """Return the owner of a token: at once if that is known, else an awaitable.
+        """Return the identity that a token belongs to, or an awaitable of it if Auth must be asked.
 
         Raises:
-            RefusedError: the token is refused, or cannot be validated now; raised at once or by the awaitable.
+            RefusedError: the token is invalid, or cannot be validated now. It is raised directly or by the awaitable.
         """

@@ -1,8 +1,8 @@
-"""Limits: how many at once, and how many per second (spec §7, §8).
+"""Limits on concurrent connections and on rates (spec §7, §8).
 
-`Slots` and `Rates` are the seams: a store may count in this process (`net.stores.local`) or elsewhere, and may have to
-wait. What they count with is here, and its state is bounded: slots by the connections that there are, rates by
-eviction of the least recently used.
+`Slots` and `Rates` are the interfaces of stores. A store may count in this process (`net.stores.local`) or elsewhere, so
+it may have to wait. The counters themselves are in this module, and their size is bounded: there are at most as many
+slots as connections, and of the rates the least recently used are evicted.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from memmie_gateway.core.steps import Maybe
 
 
 class Rate(NamedTuple):
-    """A quota.
+    """A rate limit with a burst.
 
     Attributes:
-        per_second: how many a second over time; 0 means no limit.
-        burst: how many at once, at least 1.
+        per_second: the average rate per second; 0 means no limit.
+        burst: how many may come at once, at least 1.
     """
 
     per_second: float
@@ -26,31 +26,31 @@ class Rate(NamedTuple):
 
 
 class Slot(Protocol):
-    """One of the places that a limit allows, taken."""
+    """An acquired slot of a limit on concurrent connections."""
 
     def release(self) -> None:
-        """Give it back; a second call does nothing. It never waits."""
+        """Release the slot; a second call does nothing. It never waits."""
 
 
 class Slots(Protocol):
-    """Limits how many there are at once for each key."""
+    """Limits the number of concurrent connections for each key."""
 
     def acquire(self, key: str, limit: int) -> Maybe[Slot | None]:
-        """Take a slot, or return None where `limit` slots of `key` are taken; a limit of 0 means no limit."""
+        """Acquire a slot, or return None if `limit` slots of `key` are in use; 0 means no limit."""
 
 
 class Rates(Protocol):
-    """Limits how many there are per second for each key."""
+    """Limits the rate for each key."""
 
     def take(self, key: str, quota: Rate) -> Maybe[float]:
         """Take one token of `key`; return 0, or the seconds until there is one to take."""
 
     def bucket(self, key: str, quota: Rate) -> TokenBucket | None:
-        """Return the bucket of `key`, for who pays by itself; None where there is no limit. It never waits."""
+        """Return the bucket of `key`, for callers that take from it directly; None if there is no limit. It never waits."""
 
 
 class SlotCounts:
-    """Counts the slots taken for each key."""
+    """Counts the slots in use for each key."""
 
     __slots__ = ("_held",)
 
@@ -61,7 +61,7 @@ class SlotCounts:
         return f"<SlotCounts keys={len(self._held)}>"
 
     def acquire(self, key: str, limit: int) -> bool:
-        """Take a slot, to be given back with `release`; False where all `limit` are taken. 0 means no limit."""
+        """Acquire a slot, which `release` frees; return False if all `limit` slots are in use. 0 means no limit."""
         held = self._held.get(key, 0)
         if limit and held >= limit:
             return False
@@ -69,7 +69,7 @@ class SlotCounts:
         return True
 
     def release(self, key: str) -> None:
-        """Give a slot back."""
+        """Release a slot."""
         held = self._held[key] - 1
         if held:
             self._held[key] = held
@@ -77,22 +77,22 @@ class SlotCounts:
             del self._held[key]
 
     def held(self, key: str) -> int:
-        """Return how many slots of `key` are taken."""
+        """Return the number of slots of `key` in use."""
         return self._held.get(key, 0)
 
 
 class TokenBucket:
-    """A rate with a burst, that may be overdrawn: what was received cannot be unreceived, only waited for.
+    """A token bucket that may be overdrawn, because received data cannot be refused any more; the sender must then wait.
 
-    `left` is public so that the data path can pay with one subtraction, and ask (`settle`) only when in debt.
+    `left` is public so that the data path can subtract from it directly, and call `settle` only if it is negative.
 
     Args:
-        quota: its rate, above 0, and its burst.
-        now: seconds, any clock that does not go back.
+        quota: the rate, above 0, and the burst.
+        now: seconds of a monotonic clock.
 
     Attributes:
         quota: as given; it may be replaced at any time.
-        left: tokens left; below 0, a debt.
+        left: tokens left; a negative number is a debt.
     """
 
     __slots__ = ("_debt", "_filled", "left", "quota")
@@ -107,10 +107,10 @@ class TokenBucket:
         return f"<TokenBucket {self.quota.per_second}/s left={self.left:.1f} of {self.quota.burst}>"
 
     def settle(self, now: float) -> float:
-        """Add what was earned since the last call; return the seconds until the debt is paid, 0 for no debt.
+        """Add the tokens since the last call; return the seconds until the debt is paid, 0 for no debt.
 
-        At most the debt and one burst are earned between two calls. So a bucket that is settled only when it is in
-        debt lets at most two bursts pass at once, and the rate holds over any longer time.
+        At most the debt plus one burst is added between two calls. So a bucket that is settled only when it is in debt
+        allows at most two bursts at once, and keeps to the rate over any longer time.
         """
         rate, burst = self.quota
         earned = min((now - self._filled) * rate, self._debt + burst)
@@ -129,7 +129,7 @@ class TokenBucket:
 
 
 class Buckets:
-    """A bucket for each key; beyond `max_keys` the least recently used is forgotten."""
+    """Token buckets by key; beyond `max_keys` the least recently used one is evicted."""
 
     __slots__ = ("_buckets", "_max_keys")
 
@@ -141,11 +141,11 @@ class Buckets:
         return f"<Buckets keys={len(self._buckets)}>"
 
     def __len__(self) -> int:
-        """Return how many keys are remembered."""
+        """Return the number of buckets."""
         return len(self._buckets)
 
     def bucket(self, key: str, quota: Rate, now: float) -> TokenBucket | None:
-        """Return the bucket of `key`, full if it is new; None where there is no limit."""
+        """Return the bucket of `key`, which is full if it is new; None if there is no limit."""
         if not quota.per_second:
             return None
         bucket = self._buckets.get(key)

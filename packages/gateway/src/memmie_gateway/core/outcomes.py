@@ -1,8 +1,8 @@
-"""Why a connection ends or is refused: one table, from cause to status, close codes, words and metric.
+"""The causes of refusals and ends: one table of HTTP statuses, close codes, words and metrics.
 
-Whatever the gateway decides, it names a `Cause`; how that looks to a client before the upgrade (HTTP status and
-`code`), to a client after it (close code and reason), to Studio, in the log and in the metrics stands in one row.
-The table in `docs/closing.md` is compared with this one by a test.
+Each row is a `Cause`. It defines what a client gets before the upgrade (HTTP status and `code`) and after it (close code
+and reason), what the backend gets, and what appears in logs and metrics. `docs/generate.py` makes the tables of
+`docs/closing.md` from this one, and a test compares them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Side.CLIENT.other, Side.BACKEND.other = Side.BACKEND, Side.CLIENT
 
 
 class Blame(enum.Enum):
-    """Who brought the end about: the `by` of logs and metrics."""
+    """The party that caused a refusal or an end: `by` in logs and metrics."""
 
     CLIENT = "client"
     BACKEND = "studio"
@@ -40,14 +40,15 @@ class Ending:
     """One row of the table.
 
     Attributes:
-        code: the machine-readable name, stable: `code` of the JSON body, `reason` of logs, `type` of metrics.
-        words: one sentence for a person, the reason of the Close frame and `error` of the JSON body.
-        by: who brought it about.
-        status: the HTTP status before the upgrade; 0 where it can only happen after.
-        to_client: the close code the client gets; 0 where its own or Studio's is passed on.
-        to_backend: the close code Studio gets; 0 likewise.
+        code: the stable, machine-readable name: `code` in the JSON body, `cause` in logs, `reason` or `type` in metrics.
+        words: the text for people: `error` in the JSON body, and the reason of the Close frame.
+        by: the party that caused it.
+        status: the HTTP status before the upgrade; 0 if this can happen only after the upgrade.
+        to_client: the close code for the client; 0 if it gets the code of the backend's Close frame, or is gone, or if
+            the code is 4000 + `status`.
+        to_backend: the close code for the backend; 0 if it gets the code of the client's Close frame.
         error: whether it counts in `gateway_websocket_errors_total`.
-        retry: whether trying again soon may help. Before the upgrade this is a `Retry-After`.
+        retry: whether it may help to try again soon; the HTTP answer of a refusal then has `Retry-After`.
     """
 
     code: str
@@ -64,12 +65,12 @@ _CLIENT, _BACKEND, _GATEWAY, _AUTH = Blame.CLIENT, Blame.BACKEND, Blame.GATEWAY,
 
 
 class Cause(enum.Enum):
-    """Every way a connection can be refused or end.
+    """Every cause of a refusal or of the end of a connection.
 
     Attributes:
         ending: the row of the table.
-        by: who brought it about, as logs and metrics say it.
-        close_code: for a client whose upgrade was accepted: the row's own, else 4000 + the HTTP status.
+        by: the party that caused the end, as a word for logs and metrics.
+        close_code: the close code for a client after the upgrade: that of the row, or 4000 + the HTTP status.
     """
 
     ending: Ending
@@ -81,7 +82,7 @@ class Cause(enum.Enum):
         self.by = ending.by.value  # an Enum looks it up with a function call
         self.close_code = ending.to_client or 4000 + ending.status
 
-    # Refusals before the upgrade. With first-message auth some of them happen after it: `close_code` below.
+    # Refusals before the upgrade. With first-message auth some of them happen after it, with `close_code`.
     BAD_REQUEST = Ending("bad_request", "this is not an HTTP/1.1 request", _CLIENT, 400)
     BAD_HANDSHAKE = Ending(
         "bad_handshake", "this is not a WebSocket handshake (RFC 6455 section 4.1)", _CLIENT, 400
@@ -128,13 +129,13 @@ class Cause(enum.Enum):
     )
     BACKEND_REFUSED = Ending("studio_refused", "Studio refused the connection", _BACKEND, 400, 1008)
 
-    # Ends of live connections that the two ends made themselves.
+    # Ends of live connections that the client or the backend caused by closing or losing its connection.
     CLIENT_CLOSED = Ending("client_closed", "", _CLIENT, to_backend=0, error=False)
     BACKEND_CLOSED = Ending("studio_closed", "", _BACKEND, to_backend=0, error=False)
     CLIENT_GONE = Ending("client_gone", "the client's connection was lost", _CLIENT)
     BACKEND_GONE = Ending("studio_gone", "Studio is gone, reconnect", _BACKEND, to_client=1012, retry=True)
 
-    # Ends that the gateway made.
+    # Ends that the gateway decided.
     IDLE = Ending("idle", "no message for too long", _GATEWAY, to_client=1001, error=False, retry=True)
     CLIENT_SILENT = Ending("client_silent", "no answer to a ping", _CLIENT, to_client=1001, retry=True)
     BACKEND_SILENT = Ending(

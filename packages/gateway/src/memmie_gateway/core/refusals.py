@@ -1,4 +1,4 @@
-"""How a client is refused: the error that says why, and the HTTP answer that the client gets (spec §1)."""
+"""Refusals: the error with the cause, and the HTTP response for the client (spec §1)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from memmie_gateway.core.response import Response, http_response
 
 
 class RefusedError(Exception):
-    """A client is not admitted.
+    """A client is refused.
 
     Args:
-        cause: why.
-        detail: words for the client, where there is more to say than the cause does.
-        internal: words for the log only.
-        retry_after: seconds after which it makes sense to try again.
-        response: the backend's own refusal, to be passed on.
-        user_id: the user, where it is known already.
+        cause: the cause.
+        detail: a more specific text for the client than that of the cause.
+        internal: a text for the log only.
+        retry_after: seconds after which the client should try again.
+        response: the backend's refusal, which is passed on to the client.
+        user_id: the user, if the token was already validated.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class RefusedError(Exception):
 
     @property
     def reason(self) -> str:
-        """The close reason that goes with it."""
+        """The text for the client: the close reason, or `error` in the JSON body."""
         return self.detail or self.cause.ending.words
 
 
 def refusal_answer(error: RefusedError) -> bytes:
-    """Build the whole HTTP answer to a client that is refused: the backend's own, or the gateway's (spec §1)."""
+    """Build the complete HTTP response for a refused client, with the backend's refusal or the gateway's (spec §1)."""
     if error.response is not None:
         content_type = error.response.headers.one(b"content-type") or "application/octet-stream"
         return http_response(error.response.status, error.response.body, content_type)
@@ -66,7 +66,7 @@ def refusal_answer(error: RefusedError) -> bytes:
     if ending.retry:
         extra += f"Retry-After: {max(1, math.ceil(error.retry_after))}\r\n"
     if error.cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
-        # Upgrade goes with a connection option of that name (RFC 9110 §7.8).
+        # An Upgrade header needs the connection option `Upgrade` (RFC 9110 §7.8).
         extra += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     if ending.status == HTTPStatus.UNAUTHORIZED:
         extra += "WWW-Authenticate: Bearer\r\n"

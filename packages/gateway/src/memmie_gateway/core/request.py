@@ -1,4 +1,4 @@
-"""A request head, as the listener has parsed it."""
+"""A parsed request head."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ _ABSOLUTE: Final = re.compile(rb"(?:http|ws)s?://[^/?#]+", re.IGNORECASE)  # up 
 
 
 QueryFields = tuple[tuple[str, str], ...]
-"""Query fields in the order they came, decoded."""
+"""Query fields in their order, decoded."""
 
 
 class BadRequestError(ValueError):
-    """The request cannot be understood; the message says why, in words for the client."""
+    """The request is invalid; the message for the client says why."""
 
 
 class Request(NamedTuple):
     """One request head.
 
     Attributes:
-        method: as sent, for instance "GET".
-        path: the path, percent-decoding left undone.
-        query: its fields, decoded, in order.
+        method: as sent, such as "GET".
+        path: the path, not percent-decoded.
+        query: the query fields, decoded, in order.
         version: "1.1" or "1.0".
         headers: all fields.
     """
@@ -39,12 +39,12 @@ class Request(NamedTuple):
     headers: Headers
 
     def __repr__(self) -> str:
-        """Leave out the query and the headers: they carry tokens."""
+        """Leave out the query and the headers, because they may contain tokens."""
         return f"<Request {self.method} {self.path}>"
 
     @classmethod
     def parse(cls, method: bytes, target: bytes, version: str, fields: Fields) -> Request:
-        """Read the request line's parts (RFC 9112 §3).
+        """Parse the parts of the request line (RFC 9112 §3).
 
         Raises:
             BadRequestError: the version is not 1.0 or 1.1, or the target is neither in origin form nor in absolute

@@ -1,4 +1,4 @@
-"""HTTP responses: those of Auth and of backends as they were read, and those that the gateway writes itself."""
+"""HTTP responses: those received from Auth and backends, and those that the gateway writes itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Response(NamedTuple):
     Attributes:
         status: the HTTP status.
         headers: all fields.
-        body: the body as far as it was read; b"" for a 101.
+        body: the part of the body that was read; b"" for a 101.
     """
 
     status: int

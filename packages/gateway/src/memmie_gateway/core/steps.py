@@ -1,8 +1,8 @@
-"""Steps that may have to wait: each returns its value, or an awaitable where something must be asked first.
+"""Steps that are synchronous until one has to wait.
 
-A sequence of steps is a generator that yields only what it has to wait for. `run` goes through it in one pass until
-the first such step, and only the rest needs a task. So one sequence serves both the usual case, where everything is
-known, and the case where Auth, a store or a backend has to be asked.
+A step returns its value, or an awaitable of it. A sequence of steps is a generator that yields only the awaitables.
+`run` executes it synchronously until the first awaitable, and only the rest needs a task. So the same sequence serves
+the usual case, in which nothing has to wait, and the case in which Auth, a store or a backend must be asked.
 
 ```python
 def admit(self, arrival: Arrival) -> Steps[Admitted]:
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 Maybe: TypeAlias = T | Awaitable[T]
-"""A value, or an awaitable of it."""
+"""A value, or an awaitable that returns one."""
 
 Steps: TypeAlias = Generator[Awaitable[Any], Any, T]
 """A sequence of steps that ends with a value."""
 
 
 def must_wait(value: Maybe[T]) -> TypeIs[Awaitable[T]]:
-    """Tell whether a step has to be waited for. Each connection passes a dozen, so this is as cheap as can be."""
+    """Tell whether a step has to be waited for. Each connection has a dozen steps, so this must be cheap."""
     return hasattr(value, "__await__")
 
 
 def run(steps: Steps[T]) -> T | Coroutine[Any, Any, T]:
-    """Take the steps until one has to wait; return their value, or a coroutine that takes the rest.
+    """Execute the steps until one has to wait; return their value, or a coroutine that executes the rest.
 
-    The coroutine must be started even if it is cancelled: until then, no step learns of the cancellation.
+    The coroutine must be started even if it is to be cancelled, because otherwise no step can handle the cancellation.
     """
     try:
         awaited = next(steps)
@@ -56,7 +56,7 @@ async def _take_the_rest(steps: Steps[T], awaited: Awaitable[Any]) -> T:
         while True:
             try:
                 result = await awaited
-            except BaseException as error:  # noqa: BLE001 - a cancellation is the steps' to handle, too
+            except BaseException as error:  # noqa: BLE001 - the steps handle a cancellation, too
                 awaited = steps.throw(error)
             else:
                 awaited = steps.send(result)
@@ -66,5 +66,5 @@ async def _take_the_rest(steps: Steps[T], awaited: Awaitable[Any]) -> T:
 
 
 async def ready(value: Maybe[T]) -> T:
-    """Wait for a value only if it is an awaitable: for coroutines, which have no use for steps."""
+    """Wait for a value only if it is an awaitable. Coroutines use this instead of steps."""
     return await value if must_wait(value) else value

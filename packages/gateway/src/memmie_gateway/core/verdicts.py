@@ -1,4 +1,4 @@
-"""What Auth said about a token, and how long that may be relied on (spec §2)."""
+"""Auth's verdicts on tokens, and their cache (spec §2)."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
 from memmie_gateway.core.response import Response
 
 MAX_USER_ID_LENGTH: Final = 256
-"""Characters."""
+"""Maximum length of a user id in characters."""
 
 _OWN_FIELDS: Final = frozenset({"valid", "user_id", "expires"})
 """The fields of Auth's answer that the gateway itself uses; the others are claims."""
 
 _COMPACT: Final = json.JSONEncoder(
     separators=(",", ":")
-)  # ASCII, so claims could go into a header as they are
+)  # ASCII, so that claims could be copied into a header
 
 
 class AuthUnavailableError(Exception):
-    """Auth gave no answer that can be used; that neither refuses nor admits a client.
+    """Auth gave no usable answer, so it is not known whether the token is valid.
 
     Args:
-        words: what Auth did.
-        alive: it did answer, but not this question. Such an answer must not open the circuit: a client that found a
-            token which Auth fails on could keep everybody out.
+        words: what happened.
+        alive: whether Auth answered, but without a verdict on this token. Such an answer must not open the circuit.
+            Otherwise a client with a token on which Auth fails could block all other clients.
     """
 
     def __init__(self, words: str, *, alive: bool = False) -> None:
@@ -39,7 +39,7 @@ class AuthUnavailableError(Exception):
 
 
 class Refused(enum.Enum):
-    """Auth's no."""
+    """The type of `REFUSED`."""
 
     REFUSED = "refused"
 
@@ -47,22 +47,22 @@ class Refused(enum.Enum):
 REFUSED: Final = Refused.REFUSED
 
 Verdict = Identity | Refused
-"""Auth's word on one token: its owner, or a refusal."""
+"""The result for one token: the identity that it belongs to, or `REFUSED`."""
 
 
 def read_verdict(
     response: Response, digest: bytes, *, now: float, on_claims_dropped: Callable[[int], None]
 ) -> Verdict:
-    """Read Auth's answer.
+    """Parse Auth's answer.
 
     Args:
         response: the answer.
-        digest: of the token.
-        now: unix seconds; a token that has expired is refused whatever Auth says.
-        on_claims_dropped: called with the size in bytes if there are more claims than are kept.
+        digest: the digest of the token.
+        now: unix seconds; an expired token is refused even if Auth says that it is valid.
+        on_claims_dropped: called with the size in bytes if the claims are too large to keep.
 
     Raises:
-        AuthUnavailableError: the answer is neither a yes nor a no.
+        AuthUnavailableError: the answer is not a verdict.
     """
     status = response.status
     if status == 401:
@@ -102,14 +102,14 @@ def _claims(answer: dict[str, Any]) -> bytes:
 
 
 class VerdictCache:
-    """Verdicts by a digest of their token, bounded; the least recently used and the expired ones are dropped.
+    """A cache of verdicts by token digest; expired verdicts are dropped, and when it is full the least recently used one.
 
     Args:
-        size: how many verdicts at most.
-        ttl: seconds a yes is relied on, but never past the end of the token.
-        refusal_ttl: seconds a no is relied on.
+        size: maximum number of verdicts.
+        ttl: seconds for which an identity is cached, but never longer than its token is valid.
+        refusal_ttl: seconds for which a refusal is cached.
         clock: returns unix seconds.
-        secret: makes the digests useless outside this process.
+        secret: the key of the digests, which are useless without it.
     """
 
     def __init__(
@@ -128,22 +128,22 @@ class VerdictCache:
         return f"<VerdictCache {len(self)} of {int(self._verdicts.maxsize)}>"
 
     def __len__(self) -> int:
-        """Return how many verdicts can be relied on now."""
+        """Return the number of verdicts that have not expired."""
         return len(self._verdicts)
 
     def digest(self, token: str) -> bytes:
-        """Return what names a token here without revealing it: a digest keyed with the secret."""
+        """Return a keyed digest, which identifies a token without revealing it."""
         return hashlib.blake2b(token.encode(), key=self._secret, digest_size=16).digest()
 
     def get(self, digest: bytes) -> Verdict | None:
-        """Return the verdict if it can still be relied on, or None."""
+        """Return the verdict, or None if there is none or it has expired."""
         try:
             return self._verdicts[digest]  # half the cost of `get`, which looks twice
         except KeyError:
             return None
 
     def put(self, digest: bytes, verdict: Verdict) -> None:
-        """Remember a verdict in place of what was known."""
+        """Store a verdict in place of an earlier one."""
         self._verdicts.pop(
             digest, None
         )  # cachetools 6 would keep the old one if the new one has expired already

@@ -1,6 +1,7 @@
-"""The I/O shell: asyncio, sockets, the clients of Auth and Studio. It asks core and does what core says.
+"""The I/O: asyncio, sockets, the clients of Auth and of backends. Decisions come from `core`.
 
-A connection passes through it in this order: `edge` reads the head, `connector` lets it in and finds it a Studio
-(`auth_client` over `auth_pool`, `upstream`), `splice` carries its bytes; `session` looks after it and ends it, and
-`registry` knows it meanwhile.
+A connection passes through these modules in this order: `ingress.listener` reads the head, and `websocket` serves it.
+`ingress.admission` admits the client, with `auth` for its token. `backends.dispatcher` finds a backend, and
+`backends.dialer` connects to it. Then `sessions.session` joins both connections until they end, and
+`sessions.registry` lists it meanwhile.
 """

@@ -1,8 +1,8 @@
-"""A connection between two owners: its next owner finds all that was received meanwhile.
+"""The handover of a connection from one owner to the next, including the bytes received in between.
 
-A client's connection has several owners in turn: the listener, which reads its head; a handover, while the client is
-admitted; perhaps the reader of a first message; at last a leg of a session, or the HTTP server. A backend's connection
-goes from the reader of its response to a leg.
+A client's connection has several owners in turn. The listener reads its head, and a handover holds the connection while
+the client is admitted. With first-message auth, the reader of the first message borrows it. Finally a leg of a session
+or the HTTP server takes it. A backend's connection goes from the HTTP connection that read its response to a leg.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
 MAX_EARLY: Final = 64 * 1024
-"""Bytes that a peer may send before the next owner takes over; beyond, it is not read from until then."""
+"""Maximum number of bytes to buffer until the next owner takes over; beyond this, reading is paused."""
 
 LINGER_SECONDS: Final = 2.0
-"""How long a peer that may still be sending has to read the last words."""
+"""Maximum time in seconds for a peer that may still be sending to read the last bytes."""
 
 
 class Holder(Protocol):
-    """Counts a connection until it has an owner for good."""
+    """Counts a connection until its final owner takes it."""
 
     def taken(self) -> None:
-        """The connection has another owner now."""
+        """The connection has a final owner now."""
 
     def lost(self) -> None:
-        """The connection was lost before that."""
+        """The connection was lost before it had a final owner."""
 
 
 class Handover(asyncio.Protocol):
@@ -34,12 +34,12 @@ class Handover(asyncio.Protocol):
 
     Args:
         transport: the connection.
-        early: what was received so far and is for the next owner.
-        holder: counts the connection meanwhile; None where nobody does.
+        early: bytes received so far that are for the next owner.
+        holder: counts the connection until it is taken; None if it is not counted.
 
     Attributes:
         transport: as given.
-        task: what is done for the peer meanwhile, if that has to wait.
+        task: the task that serves the peer meanwhile, if it has to wait.
     """
 
     __slots__ = ("_early", "_ended", "_holder", "_timer", "task", "transport")
@@ -63,7 +63,7 @@ class Handover(asyncio.Protocol):
     # Called by the loop.
 
     def data_received(self, data: bytes) -> None:
-        """Keep what the peer sends early."""
+        """Buffer the bytes for the next owner."""
         if self._ended:
             return
         self._early += data
@@ -71,7 +71,7 @@ class Handover(asyncio.Protocol):
             self.transport.pause_reading()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The peer left."""
+        """The connection is lost; cancel the task."""
         if self._timer is not None:
             self._timer.cancel()
         self.cancel()
@@ -82,7 +82,7 @@ class Handover(asyncio.Protocol):
     # Called by the owners.
 
     def start(self, rest: Coroutine[Any, Any, None]) -> None:
-        """Run what has to wait as a task, which is cancelled if the connection is lost before it is taken."""
+        """Run a coroutine as a task, which is cancelled if the connection is lost before it is taken."""
         self.task = asyncio.get_running_loop().create_task(rest)
 
     def cancel(self) -> None:
@@ -92,31 +92,31 @@ class Handover(asyncio.Protocol):
             return
         rest = task.get_coro()
         if asyncio.iscoroutine(rest) and inspect.getcoroutinestate(rest) == inspect.CORO_CREATED:
-            # In the next turn of the loop: a task that is cancelled before it has begun gives nothing back.
+            # In the next turn of the loop, because a task that is cancelled before it has begun releases nothing.
             asyncio.get_running_loop().call_soon(task.cancel)
         else:
-            # Now: by the next turn it might have gone on with an answer, for a client that has left.
+            # Immediately, because by the next turn the task might answer a client that has disconnected.
             task.cancel()
 
     def lend(self, borrower: asyncio.BaseProtocol) -> bytes:
-        """Let another protocol read until it calls `give_back`; return what was received so far.
+        """Let another protocol read until it calls `give_back`; return the bytes received so far.
 
-        If the borrower loses the connection, it calls `connection_lost` here.
+        If the connection is lost meanwhile, the borrower must call `connection_lost` of this handover.
         """
         self.transport.set_protocol(borrower)
         early, self._early = self._early, b""
         return early
 
     def give_back(self, early: bytes) -> None:
-        """Hold the connection again; `early` was received and not used."""
+        """Hold the connection again; `early` are the bytes that the borrower received and did not use."""
         self.transport.set_protocol(self)
         if early:
             self.data_received(early)
 
     def take(self, owner: asyncio.BaseProtocol) -> bytes:
-        """Give the connection to its next owner for good; return what was received meanwhile.
+        """Give the connection to its final owner; return the bytes received meanwhile.
 
-        Reading may be paused; the owner resumes it when it is ready.
+        Reading may be paused, so the owner must resume it.
         """
         holder, self._holder = self._holder, None
         self.task = None
@@ -127,19 +127,19 @@ class Handover(asyncio.Protocol):
         return early
 
     def end(self, last_words: bytes, *, linger: bool = False) -> None:
-        """Send the last words and end the connection.
+        """Send the last bytes and close the connection.
 
         Args:
-            last_words: a whole HTTP response, or a Close frame.
-            linger: the peer may still be sending, so let it read them before the socket is closed. Closing it at
-                once would reset the connection and lose them.
+            last_words: a complete HTTP response, or a Close frame.
+            linger: whether the peer may still be sending. Then the socket stays open for a moment, because closing it
+                immediately would reset the connection before the peer has read `last_words`.
         """
         transport = self.transport
         self._ended = True
         self._early = b""
         transport.set_protocol(self)
         if transport.is_closing():
-            return  # nobody is left to read them, and uvloop raises an error
+            return  # the peer cannot read them any more, and uvloop raises an error
         transport.write(last_words)
         if not linger:
             transport.close()

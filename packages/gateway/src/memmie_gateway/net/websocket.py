@@ -2,7 +2,7 @@
 
     arrival → admission → dispatch → dial → answer → session
 
-It goes through in one pass until something has to be asked, which is at the latest the backend.
+These steps run synchronously until one has to wait, which is at the latest the dial.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session, SessionInfo, SessionOptions
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
-"""Where WebSockets are served (spec §1)."""
+"""The paths of the WebSocket route (spec §1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class WebSocketOptions:
         enabled: whether WebSockets are served at all.
         allowed_origins: origins of pages that may connect; "*" for all.
         first_message_auth: whether the token may come in the first message.
-        first_message_seconds: how long it may take.
+        first_message_seconds: maximum time until it arrives.
     """
 
     enabled: bool
@@ -50,7 +50,7 @@ class WebSocketOptions:
 
 
 class Events(Protocol):
-    """Notified of what happens to clients, for logs and metrics."""
+    """Receives the events of clients, for logs and metrics."""
 
     def refused(self, refusal: Refusal) -> None:
         """A client was refused."""
@@ -68,12 +68,12 @@ class WebSocketRoute:
     Args:
         options: which handshakes are accepted.
         session_options: how sessions behave.
-        admission: decides who may come in.
+        admission: admits clients.
         dispatcher: finds a backend.
-        dialer: connects to it.
+        dialer: connects to backends.
         sessions: the live sessions.
         events: notified of refusals and ends.
-        rng: makes keys.
+        rng: creates keys.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class WebSocketRoute:
         self.rng = rng
 
     def __call__(self, arrival: Arrival, handover: Handover) -> None:
-        """Serve a client. What has to wait goes on as the handover's task."""
+        """Serve a client; if a step has to wait, the rest runs as the task of the handover."""
         if not handshake.is_upgrade(arrival.request):
             error = RefusedError(Cause.NOT_AN_UPGRADE)
             self.events.refused(Refusal.of(arrival, error))
-            handover.end(refusal_answer(error), linger=True)  # it may be sending a body
+            handover.end(refusal_answer(error), linger=True)  # the client may be sending a body
             return
         rest = run(self._serve(_Opening(self, arrival, handover)))
         if rest is not None:
@@ -119,9 +119,9 @@ class WebSocketRoute:
         except RefusedError as error:
             opening.refuse(error)
         except asyncio.CancelledError:
-            left = opening.handover.transport.is_closing()  # else it is the gateway that stops
+            left = opening.handover.transport.is_closing()  # otherwise the gateway is stopping
             opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
-        except Exception as error:  # noqa: BLE001 - a mistake of ours costs this one client, and is logged
+        except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
             opening.refuse(RefusedError(Cause.INTERNAL))
             context = {"message": "a client could not be served", "exception": error}
             asyncio.get_running_loop().call_exception_handler(context)
@@ -163,13 +163,13 @@ class WebSocketRoute:
 
 
 class _Opening:
-    """One client on its way to a session, and the attempt to find it a backend.
+    """The opening of one client's session, which is also the attempt that the dispatcher tries on backends.
 
     Attributes:
-        arrival: its request.
-        handover: its connection.
-        upgrade: how its handshake is answered.
-        admitted: set once it is admitted.
+        arrival: the client's request.
+        handover: the client's connection.
+        upgrade: the way in which its handshake is answered.
+        admitted: the result of admission; None before it.
     """
 
     __slots__ = ("_backend", "_route", "admitted", "arrival", "handover", "upgrade")
@@ -187,7 +187,7 @@ class _Opening:
 
     @property
     def late_token(self) -> LateToken | None:
-        """Reads the token from the first message, where that is switched on."""
+        """The function that reads the token from the first message; None if that is switched off."""
         return self._read_first_message if self._route.options.first_message_auth else None
 
     def _read_first_message(self, credentials: Credentials) -> Maybe[Credentials]:
@@ -196,7 +196,7 @@ class _Opening:
         return upgrade.token(credentials, self._route.options.first_message_seconds)
 
     def refuse(self, error: RefusedError) -> None:
-        """Give back what was taken for the client, note the refusal, and tell the client unless it has left."""
+        """Release the client's slots, report the refusal, and answer the client unless it has disconnected."""
         user_id = error.user_id
         if self.admitted is not None:
             self.admitted.slots.release()
@@ -215,7 +215,7 @@ class _Opening:
 
     def on(self, backend: Backend) -> Maybe[BackendLink]:
         """Dial a backend."""
-        assert self.admitted is not None  # noqa: S101 - it is dispatched after that
+        assert self.admitted is not None  # noqa: S101 - dispatch comes after admission
         self._backend = backend
         head, offer = self.upgrade.request_for(
             backend.where, self.admitted.credentials, self.admitted.identity.user_id
@@ -223,7 +223,7 @@ class _Opening:
         return self._route.dialer.dial(backend, head, offer)
 
     def failed(self, backend: Backend, words: str) -> None:
-        """Note that a backend did not accept the connection."""
+        """Report that a backend did not accept the connection."""
         self._route.events.dial_failed(backend, self.arrival.id, words)
 
     def abandon(self, link: BackendLink) -> None:

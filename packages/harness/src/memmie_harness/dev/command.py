@@ -66,7 +66,7 @@ async def _run(options: Options) -> int:
                 else:
                     _say(as_text(running, colour=wants_colour(sys.stdout)), sys.stdout)
                 if not options.once:
-                    _say("Ctrl-C stops it all.", notes)
+                    _say("Press Ctrl-C to stop the stack.", notes)
                     await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
         pass  # by a signal; everything is stopped now

@@ -145,7 +145,7 @@ class ProcessTarget(ExternalTarget):
             exit_code = await self.wait_ended(self._stop_seconds)
         except TargetError as error:
             await self.kill()
-            raise self._failure(f"{error} of SIGTERM, so it was killed") from None
+            raise self._failure(f"SIGTERM did not end it: {error}; it was killed") from None
         if exit_code != 0:
             raise self._failure(
                 f"gateway process {pid} ended with exit code {exit_code} on SIGTERM", exit_code

@@ -1,12 +1,12 @@
-"""The closing handshake of two joined connections (RFC 6455 §7), as one state machine over both sides.
+"""The closing handshake of both connections of a session (RFC 6455 §7), as one state machine.
 
-A side is *open* until a Close frame travels; `sent` when the gateway has written one to it, `received` when it has
-sent one itself, `done` when both happened, `lost` when its TCP connection is gone. The effect of an event on a side
-is one table; what the gateway then owes follows from the new states. It is returned as steps, which the session carries
-out in order.
+A side is `open` at first. It is `sent` when the gateway has written a Close frame to it, `received` when it has sent one
+itself, `done` when both have happened, and `lost` when its TCP connection is gone. One table defines how events change
+these states. The new states determine what the gateway must do next, which is returned as steps for the session.
 
-A Close frame must not land inside another frame. If a frame to that side is under way, the Close waits for its end
-(`frame_ended`); if that end will never come, the connection is aborted, as nothing valid can be sent inside a frame.
+A Close frame must not be written inside another frame. If a frame to that side is incomplete, the Close waits for its
+end (`frame_ended`). If the rest of the frame will never come, the connection is aborted, because nothing valid can be
+sent inside a frame.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from memmie_gateway.core.outcomes import Blame, Cause, Side
 
 
 class State(enum.Enum):
-    """How far the closing handshake with one side has come."""
+    """The state of the closing handshake with one side."""
 
     OPEN = "open"
     SENT = "sent"
@@ -32,7 +32,7 @@ class State(enum.Enum):
 
 
 class Event(enum.Enum):
-    """What can happen to a side."""
+    """An event on one side."""
 
     SEND = "the gateway writes a Close frame to it"
     RECEIVE = "it sends a Close frame"
@@ -42,7 +42,7 @@ class Event(enum.Enum):
 
 
 class Flow(enum.Enum):
-    """Where the stream of bytes to a side stands."""
+    """The position of the stream of bytes to a side, relative to frames."""
 
     BETWEEN = "between two frames"
     INSIDE = "inside a frame, the rest of which may still come"
@@ -52,7 +52,7 @@ class Flow(enum.Enum):
 
 
 Flows = Mapping[Side, Flow]
-"""The stream to each side."""
+"""The position of the stream to each side."""
 
 # Looking up a member of an Enum is a function call on Python 3.11, and all of this runs for every connection.
 _CLIENT, _BACKEND = Side
@@ -73,7 +73,7 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 
 
 class Say(NamedTuple):
-    """Write a Close frame to `side`: the one just received from the other side where `forward`, else a new one."""
+    """Write a Close frame to `side`: with `forward` the one just received from the other side, otherwise a new one."""
 
     side: Side
     code: int
@@ -83,16 +83,16 @@ class Say(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Forward nothing more that `side` sends, except the rest of the frame that is under way."""
+    """Stop forwarding from `side`, except the rest of the current frame."""
 
     side: Side
 
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Send nothing more to `side`, but let it read what was sent.
+    """Send nothing more to `side`, but let it read what was already sent.
 
-    Closing the connection while the side still sends would reset it, and the Close frame would be lost.
+    Closing the connection while the side still sends would reset the connection, and the Close frame would be lost.
     """
 
     side: Side
@@ -100,7 +100,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Shut:
-    """Close the TCP connection to `side` once what was written has left."""
+    """Close the TCP connection to `side` after all buffered data is sent."""
 
     side: Side
 
@@ -117,16 +117,16 @@ Step = Say | Finish | HangUp | Shut | Abort
 _SHUT: Final = {side: Shut(side) for side in Side}
 
 BETWEEN_FRAMES: Final[Flows] = dict.fromkeys(Side, _BETWEEN)
-"""Both streams stand between two frames, as they nearly always do."""
+"""Both streams are between two frames, which is the usual case."""
 
 
 class ClosingHandshake:
-    """Decides what is owed to which side, from the first sign of an end until both TCP connections are gone.
+    """Decides which frames are sent to which side, from the first event of the end until both TCP connections are gone.
 
     Attributes:
-        cause: why the connection ends; set by the first event, and never changed after.
-        code: the close code of that event: as received or as first sent, 1006 where a connection was lost.
-        reason: the reason that goes with it.
+        cause: why the connection ends; set by the first event and never changed.
+        code: the close code of the first event: the one received or sent first, or 1006 if a connection was lost.
+        reason: the close reason that belongs to `code`.
     """
 
     __slots__ = (
@@ -156,7 +156,7 @@ class ClosingHandshake:
 
     @property
     def begun(self) -> bool:
-        """Whether anything of the end has happened."""
+        """Whether the closing has begun."""
         return self.cause is not None
 
     @property
@@ -170,17 +170,17 @@ class ClosingHandshake:
         return self._client_code if self._client_code not in (0, 1005) else None
 
     def state(self, side: Side) -> State:
-        """Return how far the handshake with `side` has come."""
+        """Return the state of the handshake with `side`."""
         return self._state[side]
 
     def may_write(self, side: Side) -> bool:
-        """Whether data may still be forwarded to `side`: nothing follows a Close frame."""
+        """Whether data may still be forwarded to `side`; nothing may follow a Close frame."""
         return self._state[side] in _WRITABLE
 
-    # Events. Each returns the steps that the gateway owes now.
+    # Events. Each returns the steps that the session must carry out now.
 
     def received(self, side: Side, code: int, reason: str) -> list[Step]:
-        """`side` sent a Close frame: pass it on, unless the other side was told already."""
+        """`side` sent a Close frame: forward it, unless the other side already has one."""
         self._begin(Cause.CLIENT_CLOSED if side is _CLIENT else Cause.BACKEND_CLOSED, code, reason)
         self._received_codes[side] = code
         self._advance(side, _RECEIVE)
@@ -188,23 +188,23 @@ class ClosingHandshake:
             self._client_code = code
         steps: list[Step] = []
         if self.may_write(side.other):
-            # The Close frame came between two frames, so the stream to the other side stands between two, too.
+            # The Close frame came between two frames, so the stream to the other side is between two frames, too.
             self._advance(side.other, _SEND)
             steps.append(self._said(Say(side.other, code, reason, forward=True)))
         return steps + self._shut_done()
 
     def frame_ended(self, side: Side) -> list[Step]:
-        """The frame that `side` was sending is complete: a Close frame to the other side may have waited for that."""
+        """The frame from `side` is complete: write the Close frame to the other side that waited for this, if any."""
         say = self._waiting.pop(side.other, None)
         return [self._said(say)] if say is not None else []
 
     def lost(self, side: Side, cause: Cause, *, inside_frame: bool) -> list[Step]:
-        """The TCP connection to `side` ended: tell the other side, or answer the Close it waits for an answer to.
+        """The TCP connection to `side` ended: close the other side, or answer its Close frame.
 
         Args:
-            side: which one.
-            cause: why the session ends, if this is what ends it.
-            inside_frame: a frame that `side` was sending is not complete.
+            side: the lost side.
+            cause: why the session ends, if it is not ending already.
+            inside_frame: whether the last frame from `side` is incomplete.
         """
         self._begin(cause, 1006, cause.ending.words)
         self._advance(side, _LOSE)
@@ -213,15 +213,15 @@ class ClosingHandshake:
         if self._waiting:
             self._waiting.pop(side, None)
             if self._waiting.pop(other, None) is not None:
-                steps.append(Abort(other))  # the end of the frame will never come
+                steps.append(Abort(other))  # the rest of the frame will never come
         flows = {other: _BROKEN if inside_frame else _BETWEEN}
         return steps + self._tell((other,), cause, cause.ending.words, flows) + self._shut_done()
 
     def end(self, cause: Cause, reason: str, flows: Flows) -> list[Step]:
-        """The gateway ends the connection: tell the sides that were not told yet.
+        """The gateway ends the connection: send Close frames to the sides that have none yet.
 
-        An end that is nobody's fault is told to the client alone. What the client sent before it read that still
-        reaches the backend, and the client's answer, passed on, ends the other half.
+        If neither side caused the end, only the client gets a Close frame at first. Messages that it sent before it read
+        this frame still reach the backend. The client's answer is then forwarded, and closes the backend's side.
         """
         self._begin(cause, cause.close_code, reason)
         gently = cause.ending.by is Blame.GATEWAY and self._state[_CLIENT] is _OPEN
@@ -229,30 +229,30 @@ class ClosingHandshake:
         return self._tell(sides, cause, reason, flows) + self._shut_done()
 
     def give_up(self, side: Side, cause: Cause, reason: str, flows: Flows) -> list[Step]:
-        """End the connection because of `side`, which breaks the protocol or is silent: no answer is expected of it."""
+        """End the connection because `side` violates the protocol or is silent; do not wait for its answer."""
         steps = self.end(cause, reason, flows)
         if side not in self._waiting:
             steps.append(HangUp(side))
         return steps
 
     def progresses(self, backlog: int) -> bool:
-        """Whether a slow reader is still working off what was sent to it, so that the deadline moves.
+        """Whether a slow reader makes progress, so that the deadline is extended.
 
         Args:
-            backlog: bytes that the slower of both sides has not taken yet. At the first deadline any backlog counts as
-                progress; at a later one it must have become smaller.
+            backlog: bytes that the slower side has not received yet. At the first deadline any backlog counts as
+                progress; at later ones it must have become smaller.
         """
         progress = bool(backlog) and (not self._backlog or backlog < self._backlog)
         self._backlog = backlog
         return progress
 
     def expire(self, flows: Flows) -> list[Step]:
-        """The deadline of the handshake has passed: say what is still owed and close what is not closed."""
+        """The deadline of the handshake has passed: send the missing Close frames, and close both connections."""
         self._begin(Cause.CLOSE_LATE, 1006, "")
         steps = self._tell((_CLIENT, _BACKEND), Cause.CLOSE_LATE, "", flows)
         for side, state in self._state.items():
             if state is not _LOST:
-                # A Close that still waits does so for the end of a frame that does not come.
+                # A Close that still waits does so for the end of a frame that did not come in time.
                 steps.append(Abort(side) if side in self._waiting else _SHUT[side])
         return steps
 
@@ -270,7 +270,7 @@ class ClosingHandshake:
             if not self.may_write(side):
                 continue
             if self._state[side] is _RECEIVED:
-                # It asked to close and waits for the echo; RFC 6455 §5.5.1 echoes the code received.
+                # It has sent a Close frame and waits for the answer, which repeats its code (RFC 6455 §5.5.1).
                 say = Say(side, self._received_codes[side], "")
             else:
                 code = cause.close_code if side is _CLIENT else cause.ending.to_backend
@@ -287,7 +287,7 @@ class ClosingHandshake:
         return steps
 
     def _said(self, say: Say) -> Say:
-        """Note that a Close frame is written now."""
+        """Record that a Close frame is written now."""
         if say.side is _CLIENT and not self._client_code:
             self._client_code = say.code
         return say

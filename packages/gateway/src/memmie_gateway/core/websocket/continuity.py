@@ -1,7 +1,7 @@
-"""Whether a session goes on or ends when one of its legs fails.
+"""The decision what happens to a session when one of its legs fails.
 
-A leg fails when its connection is lost or when it no longer answers pings. Today a session ends either way, and the
-other side is told. Whatever is to replace a failed leg some day is decided here.
+A leg fails when its connection is lost, or when it does not answer pings any more. The session then ends with a cause.
+A decision to continue with another backend would belong here, too.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ _SILENT: Final = {Side.CLIENT: Cause.CLIENT_SILENT, Side.BACKEND: Cause.BACKEND_
 
 
 def on_leg_lost(side: Side) -> Cause:
-    """Return why the session ends now that the connection to `side` is lost."""
+    """Return the cause with which the session ends after the connection to `side` was lost."""
     return _LOST[side]
 
 
 def on_leg_silent(side: Side) -> Cause:
-    """Return why the session ends now that `side` does not answer a ping."""
+    """Return the cause with which the session ends if `side` does not answer a ping."""
     return _SILENT[side]

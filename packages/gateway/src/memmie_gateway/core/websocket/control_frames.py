@@ -1,4 +1,4 @@
-"""Control frames: the few frames that the gateway makes itself, pings and Closes (RFC 6455 §5.5)."""
+"""Control frames, the only frames that the gateway creates itself (RFC 6455 §5.5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 MAX_CONTROL_PAYLOAD: Final = 125
-"""Bytes, RFC 6455 §5.5."""
+"""Maximum payload in bytes (RFC 6455 §5.5)."""
 
 
 def control_frame(opcode: int, payload: bytes, *, key: bytes | None) -> bytes:
@@ -33,9 +33,9 @@ def control_frame(opcode: int, payload: bytes, *, key: bytes | None) -> bytes:
 
 
 def close_payload(code: int, reason: str = "") -> bytes:
-    """Build the payload of a Close frame; the reason is cut, between characters, to what fits.
+    """Build the payload of a Close frame; a reason that is too long is cut between two characters.
 
-    A code that must not be on the wire (1005, 1006, 1015) gives an empty payload (RFC 6455 §7.4.1).
+    For a code that must not be sent, such as 1005, 1006 or 1015, the payload is empty (RFC 6455 §7.4.1).
     """
     if not valid_close_code(code):
         return b""
@@ -44,7 +44,7 @@ def close_payload(code: int, reason: str = "") -> bytes:
 
 
 def valid_close_code(code: int) -> bool:
-    """Tell whether `code` may stand in a Close frame (RFC 6455 §7.4 and the IANA registry)."""
+    """Tell whether `code` is allowed in a Close frame (RFC 6455 §7.4 and the IANA registry)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 

@@ -1,12 +1,12 @@
-"""Frame headers: where frames begin and end in a stream of bytes (RFC 6455 §5.2).
+"""Frame headers: finds where frames begin and end in a stream of bytes (RFC 6455 §5.2).
 
-The gateway forwards bytes. It reads the *headers* on the way, never the payload of a data frame, and so knows
-how many messages passed, whether one is too big, whether a peer breaks the protocol, and whether the stream
-stands between two frames, which is the only place where the gateway may insert a frame of its own.
+The gateway forwards bytes. It parses only the frame *headers*, never the payload of a data frame. So it knows how many
+messages have passed, whether one is too big, and whether a peer violates the protocol. It also knows whether the stream
+is between two frames, which is the only place where it may insert a frame of its own.
 
-Two kinds of bytes are held back until more arrive: a header whose length field is not complete, and a control
-frame that is not complete (at most 131 bytes). So control frames are seen whole or not at all, and no byte of
-a frame is forwarded before the frame was judged.
+Two kinds of bytes are held back until more bytes arrive: an incomplete length field with its header, and an incomplete
+control frame (at most 131 bytes). So control frames are always processed whole, and no byte of a frame is forwarded
+before the header of the frame was checked.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ RSV1: Final = 0x40
 """The bit of the first header byte that permessage-deflate uses (RFC 7692 §6)."""
 
 ANY_RESERVED: Final = 0x70
-"""All reserved bits, on any frame: what an extension that is not known here may use."""
+"""All reserved bits, on any frame, because an unknown extension may use all of them."""
 
 
 class Violation(enum.IntEnum):
-    """What is wrong with a frame. The values follow the kinds of frames below in one table."""
+    """The ways in which a frame can be invalid. The values continue those of the kinds of frames below, for one table."""
 
     RESERVED_OPCODE = 8
     RESERVED_BITS = 9
@@ -45,7 +45,7 @@ class Violation(enum.IntEnum):
     TOO_BIG = 18
 
 
-# What a first header byte announces, given whether a fragmented message is under way.
+# The kinds of frames, from the first header byte and whether a fragmented message is incomplete.
 _WHOLE: Final = 0  # a message in one frame
 _FIRST: Final = 1  # the first fragment of a message
 _MIDDLE: Final = 2  # neither the first nor the last
@@ -82,16 +82,16 @@ _TABLES: Final = {
     )
     for reserved_bits in range(0, 0x80, 0x10)
 }
-"""All a first byte can mean: by negotiated reserved bits, by "a fragmented message is under way", by byte."""
+"""Kinds of frames and violations: by reserved bits, by "a fragmented message is incomplete", by first byte."""
 
 
 class CloseFrame(NamedTuple):
-    """A Close frame as it stood on the wire.
+    """A received Close frame.
 
     Attributes:
-        code: its close code, or 1005 where it carried none (RFC 6455 §7.1.5).
-        reason: its reason, "" where it carried none.
-        raw: the frame itself, header and masking included, to be forwarded as it is.
+        code: the close code, or 1005 if the frame has none (RFC 6455 §7.1.5).
+        reason: the reason, "" if the frame has none.
+        raw: the whole frame as received, including header and masking, for forwarding.
     """
 
     code: int
@@ -100,25 +100,25 @@ class CloseFrame(NamedTuple):
 
 
 class FrameScanner:
-    """Reads the frame headers of one direction of one connection.
+    """Parses the frame headers of one direction of a connection.
 
     Args:
-        masked: True for the stream of a client, whose frames must be masked; False for that of a server
+        masked: True for the stream from a client, because it must mask its frames; False for the stream from a server
             (RFC 6455 §5.1).
-        max_message_bytes: the largest message allowed, in bytes of payload over all its fragments, as they
-            are on the wire (compressed, where permessage-deflate is in use). At least 125.
-        reserved_bits: the RSV bits that negotiated extensions may use, as they stand in the first header byte.
+        max_message_bytes: the maximum size of a message: bytes of payload on the wire over all fragments, which means
+            compressed if permessage-deflate is used. At least 125.
+        reserved_bits: the RSV bits that negotiated extensions may use, at their position in the first header byte.
 
     Attributes:
-        received: bytes seen.
-        control_bytes: how many of them belonged to control frames.
-        messages: data messages whose last byte was seen.
-        extra_frames: frames that were not the end of a message: fragments but the last, and control frames.
-        remaining: bytes of the current frame still to come. 0 means that what `scan` has returned so far
-            ends between two frames.
-        cut_bytes: bytes taken out of the stream: the pongs to the gateway's own pings.
-        ended: a Close frame or a violation was seen (`take_close`, `take_violation`), or `finish` was called: no
-            further frame is forwarded.
+        received: number of bytes received.
+        control_bytes: number of these bytes in control frames.
+        messages: number of complete data messages.
+        extra_frames: number of frames that do not end a message: control frames, and all fragments except the last.
+        remaining: bytes of the current frame that are still missing. 0 means that the output of `scan` so far ends
+            between two frames.
+        cut_bytes: bytes removed from the stream, which are the pongs that answer the gateway's own pings.
+        ended: whether a Close frame or a violation was received (`take_close`, `take_violation`), or `finish` was
+            called. Then no further frame is forwarded.
     """
 
     __slots__ = (
@@ -150,9 +150,9 @@ class FrameScanner:
         self._tables = _TABLES[reserved_bits]
         self._kinds = self._tables[False]
         self._mask_bit = 0x80 if masked else 0
-        self._overhead = 6 if masked else 2  # header bytes of a small frame, masking key included
+        self._overhead = 6 if masked else 2  # header bytes of a small frame, including the masking key
         self._max_message_bytes = max_message_bytes
-        self._message_bytes = 0  # of the fragmented message under way
+        self._message_bytes = 0  # of the incomplete fragmented message
         self._held = b""
         self._pending = 0  # messages that end with the current frame: 0 or 1
         self._expected_pong = b""
@@ -171,10 +171,10 @@ class FrameScanner:
         return f"<FrameScanner {state} messages={self.messages} remaining={self.remaining}>"
 
     def scan(self, data: bytes) -> bytes:
-        """Take the next bytes of the stream and return those that may be forwarded now.
+        """Process the next bytes of the stream, and return the bytes that may be forwarded now.
 
-        That is nearly always `data` itself, the same object. The Close frame is not among what is returned
-        (see `take_close`), nor is anything after it or after a violation.
+        This is usually `data` itself, the same object. The result never contains the Close frame (see `take_close`), nor
+        any bytes after it or after a violation.
         """
         end = len(data)
         self.received += end
@@ -195,7 +195,7 @@ class FrameScanner:
         overhead = self._overhead
         while end - at > 1:
             length = data[at + 1] ^ mask_bit
-            # Nearly every frame is a message of its own, below 64 KiB. (A wrong mask bit makes the length > 127.)
+            # Nearly every frame is a whole message below 64 KiB. (A wrong mask bit makes the length > 127.)
             if kinds[data[at]] == _WHOLE:
                 if length < 126:
                     at += overhead + length
@@ -222,38 +222,38 @@ class FrameScanner:
 
     @property
     def between_messages(self) -> bool:
-        """Whether what `scan` has returned so far ends between two messages, and nothing is held back.
+        """Whether the output of `scan` so far ends between two messages, and no bytes are held back.
 
-        False once the stream has ended, as no message follows.
+        False after the stream has ended, because no message follows.
         """
         return not (self.remaining or self._held) and self._kinds is self._tables[False]
 
     def finish(self) -> None:
-        """Forward no further frame; the rest of one that is under way still is."""
+        """Stop forwarding after the current frame."""
         self.ended = True
         self._kinds = _NOTHING_MORE
 
     def expect_pong(self, payload: bytes) -> None:
-        """Cut the next pong with this payload out of the stream: it answers a ping of the gateway's own."""
+        """Remove the next pong with this payload from the stream, because it answers the gateway's own ping."""
         self._expected_pong = payload
 
     def take_close(self) -> CloseFrame | None:
-        """Return the Close frame that has ended the stream, the first time that this is called after it."""
+        """Return the Close frame that has ended the stream; later calls return None."""
         close, self._close = self._close, None
         return close
 
     def take_violation(self) -> Violation | None:
-        """Return the violation that has ended the stream, the first time that this is called after it."""
+        """Return the violation that has ended the stream; later calls return None."""
         violation, self._violation = self._violation, None
         return violation
 
     def _scan_further(self, data: bytes, at: int) -> bytes:
-        """Scan any frames, from the header at `at`, with everything that `scan` has no time for."""
+        """Scan frames of every kind, starting with the header at `at`; `scan` handles only the usual kind."""
         if self.ended:
             self.remaining = 0
             return data[:at]
         end = len(data)
-        keep: list[bytes] = []  # what was found worth forwarding before `start`
+        keep: list[bytes] = []  # the parts to forward before `start`
         start = 0
         self.remaining = 0
         while at < end:
@@ -289,7 +289,7 @@ class FrameScanner:
                 if end - at < 2 + size:
                     break
                 length = int.from_bytes(data[at + 2 : at + 2 + size], "big")
-                # The shortest form is the only one, and the highest bit is 0 (RFC 6455 §5.2).
+                # Only the shortest form is allowed, and the highest bit must be 0 (RFC 6455 §5.2).
                 if length < (126 if size == 2 else 1 << 16) or length >> 63:
                     return self._violate(Violation.BAD_LENGTH, keep, data[start:at])
                 after = at + self._overhead + size + length
@@ -333,11 +333,11 @@ class FrameScanner:
 
 
 _NOTHING_MORE: Final = bytes([_CONTROL] * 256)
-"""The table of a scanner that has ended: no byte is the start of a small message, so `scan` looks no further."""
+"""The table after the end: no first byte means a whole message, so `scan` always calls `_scan_further`."""
 
 
 def parse_close_payload(payload: bytes) -> tuple[Violation | None, int, str]:
-    """Read an unmasked Close payload: what is wrong with it, its code, its reason (RFC 6455 §5.5.1)."""
+    """Parse an unmasked Close payload; return its violation or None, its code and its reason (RFC 6455 §5.5.1)."""
     if not payload:
         return None, 1005, ""
     code = int.from_bytes(payload[:2], "big")
@@ -350,7 +350,7 @@ def parse_close_payload(payload: bytes) -> tuple[Violation | None, int, str]:
 
 
 def frame_length(data: bytes) -> int | None:
-    """Return how many bytes the frame at the start of `data` has in all, or None where its header is incomplete."""
+    """Return the total length of the frame at the start of `data`, or None if its header is incomplete."""
     if len(data) < 2:
         return None
     length = data[1] & 0x7F

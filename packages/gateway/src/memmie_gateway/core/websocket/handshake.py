@@ -1,7 +1,7 @@
-"""The opening handshake: the client's, the one for the backend, the backend's response, the client's (RFC 6455 §4).
+"""The opening handshakes with the client and the backend (RFC 6455 §4).
 
-The request to the backend is the client's own head with some fields rewritten, and the backend's 101 is relayed, so
-the key, the subprotocol and the extensions are negotiated end to end.
+The request to the backend is the client's request with some fields rewritten, and the backend's 101 is passed on to the
+client. So the key, the subprotocol and the extensions are negotiated end to end.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _NOTHING: Final[frozenset[Any]] = frozenset()
 
 
 def is_upgrade(request: Request) -> bool:
-    """Tell whether the client asks for a WebSocket at all."""
+    """Tell whether a request asks for an upgrade to WebSocket."""
     return request.headers.has(b"upgrade", b"websocket")
 
 
 def check_upgrade(request: Request) -> tuple[Cause, str] | None:
-    """Return what is wrong with a client's handshake, or None (RFC 6455 §4.2.1)."""
+    """Return the cause and the problem if a client's handshake is invalid, otherwise None (RFC 6455 §4.2.1)."""
     headers = request.headers
     keys = headers.all(b"sec-websocket-key")
     problem = ""
@@ -72,15 +72,15 @@ def _is_key(value: bytes) -> bool:
 
 
 def accept_for(key: bytes) -> bytes:
-    """Return the Sec-WebSocket-Accept that answers a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
+    """Return the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
     return binascii.b2a_base64(hashlib.sha1(key + _GUID, usedforsecurity=False).digest(), newline=False)
 
 
 def origin_allowed(request: Request, allowed: tuple[str, ...]) -> bool:
-    """Tell whether a page of this origin may connect (RFC 6455 §10.2).
+    """Tell whether the Origin of a request is allowed (RFC 6455 §10.2).
 
     Args:
-        request: a client that is not a browser sends no Origin, and passes.
+        request: the request; without an Origin, as from clients that are not browsers, it is allowed.
         allowed: origins such as `https://app.example.com`, `https://*.example.com` for any subdomain, or `*`.
     """
     origins = request.headers.all(b"origin")
@@ -110,13 +110,13 @@ def upstream_head(
 
     Args:
         arrival: the client's request.
-        credentials: what of it may be forwarded.
+        credentials: the parts of the request that may be forwarded.
         user_id: the user.
         host: the backend's host and port.
         path: the path of the backend's URL.
-        query: the query of the backend's URL, "" where it has none.
-        key: the gateway's own key, where it has answered the client's handshake itself; extensions are then not
-            offered, as the client's are settled.
+        query: the query of the backend's URL, "" if it has none.
+        key: the gateway's own key if it has already answered the client's handshake, otherwise None. With a key, no
+            extensions are offered, because the client has already got its answer without any.
     """
     lines = [
         f"GET {forwarding.target(path, query, user_id, credentials)} HTTP/1.1",
@@ -141,12 +141,12 @@ def extension_names(headers: Headers) -> frozenset[str]:
 
 
 class Offer(NamedTuple):
-    """What a handshake offered to a backend, against which its response is checked.
+    """The offer of a handshake to a backend, for checking the response.
 
     Attributes:
         key: the Sec-WebSocket-Key.
-        subprotocols: the backend may select one of them.
-        extensions: the backend may accept extensions of these names.
+        subprotocols: the subprotocols of which the backend may select one.
+        extensions: the names of the extensions that the backend may accept.
     """
 
     key: bytes
@@ -155,7 +155,7 @@ class Offer(NamedTuple):
 
 
 def check_response(response: Response, offer: Offer) -> str:
-    """Return what is wrong with a backend's 101, or "" (RFC 6455 §4.1, the duties of a client)."""
+    """Return the problem of an invalid 101 from a backend, or "" (RFC 6455 §4.1)."""
     headers = response.headers
     if headers.one(b"upgrade").lower() != "websocket":
         return "its Upgrade header does not say websocket"
@@ -172,9 +172,9 @@ def check_response(response: Response, offer: Offer) -> str:
 
 
 def reserved_bits(response: Response) -> int:
-    """Return which RSV bits the extensions that the backend accepted may use.
+    """Return the RSV bits that the accepted extensions may use.
 
-    permessage-deflate uses RSV1 (RFC 7692); an extension that is not known here may use any.
+    permessage-deflate uses RSV1 (RFC 7692); an unknown extension may use any of them.
     """
     names = extension_names(response.headers)
     if not names:
@@ -183,7 +183,7 @@ def reserved_bits(response: Response) -> int:
 
 
 def client_answer(response: Response, credentials: Credentials, request_id: str) -> bytes:
-    """Build the 101 for the client from the backend's."""
+    """Build the 101 for the client from the 101 of the backend."""
     selected = response.headers.one(b"sec-websocket-protocol") or credentials.bearer
     dropped = _ANSWER_REWRITTEN | forwarding.nominated(response.headers)
     lines = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade"]

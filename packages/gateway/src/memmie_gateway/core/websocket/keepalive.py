@@ -1,4 +1,4 @@
-"""When to ping a silent side, when to give it up (RFC 6455 §5.5.2), and when a session has been idle for too long."""
+"""Keepalive and idle time-out: when to ping a side, and when to end a session (RFC 6455 §5.5.2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import enum
 
 
 class Advice(enum.Enum):
-    """What to do about a side now."""
+    """The action for a side."""
 
     NOTHING = "nothing"
     PING = "ping"
@@ -14,12 +14,12 @@ class Advice(enum.Enum):
 
 
 class Keepalive:
-    """Watches one side, looking at its counters now and then instead of at every byte.
+    """Detects a silent side from its counters, which are compared at intervals.
 
     Args:
-        interval: seconds of silence after which a side is pinged; 0 switches pings off.
-        timeout: seconds after a ping within which a sign of life must come.
-        now: seconds, any clock that does not go back.
+        interval: seconds without data after which a side is pinged; 0 switches pings off.
+        timeout: seconds after a ping until which a sign of life must come.
+        now: seconds of a monotonic clock.
     """
 
     __slots__ = ("_heard", "_interval", "_since", "_taken", "_timeout", "_waiting")
@@ -29,7 +29,7 @@ class Keepalive:
         self._timeout = timeout
         self._heard = 0
         self._taken = 0
-        self._since = now  # of the last sign of life, or of the ping that waits for one
+        self._since = now  # the time of the last sign of life, or of the last ping
         self._waiting = False
 
     def __repr__(self) -> str:
@@ -38,17 +38,17 @@ class Keepalive:
     def look(
         self, now: float, *, heard: int, taken: int, backlog: bool, deaf: bool, may_ping: bool
     ) -> Advice:
-        """Judge a side by what has changed since the last look.
+        """Return the action for a side from the changes since the last call.
 
         Args:
             now: seconds.
-            heard: bytes received from it so far.
-            taken: bytes its end of the connection has acknowledged so far. That alone is no sign of life, as
-                the kernel of a frozen process acknowledges, too, until its buffer is full.
-            backlog: more waits to be sent to it. A slow reader answers a ping only when it has read what is
-                before it: as long as it works the backlog off, it is alive.
-            deaf: the gateway is not reading from it at present, so its silence proves nothing.
-            may_ping: the stream to it stands between two frames.
+            heard: number of bytes received from the side.
+            taken: number of bytes that the side's TCP has acknowledged. This alone is not a sign of life, because the
+                kernel of a frozen process also acknowledges data until its buffer is full.
+            backlog: whether data waits to be sent to the side. A slow reader answers a ping only after it has read
+                everything before it. So it counts as alive while its backlog becomes smaller.
+            deaf: whether the gateway does not read from the side now; its silence then proves nothing.
+            may_ping: whether the stream to the side is between two frames.
         """
         if not self._interval:
             return Advice.NOTHING
@@ -63,18 +63,18 @@ class Keepalive:
             return Advice.GIVE_UP if silent >= self._timeout else Advice.NOTHING
         if silent < self._interval or not (may_ping or backlog):
             return Advice.NOTHING
-        # In the middle of a frame no ping can be sent; a side that takes nothing then has just as long all the same.
+        # Inside a frame no ping can be sent. A side that receives nothing then gets the same time-out without a ping.
         self._waiting = True
         self._since = now
         return Advice.PING if may_ping else Advice.NOTHING
 
 
 class Idleness:
-    """Watches for a session without data, looking at its counters now and then instead of at every byte.
+    """Detects a session without data from its counters, which are compared at intervals.
 
     Args:
-        seconds: how long a session may be without data in either direction; 0 for no limit.
-        now: seconds, any clock that does not go back.
+        seconds: maximum time without data in either direction; 0 for no limit.
+        now: seconds of a monotonic clock.
     """
 
     __slots__ = ("_data_bytes", "_seconds", "_since")
@@ -82,19 +82,19 @@ class Idleness:
     def __init__(self, *, seconds: float, now: float) -> None:
         self._seconds = seconds
         self._data_bytes = 0
-        self._since = now  # of the last look that saw data
+        self._since = now  # the time of the last call with new data
 
     def __repr__(self) -> str:
         return f"<Idleness since={self._since}>"
 
     def exceeded(self, now: float, *, received: int, control: int) -> bool:
-        """Whether there was no data for too long.
+        """Return whether the session has been without data for too long.
 
         Args:
             now: seconds.
-            received: bytes received from both sides so far.
-            control: how many of them belonged to control frames: pings and pongs are sent by programs that have
-                nothing to say, so they do not keep a session. The bytes of a message count as they come.
+            received: number of bytes received from both sides.
+            control: number of these bytes in control frames. Pings and pongs are sent without anything to say, so they
+                do not keep a session alive. Parts of a message count as soon as they arrive.
         """
         data_bytes = received - control
         if data_bytes != self._data_bytes:

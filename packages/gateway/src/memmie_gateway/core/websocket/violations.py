@@ -1,4 +1,4 @@
-"""What a frame that breaks the protocol leads to: a cause, and words that say what is wrong with it."""
+"""The cause and the words for each violation of the WebSocket protocol."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORDS: Final[dict[Violation, str]] = {
 
 
 def cause_of_violation(side: Side, violation: Violation) -> tuple[Cause, str]:
-    """Return the cause, and the words for the log and the Close frame, when `side` sent a bad frame."""
+    """Return the cause, and the words for the log and the Close frame, after a violation by `side`."""
     pair = {Violation.TOO_BIG: _TOO_BIG, Violation.BAD_CLOSE_REASON: _BAD_TEXT}.get(violation, _VIOLATION)
     cause = pair[side is Side.BACKEND]
     return cause, f"{cause.ending.words}: {_WORDS[violation]}" if pair is _VIOLATION else cause.ending.words

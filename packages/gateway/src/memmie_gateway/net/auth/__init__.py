@@ -1,1 +1,1 @@
-"""Validating tokens with Auth: `authenticator` caches and shares verdicts behind a circuit breaker, `question` is the HTTP."""
+"""Token validation with Auth: `authenticator` has the cache and the circuit breaker, `question` the HTTP request."""

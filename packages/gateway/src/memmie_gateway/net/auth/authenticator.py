@@ -1,4 +1,4 @@
-"""Validating tokens: cached, one question per token at a time, and none while its circuit is open (spec §2)."""
+"""Validates tokens with Auth: cached, coalesced, and behind a circuit breaker (spec §2)."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from memmie_gateway.net.http1.resolver import Resolver
 
 
 class CachedAuthenticator:
-    """An `Authenticator` (see `core.identity`) that asks Auth, and remembers what it said.
+    """An `Authenticator` (see `core.identity`) that sends tokens to Auth and caches the verdicts.
 
     Args:
         url: Auth's base URL.
-        resolver: looks its name up.
-        cache: the verdicts that are known.
-        breaker: stops questions to an Auth that keeps failing.
-        timeout: seconds for one question, waiting for a free connection included.
-        max_connections: to Auth, at once.
+        resolver: looks up Auth's host name.
+        cache: stores verdicts.
+        breaker: stops requests to Auth after repeated failures.
+        timeout: seconds for one request to Auth, including the wait for a free connection.
+        max_connections: maximum number of connections to Auth.
 
     Attributes:
-        asked: questions to Auth by outcome: "valid", "refused", "unavailable".
-        hits: tokens whose verdict was known.
-        shared: tokens that waited for a question that was already under way.
-        latency: of the questions, in seconds.
+        asked: number of requests to Auth by outcome: "valid", "refused", "unavailable".
+        hits: number of tokens with a verdict in the cache.
+        shared: number of tokens that waited for a request that was already under way.
+        latency: duration of the requests to Auth, in seconds.
         on_circuit: called with the reason when the circuit opens; with "" when it closes.
-        on_claims_dropped: called with the size in bytes, the first time that claims are too large to keep.
+        on_claims_dropped: called with the size in bytes when claims are too large to keep, but only the first time.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class CachedAuthenticator:
         return f"<CachedAuthenticator {self._breaker.circuit.value} asking={len(self._asking)}>"
 
     async def stop(self) -> None:
-        """Drop the questions under way and close the connections."""
+        """Cancel the requests to Auth that are under way, and close the connections."""
         for task in self._asking.values():
             task.cancel()
         await asyncio.gather(*self._asking.values(), return_exceptions=True)
@@ -82,7 +82,7 @@ class CachedAuthenticator:
 
     @property
     def cached(self) -> int:
-        """How many verdicts are known."""
+        """The number of verdicts in the cache."""
         return len(self._cache)
 
     @property
@@ -91,12 +91,13 @@ class CachedAuthenticator:
         return self._breaker.circuit.value
 
     def authenticate(self, token: str) -> Maybe[Identity]:
-        """Return the owner of a token: at once if the verdict is known, else an awaitable.
+        """Return the identity that a token belongs to, or an awaitable of it if the verdict is not in the cache.
 
-        If a waiter is cancelled, the question goes on for the others, and for the cache.
+        If a waiter is cancelled, the request to Auth continues for the other waiters and for the cache.
 
         Raises:
-            RefusedError: the token is refused, Auth gave no verdict, or a resource of the gateway is exhausted.
+            RefusedError: the token is invalid, Auth gave no verdict, or a resource of the gateway is exhausted. It is
+                raised directly or by the awaitable.
         """
         if not plausible(token):
             raise RefusedError(Cause.TOKEN_REFUSED)
@@ -116,7 +117,7 @@ class CachedAuthenticator:
 
     async def _wait(self, task: asyncio.Task[Verdict]) -> Identity:
         try:
-            # Shielded: a client that leaves must not cancel the question for the others.
+            # Shielded, because a client that disconnects must not cancel the request for the others.
             return _identity(await asyncio.shield(task))
         except AuthUnavailableError as error:
             retry_after = self._breaker.retry_after(time.monotonic())
@@ -127,15 +128,15 @@ class CachedAuthenticator:
     def _answered(self, digest: bytes, task: asyncio.Task[Verdict]) -> None:
         del self._asking[digest]
         if not task.cancelled():
-            task.exception()  # marks it as retrieved, as perhaps nothing waits for it any more
+            task.exception()  # marks it as retrieved, because perhaps nothing waits for it any more
 
     async def _ask(self, token: str, digest: bytes) -> Verdict:
         if not self._breaker.allows(time.monotonic()):
             self.asked["unavailable"] += 1
-            raise AuthUnavailableError("Auth has failed repeatedly and is left alone for a moment")
+            raise AuthUnavailableError("the circuit breaker of Auth is open after repeated failures")
         started = time.perf_counter()
         alive: bool | None = False
-        words = "it was not asked to the end"
+        words = "the request to Auth was interrupted"
         try:
             response = await self._question.ask(token)
             verdict = read_verdict(response, digest, now=time.time(), on_claims_dropped=self._claims_dropped)
@@ -145,7 +146,7 @@ class CachedAuthenticator:
             alive, words = error.alive, str(error)
             raise
         except ExhaustionError:
-            alive = None  # it was not asked
+            alive = None  # the request was not sent, because of local exhaustion
             raise
         finally:
             self.latency.add(time.perf_counter() - started)
@@ -159,7 +160,7 @@ class CachedAuthenticator:
         return verdict
 
     def _claims_dropped(self, size: int) -> None:
-        """Report it once: it is a property of Auth, not of one user."""
+        """Report only the first time, because large claims are a property of Auth, not of one user."""
         if not self._claims_were_dropped:
             self._claims_were_dropped = True
             self.on_claims_dropped(size)
@@ -172,4 +173,4 @@ def _identity(verdict: Verdict) -> Identity:
 
 
 def _nothing(_: object) -> None:
-    """Stand in until a hook is set."""
+    """Do nothing; the default of the callbacks."""

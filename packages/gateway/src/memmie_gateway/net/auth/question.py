@@ -1,4 +1,4 @@
-"""The question to Auth: one HTTP request that validates a token (spec §2)."""
+"""The HTTP request to Auth that validates a token (spec §2)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class AuthUrl(ServiceUrl):
         """Parse a URL.
 
         Raises:
-            ValueError: it is not an `http://` or `https://` URL with a host, or it has more than a path.
+            ValueError: the URL is not an `http://` or `https://` URL with a host, or has credentials, a query, a fragment
+                or characters that must be percent-encoded.
         """
         example = "http://auth:8001"
         parsed = cls.take_apart(url, plain="http", secure="https", example=example)
@@ -32,13 +33,13 @@ class AuthUrl(ServiceUrl):
 
 
 class Question:
-    """Asks Auth about tokens, over connections that are kept open.
+    """Sends tokens to Auth over keep-alive connections.
 
     Args:
         url: Auth's base URL.
-        resolver: looks its name up.
-        timeout: seconds for one question, waiting for a free connection included.
-        max_connections: to Auth, at once.
+        resolver: looks up Auth's host name.
+        timeout: seconds for one request, including the wait for a free connection.
+        max_connections: maximum number of connections to Auth.
     """
 
     def __init__(self, url: AuthUrl, resolver: Resolver, *, timeout: float, max_connections: int) -> None:
@@ -48,7 +49,7 @@ class Question:
             f"POST {url.path.rstrip('/')}/api/v1/auth/validate HTTP/1.1\r\n"
             f"host: {url.host_header}\r\n"
             "accept: application/json\r\n"
-            # Nothing is decompressed here: a few compressed kilobytes may be gigabytes.
+            # Never decompress a response: a few compressed kilobytes can expand to gigabytes.
             "accept-encoding: identity\r\n"
             "content-type: application/json\r\n"
             "authorization: Bearer "
@@ -58,10 +59,10 @@ class Question:
         return f"<Question over {self._pool!r}>"
 
     async def ask(self, token: str) -> Response:
-        """Send a token to Auth and return the response, whatever it says.
+        """Send a token to Auth and return the response, whatever its status.
 
         Args:
-            token: a plausible one (see `core.credentials`): it goes into a header as it is.
+            token: must be plausible (see `core.credentials.plausible`), because it is copied into a header unchanged.
 
         Raises:
             AuthUnavailableError: there was no usable response.
@@ -79,5 +80,5 @@ class Question:
             raise AuthUnavailableError(f"Auth cannot be reached ({error})") from None
 
     async def close(self) -> None:
-        """Close every connection; a question under way fails."""
+        """Close every connection; requests under way fail."""
         await self._pool.close()

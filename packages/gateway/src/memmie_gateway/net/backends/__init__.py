@@ -1,1 +1,1 @@
-"""What the gateway forwards to: the live set (`pool`), who is tried (`dispatcher`), the connection (`dialer`), health (`prober`)."""
+"""Backends: their set (`pool`), the choice (`dispatcher`), the connection (`dialer`), health checks (`prober`)."""

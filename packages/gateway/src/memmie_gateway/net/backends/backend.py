@@ -1,4 +1,4 @@
-"""One backend as the gateway knows it: where it is, how it is, and what went through it."""
+"""A backend: its URL, its health and its traffic."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ class BackendUrl(ServiceUrl):
         """Parse a URL.
 
         Raises:
-            ValueError: it is not a `ws://` or `wss://` URL with a host, or it has credentials or a fragment.
+            ValueError: the URL is not a `ws://` or `wss://` URL with a host, or has credentials, a fragment or characters
+                that must be percent-encoded.
         """
         return cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
 
     @property
     def health_url(self) -> str:
-        """Where its health is checked: `{url}/health` (spec §3)."""
+        """The URL for health checks, `{url}/health` (spec §3)."""
         query = f"?{self.query}" if self.query else ""
         scheme = "wss" if self.secure else "ws"
         return f"{scheme}://{self.host_header}{self.path.rstrip('/')}/health{query}"
 
 
 class Traffic(NamedTuple):
-    """What went through a backend: in one session while it was attached to it, or in all that have left it.
+    """Counters of traffic: of one session while it is attached to a backend, or the sum of all that have left it.
 
     Attributes:
-        messages_from_client: data messages.
-        messages_from_backend: data messages.
-        bytes_from_client: bytes, frame headers included.
-        bytes_from_backend: bytes, frame headers included.
+        messages_from_client: number of data messages.
+        messages_from_backend: number of data messages.
+        bytes_from_client: number of bytes, including frame headers.
+        bytes_from_backend: number of bytes, including frame headers.
     """
 
     messages_from_client: int = 0
@@ -60,7 +61,7 @@ class Traffic(NamedTuple):
         )
 
     def minus(self, earlier: Traffic) -> Traffic:
-        """Return what has come since `earlier`, where both are counted from the same start."""
+        """Return the difference to `earlier`, which must be counted from the same start."""
         if earlier is NO_TRAFFIC:
             return self
         return Traffic(*(now - before for now, before in zip(self, earlier, strict=True)))
@@ -73,18 +74,18 @@ class Backend:
     """One backend.
 
     Args:
-        url: where it is.
-        tracker: judges its health.
+        url: its WebSocket URL.
+        tracker: computes its health from evidence.
 
     Attributes:
-        where: as given.
+        where: its WebSocket URL.
         tracker: as given.
-        connections: live sessions and dials under way.
-        failures: of any kind, so far.
-        traffic: what went through it in sessions that have left it.
-        errors: errors by type, for the metrics.
-        latency: how long messages spent inside the gateway.
-        on_doubt: called on passive evidence of a failure; the prober then looks at once.
+        connections: number of live sessions and of dials under way.
+        failures: number of failures of any kind.
+        traffic: the sum of the traffic of sessions that have left it.
+        errors: number of errors by type, for the metrics.
+        latency: times that messages spent in the gateway.
+        on_doubt: called after passive evidence of a failure, to trigger a health check.
         on_change: called when its health has changed.
     """
 
@@ -104,12 +105,12 @@ class Backend:
 
     @property
     def url(self) -> str:
-        """Its URL, which names it."""
+        """The URL as text, which identifies the backend."""
         return self.where.url
 
     @property
     def available(self) -> bool:
-        """Whether connections may go to it: it is not known to be unhealthy."""
+        """Whether it may get connections, which means that it is not known to be unhealthy."""
         return self.tracker.state is not Health.UNHEALTHY
 
     @property
@@ -117,14 +118,14 @@ class Backend:
         """Whether it is known to be healthy."""
         return self.tracker.state is Health.HEALTHY
 
-    # Who uses it.
+    # Its connections.
 
     def joined(self) -> None:
-        """Count a session, or a dial under way."""
+        """Count a session or a dial."""
         self.connections += 1
 
     def left(self, traffic: Traffic | None = None) -> None:
-        """Stop counting it, and book what went through it."""
+        """Stop counting a session or a dial, and add its traffic."""
         self.connections -= 1
         if traffic is not None:
             self.traffic = self.traffic.plus(traffic)
@@ -140,8 +141,8 @@ class Backend:
         """Count a failure of any kind.
 
         Args:
-            reason: what failed, in words.
-            doubt: have it probed at once; False for a failed probe.
+            reason: the failure in words.
+            doubt: whether to trigger a health check; False if the failure was one.
         """
         self.failures += 1
         if self.tracker.bad(reason):
@@ -150,7 +151,7 @@ class Backend:
             self.on_doubt()
 
     def broke(self, reason: str) -> None:
-        """Count a connection that broke: however many break, they are one failure until a probe has had a look.
+        """Count a broken connection. Until the next success, further ones are not further evidence.
 
         Two simultaneous disconnects must not mark a backend unhealthy.
         """
@@ -165,8 +166,8 @@ class BackendLink(NamedTuple):
     """An open connection to a backend that has accepted an upgrade.
 
     Attributes:
-        backend: which one.
-        handover: the connection, and what came behind the 101.
+        backend: the backend.
+        handover: the connection, and the bytes received after the 101.
         response: the 101.
     """
 
@@ -176,4 +177,4 @@ class BackendLink(NamedTuple):
 
 
 def _nothing(*_: object) -> None:
-    """Stand in until somebody wants to be notified."""
+    """Do nothing; the default of the callbacks."""

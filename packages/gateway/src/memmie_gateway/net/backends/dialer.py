@@ -19,33 +19,34 @@ from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import HttpError
 
 _ADDRESS_SECONDS: Final = 5.0
-"""How long a looked-up address is used, unless the backend fails before."""
+"""Seconds for which looked-up addresses are cached, unless the backend fails."""
 
 
 class DialError(Exception):
-    """This backend did not accept the connection, another one may; the message says what it did."""
+    """A backend did not accept the connection; the message says why. Another backend may accept it."""
 
 
 class BackendRefusedError(Exception):
-    """The backend refused this client (a 4xx), which is passed on.
+    """A backend refused the client with a 4xx, which is passed on to the client.
 
     Attributes:
-        response: the refusal.
+        response: the response of the backend.
     """
 
     def __init__(self, response: Response) -> None:
-        super().__init__(f"Studio answered {response.status}")
+        super().__init__(f"the backend answered {response.status}")
         self.response = response
 
 
 class _Addresses(NamedTuple):
-    """The addresses of a backend's name when it was looked up.
+    """The cached addresses of a backend's host name.
 
     Attributes:
-        until: the loop's time after which it is looked up again.
-        failures: of the backend so far. After one more it is looked up again: a container that was restarted may have
-            another address, and its old one may belong to another one by now.
-        found: the addresses, the one that answered last first.
+        until: the loop's time after which the name is looked up again.
+        failures: number of failures of the backend at the time of the look-up. After a further failure the name is
+            looked up again. A restarted container may have another address, and its old address may belong to another
+            container now.
+        found: the addresses; the one that answered last is the first.
     """
 
     until: float
@@ -57,16 +58,18 @@ class Dialer:
     """Connects to backends.
 
     Args:
-        resolver: looks their names up.
-        timeout: seconds from the look-up to the response.
-        tls: for `wss` backends; None trusts the system's root certificates.
+        resolver: looks up host names.
+        timeout: maximum time in seconds from the look-up to the response.
+        tls: the context for `wss` backends; None for one with the root certificates of the system.
     """
 
     def __init__(self, resolver: Resolver, *, timeout: float, tls: ssl.SSLContext | None = None) -> None:
         self._resolver = resolver
         self._timeout = timeout
         self._tls = tls
-        self._addresses: WeakKeyDictionary[Backend, _Addresses] = WeakKeyDictionary()  # gone with the backend
+        self._addresses: WeakKeyDictionary[Backend, _Addresses] = (
+            WeakKeyDictionary()
+        )  # an entry is removed with its backend
 
     def __repr__(self) -> str:
         return f"<Dialer names={len(self._addresses)}>"
@@ -75,14 +78,14 @@ class Dialer:
         """Connect, send `head` and check the response.
 
         Args:
-            backend: where to.
-            head: the whole request.
-            offer: what it offers.
+            backend: the backend.
+            head: the complete request.
+            offer: the offer in this request.
 
         Raises:
-            DialError: this backend failed.
-            BackendRefusedError: it answered with a 4xx.
-            ExhaustionError: the gateway itself cannot connect to anything.
+            DialError: the backend failed.
+            BackendRefusedError: the backend answered with a 4xx.
+            ExhaustionError: a local resource is exhausted.
         """
         try:
             async with asyncio.timeout(self._timeout):
@@ -126,7 +129,7 @@ class Dialer:
         return connection
 
     async def _resolve(self, backend: Backend) -> list[str]:
-        """Return the addresses of a backend's host; those of a name are remembered for a few seconds."""
+        """Return the addresses of a backend's host; those of a name are cached for a few seconds."""
         where = backend.where
         if where.is_address:
             return [where.host]

@@ -17,33 +17,33 @@ T = TypeVar("T")
 
 
 MAX_ATTEMPTS: Final = 3
-"""Backends tried for one client, so that it is answered even where many hang."""
+"""Maximum number of backends tried for one client, so that it gets an answer even if many backends hang."""
 
 
 class Attempt(Protocol[T]):
-    """What is tried on one backend after the other, for one client."""
+    """An operation for one client that the dispatcher tries on one backend after the other."""
 
     def on(self, backend: Backend) -> Maybe[T]:
-        """Try a backend.
+        """Try a backend. Errors are raised directly or by the awaitable.
 
         Raises:
-            DialError: it failed, another may not. Also raised by what is awaited, like the others.
-            BackendRefusedError: it refuses this client.
-            ExhaustionError: the gateway itself cannot connect to it.
+            DialError: the backend failed, so the next one should be tried.
+            BackendRefusedError: the backend refuses this client.
+            ExhaustionError: a local resource is exhausted.
         """
 
     def failed(self, backend: Backend, words: str) -> None:
-        """Note that a backend failed."""
+        """Report that a backend failed."""
 
     def abandon(self, result: T) -> None:
-        """Give a result up, because meanwhile the user was bound to another backend."""
+        """Discard a result, because the user was meanwhile bound to another backend."""
 
 
 class Dispatcher:
-    """Finds a backend that works.
+    """Finds a working backend for a user.
 
-    While an attempt is under way, and while it has a live session, a user is bound to one backend, because the user's
-    events live there (spec §4).
+    A user with an attempt under way or a live session is bound to that backend, because the user's events exist only
+    there (spec §4).
 
     Args:
         pool: the backends.
@@ -62,7 +62,7 @@ class Dispatcher:
         """Return the result of the first attempt that succeeds, in steps that wait only where an attempt does.
 
         Raises:
-            RefusedError: no backend is available, none works, or one refuses this client.
+            RefusedError: no backend is available, all attempts failed, or a backend refuses this client.
         """
         left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
         cause, internal = Cause.BACKEND_FAILED if left else Cause.NO_BACKEND, ""
@@ -78,7 +78,7 @@ class Dispatcher:
                 home = self._home(user_id)
                 if home is None or home not in left or not self._pool.uses(home):
                     return result
-                attempt.abandon(result)  # meanwhile another connection of the user went there
+                attempt.abandon(result)  # meanwhile another connection of the user was established there
                 left = [home]
             except BackendRefusedError as error:
                 backend.worked()
@@ -86,7 +86,7 @@ class Dispatcher:
                     Cause.BACKEND_REFUSED, internal=str(error), response=error.response
                 ) from None
             except ExhaustionError as error:
-                # Of ports towards this backend, perhaps; there may be some towards the next.
+                # Perhaps only the ports for this backend are exhausted, and there are some for the next one.
                 cause, internal = Cause.GATEWAY_FULL, str(error)
             except DialError as error:
                 backend.failed(str(error))

@@ -10,11 +10,11 @@ from memmie_gateway.net.backends.backend import Backend, BackendUrl
 
 
 class Change(NamedTuple):
-    """What an update has changed.
+    """The changes by an update.
 
     Attributes:
-        joined: backends that are in the set now, and were not.
-        left: backends that were in the set, and are not any more.
+        joined: backends that were added.
+        left: backends that were removed.
     """
 
     joined: tuple[Backend, ...]
@@ -22,11 +22,11 @@ class Change(NamedTuple):
 
 
 class BackendPool:
-    """Holds the backends in use and, until their last session ends, those that were taken out.
+    """Holds the active backends and, until their last session ends, those that were removed.
 
     Args:
         balancer: orders backends for a user.
-        make: makes a backend for a URL.
+        make: creates a backend for a URL.
     """
 
     def __init__(self, balancer: Balancer, make: Callable[[BackendUrl], Backend]) -> None:
@@ -40,24 +40,24 @@ class BackendPool:
         return f"<BackendPool active={len(self._active)} retiring={retiring}>"
 
     def __iter__(self) -> Iterator[Backend]:
-        """Go through the backends in use, then through those that retire."""
+        """Iterate over the active backends, then over the removed ones that still have connections."""
         self._forget_unused()
         yield from self._active.values()
         yield from self._retiring.values()
 
     @property
     def active(self) -> tuple[Backend, ...]:
-        """The backends in use, in the order they joined."""
+        """The active backends, in the order in which they were added."""
         return tuple(self._active.values())
 
     def update(self, now: Iterable[BackendUrl]) -> Change:
         """Replace the set of backends.
 
-        One that is gone gets no new connections, and is forgotten with its last session. One that comes back before
-        that is the same as before.
+        A removed backend gets no new connections, and is deleted after its last session has ended. If it is added again before
+        that, it keeps its state.
 
         Args:
-            now: the URLs of all backends that shall be in use.
+            now: the URLs of all active backends.
         """
         self._forget_unused()
         wanted = {where.url: where for where in now}
@@ -74,7 +74,7 @@ class BackendPool:
         return self._active.get(backend.url) is backend
 
     def candidates(self, user_id: str, bound_to: Backend | None = None) -> list[Backend]:
-        """Return the available backends for a user, best first; none where none is available.
+        """Return the available backends for a user, best first; the list may be empty.
 
         Args:
             user_id: the user.

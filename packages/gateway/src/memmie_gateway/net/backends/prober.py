@@ -1,4 +1,4 @@
-"""Active health checks: a WebSocket to the health URL of each backend, a ping, and its pong in time (spec §3)."""
+"""Active health checks: open a WebSocket to the health URL of each backend, send a ping, wait for the pong (spec §3)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from memmie_gateway.net.http1.resolver import Resolver
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """When backends are probed.
+    """The times of health checks.
 
     Attributes:
         interval: seconds between probes of a healthy backend.
-        recovery_interval: seconds between probes of any other, or of one that has just failed.
-        timeout: seconds for the whole probe.
+        recovery_interval: seconds between probes of any other backend, and of a healthy one after a failure.
+        timeout: maximum time in seconds for a probe.
     """
 
     interval: float
@@ -38,17 +38,17 @@ class ProbeError(Exception):
     """A probe failed; the message says why."""
 
 
-async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:  # noqa: ASYNC109 - it ends with an error of its own
+async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:  # noqa: ASYNC109 - a time-out raises ProbeError
     """Connect to a backend's health URL, ping it, and return the seconds until its pong.
 
     Args:
-        where: the backend.
-        timeout: seconds for all of it.
-        resolver: looks its name up.
+        where: the URL of the backend.
+        timeout: maximum time in seconds for everything.
+        resolver: looks up the host name.
 
     Raises:
         ProbeError: no pong within `timeout` seconds, or no connection.
-        ExhaustionError: the gateway itself cannot connect to anything.
+        ExhaustionError: a local resource is exhausted.
     """
     try:
         async with asyncio.timeout(timeout):
@@ -59,10 +59,10 @@ async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:
     except (OSError, WebSocketException, EOFError) as error:
         if isinstance(error, OSError):
             raise_exhaustion(error)
-        raise ProbeError(f"no health connection: {error}") from None
+        raise ProbeError(f"the health check failed: {error}") from None
     except Exception as error:  # noqa: BLE001 - see below
         # Such as a redirect to an invalid URL: nothing that a backend sends may end its health checks.
-        raise ProbeError(f"no health connection: {type(error).__name__}: {error}") from None
+        raise ProbeError(f"the health check failed: {type(error).__name__}: {error}") from None
 
 
 async def _ping(where: BackendUrl, sock: socket.socket) -> float:
@@ -83,9 +83,9 @@ class Prober:
     """Keeps the health of backends up to date, with one task for each.
 
     Args:
-        options: when to probe.
-        resolver: looks their names up.
-        rng: spreads the probes.
+        options: the times of probes.
+        resolver: looks up host names.
+        rng: shifts the probes randomly.
     """
 
     def __init__(self, options: ProbeOptions, resolver: Resolver, rng: random.Random) -> None:
@@ -98,7 +98,7 @@ class Prober:
         return f"<Prober backends={len(self._tasks)}>"
 
     def watch(self, backend: Backend) -> None:
-        """Probe a backend now and from now on."""
+        """Start to probe a backend, with the first probe immediately."""
         doubted = asyncio.Event()
         backend.on_doubt = doubted.set
         self._tasks[backend] = asyncio.create_task(self._watch(backend, doubted))
@@ -109,7 +109,7 @@ class Prober:
         self._tasks.pop(backend).cancel()
 
     async def stop(self) -> None:
-        """Stop probing."""
+        """Stop probing all backends."""
         tasks = list(self._tasks.values())
         for backend in list(self._tasks):
             self.forget(backend)
@@ -124,7 +124,7 @@ class Prober:
             except ProbeError as error:
                 backend.failed(str(error), doubt=False)
             except ExhaustionError:
-                pass  # which says nothing about the backend
+                pass  # this says nothing about the backend
             else:
                 backend.worked()
             delay = next_probe(
@@ -141,4 +141,4 @@ class Prober:
 
 
 def _nothing() -> None:
-    """Stand in where a backend is not watched."""
+    """Do nothing; the callback of a backend that is not probed."""

@@ -1,1 +1,1 @@
-"""HTTP/1.1 to the services behind the gateway: names, connections and responses. Nothing here knows which service it is."""
+"""An HTTP/1.1 client for any service: host names, connections, responses."""

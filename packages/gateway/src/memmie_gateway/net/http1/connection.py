@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection to a service: a request is one write, and its response is read as it comes."""
+"""An HTTP/1.1 connection to a service, for one request at a time."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from memmie_gateway.core.response import Response
 from memmie_gateway.net.http1.response_reader import HttpError, ResponseReader
 
 MAX_EARLY: Final = 64 * 1024
-"""Bytes that a service may send behind a 101 before the next owner takes over; beyond, it is not read from until then."""
+"""Maximum number of bytes to buffer after a 101 until the next owner takes over; beyond this, reading is paused."""
 
 _CLOSED: Final = "it closed the connection instead of answering"
-_DROPPED: Final = "the connection was dropped"
-_UNASKED: Final = "it sent something that was not asked for"
+_DROPPED: Final = "the gateway dropped the connection"
+_UNASKED: Final = "it sent data without a request"
 
 
 class HttpConnection(asyncio.Protocol):
-    """Carries one request at a time.
+    """Sends requests, one at a time, and reads the responses.
 
     Args:
-        on_end: called when the connection can carry no more requests; perhaps more than once.
+        on_end: called when the connection cannot be used any more; possibly more than once.
 
     Attributes:
         transport: the connection.
-        reusable: whether it can carry another request now.
-        idle_since: the loop's time at which it was put aside, for its pool.
+        reusable: whether another request can be sent now.
+        idle_since: the loop's time at which the pool put the connection aside.
     """
 
     __slots__ = ("_end", "_on_end", "_reader", "_response", "idle_since", "reusable", "transport")
@@ -45,21 +45,22 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def received(self) -> int:
-        """Bytes that were received since the last request."""
+        """The number of bytes received since the last request."""
         return self._reader.received
 
     async def request(self, data: bytes, *, upgrade: bool = False) -> Response:
         """Send a request and return its response.
 
-        The caller closes the connection if the wait is cancelled: the response must not be read as the next one's.
+        If the wait is cancelled, the caller must close the connection. Otherwise the late response would be read as the
+        response to the next request.
 
         Args:
             data: the whole request.
-            upgrade: it asks for an upgrade (see `ResponseReader.expect`). After a 101, `transport` and `take_early`
-                are for the next owner.
+            upgrade: whether the request asks for an upgrade (see `ResponseReader.expect`). After a 101, the next owner
+                uses `transport` and `take_early`.
 
         Raises:
-            HttpError: there was no usable response; if `received` is 0, none at all.
+            HttpError: there was no usable response. If `received` is 0, nothing was received.
         """
         self.reusable = False
         self._reader.expect(upgrade=upgrade)
@@ -72,7 +73,7 @@ class HttpConnection(asyncio.Protocol):
         )  # not held in a variable: with an error's traceback, it would be a reference cycle
 
     def take_early(self) -> bytes:
-        """Return what was received behind a 101; the next owner receives the rest itself."""
+        """Return the bytes received after a 101; the next owner then reads from the transport itself."""
         early, self._reader.early = self._reader.early, b""
         return early
 
@@ -98,7 +99,7 @@ class HttpConnection(asyncio.Protocol):
             if reader.upgraded:
                 self._keep(data)
             else:
-                self.close(_UNASKED)  # it would be read as the response to the next request
+                self.close(_UNASKED)  # otherwise this would be read as the response to the next request
             return
         try:
             response = reader.feed(data)
@@ -110,7 +111,7 @@ class HttpConnection(asyncio.Protocol):
             self._succeed(response)
 
     def eof_received(self) -> None:
-        """The service sends no more, which is also how a body without a length ends."""
+        """The service has closed its side, which also ends a body without a length."""
         self._ended(_CLOSED, broken=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -127,7 +128,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _ended(self, why: str, *, broken: bool) -> None:
         if self._reader.upgraded:
-            return  # the next owner's concern: it finds a transport that is closing, and what was received
+            return  # the next owner handles it: it gets a closing transport, and the bytes received
         if self._response is not None and (response := self._reader.end(broken=broken)):
             self._succeed(response)
         self.close(why)

@@ -9,14 +9,16 @@ _ERRNOS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENO
 
 
 class ExhaustionError(Exception):
-    """The gateway itself has no open files, ports or buffers left for a connection; the message says which."""
+    """The gateway has no free descriptors, ports or buffers for a connection; the message has the system's reason."""
 
 
 def raise_exhaustion(error: OSError) -> None:
-    """Raise an `ExhaustionError` if that is what an error means; otherwise do nothing.
+    """Raise an `ExhaustionError` if an error means local resource exhaustion; otherwise do nothing.
 
     Raises:
-        ExhaustionError: the gateway itself has run out of a resource.
+        ExhaustionError: the error means that a local resource is exhausted.
     """
     if error.errno in _ERRNOS:
-        raise ExhaustionError(f"the gateway has run out of something: {error.strerror}") from None
+        raise ExhaustionError(
+            f"the gateway has no free descriptors, ports or buffers: {error.strerror}"
+        ) from None

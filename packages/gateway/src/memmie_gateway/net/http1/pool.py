@@ -1,6 +1,6 @@
-"""A pool of connections to one service, kept open between requests.
+"""A keep-alive pool of connections to one service.
 
-It does only what such a request needs, and so costs less than half of what a general HTTP client does.
+It implements only what the requests of the gateway need, so it costs less than half as much as a general HTTP client.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from memmie_gateway.net.http1.response_reader import HttpError
 from memmie_gateway.net.http1.url import ServiceUrl
 
 IDLE_SECONDS: Final = 15.0
-"""How long a connection is kept while it is not needed."""
+"""Seconds after which an idle connection is closed."""
 
 
 class Pool:
     """Sends requests to a service over as few connections as possible.
 
-    A request may be sent twice (see `request`), so it must be one that does no harm when it is repeated.
+    A request may be sent twice (see `request`), so requests must be idempotent.
 
     Args:
-        where: the service.
-        resolver: looks its name up.
-        timeout: seconds for one request: waiting for a free connection, connecting and the response.
-        max_connections: open at once; further requests wait for their turn.
-        idle_seconds: how long a connection is kept while it is not needed.
-        tls: for an `https` service; None trusts the system's root certificates.
+        where: the URL of the service.
+        resolver: looks up the host name.
+        timeout: maximum time in seconds for one request: the wait for a free connection, connecting and the response.
+        max_connections: maximum number of open connections; further requests wait.
+        idle_seconds: seconds after which an idle connection is closed.
+        tls: the context for an `https` service; None for one with the root certificates of the system.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Pool:
         self._idle_seconds = idle_seconds
         # Once: it reads every root certificate of the system.
         self._tls = (tls or ssl.create_default_context()) if where.secure else None
-        self._places = asyncio.Semaphore(max_connections)  # grants places in the order they are asked for
+        self._places = asyncio.Semaphore(max_connections)  # first come, first served
         self._connections: set[HttpConnection] = set()
         self._idle: deque[HttpConnection] = deque()  # the one that was used last is on the right
         self._sweep: asyncio.TimerHandle | None = None
@@ -65,30 +65,30 @@ class Pool:
     async def request(self, data: bytes) -> Response:
         """Send a request and return its response.
 
-        A service may close a kept connection at the moment it is used again. So a request is sent once more, on a new
-        connection, if nothing at all came back on a kept one (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
+        A service may close an idle connection at the moment at which it is reused. So if a reused connection ends before
+        any response byte, the request is sent once more on a new connection (RFC 9110 §9.2.2, RFC 9112 §9.3.1).
 
         Args:
-            data: the whole request.
+            data: the complete request.
 
         Raises:
             HttpError: there was no usable response.
-            TimeoutError: there was none in time.
-            ExhaustionError: the gateway itself cannot connect to anything.
+            TimeoutError: there was no response in time.
+            ExhaustionError: a local resource is exhausted.
         """
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._timeout), self._places:
                 return await self._request(data)
         except TimeoutError:
-            # Connections that were put aside before may be dead as well: nothing reports one that a firewall has
-            # forgotten, or one to a machine that has vanished.
+            # Connections that were idle before may be dead as well. Nothing reports a connection that a firewall has
+            # dropped, or one to a machine that is down.
             while self._idle and self._idle[0].idle_since <= began:
                 self._idle[0].close()
             raise
 
     async def close(self) -> None:
-        """Close every connection; a request under way fails."""
+        """Close every connection; requests under way fail."""
         self._closed = True
         for connection in list(self._connections):
             connection.close()
@@ -147,7 +147,7 @@ class Pool:
             self._sweep = loop.call_later(self._idle_seconds, self._drop_idle)
 
     def _drop_idle(self) -> None:
-        """Close what has been idle for long enough, and look again when the next one will have been."""
+        """Close connections that have been idle for too long, and schedule the next check."""
         loop = asyncio.get_running_loop()
         self._sweep = None
         while self._idle:

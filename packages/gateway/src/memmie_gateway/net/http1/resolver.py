@@ -1,7 +1,8 @@
-"""Looking names up: one look-up of a name at a time, however many wait for it.
+"""Looks up host names; simultaneous look-ups of one name are coalesced.
 
-A look-up occupies a thread and cannot be cancelled, and there are few such threads. If a name server does not answer,
-each request that gives up would leave a blocked thread behind, and soon other names would wait for a thread as well.
+A look-up occupies a thread and cannot be cancelled, and there are few such threads. Without coalescing, each request
+that times out would leave a blocked thread behind while a name server does not answer. Soon there would be no thread
+for other names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from memmie_gateway.net.http1.url import ServiceUrl
 
 
 class Resolver:
-    """Finds the addresses of services by their names. Only look-ups under way are shared; no result is kept."""
+    """Resolves host names to addresses. It shares look-ups that are under way, and caches no results."""
 
     def __init__(self) -> None:
         self._under_way: dict[str, asyncio.Task[list[str]]] = {}
@@ -23,7 +24,7 @@ class Resolver:
         return f"<Resolver under_way={len(self._under_way)}>"
 
     def addresses(self, where: ServiceUrl) -> Maybe[list[str]]:
-        """Return the addresses of a service's host, at least one: at once if the host is an address itself.
+        """Return the addresses of a service's host, at least one; without waiting if the host is an address.
 
         Raises:
             OSError: the name cannot be looked up; raised by the awaitable.
@@ -40,7 +41,7 @@ class Resolver:
     def _done(self, host: str, look_up: asyncio.Task[list[str]]) -> None:
         del self._under_way[host]
         if not look_up.cancelled():
-            look_up.exception()  # marks it as retrieved, as perhaps nothing waits for it any more
+            look_up.exception()  # marks it as retrieved, because perhaps nothing waits for it any more
 
 
 async def _shared(look_up: asyncio.Task[list[str]]) -> list[str]:
@@ -52,5 +53,5 @@ async def _look_up(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is too long, for example
-        raise socket.gaierror(socket.EAI_NONAME, "it is no name that could be looked up") from None
+        raise socket.gaierror(socket.EAI_NONAME, "it is not a valid host name") from None
     return list(dict.fromkeys(str(info[4][0]) for info in found))

@@ -1,4 +1,4 @@
-"""Reading HTTP/1.1 responses, bounded in size (RFC 9112). Nothing here does any I/O."""
+"""A reader of HTTP/1.1 responses, with limits on their size and without any I/O (RFC 9112)."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.response import Response
 
 MAX_BODY: Final = 64 * 1024
-"""Bytes of the body of a response."""
+"""Maximum size in bytes of the body of a response."""
 
 MAX_HEAD: Final = 32 * 1024
-"""Bytes of a response that are not its body: its head, interim responses before it, chunk sizes, trailers."""
+"""Maximum size in bytes of all other parts of a response: head, interim responses, chunk sizes, trailers."""
 
 _NO_FIELDS: Final = Headers()
 
@@ -23,20 +23,20 @@ class HttpError(Exception):
 
 
 class TooLargeError(HttpError):
-    """A response is larger than what is read of one."""
+    """A response is too large."""
 
 
 class ResponseReader:
     """Reads the responses on one connection, one after the other.
 
-    Call `expect` before each request, `feed` with whatever is received, and `end` when the connection ends.
+    Call `expect` before each request, `feed` with all bytes received, and `end` when the connection ends.
 
     Attributes:
-        received: bytes since the last request.
-        keep_alive: whether the connection can carry another request: the response was complete, nothing came behind
-            it, and the service keeps the connection open.
-        upgraded: whether the response was a 101 to a request for an upgrade: HTTP ends there.
-        early: the bytes that were received behind that 101.
+        received: number of bytes since the last request.
+        keep_alive: whether another request can be sent: the response was complete, nothing came after it, and the
+            service keeps the connection open.
+        upgraded: whether the response was a 101 to a request for an upgrade, after which the bytes are not HTTP.
+        early: the bytes received after that 101.
     """
 
     __slots__ = (
@@ -69,8 +69,8 @@ class ResponseReader:
         """Expect the response to a new request.
 
         Args:
-            upgrade: the request asks for an upgrade, so a 101 is a response. Of a refusal of the client (4xx) the
-                body is read as far as it comes, up to `MAX_BODY`; of any other response only the head is read.
+            upgrade: whether the request asks for an upgrade, so that a 101 is the final response. Then the body of a 4xx
+                is read up to `MAX_BODY`, and of any other response only the head.
         """
         self._upgrade = upgrade
         self._fields: list[tuple[bytes, bytes]] = []
@@ -83,12 +83,13 @@ class ResponseReader:
         self.keep_alive = False
 
     def feed(self, data: bytes) -> Response | None:
-        """Read what was received; return the response once it is complete.
+        """Read received bytes; return the response when it is complete, otherwise None.
 
         Raises:
-            HttpError: it is not HTTP, it is too large, or it is an upgrade that the request did not ask for.
+            HttpError: the response is not HTTP, or is an upgrade that the request did not ask for.
+            TooLargeError: the response is too large.
         """
-        assert self._parser is not None, "closed"  # noqa: S101 - a mistake of ours, not of a peer
+        assert self._parser is not None, "closed"  # noqa: S101 - this would be a bug here, not in a peer
         self.received += len(data)
         try:
             self._parser.feed_data(data)
@@ -100,7 +101,7 @@ class ResponseReader:
         except httptools.HttpParserError as error:
             if not self._complete:
                 raise HttpError(f"its answer is not HTTP: {error}") from None
-            self.keep_alive = False  # it is behind the response
+            self.keep_alive = False  # the error is after the response
         if self.received - self._body_bytes - len(self.early) > MAX_HEAD:
             raise TooLargeError("the head of its answer is too large")
         if self._body_bytes > MAX_BODY and not self._upgrade:
@@ -108,10 +109,10 @@ class ResponseReader:
         return self._response() if self._complete else None
 
     def end(self, *, broken: bool) -> Response | None:
-        """Return the response that is complete because the connection has ended, or None.
+        """Return the response if the end of the connection completes it, otherwise None.
 
         Args:
-            broken: the connection was lost, rather than closed by the service.
+            broken: whether the connection was lost, instead of closed by the service.
         """
         headers = self._headers
         if headers is None or self._complete:
@@ -122,22 +123,22 @@ class ResponseReader:
         return self._response()
 
     def close(self) -> None:
-        """Break the reference cycle with the parser; nothing more is read."""
+        """Stop reading, and break the reference cycle with the parser."""
         self._parser = None
 
     # Called by the parser.
 
     def on_message_begin(self) -> None:
-        """Note that another response begins behind the one that was asked for."""
+        """Note that another response begins after the expected one."""
         if self._complete:
             self.keep_alive = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field; a trailer comes too late to be in the response."""
+        """Store a header field; trailers arrive too late to be in the response."""
         self._fields.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
-        """Take the head, unless it is that of an interim response (1xx)."""
+        """Store the head, unless it is that of an interim response (1xx)."""
         assert self._parser is not None  # noqa: S101 - it is what calls this
         if self._complete:
             return
@@ -152,7 +153,7 @@ class ResponseReader:
         self._complete = self._upgrade and not 400 <= status < 500
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Store a part of the body."""
         self._body_bytes += len(body)
         if self._complete:
             return

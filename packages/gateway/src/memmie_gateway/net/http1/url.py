@@ -1,4 +1,4 @@
-"""The URL of a service behind the gateway, parsed once."""
+"""URLs of services, parsed once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class ServiceUrl:
             example: a valid one, for the message about an invalid one.
 
         Raises:
-            ValueError: it has neither scheme or no host, or it has credentials or a fragment.
+            ValueError: the URL has another scheme or no host, or has credentials, a fragment or characters that must be
+                percent-encoded.
         """
         wanted = f"{url!r} is not a URL such as {example}"
         try:
@@ -54,7 +55,7 @@ class ServiceUrl:
         if parts.scheme not in (plain, secure) or not parts.hostname:
             raise ValueError(wanted)
         if parts.username is not None:
-            raise ValueError("it must not have credentials, which would end up in logs")
+            raise ValueError("a URL must not contain credentials, because URLs are logged")
         if parts.fragment:
             raise ValueError(f"{url!r} must not have a fragment")
         if not url.isascii() or not url.isprintable() or " " in url:

@@ -1,1 +1,1 @@
-"""Where clients come in: `listener` reads the head, `admission` decides, `first_message` reads a token that comes late."""
+"""Incoming clients: `listener` reads the head, `admission` admits, `upgrade` answers, `first_message` reads a late token."""

@@ -1,7 +1,7 @@
-"""Admission: from a request to an identity. Draining, limits by address, the token, limits by user.
+"""Admission of a client: drain, limits by address, token, limits by user.
 
-It is written once, for every route, and goes through in one pass where nothing has to be asked (`core.steps`).
-Each step either goes on or raises `RefusedError`; a client that is refused keeps no slot.
+It is the same for every route, and is synchronous unless a step has to wait (see `core.steps`). A step that refuses the
+client raises `RefusedError`; a refused client keeps no slot.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe, Steps, must_wait
 
 LateToken = Callable[[Credentials], Maybe[Credentials]]
-"""Gets the token of a client that sent none with its head; it may raise `RefusedError`."""
+"""A function that gets the token of a client without a token in its head; it may raise `RefusedError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one client may have.
+    """The limits for clients.
 
     Attributes:
-        per_address: connections at once from one address; 0 for no limit.
-        per_user: connections at once of one user; 0 for no limit.
-        connects: connections per second from one address.
-        messages: frames per second of one user.
+        per_address: maximum number of concurrent connections from one address; 0 for no limit.
+        per_user: maximum number of concurrent connections of one user; 0 for no limit.
+        connects: rate of handshakes from one address.
+        messages: rate of frames from one user.
     """
 
     per_address: int
@@ -41,13 +41,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where the limits are counted. Each may be shared with other gateways.
+    """The stores that count for the limits.
 
     Attributes:
         addresses: slots by address.
         users: slots by user.
-        connects: rates by address.
-        messages: rates by user.
+        connects: rates of handshakes by address.
+        messages: rates of frames by user.
     """
 
     addresses: Slots
@@ -57,10 +57,10 @@ class Stores:
 
 
 class HeldSlots:
-    """The slots that a client holds, as one thing that can be given back.
+    """All slots of a client, which are released together.
 
     Args:
-        slots: in the order they were acquired.
+        slots: in the order in which they were acquired.
     """
 
     __slots__ = ("_slots",)
@@ -72,18 +72,18 @@ class HeldSlots:
         return f"<HeldSlots {len(self._slots)}>"
 
     def release(self) -> None:
-        """Give them back; a second call does nothing."""
+        """Release all slots; a second call does nothing."""
         for slot in self._slots:
             slot.release()
 
 
 class Admitted(NamedTuple):
-    """A client that may come in.
+    """An admitted client.
 
     Attributes:
-        identity: who it is.
-        credentials: its token, and what of its request may be forwarded.
-        slots: what it holds until its connection is gone.
+        identity: its identity.
+        credentials: its token, and the parts of its request that may be forwarded.
+        slots: its slots, which are released when its connection ends.
     """
 
     identity: Identity
@@ -92,18 +92,18 @@ class Admitted(NamedTuple):
 
 
 class Admission:
-    """Decides who may come in.
+    """Admits or refuses clients.
 
     Args:
-        limits: how much one client may have.
-        stores: where that is counted.
+        limits: the limits for clients.
+        stores: the stores that count for the limits.
         authenticator: validates tokens.
-        full: tells whether the gateway has as many connections as it may have.
+        full: returns whether the gateway has reached its maximum number of connections.
 
     Attributes:
         limits: as given.
         stores: as given.
-        draining: the gateway is shutting down, and admits nobody.
+        draining: whether the gateway is shutting down, so that it admits no clients.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Admission:
         return f"<Admission{' draining' * self.draining}>"
 
     def ensure_open(self) -> None:
-        """Refuse whoever comes while nobody is admitted.
+        """Refuse the client if the gateway admits no clients now.
 
         Raises:
             RefusedError: the gateway is full or draining.
@@ -133,12 +133,12 @@ class Admission:
         """Admit a client, in steps that wait only where something has to be asked.
 
         Args:
-            arrival: its request.
-            late_token: gets the token where the head has none; None where it cannot come later. With it, a lone
-                subprotocol is not a token.
+            arrival: the client's request.
+            late_token: gets the token if the head has none; None if the token must be in the head. With this function,
+                a lone subprotocol is not a token.
 
         Raises:
-            RefusedError: it may not come in; it then holds nothing.
+            RefusedError: the client is refused, and holds no slots.
         """
         stores, limits, address = self.stores, self.limits, arrival.client.limit_key
         took = stores.connects.take(address, limits.connects)

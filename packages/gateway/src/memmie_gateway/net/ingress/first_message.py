@@ -1,7 +1,7 @@
-"""First-message auth: reads the token from the first message of a client whose handshake was answered (spec §1).
+"""First-message auth: reads the token from the first message, after the gateway has answered the handshake (spec §1).
 
-This is one of the few places where a message is decoded; `websockets`' Sans-I/O protocol does it. It is given
-one frame at a time, so that what the client sends behind its token stays as it is, for the session.
+This is one of the few places where the gateway decodes a message, with the Sans-I/O protocol of `websockets`. It gets one
+frame at a time, so that all bytes after the auth message stay unchanged for the session.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from memmie_gateway.core.websocket.frames import frame_length
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 
 MAX_FIRST_MESSAGE: Final = 16 * 1024
-"""Bytes of the auth message."""
+"""Maximum size of the auth message in bytes."""
 
 MAX_FRAMES: Final = 256
-"""Frames up to the end of the auth message, fragments and pings included: each costs more than its bytes."""
+"""Maximum number of frames up to the end of the auth message, including fragments and pings."""
 
 
 class FirstMessageError(Exception):
-    """The first message is not the auth message; the words are for the client."""
+    """The first message is not an auth message; the text is for the client."""
 
 
 class FirstMessageReader(asyncio.Protocol):
     """Waits for `{"type":"auth","data":{"token":"T"}}`, and then gives the connection back.
 
     Args:
-        handover: the connection of a client whose handshake was just answered.
+        handover: the client's connection, directly after the answer to the handshake.
     """
 
     def __init__(self, handover: Handover) -> None:
@@ -48,21 +48,21 @@ class FirstMessageReader(asyncio.Protocol):
 
     @property
     def closing(self) -> bool:
-        """Whether a Close frame was sent: in answer to the client's, or to a broken frame."""
+        """Whether a Close frame was sent, as an answer to the client's Close or to an invalid frame."""
         return self._websocket.state is not OPEN
 
     async def token(self) -> str:
-        """Wait for the token; what the client sent behind it is given back with the connection.
+        """Return the token when it arrives; the bytes after the auth message are given back with the connection.
 
         Raises:
-            FirstMessageError: something else came.
+            FirstMessageError: the first message is not an auth message.
         """
         token = await self._token
         self._handover.give_back(self._buffer)
         return token
 
     def data_received(self, data: bytes) -> None:
-        """Take frames until the first message is complete, and no further."""
+        """Process frames until the first message is complete."""
         self._buffer += data
         while not self._token.done():
             length = frame_length(self._buffer)
@@ -91,7 +91,7 @@ class FirstMessageReader(asyncio.Protocol):
             self._handover.transport.pause_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client left before it was admitted."""
+        """The connection was lost before the client was admitted."""
         self._handover.connection_lost(exc)
 
     def _take(self, frame: Frame) -> None:

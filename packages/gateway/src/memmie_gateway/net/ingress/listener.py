@@ -1,7 +1,7 @@
-"""The listening port, where every connection begins with a request head.
+"""The listener: reads the request head of every connection.
 
-The head is read, bounded in bytes, fields and time, so that a connection that has not said what it wants costs little.
-Then the connection is handed over: to the route of its path, or whole, socket and bytes, to the HTTP server.
+Bytes, fields and time of a head are limited, so that a connection without a complete request costs little. Then the
+connection is handed over to the route of its path, or, with all bytes received, to the HTTP server.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ from memmie_gateway.core.websocket.handshake import is_upgrade
 from memmie_gateway.net.handover import Handover
 
 RESERVE: Final = 64
-"""Connections beyond the bound that are still accepted, for `/health` and `/metrics`: a full gateway is not dead."""
+"""Number of connections beyond the maximum that are accepted for `/health`, `/ready` and `/metrics`."""
 
 SPARE: Final = 16
-"""Connections that one address may have here beyond the WebSockets it may have: some ask for `/health`, some are on
-their way out. Without a bound, one client that sends nothing could exhaust the accept capacity."""
+"""Difference between the limits on unanswered requests and on WebSockets from one address.
+
+It leaves room for requests such as `/health`, and for connections that are closing. Without a limit, one client that
+sends nothing could exhaust the accept capacity."""
 
 Route = Callable[[Arrival, Handover], None]
-"""Serves a request. What it does later is a task of the handover."""
+"""A function that serves a request; if it has to wait, the rest runs as the task of the handover."""
 
 Routes = Mapping[str, Route]
 """Routes by path."""
@@ -39,16 +41,16 @@ Routes = Mapping[str, Route]
 
 @dataclass(frozen=True, slots=True)
 class ListenerOptions:
-    """The bounds of a request head.
+    """The limits at the listener.
 
     Attributes:
-        max_head_bytes: of request line and headers together.
-        max_headers: how many header fields.
-        head_seconds: from accepting the connection to the end of the head.
-        max_connections: WebSockets and requests at once, in this process.
-        max_connections_per_address: WebSockets from one address; 0 for no limit. Of connections whose request is not
-            yet answered it may have as many, and `SPARE`.
-        trusted_proxies: their X-Forwarded headers count, and they may have any number of connections.
+        max_head_bytes: maximum size in bytes of request line and headers together.
+        max_headers: maximum number of header fields.
+        head_seconds: maximum time in seconds from accepting the connection to the end of the head.
+        max_connections: maximum number of WebSockets and requests in this process.
+        max_connections_per_address: maximum number of WebSockets from one address; 0 for no limit. The maximum number
+            of connections with an unanswered request is higher by `SPARE`.
+        trusted_proxies: networks that may send X-Forwarded headers, and have no limit by address here.
     """
 
     max_head_bytes: int
@@ -63,13 +65,13 @@ class Refusal(NamedTuple):
     """A client that was not admitted, for logs and metrics.
 
     Attributes:
-        address: the client's.
-        error: why.
-        path: what it asked for, "" where its request was not understood.
-        request_id: "" where its request was not understood.
-        user_id: "" where its token was not validated.
+        address: the client's address.
+        error: the reason.
+        path: the path of the request, "" if the request was invalid.
+        request_id: the request id, "" if the request was invalid.
+        user_id: the user, "" if the token was not validated.
         backend: the URL of the last backend that was tried, "" for none.
-        close_code: of the Close frame that it gets, if its upgrade was accepted.
+        close_code: the code of the Close frame for the client; None if it gets none.
     """
 
     address: str
@@ -82,19 +84,19 @@ class Refusal(NamedTuple):
 
     @classmethod
     def of(cls, arrival: Arrival, error: RefusedError) -> Refusal:
-        """Make one for a client whose request was understood."""
+        """Make one for a client with a valid request."""
         return cls(arrival.client.address, error, arrival.request.path, arrival.id)
 
 
 @dataclass(frozen=True, slots=True)
 class Handlers:
-    """What the listener hands connections to.
+    """The functions that the listener calls.
 
     Attributes:
-        routes: serve the paths that are the gateway's own, upgrades and other requests alike.
-        http: makes a protocol that serves everything else.
-        refused: notified whenever the listener refuses a client.
-        connections: counts the connections that were handed over.
+        routes: serve all requests for the paths of routes, with or without an upgrade.
+        http: creates a protocol that serves all other requests.
+        refused: called whenever the listener refuses a client.
+        connections: returns the number of live connections that were handed over.
     """
 
     routes: Routes
@@ -104,15 +106,15 @@ class Handlers:
 
 
 class Listener:
-    """Makes a protocol for every connection accepted, and counts those whose request is not answered yet.
+    """Creates a protocol for every accepted connection, and counts connections with an unanswered request.
 
     Args:
-        options: the bounds.
-        handlers: what connections are handed to.
-        rng: makes the ids of requests.
+        options: the limits.
+        handlers: the functions to call.
+        rng: creates the ids of requests.
 
     Attributes:
-        pending: connections whose request is not answered yet.
+        pending: the connections with an unanswered request.
     """
 
     def __init__(self, options: ListenerOptions, handlers: Handlers, rng: random.Random) -> None:
@@ -126,11 +128,11 @@ class Listener:
         return f"<Listener pending={len(self.pending)}>"
 
     def __call__(self) -> asyncio.Protocol:
-        """Make a protocol for a new connection."""
+        """Create a protocol for a new connection."""
         return HeadReader(self)
 
     def enter(self, reader: HeadReader) -> Cause | None:
-        """Count a connection until it leaves; return why it may not stay, if it may not."""
+        """Count a connection until `leave`; return a cause if it must be refused, otherwise None."""
         self.pending.add(reader)
         if self.full(RESERVE):
             return Cause.GATEWAY_FULL
@@ -142,14 +144,14 @@ class Listener:
         return None
 
     def leave(self, reader: HeadReader) -> None:
-        """Stop counting a connection: it is gone, or has another owner."""
+        """Stop counting a connection that has ended or has another owner."""
         self.pending.discard(reader)
         if reader.counted:
             reader.counted = False
             self._by_address.release(reader.address_key)
 
     def full(self, reserve: int = 0) -> bool:
-        """Tell whether there are more connections than there may be, and `reserve` on top."""
+        """Tell whether there are more connections than the maximum plus `reserve`."""
         return len(self.pending) + self.handlers.connections() > self.options.max_connections + reserve
 
     def client_of(self, peer: str, request: Request) -> Client:
@@ -158,19 +160,21 @@ class Listener:
         return find_client(peer, request.headers.elements(b"x-forwarded-for") if trusted else (), trusted)
 
     def arrival(self, peer: str, request: Request) -> Arrival:
-        """Return a request with its client and its ids."""
+        """Return the arrival for a request, with its client and ids."""
         # Random bits for all ids at once: asking the system costs more than making the ids.
         return arrive(request, self.client_of(peer, request), self._rng.getrandbits(RANDOM_BITS))
 
     async def stop(self) -> None:
-        """Refuse every client that waits to be admitted, and drop all other connections."""
-        await asyncio.sleep(0)  # what the loop has just accepted is pending from its next turn on
+        """Refuse every client that waits to be admitted, and abort all other pending connections."""
+        await asyncio.sleep(
+            0
+        )  # connections that the loop has just accepted are pending only after its next turn
         handovers = [reader.handover for reader in self.pending if reader.handover is not None]
         for handover in handovers:
             handover.cancel()
         tasks = [handover.task for handover in handovers if handover.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # a loop may hand what was written to the socket only at the end of its turn
+        await asyncio.sleep(0)  # a loop may write buffered data to the socket only at the end of its turn
         for reader in list(self.pending):
             reader.transport.abort()
 
@@ -181,8 +185,8 @@ class HeadReader(asyncio.Protocol):
     Attributes:
         transport: the connection.
         peer: the address of the TCP peer.
-        counted: whether it holds one of its address's places at the listener.
-        handover: holds the connection, once the head is read or the client refused.
+        counted: whether it is counted for the limit by address.
+        handover: holds the connection after the head is read or the client is refused; None before.
     """
 
     __slots__ = (
@@ -225,7 +229,7 @@ class HeadReader(asyncio.Protocol):
     # Called by the loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the head, or refuse at once where there is no place."""
+        """Wait for the head, or refuse the client if a limit is reached."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
         name = transport.get_extra_info("peername")
         self.peer = str(name[0]) if name else "0.0.0.0"  # noqa: S104 - it is gone already
@@ -244,7 +248,7 @@ class HeadReader(asyncio.Protocol):
         try:
             parser.feed_data(data[:room])
         except httptools.HttpParserUpgrade as upgrade:
-            behind = upgrade.args[0]  # the parser stops behind the head of a request that asks for an upgrade
+            behind = upgrade.args[0]  # the parser stops after the head of a request that asks for an upgrade
         except httptools.HttpParserError as error:
             if not self._head_complete:
                 self._refuse_head(error)
@@ -252,39 +256,39 @@ class HeadReader(asyncio.Protocol):
         if self._head_complete:
             self._route(parser, data[behind:])
         elif parser.get_http_version() == "0.0" and b"\n" in self._head.lstrip(b"\r\n"):
-            # A request line without a version: the parser would wait for headers that HTTP/0.9 does not have.
+            # A request line without a version is HTTP/0.9. The parser would wait for headers, which HTTP/0.9 does not have.
             self._refuse(Cause.BAD_REQUEST)
         elif len(data) >= room:
             self._refuse(Cause.HEAD_TOO_BIG)
 
     def eof_received(self) -> bool:
-        """Close the connection: without a whole head there is nothing to answer."""
+        """Close the connection, because without a complete head there is no request to answer."""
         return False
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The client left before its head was complete."""
+        """The connection was lost before the head was complete."""
         self.lost()
 
     # Called by the handover, which holds the connection from the end of the head on.
 
     def taken(self) -> None:
-        """The connection has another owner."""
+        """The connection has another owner now."""
         self._listener.leave(self)
 
     def lost(self) -> None:
-        """The connection is gone."""
+        """The connection has ended."""
         self._listener.leave(self)
         self._stop_reading()
 
-    # Called by the parser. A client may send the next request behind the first: only the first is looked at.
+    # Called by the parser. A client may send further requests after the first one; only the first one is read.
 
     def on_url(self, url: bytes) -> None:
-        """Take a part of the request target."""
+        """Store a part of the request target."""
         if not self._head_complete:
             self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take one header field."""
+        """Store a header field."""
         if not self._head_complete:
             headers = self._headers
             if len(headers) == self._max_headers:
@@ -316,7 +320,7 @@ class HeadReader(asyncio.Protocol):
             self._serve_http()
 
     def _serve_http(self) -> None:
-        """Give the connection to the HTTP server, as if it had been its own from the start."""
+        """Give the connection and all its bytes to the HTTP server."""
         server = self._listener.handlers.http()
         head = bytes(self._head)
         self._hand_over().take(server)

@@ -1,8 +1,8 @@
-"""A client's upgrade, and the two ways to answer it.
+"""The two ways to answer a client's upgrade.
 
-Usually it is *negotiated end to end*: the backend's 101 answers the client, and a refusal is an HTTP response. Where the
-token comes in the first message it is *terminated here*: the gateway has answered before it knows the client, and a
-refusal is a Close frame.
+Usually it is *negotiated end to end*: the client gets the backend's 101, and a refusal is an HTTP response. With
+first-message auth the upgrade is *terminated here*: the gateway answers it before it has the token, and a refusal is a
+Close frame.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from memmie_gateway.net.ingress.first_message import FirstMessageError, FirstMes
 
 
 class Upgrade(Protocol):
-    """A client's upgrade that is to be answered, or was."""
+    """A client's upgrade, answered or not."""
 
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
-        """Build the handshake for a backend; return it with what it offers."""
+        """Build the handshake for a backend; return it with its offer."""
 
     def accept(self, response: Response, credentials: Credentials) -> None:
-        """A backend has accepted: answer the client, if that is still to be done."""
+        """Answer the client after a backend has accepted, unless it already has an answer."""
 
     def close_code(self, error: RefusedError) -> int | None:
-        """Return the close code with which `refuse` would answer; None where it sends no Close frame."""
+        """Return the close code that `refuse` would send; None if it would send no Close frame."""
 
     def refuse(self, error: RefusedError) -> None:
-        """Tell the client why it is refused, and end its connection."""
+        """Send the refusal to the client, and end its connection."""
 
 
 class NegotiatedEndToEnd:
-    """The backend answers the client's handshake: key, subprotocol and extensions are between these two.
+    """An upgrade in which the client and the backend negotiate key, subprotocol and extensions with each other.
 
     Args:
-        arrival: a valid handshake, unless it is refused at once.
+        arrival: the client's handshake; valid, unless `refuse` is called next.
         handover: the client's connection.
     """
 
@@ -65,12 +65,12 @@ class NegotiatedEndToEnd:
         return head, Offer(key, credentials.subprotocols, handshake.extension_names(headers))
 
     def accept(self, response: Response, credentials: Credentials) -> None:
-        """Relay the backend's 101."""
+        """Pass the backend's 101 on to the client."""
         answer = handshake.client_answer(response, credentials, self._arrival.id)
         self._handover.transport.write(answer)
 
     def close_code(self, _: RefusedError) -> None:
-        """Return None: there is no WebSocket yet."""
+        """Return None, because there is no WebSocket yet."""
 
     def refuse(self, error: RefusedError) -> None:
         """Send an HTTP response."""
@@ -78,10 +78,10 @@ class NegotiatedEndToEnd:
 
 
 class TerminatedHere:
-    """The gateway has answered the client's handshake, as the token comes in the first message.
+    """An upgrade that the gateway answers itself, because the token comes in the first message.
 
-    The gateway's own handshake with the backend has a key of its own and offers no extensions: the client's are
-    settled before a backend was asked.
+    The handshake with the backend has the gateway's own key. It offers no extensions, because the client has already got
+    its answer without any.
 
     Args:
         arrival: a valid handshake.
@@ -101,14 +101,14 @@ class TerminatedHere:
         """Answer the handshake and wait for the token.
 
         Args:
-            credentials: those of the head, which have no token; the first subprotocol is selected.
-            seconds: how long the token may take.
+            credentials: the credentials of the head, which have no token; the first subprotocol is selected.
+            seconds: maximum time until the token arrives.
 
         Returns:
-            The same with the token.
+            These credentials with the token.
 
         Raises:
-            RefusedError: something else came, or nothing in time.
+            RefusedError: the first message is not an auth message, or did not arrive in time.
         """
         subprotocols = credentials.subprotocols[:1]
         key = self._arrival.request.headers.all(b"sec-websocket-key")[0]
@@ -140,14 +140,14 @@ class TerminatedHere:
         return head, Offer(self._key, credentials.subprotocols)
 
     def accept(self, response: Response, credentials: Credentials) -> None:
-        """Do nothing: the client has its 101."""
+        """Do nothing, because the client already has a 101."""
 
     def close_code(self, error: RefusedError) -> int | None:
-        """Return the close code, unless the client has a Close frame already."""
+        """Return the close code, or None if the client already has a Close frame."""
         return None if self._reader is not None and self._reader.closing else error.close_code
 
     def refuse(self, error: RefusedError) -> None:
-        """Send a Close frame, unless the client has one already."""
+        """Send a Close frame, unless the client already has one."""
         code = self.close_code(error)
         frame = b"" if code is None else control_frame(CLOSE, close_payload(code, error.reason), key=None)
         self._handover.end(frame, linger=True)

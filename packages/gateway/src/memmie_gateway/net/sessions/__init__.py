@@ -1,1 +1,1 @@
-"""Live connections: a `session` has two legs (`leg`, the data path), and is found through the `registry`."""
+"""Live connections: a `session` has two legs (`leg`, the data path); the `registry` lists all sessions."""

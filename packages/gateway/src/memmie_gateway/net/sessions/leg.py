@@ -1,7 +1,7 @@
-"""The legs of a session: two joined connections, and bytes that pass between them unchanged (see `core.websocket.frames`).
+"""The legs of a session, which forward bytes unchanged between its two connections (see `core.websocket.frames`).
 
-This is the data path. Per chunk of bytes there is one scan of its frame headers, one write to the other side, and
-a few additions. Everything else happens on a timer or at the end, in `session`.
+This is the data path. Each chunk of bytes costs one scan of its frame headers, one write to the other side and a few
+operations on integers. Everything else happens on a timer or at the end, in `session`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ try:
     from fcntl import ioctl
     from struct import unpack
     from termios import TIOCOUTQ
-except ImportError:  # the system cannot tell; keepalive and closing then see only what waits in this process
+except ImportError:  # not on this system; keepalive and closing then see only the buffers of this process
 
     def _unacknowledged(transport: asyncio.Transport) -> int:
         del transport
@@ -30,7 +30,7 @@ except ImportError:  # the system cannot tell; keepalive and closing then see on
 else:
 
     def _unacknowledged(transport: asyncio.Transport) -> int:
-        """Return how many bytes the kernel holds that the peer has not acknowledged; 0 where it cannot tell."""
+        """Return the number of bytes in the kernel that the peer has not acknowledged; 0 if this is unknown."""
         sock = transport.get_extra_info("socket")
         if sock is None:
             return 0
@@ -44,53 +44,53 @@ else:
 
 
 SAMPLE_EVERY: Final = 64
-"""The gateway's own latency is measured for the first chunk of each direction of a connection, then for one in 64."""
+"""Latency is measured for the first chunk of each direction of a connection, and then for every 64th."""
 
 Hold = Literal[1, 2]
-"""A reason for not reading from a side; bits, as several may hold at once."""
+"""A reason for not reading from a side; a bit, because there may be several reasons at once."""
 
 PEER_FULL: Final = 1
-"""The other side does not take what is written to it."""
+"""The write buffer of the other side is full."""
 
 TOO_FAST: Final = 2
-"""The client sends more messages than it may."""
+"""The client exceeds its message rate."""
 
 
 class LegOwner(Protocol):
-    """A session, as far as its legs have to know it."""
+    """The interface of a session for its legs."""
 
     @property
     def rate_max_delay(self) -> float:
-        """Seconds a sender may be held back for its message rate before it is closed."""
+        """Maximum wait in seconds for a sender that exceeds its message rate; beyond it, the session ends."""
 
     def other(self, leg: Leg) -> Leg:
         """Return the opposite leg."""
 
     def stream_ended(self, leg: Leg) -> None:
-        """Nothing more of what `leg` receives is forwarded."""
+        """The stream from `leg` has ended; nothing more is forwarded from it."""
 
     def lost(self, leg: Leg, exc: Exception | None) -> None:
-        """The TCP connection of `leg` is gone."""
+        """The TCP connection of `leg` has ended."""
 
     def measured(self, leg: Leg, since: float, again: float) -> None:
-        """What `leg` received at `since` should have left by now."""
+        """Measure the latency of the chunk that `leg` received at `since`; if it is still buffered, check `again` later."""
 
     def end(self, cause: Cause) -> None:
         """End the session."""
 
 
 class Leg(asyncio.Protocol):
-    """One leg of a session: receives what its side sends, and forwards it to the other side.
+    """One leg of a session: receives from its side, and forwards to the other side.
 
     Args:
-        side: the side that this leg leads to.
+        side: the side of this leg.
         transport: the connection.
-        scanner: of the stream that this side sends.
-        keepalive: watches this side.
+        scanner: the scanner of the stream from this side.
+        keepalive: detects when this side is silent.
 
     Attributes:
-        owner: the session, from the first `join` to `leave`.
-        write: the other side's sink; drops everything while the leg is not joined.
+        owner: the session, from the first `join` until `leave`.
+        write: writes to the other side; discards everything while the leg is not joined.
     """
 
     __slots__ = (
@@ -137,8 +137,8 @@ class Leg(asyncio.Protocol):
     def _sample(self) -> None:
         """Measure how long this chunk stays in the gateway.
 
-        The transport hands what is written during one turn of the loop to the socket at the end of that turn,
-        before it runs what was called soon.
+        The transport writes buffered data to the socket at the end of a turn of the loop, before callbacks of
+        `call_soon` run.
         """
         self._sample_in = SAMPLE_EVERY
         asyncio.get_running_loop().call_soon(self.owner.measured, self, time.perf_counter(), 0.0005)
@@ -146,41 +146,41 @@ class Leg(asyncio.Protocol):
     # Called by the session.
 
     def join(self, sink: Callable[[bytes], object], owner: LegOwner) -> None:
-        """Forward what is received to `sink`, and report to `owner`."""
+        """Forward received bytes to `sink`, and report events to `owner`."""
         self.write = sink
         self.owner = owner
 
     def detach(self) -> None:
-        """Forward nothing more, until it is joined again."""
+        """Stop forwarding until the leg is joined again."""
         self.write = discard
 
     def leave(self) -> None:
-        """Drop the reference to the session, which refers to this leg, too, once both connections are gone."""
+        """Break the reference cycle with the session, after both connections have ended."""
         del self.owner
 
     def hang_up(self) -> None:
-        """Send nothing more to this side, but let it read what was sent."""
+        """Send nothing more to this side, but let it read what was already sent."""
         if not self.transport.is_closing() and self.transport.can_write_eof():
             self.transport.write_eof()
 
     # Back-pressure.
 
     def pause_writing(self) -> None:
-        """This side does not take what is written to it: read no more from the other."""
+        """The write buffer of this side is full: stop reading from the other side."""
         self.owner.other(self).hold(PEER_FULL)
 
     def resume_writing(self) -> None:
-        """This side takes bytes again."""
+        """The write buffer of this side has room again: remove this reason for not reading."""
         self.owner.other(self).release(PEER_FULL)
 
     def hold(self, why: Hold) -> None:
-        """Read nothing more from this side until every reason for that is released."""
+        """Stop reading from this side until every reason is released."""
         if not self._holds and not self.transport.is_closing():
             self.transport.pause_reading()
         self._holds |= why
 
     def release(self, why: Hold) -> None:
-        """Take back one reason for not reading."""
+        """Remove one reason for not reading; without any, resume."""
         if not self._holds & why:
             return
         self._holds &= ~why
@@ -191,27 +191,27 @@ class Leg(asyncio.Protocol):
 
     @property
     def held(self) -> bool:
-        """Whether the gateway is not reading from this side at present."""
+        """Whether reading from this side is paused."""
         return bool(self._holds)
 
     @property
     def flow(self) -> Flow:
-        """Where the stream from this side to the other stands."""
+        """The position of the stream from this side to the other."""
         if not self.scanner.remaining:
             return Flow.BETWEEN
         return Flow.BROKEN if self.transport.is_closing() else Flow.INSIDE
 
     def backlog(self) -> int:
-        """Return the bytes written to this side that its end of the connection has not acknowledged."""
+        """Return the number of bytes written to this side that its TCP has not acknowledged."""
         return self.transport.get_write_buffer_size() + _unacknowledged(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The TCP connection of this side is gone."""
+        """The TCP connection of this side has ended."""
         self.owner.lost(self, exc)
 
 
 class ClientLeg(Leg):
-    """The client's leg, which also pays for its messages where their rate is limited."""
+    """The leg of the client, which also applies the message rate."""
 
     __slots__ = ("_bucket", "_paid")
 
@@ -227,7 +227,7 @@ class ClientLeg(Leg):
         self._paid = 0
 
     def data_received(self, data: bytes) -> None:
-        """Forward bytes to the backend, and pay a token for every frame: a fragment or a ping is work, too."""
+        """Forward bytes to the backend, and take one token per frame; fragments and pings cost work, too."""
         if not self._sample_in:
             self._sample()
         self._sample_in -= 1
@@ -257,4 +257,4 @@ class ClientLeg(Leg):
 
 
 def discard(_: bytes) -> None:
-    """Stand in for the other side's `write` while nothing may be written to it."""
+    """Discard bytes; the `write` of a leg that is not joined."""

@@ -1,4 +1,4 @@
-"""The live sessions, found by request id, user and token, and by the address of the client and the backend."""
+"""The registry of live sessions, with look-up by request id, user, token, client address and backend."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ K = TypeVar("K", str, bytes)
 
 
 class _Index(dict[K, "Session | list[Session]"]):
-    """Sessions by a key that some of them share.
+    """Sessions by a key; several sessions may have the same key.
 
-    Nearly every key has one session, which then is the value itself: a list for each would cost 88 bytes a session.
+    Most keys have one session, which is then the value itself, because a list would cost 88 bytes per session.
     """
 
     def add(self, key: K, session: Session) -> None:
-        """Add a session to those of its key."""
+        """Add a session to a key."""
         held = self.setdefault(key, session)
         if held is not session:
             if isinstance(held, list):
@@ -27,10 +27,10 @@ class _Index(dict[K, "Session | list[Session]"]):
                 self[key] = [held, session]
 
     def remove(self, key: K, session: Session) -> None:
-        """Remove a session from those of its key."""
+        """Remove a session from a key."""
         held = self.pop(key)
         if held is not session:
-            assert isinstance(held, list)  # noqa: S101 - it has others, too
+            assert isinstance(held, list)  # noqa: S101 - several sessions have this key
             held.remove(session)
             self[key] = held if len(held) > 1 else held[0]
 
@@ -42,7 +42,7 @@ class _Index(dict[K, "Session | list[Session]"]):
         return tuple(held) if isinstance(held, list) else (held,)
 
     def everything(self) -> Iterator[Session]:
-        """Go through the sessions of every key."""
+        """Iterate over the sessions of all keys."""
         for held in self.values():
             if isinstance(held, list):
                 yield from held
@@ -51,7 +51,7 @@ class _Index(dict[K, "Session | list[Session]"]):
 
 
 class SessionRegistry:
-    """Knows every live session.
+    """Lists all live sessions.
 
     Attributes:
         on_empty: called whenever the last session is removed.
@@ -68,11 +68,11 @@ class SessionRegistry:
         return f"<{type(self).__name__} sessions={self._count}>"
 
     def __len__(self) -> int:
-        """Return how many sessions are live."""
+        """Return the number of live sessions."""
         return self._count
 
     def __iter__(self) -> Iterator[Session]:
-        """Go through the live sessions."""
+        """Iterate over the live sessions."""
         return self._by_id.everything()
 
     def add(self, session: Session) -> None:
@@ -93,10 +93,10 @@ class SessionRegistry:
         if not self._count and self.on_empty is not None:
             self.on_empty()
 
-    # Each returns the sessions of the moment: they may be ended while going through them.
+    # Each returns a copy, so that sessions may be ended during the iteration.
 
     def with_id(self, request_id: str) -> tuple[Session, ...]:
-        """Return the sessions with this request id; more than one if clients have chosen the same."""
+        """Return the sessions with this request id; several clients may have chosen the same one."""
         return self._by_id.all_of(request_id)
 
     def of_user(self, user_id: str) -> tuple[Session, ...]:
@@ -104,19 +104,19 @@ class SessionRegistry:
         return self._by_user.all_of(user_id)
 
     def of_token(self, digest: bytes) -> tuple[Session, ...]:
-        """Return the sessions that were admitted with the token of this digest."""
+        """Return the sessions that were admitted with the token that has this digest."""
         return self._by_token.all_of(digest)
 
     def of_address(self, address: str) -> tuple[Session, ...]:
-        """Return the sessions of a client address. This looks at every session."""
+        """Return the sessions of a client address, by a scan of all sessions."""
         return tuple(session for session in self if session.info.client.address == address)
 
     def on_backend(self, backend: Backend) -> tuple[Session, ...]:
-        """Return the sessions that are joined to a backend now. This looks at every session."""
+        """Return the sessions that are attached to a backend now, by a scan of all sessions."""
         return tuple(session for session in self if session.backend is backend)
 
     def home(self, user_id: str) -> Backend | None:
-        """Return the backend of the user's live sessions, if there are any."""
+        """Return the backend of the user's live sessions, or None if there are none."""
         for session in reversed(self._by_user.all_of(user_id)):
             if session.closing is None:
                 return session.backend

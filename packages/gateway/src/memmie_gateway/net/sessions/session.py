@@ -1,7 +1,7 @@
 """A session: one client joined to a backend, from the upgrade to the end of both connections.
 
-The bytes pass through the two legs (`leg`). What is here happens on a timer (pings, idleness) or once (the closing
-handshake); `core.websocket` decides, and this carries the decisions out.
+The bytes pass through the two legs (`leg`). The code here runs on a timer (pings, idle time-out) or once (the closing
+handshake). It carries out the decisions of `core.websocket`.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ _NOTHING_EARLY: Final = (b"", b"")
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """How sessions behave.
+    """The limits and time-outs of sessions.
 
     Attributes:
-        max_message_bytes: the largest message, over all its fragments.
-        write_buffer_bytes: bytes that may wait for a slow side before the other side is paused.
-        idle_seconds: how long a session may be without data in either direction; 0 for no limit.
-        ping_interval: seconds of silence after which a side is pinged; 0 for no pings.
-        ping_timeout: seconds within which it must then show a sign of life.
-        close_timeout: seconds for a closing handshake.
-        rate_max_delay: seconds a sender may be held back for its message rate; one that would have to be held
-            back longer is closed with 1008.
+        max_message_bytes: maximum size of a message over all fragments.
+        write_buffer_bytes: bytes buffered for a slow side before the gateway stops reading from the other side.
+        idle_seconds: maximum time in seconds without data in either direction; 0 for no limit.
+        ping_interval: seconds without data after which a side is pinged; 0 for no pings.
+        ping_timeout: seconds after a ping until which a sign of life must come.
+        close_timeout: maximum time in seconds for a closing handshake.
+        rate_max_delay: maximum wait in seconds for a sender that exceeds its message rate. If a longer wait is needed,
+            the session ends with 1008.
     """
 
     max_message_bytes: int
@@ -67,18 +67,18 @@ class SessionOptions:
 
     @property
     def tick(self) -> float:
-        """Seconds between two looks at a session: often enough for the shortest of its time-outs."""
+        """Seconds between two checks of a session, which is half of its shortest time-out; 0 for no checks."""
         spans = [s for s in (self.idle_seconds, self.ping_interval, self.ping_timeout) if s]
         return min(spans) / 2 if self.idle_seconds or self.ping_interval else 0.0
 
 
 class SessionInfo(NamedTuple):
-    """What is known about a session from its start to its end.
+    """The data of a session that never change.
 
     Attributes:
         id: the request id, the same in the log, at the backend and in the answer to the client. A client may choose
             it, so it need not be unique.
-        path: the route the client asked for.
+        path: the path of the request.
         client: the client's address.
         identity: the authenticated user.
     """
@@ -90,31 +90,31 @@ class SessionInfo(NamedTuple):
 
 
 class Releasable(Protocol):
-    """What a client occupies in the limits on concurrent connections."""
+    """The slots of a client in the limits on concurrent connections."""
 
     def release(self) -> None:
-        """Give it back; a second call does nothing."""
+        """Release the slots; a second call does nothing."""
 
 
 class Session:
     """One client joined to a backend, from the upgrade to the end of both connections.
 
     Args:
-        info: what does not change.
+        info: the data that never change.
         client: the client's connection.
         link: the connection to the backend.
-        options: how it behaves.
-        bucket: pays for the client's messages; None where their rate is not limited.
-        rng: makes masking keys and ping payloads.
-        slots: released when the client's connection is gone, whatever the backend does about its own.
-        on_end: called once, when both connections are gone.
+        options: limits and time-outs.
+        bucket: the token bucket for the client's message rate; None for no limit.
+        rng: creates masking keys and ping payloads.
+        slots: released when the client's connection has ended, even if the backend's connection is still open.
+        on_end: called once, when both connections have ended.
 
     Attributes:
         info: as given.
         options: as given.
-        backend: the backend that the client is joined to now.
-        started: seconds, of the loop's clock.
-        error: the operating system's words about a connection that broke.
+        backend: the backend to which the session is attached now.
+        started: the loop's time at the start, in seconds.
+        error: the error message of the operating system if a connection broke, otherwise "".
     """
 
     __slots__ = (
@@ -156,7 +156,7 @@ class Session:
         self._on_end = on_end
         self._closing: ClosingHandshake | None = None
         self._booked = NO_TRAFFIC
-        self._reserved_bits = reserved_bits(link.response)  # agreed with the client for the whole session
+        self._reserved_bits = reserved_bits(link.response)  # negotiated with the client for the whole session
         self.info = info
         self.options = options
         self.error = ""
@@ -175,10 +175,10 @@ class Session:
     # The backend.
 
     def attach(self, link: BackendLink) -> None:
-        """Join the client to a backend, to which all traffic is booked from now on; `start` lets the bytes flow."""
+        """Attach the session to a backend, which gets all traffic from now on; `start` starts forwarding."""
         transport = link.handover.transport
         scanner = self._scanner(_BACKEND)
-        # It counts on from what earlier backends have sent.
+        # The counters continue from those of earlier backends.
         scanner.messages = self._booked.messages_from_backend
         scanner.received = self._booked.bytes_from_backend
         leg = self._backend = Leg(_BACKEND, transport, scanner, self._keepalive())
@@ -190,18 +190,18 @@ class Session:
         self._client.join(transport.write, self)
 
     def start(self) -> None:
-        """Let the bytes flow, those first that came early."""
+        """Start forwarding, with the early bytes first."""
         (from_client, from_backend), self._early = self._early, _NOTHING_EARLY
         for leg in (self._client, self._backend):
             if not leg.held:
-                leg.transport.resume_reading()  # paused if much came early
+                leg.transport.resume_reading()  # it is paused if there were many early bytes
         if from_backend:
             self._backend.data_received(from_backend)
         if from_client:
             self._client.data_received(from_client)
 
     def _detach(self) -> None:
-        """Book what has passed since `attach` to the backend, once the legs forward nothing more."""
+        """Add the traffic since `attach` to the backend, after the legs have stopped forwarding."""
         total = self._total()
         self.backend.left(self._since_attached(total))
         self._booked = total
@@ -217,20 +217,20 @@ class Session:
         options = self.options
         return Keepalive(interval=options.ping_interval, timeout=options.ping_timeout, now=self._loop.time())
 
-    # What others ask.
+    # Facts for other modules.
 
     @property
     def rate_max_delay(self) -> float:
-        """Seconds the client may be held back for its message rate before it is closed."""
+        """Maximum wait in seconds for a client that exceeds its message rate; beyond it, the session ends."""
         return self.options.rate_max_delay
 
     @property
     def closing(self) -> ClosingHandshake | None:
-        """The closing handshake, once there is one."""
+        """The closing handshake; None before it begins."""
         return self._closing
 
     def traffic(self) -> Traffic:
-        """Return what has passed since the client was joined to `backend`, unless it is booked already."""
+        """Return the traffic since `attach`, except traffic that was already added to the backend."""
         return self._since_attached(self._total())
 
     def _since_attached(self, total: Traffic) -> Traffic:
@@ -241,10 +241,10 @@ class Session:
         return Traffic(up.messages, down.messages, up.received, down.received)
 
     def describe(self) -> dict[str, object]:
-        """Return what a person may know about this session: the fields of its log line.
+        """Return the data of this session for people: the fields of its log line.
 
-        `code` is that of the first Close frame between gateway and client, in either direction; None if there was none
-        or it carried no code. Like all that is about the end, it is None while the session lives.
+        `code` is the close code of the first Close frame between gateway and client, in either direction. It is None if
+        there was none, or if it had no code. While the session is live, all fields about its end are None.
         """
         info, closing = self.info, self._closing
         up, down = self._client.scanner, self._backend.scanner
@@ -277,11 +277,11 @@ class Session:
     # Events.
 
     def end(self, cause: Cause, reason: str = "") -> None:
-        """End the session: tell both sides, and wait for their answers up to the close time-out."""
+        """End the session: send Close frames (see `ClosingHandshake.end`), and wait for answers until the close time-out."""
         self._carry_out(self._begin_closing().end(cause, reason or cause.ending.words, self._flows()))
 
     def stream_ended(self, leg: Leg) -> None:
-        """Nothing more of what `leg` receives is forwarded: a Close frame, a violation, or the end of the last frame."""
+        """The stream from `leg` has ended with a Close frame, with a violation, or because it was finished."""
         scanner = leg.scanner
         closing = self._begin_closing()
         if close := scanner.take_close():
@@ -293,7 +293,7 @@ class Session:
             self._carry_out(closing.frame_ended(leg.side))
 
     def lost(self, leg: Leg, exc: Exception | None) -> None:
-        """One of the two TCP connections is gone."""
+        """One of the two TCP connections has ended."""
         if exc is not None and self._closing is None:
             self.error = str(exc) or type(exc).__name__
         if leg is self._client:
@@ -309,12 +309,12 @@ class Session:
                 self._timer.cancel()
             self._detach()
             self._on_end(self)
-            # A reference cycle is found only by the garbage collector, at a cost to every other session.
+            # Only the garbage collector frees reference cycles, and its pauses would delay all other sessions.
             self._client.leave()
             self._backend.leave()
 
     def measured(self, leg: Leg, since: float, again: float) -> None:
-        """Count the time since `since` if everything was given to the other side's socket; else look `again`."""
+        """Add the latency since `since` if all data was written to the other side's socket; otherwise check `again` later."""
         if not self.other(leg).transport.get_write_buffer_size():
             self.backend.latency.add(time.perf_counter() - since)
         elif self._closing is None:
@@ -323,7 +323,7 @@ class Session:
     # Keepalive.
 
     def _tick(self) -> None:
-        """Look after silent sides and idle sessions."""
+        """Send pings, and end the session if a side is silent or the session is idle."""
         self._timer = self._loop.call_later(self.options.tick, self._tick)
         now = self._loop.time()
         for leg in (self._client, self._backend):
@@ -360,7 +360,7 @@ class Session:
         )
 
     def _key(self, side: Side) -> bytes | None:
-        """Return a masking key for a frame to `side`, where it needs one."""
+        """Return a masking key for a frame to `side`, or None if frames to it are not masked."""
         return self._rng.randbytes(4) if side is _BACKEND else None
 
     # The end.
@@ -379,7 +379,7 @@ class Session:
         return {_CLIENT: self._backend.flow, _BACKEND: self._client.flow}
 
     def _carry_out(self, steps: list[Step], received: bytes = b"") -> None:
-        """Do what the closing handshake says; `received` is the Close frame that may be passed on."""
+        """Carry out the steps of the closing handshake; `received` is the Close frame that may be forwarded."""
         for step in steps:
             leg = self._leg(step.side)
             if isinstance(step, Say):
@@ -394,7 +394,7 @@ class Session:
                 leg.transport.abort()
 
     def _say(self, leg: Leg, step: Say, received: bytes) -> None:
-        self.other(leg).detach()  # nothing follows a Close frame
+        self.other(leg).detach()  # nothing may follow a Close frame
         frame = received
         if not step.forward:
             payload = control_frames.close_payload(step.code, step.reason)
@@ -402,7 +402,7 @@ class Session:
         leg.transport.write(frame)
 
     def _expire(self) -> None:
-        """End a closing handshake that took too long, unless a slow reader is still working its backlog off."""
+        """End a closing handshake that takes too long, unless a slow reader still makes progress."""
         closing = self._begin_closing()
         if closing.progresses(max(self._client.backlog(), self._backend.backlog())):
             self._timer = self._loop.call_later(self.options.close_timeout, self._expire)
@@ -411,6 +411,6 @@ class Session:
         self._timer = self._loop.call_later(1.0, self.abort)
 
     def abort(self) -> None:
-        """Drop both connections at once, with whatever was to be sent on them."""
+        """Abort both connections immediately, and discard all buffered data."""
         self._client.transport.abort()
         self._backend.transport.abort()

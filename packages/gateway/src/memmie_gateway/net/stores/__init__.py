@@ -1,1 +1,1 @@
-"""Where limits keep their counts: `local`, in this process."""
+"""The stores that count for the limits: `local` counts in this process."""

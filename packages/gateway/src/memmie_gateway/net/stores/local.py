@@ -1,4 +1,4 @@
-"""Slots and rates that are counted in this process: each gateway has its own."""
+"""Slots and rates that are counted in this process, so every gateway has its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from memmie_gateway.core.limits import Buckets, Rate, SlotCounts, TokenBucket
 
 
 class LocalSlot:
-    """One slot, taken."""
+    """An acquired slot."""
 
     __slots__ = ("_counts", "_key")
 
@@ -17,14 +17,14 @@ class LocalSlot:
         self._key = key
 
     def release(self) -> None:
-        """Give it back; a second call does nothing."""
+        """Release the slot; a second call does nothing."""
         counts, self._counts = self._counts, None
         if counts is not None:
             counts.release(self._key)
 
 
 class LocalSlots:
-    """How many there are at once for each key."""
+    """Limits the number of concurrent connections for each key."""
 
     __slots__ = ("_counts",)
 
@@ -35,15 +35,15 @@ class LocalSlots:
         return f"<LocalSlots {self._counts!r}>"
 
     def acquire(self, key: str, limit: int) -> LocalSlot | None:
-        """Take a slot, or return None where `limit` slots of `key` are taken; 0 means no limit."""
+        """Acquire a slot, or return None if `limit` slots of `key` are in use; 0 means no limit."""
         return LocalSlot(self._counts, key) if self._counts.acquire(key, limit) else None
 
 
 class LocalRates:
-    """How many there are per second for each key.
+    """Limits the rate for each key.
 
     Args:
-        max_keys: keys that are remembered; beyond, the least recently used is forgotten.
+        max_keys: maximum number of keys; beyond it, the least recently used one is evicted.
     """
 
     __slots__ = ("_buckets",)
@@ -59,5 +59,5 @@ class LocalRates:
         return self._buckets.take(key, quota, asyncio.get_running_loop().time())
 
     def bucket(self, key: str, quota: Rate) -> TokenBucket | None:
-        """Return the bucket of `key`; None where there is no limit."""
+        """Return the bucket of `key`; None if there is no limit."""
         return self._buckets.bucket(key, quota, asyncio.get_running_loop().time())
