@@ -185,7 +185,8 @@ def reserved_bits(response: Response) -> int:
 def client_answer(response: Response, credentials: Credentials, request_id: str) -> bytes:
     """Build the 101 for the client from the 101 of the backend."""
     selected = response.headers.one(b"sec-websocket-protocol") or credentials.bearer
-    dropped = _ANSWER_REWRITTEN | forwarding.nominated(response.headers)
+    nominated = forwarding.nominated(response.headers)
+    dropped = _ANSWER_REWRITTEN | nominated if nominated else _ANSWER_REWRITTEN
     lines = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade"]
     if selected:
         lines.append(b"sec-websocket-protocol: " + selected.encode("latin-1"))
