@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.processes import serving
+from loadtests.common.errors import LoadTestError
 
 TOKEN_SECONDS: Final = 24 * 3600
 """Longer than any benchmark."""
@@ -42,7 +42,7 @@ async def running_auth(users: int, *, cores: frozenset[int] | None) -> AsyncIter
     """Run the fake Auth, with a token for each of so many users.
 
     Raises:
-        BenchError: it does not start, or mints no token.
+        LoadTestError: it does not start, or mints no token.
     """
     command = [sys.executable, "-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
     async with serving("the fake Auth", command, cores=cores) as server:
@@ -60,10 +60,10 @@ def _mint(port: int, users: int) -> list[str]:
             response = connection.getresponse()
             answer = response.read()
             if response.status != 201:
-                raise BenchError(f"the fake Auth answered {response.status} when it was asked for a token")
+                raise LoadTestError(f"the fake Auth answered {response.status} when it was asked for a token")
             tokens.append(str(json.loads(answer)["token"]))
     except (OSError, http.client.HTTPException) as error:
-        raise BenchError(f"the fake Auth gave no token: {error}") from None
+        raise LoadTestError(f"the fake Auth gave no token: {error}") from None
     finally:
         connection.close()
     return tokens

@@ -17,17 +17,17 @@ from typing import Final
 from loadtests.benchmark.cases import Settings, Task, tasks
 from loadtests.benchmark.document import Keeper, document
 from loadtests.benchmark.earlier import gone_on_with, not_done, refuse_to_lose
-from loadtests.benchmark.machine import Cores, describe, raise_open_files
 from loadtests.benchmark.measuring import measure, running_bench
 from loadtests.benchmark.noise import noise
 from loadtests.benchmark.options import parser
-from loadtests.benchmark.problems import BenchError, UsageError
 from loadtests.benchmark.progress import Progress, duration
 from loadtests.benchmark.room import room
 from loadtests.benchmark.rows import Record
 from loadtests.benchmark.summary import summary
 from loadtests.benchmark.tables import tables
 from loadtests.benchmark.targets import verdicts
+from loadtests.common.errors import LoadTestError, UsageError
+from loadtests.common.machine import Cores, describe, raise_open_files
 from loadtests.interrupted import EXIT_INTERRUPTED
 from loadtests.peers.peer import Peer
 from loadtests.report import bench as page
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             commands=[shlex.join(["bench.py", *(sys.argv[1:] if arguments is None else arguments)])],
         )
         return _done(options, peers, record, keeper)
-    except BenchError as error:
+    except LoadTestError as error:
         words = "\n".join([str(error), *getattr(error, "__notes__", [])])
         return _complain(words, EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -76,7 +76,7 @@ def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record, 
     """Do what was asked for; return the exit code.
 
     Raises:
-        BenchError: it cannot be done.
+        LoadTestError: it cannot be done.
     """
     if options.resume:
         record = gone_on_with(options.json, record)
@@ -134,7 +134,7 @@ async def _run(left: Sequence[Task], record: Record, keeper: Keeper) -> None:
             progress.begins(task)
             try:
                 record.rows.append(await measure(bench, task))
-            except BenchError as error:
+            except LoadTestError as error:
                 problem = "\n".join([f"{task}: {error}", *getattr(error, "__notes__", [])])
                 record.problems.append(problem)
                 progress.say(f"FAILED {problem}")

@@ -14,10 +14,10 @@ from loadtests.benchmark.cases import MEASUREMENTS
 from loadtests.benchmark.figure import Spread, called, is_bounded_by_load, ratios, values
 from loadtests.benchmark.figures import FIGURES
 from loadtests.benchmark.noise import noise
-from loadtests.benchmark.problems import BenchError, UsageError
 from loadtests.benchmark.room import room
 from loadtests.benchmark.rows import Record
 from loadtests.benchmark.targets import verdicts
+from loadtests.common.errors import LoadTestError, UsageError
 
 
 def document(record: Record) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def write(record: Record, file: Path) -> None:
     """Write a run's JSON, whole or not at all.
 
     Raises:
-        BenchError: it cannot be written.
+        LoadTestError: it cannot be written.
     """
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")  # another run may write the same file
     try:
@@ -67,7 +67,7 @@ def write(record: Record, file: Path) -> None:
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink()
-        raise BenchError(f"{file} cannot be written: {error.strerror} (--json)") from None
+        raise LoadTestError(f"{file} cannot be written: {error.strerror} (--json)") from None
 
 
 class Keeper:
@@ -90,7 +90,7 @@ class Keeper:
             return
         try:
             write(record, self._file)
-        except BenchError as error:
+        except LoadTestError as error:
             self.problem = str(error)
         else:
             self.problem = ""

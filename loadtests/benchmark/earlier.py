@@ -8,8 +8,8 @@ from pathlib import Path
 
 from loadtests.benchmark.cases import Task
 from loadtests.benchmark.document import read
-from loadtests.benchmark.problems import UsageError
 from loadtests.benchmark.rows import Record
+from loadtests.common.errors import UsageError
 
 
 def refuse_to_lose(file: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loadtests.benchmark.cases import Case
-from loadtests.benchmark.machine import Cores
 from loadtests.benchmark.rows import Record
+from loadtests.common.machine import Cores
 from loadtests.peers.catalogue import OURS, PEERS
 from loadtests.peers.direct import Direct
 from loadtests.traffic.results import Span

@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from loadtests.benchmark.auth import Auth, running_auth
 from loadtests.benchmark.cases import MEASUREMENTS, Task
-from loadtests.benchmark.machine import Cores
-from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.processes import answer_of, serving
 from loadtests.benchmark.rows import Row
+from loadtests.common.errors import LoadTestError
+from loadtests.common.machine import Cores
 from loadtests.peers.peer import Endpoint, Peer, Stage
 from loadtests.traffic.job import Target
 from loadtests.traffic.results import revived
@@ -48,7 +48,7 @@ async def running_bench(tasks: Sequence[Task], cores: Cores) -> AsyncIterator[Be
         cores: who runs where.
 
     Raises:
-        BenchError: one of them does not start.
+        LoadTestError: one of them does not start.
     """
     echo = [sys.executable, "-m", "loadtests.traffic.echo"]
     users = max(task.case.connections for task in tasks)
@@ -63,7 +63,7 @@ async def measure(bench: Bench, task: Task) -> Row:
     """Do one measurement.
 
     Raises:
-        BenchError: it has no result.
+        LoadTestError: it has no result.
     """
     case, peer = task.case, task.peer
     stage = Stage(bench.backend_url, bench.auth.url, case.connections, bench.cores.gateway)
@@ -95,7 +95,7 @@ async def _ask(bench: Bench, task: Task, target: Target) -> dict[str, Any]:
         seconds=(task.case.seconds or 0) + OVERHEAD_SECONDS,
     )
     if "problem" in answer:
-        raise BenchError(str(answer["problem"]))
+        raise LoadTestError(str(answer["problem"]))
     result = answer["result"]
     assert isinstance(result, dict)  # noqa: S101 - the load is ours
     return result

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtests.benchmark.figure import load_share
-from loadtests.benchmark.machine import Cores
 from loadtests.benchmark.rows import Record
+from loadtests.common.machine import Cores
 from loadtests.traffic.results import Span
 
 LATE_SECONDS: Final = 1e-3

@@ -10,9 +10,9 @@ from typing import Final
 
 from loadtests.benchmark.cases import MEASUREMENTS
 from loadtests.benchmark.targets import TARGETS
+from loadtests.common.options import seconds, whole
 from loadtests.peers.catalogue import PEERS
 from loadtests.peers.peer import Peer
-from loadtests.scenarios.options import seconds, whole
 from loadtests.traffic.connection import NUMBER
 from loadtests.traffic.echo import MAX_FRAME_BYTES
 

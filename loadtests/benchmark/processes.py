@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests.benchmark.machine import pinned
-from loadtests.benchmark.problems import BenchError
+from loadtests.common.errors import LoadTestError
+from loadtests.common.machine import pinned
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """The repository: where `python -m loadtests.…` works."""
@@ -67,13 +67,13 @@ async def serving(
             with `"event": "listening"` and its `"port"`.
 
     Raises:
-        BenchError: it does not start. An error that leaves the block gets its last lines as a note.
+        LoadTestError: it does not start. An error that leaves the block gets its last lines as a note.
     """
     process = await _start(name, command, cores, environment or {}, stdin=DEVNULL)
     output = _Output(process)
     try:
         yield Server(process.pid, await output.port(name, listening))
-    except BenchError as error:
+    except LoadTestError as error:
         if output.last:
             error.add_note(f"the last lines of {name}:\n" + "\n".join(output.last))
         raise
@@ -88,7 +88,7 @@ async def answer_of(
     """Run a program that reads one JSON object and prints another; return what it printed last.
 
     Raises:
-        BenchError: it took longer than `seconds`, or printed something else.
+        LoadTestError: it took longer than `seconds`, or printed something else.
     """
     exit_code, text = await _finish(name, command, json.dumps(question).encode(), cores, {}, seconds)
     try:
@@ -96,7 +96,7 @@ async def answer_of(
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise BenchError(f"{name} ended with exit code {exit_code} and no answer:\n{text[-2000:]}")
+        raise LoadTestError(f"{name} ended with exit code {exit_code} and no answer:\n{text[-2000:]}")
     return answer
 
 
@@ -106,11 +106,11 @@ async def run(
     """Run a program to its end.
 
     Raises:
-        BenchError: it took longer than `seconds`, or failed.
+        LoadTestError: it took longer than `seconds`, or failed.
     """
     exit_code, text = await _finish(name, command, b"", None, environment or {}, seconds)
     if exit_code:
-        raise BenchError(f"{name} ended with exit code {exit_code}:\n{text[-2000:]}")
+        raise LoadTestError(f"{name} ended with exit code {exit_code}:\n{text[-2000:]}")
 
 
 async def _finish(
@@ -127,7 +127,7 @@ async def _finish(
         async with asyncio.timeout(seconds):
             output, _ = await process.communicate(standard_input)
     except TimeoutError:
-        raise BenchError(f"{name} did not finish within {seconds:g} s") from None
+        raise LoadTestError(f"{name} did not finish within {seconds:g} s") from None
     finally:
         await _end(process)
     return process.returncode, output.decode(errors="replace").strip()
@@ -155,7 +155,7 @@ async def _start(
                 start_new_session=True,  # a Ctrl-C at the terminal is for the benchmark, which ends them in order
             )
     except OSError as error:
-        raise BenchError(f"{name} cannot be started ({command[0]}: {error.strerror})") from None
+        raise LoadTestError(f"{name} cannot be started ({command[0]}: {error.strerror})") from None
 
 
 async def _end(process: Process) -> None:
@@ -191,8 +191,10 @@ class _Output:
         finally:
             port.cancel()
         if self._reading.done():
-            raise BenchError(f"{name} ended with exit code {await self._process.wait()} instead of listening")
-        raise BenchError(f"{name} did not listen within {START_SECONDS:g} s")
+            raise LoadTestError(
+                f"{name} ended with exit code {await self._process.wait()} instead of listening"
+            )
+        raise LoadTestError(f"{name} did not listen within {START_SECONDS:g} s")
 
     async def stop(self) -> None:
         await asyncio.wait({self._reading}, timeout=PIPE_SECONDS)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from loadtests.benchmark.cases import MEASUREMENTS, Case
-from loadtests.benchmark.machine import Cores
+from loadtests.common.machine import Cores
 from loadtests.traffic.results import fitting, revived
 
 

@@ -53,7 +53,7 @@ class Peer(ABC):
 
     @abstractmethod
     def start(self, stage: Stage) -> AbstractAsyncContextManager[Endpoint]:
-        """Run it for the length of a `with` block; a BenchError says why it does not start."""
+        """Run it for the length of a `with` block; a LoadTestError says why it does not start."""
 
     def headers(self, token: str) -> dict[str, str]:
         """Return what a client adds to its handshake to be let in; nothing where nobody asks."""

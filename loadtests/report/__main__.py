@@ -12,8 +12,8 @@ from loadtests.libraries import EXIT_USAGE, demand
 
 demand("report", "plotly", "psutil")
 
+from loadtests.common.run import Run  # noqa: E402 - needs them
 from loadtests.report import bench, page  # noqa: E402 - needs them
-from loadtests.runs.record import Run  # noqa: E402 - needs them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

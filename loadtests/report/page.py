@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from loadtests.common.run import Run, Verdict
+from loadtests.common.units import shown
 from loadtests.report.charts import latency, timeline
 from loadtests.report.layout import (
     beside,
@@ -22,9 +24,7 @@ from loadtests.report.layout import (
 )
 from loadtests.report.markup import Html, element, join
 from loadtests.report.tables import shares, table
-from loadtests.runs.record import Run, Verdict
 from loadtests.runs.recorder import DIRECT, OVERHEAD
-from loadtests.runs.units import shown
 
 CLOSES: Final[Mapping[str, str]] = {
     "1000": "normal",

@@ -8,7 +8,7 @@ from typing import Any
 
 from loadtests.benchmark.cases import Case
 from loadtests.benchmark.figure import Spread
-from loadtests.runs.units import shown
+from loadtests.common.units import shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests.common.run import Request, Run, Second
 from loadtests.report.page import write as write_report
-from loadtests.runs.record import Request, Run, Second
 
 RUN: Final = "run.json"
 REQUESTS: Final = "requests.csv"

@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadtests.runs.distribution import latency, quantile
-from loadtests.runs.record import Event, Failure, Figure, Latency, Request
+from loadtests.common.distribution import latency, quantile
+from loadtests.common.run import Event, Failure, Figure, Latency, Request
 
 Path = str
 """Which way a message went: `GATEWAY` or `DIRECT`; it is in the context of Locust's request event."""

@@ -9,7 +9,7 @@ from typing import Final
 import gevent
 import psutil
 
-from loadtests.runs.record import Second
+from loadtests.common.run import Second
 from loadtests.runs.recorder import Recorder
 
 BUSY: Final = 0.9

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterable
 from typing import Final
 
-from loadtests.runs.record import Run, Second
-from loadtests.runs.units import shown
+from loadtests.common.run import Run, Second
+from loadtests.common.units import shown
 
 FEW: Final = 100
 """Of fewer samples, one in a hundred is the greatest."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests.runs.record import Figure, Latency, Run, Verdict
-from loadtests.runs.units import shown
+from loadtests.common.run import Figure, Latency, Run, Verdict
+from loadtests.common.units import shown
 
 OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,

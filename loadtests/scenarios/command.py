@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from loadtests.benchmark import problems
-from loadtests.benchmark.machine import Cores, describe, pinned, raise_open_files
-from loadtests.benchmark.problems import BenchError
-from loadtests.benchmark.processes import ROOT
+from loadtests.common import errors
+from loadtests.common.errors import LoadTestError
+from loadtests.common.machine import Cores, describe, pinned, raise_open_files
+from loadtests.common.run import Run
+from loadtests.common.supervisor import ROOT
 from loadtests.interrupted import EXIT_INTERRUPTED
 from loadtests.runs.folder import REPORT, FolderError, run_folder, write_folder
-from loadtests.runs.record import Run
 from loadtests.runs.table import Progress, could_not_go_on, summary
 from loadtests.runs.thresholds import Threshold, ThresholdsError, read_thresholds
 from loadtests.scenarios.catalogue import SCENARIOS
@@ -69,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), EXIT_USAGE)
     except ThresholdsError as error:
         return _complain(f"{error} (--thresholds)", EXIT_USAGE)
-    except BenchError as error:
+    except LoadTestError as error:
         words = "\n".join([str(error), *getattr(error, "__notes__", [])])
-        return _complain(words, EXIT_USAGE if isinstance(error, problems.UsageError) else EXIT_FAILED)
+        return _complain(words, EXIT_USAGE if isinstance(error, errors.UsageError) else EXIT_FAILED)
     except KeyboardInterrupt:
         return _complain(
             "interrupted; everything it started has ended, and no results were written", EXIT_INTERRUPTED

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from loadtests.benchmark.processes import ROOT
+from loadtests.common.supervisor import ROOT
 from loadtests.scenarios.catalogue import SCENARIOS
 from loadtests.scenarios.options import directory, seconds, url, whole
 from loadtests.scenarios.scenario import Scenario

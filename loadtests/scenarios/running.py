@@ -11,12 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from loadtests.runs.record import Run, Setting
+from loadtests.common.run import Run, Setting
+from loadtests.common.units import shown
 from loadtests.runs.recorder import Recorder
 from loadtests.runs.sampling import BUSY, LATE, Sampler
 from loadtests.runs.table import Progress
 from loadtests.runs.thresholds import Threshold, metric_names, metrics_of
-from loadtests.runs.units import shown
 from loadtests.scenarios.scenario import Scenario
 from loadtests.stack.system import System
 from loadtests.users.outcomes import RefusedError

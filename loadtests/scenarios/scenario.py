@@ -8,9 +8,9 @@ from typing import ClassVar
 
 from locust import User
 
-from loadtests.runs.record import WHOLE
+from loadtests.common.run import WHOLE
+from loadtests.common.units import shown
 from loadtests.runs.recorder import GATEWAY
-from loadtests.runs.units import shown
 from loadtests.stack.system import Plan, System
 from loadtests.users.swarm import Swarm
 

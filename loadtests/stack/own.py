@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Final
 
-from loadtests.benchmark.problems import BenchError
-from loadtests.benchmark.processes import ROOT
+from loadtests.common.errors import LoadTestError
+from loadtests.common.supervisor import ROOT
 from loadtests.stack.system import Plan, System
 
 START_SECONDS: Final = 60.0
@@ -27,7 +27,7 @@ def own_stack(plan: Plan) -> Iterator[System]:
     They are another process's children, as that one is an asyncio program and Locust has patched this one.
 
     Raises:
-        BenchError: something did not start; says what and why.
+        LoadTestError: something did not start; says what and why.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "loadtests.stack.serve"],
@@ -58,7 +58,7 @@ def _started(process: subprocess.Popen[str], plan: Plan) -> System:
         too_late.cancel()
     if not line:
         words = process.stderr.read().strip() or f"it was not ready within {START_SECONDS:g} s"
-        raise BenchError(f"the stack does not start: {words}")
+        raise LoadTestError(f"the stack does not start: {words}")
     return System.from_json(json.loads(line))
 
 

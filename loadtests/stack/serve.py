@@ -6,16 +6,15 @@ The stack ends when standard input does, so it never outlives the one who asked 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import signal
 import sys
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from typing import Final
 
-from loadtests.benchmark.machine import Cores
-from loadtests.benchmark.problems import BenchError
-from loadtests.benchmark.processes import serving
+from loadtests.common.errors import LoadTestError
+from loadtests.common.machine import Cores
+from loadtests.common.supervisor import serving
 from loadtests.stack.system import Plan, System
 from memmie_harness.wiring import gateway_environment
 
@@ -26,13 +25,13 @@ AUTH_LOG_ENTRIES: Final = 200_000
 """Every question to Auth is counted afterwards: none may have been forgotten."""
 
 
-async def start(plan: Plan, cores: Cores, stack: AsyncExitStack) -> System:
+def start(plan: Plan, cores: Cores, stack: ExitStack) -> System:
     """Start what the plan says; it ends with `stack`.
 
     Raises:
-        BenchError: something does not start.
+        LoadTestError: something does not start.
     """
-    auth = await stack.enter_async_context(
+    auth = stack.enter_context(
         serving(
             "the fake Auth",
             [*_module("memmie_fake_auth.cli"), "--log-entries", str(AUTH_LOG_ENTRIES)],
@@ -40,7 +39,7 @@ async def start(plan: Plan, cores: Cores, stack: AsyncExitStack) -> System:
         )
     )
     studios = [
-        await stack.enter_async_context(
+        stack.enter_context(
             serving(
                 f"fake Studio {number}",
                 [*_module("memmie_fake_studio.cli"), "--no-log-messages"],
@@ -57,7 +56,7 @@ async def start(plan: Plan, cores: Cores, stack: AsyncExitStack) -> System:
         extra={**_unbound(plan.connections), **(plan.settings or {})},
     )
     gateways = [
-        await stack.enter_async_context(
+        stack.enter_context(
             serving(
                 f"gateway {number}",
                 [sys.executable, "-m", "memmie_gateway", "serve"],
@@ -97,26 +96,24 @@ def _unbound(connections: int) -> dict[str, object]:
     }
 
 
-async def _serve(plan: Plan) -> None:
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101 - a coroutine that runs is a task's
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    async with AsyncExitStack() as stack:
-        system = await start(plan, Cores.share_out() if plan.pinned else Cores(None, None), stack)
+def _serve(plan: Plan) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with ExitStack() as stack:
+        system = start(plan, Cores.share_out() if plan.pinned else Cores(None, None), stack)
         print(json.dumps(system.as_json()), flush=True)
-        await asyncio.to_thread(sys.stdin.read)
+        sys.stdin.read()
 
 
 def main() -> int:
     """Run the stack; return the exit code."""
     try:
-        asyncio.run(_serve(Plan(**json.loads(sys.stdin.readline()))))
-    except BenchError as error:
+        _serve(Plan(**json.loads(sys.stdin.readline())))
+    except LoadTestError as error:
         print(
             "\n".join([str(error), *getattr(error, "__notes__", [])[:1]]), file=sys.stderr
         )  # the failed one's own
         return 1
-    except asyncio.CancelledError:
+    except KeyboardInterrupt:
         return 0
     return 0
 

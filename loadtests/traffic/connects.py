@@ -9,8 +9,8 @@ from typing import Final
 from loadtests.traffic.connecting import close_all, connect_all
 from loadtests.traffic.connection import Connection, Traffic
 from loadtests.traffic.job import Target
+from loadtests.traffic.meter import Meter
 from loadtests.traffic.results import Connecting, Connects
-from loadtests.traffic.usage import Meter
 
 KNOWN_PER_NEW: Final = 4
 """How the mix is made: for each new token so many that the gateway has met before."""

@@ -7,14 +7,15 @@ from typing import Final
 
 import psutil
 
+from loadtests.common.usage import open_files, rss_bytes
 from loadtests.traffic.connecting import close_all, connect_all
 from loadtests.traffic.connection import Traffic
 from loadtests.traffic.job import Target
 from loadtests.traffic.memory import rss_before
+from loadtests.traffic.meter import Meter
 from loadtests.traffic.percentiles import percentiles
 from loadtests.traffic.results import Hold
 from loadtests.traffic.schedule import Schedule, Timed
-from loadtests.traffic.usage import Meter, open_files, rss_bytes
 
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 

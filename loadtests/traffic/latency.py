@@ -10,10 +10,10 @@ from typing import Final
 from loadtests.traffic.connecting import close_all, connect_all
 from loadtests.traffic.connection import PATIENCE_SECONDS, Traffic
 from loadtests.traffic.job import Target
+from loadtests.traffic.meter import Meter
 from loadtests.traffic.percentiles import percentiles
 from loadtests.traffic.results import FixedRate
 from loadtests.traffic.schedule import Schedule, Timed
-from loadtests.traffic.usage import Meter
 
 COMPANIONS: Final = 10
 """One connection in so many has a companion, which sends the same straight to the backend in the next moment."""

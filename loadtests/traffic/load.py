@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import uvloop
 
+from loadtests.common.errors import ProcessGoneError
 from loadtests.traffic import connects, hold, latency, memory, round_trips
 from loadtests.traffic.job import LoadError, Target
-from loadtests.traffic.usage import ProcessGoneError
 
 MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
     "round-trips": round_trips.measure,

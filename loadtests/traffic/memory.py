@@ -6,11 +6,11 @@ import time
 from dataclasses import replace
 from typing import Final
 
+from loadtests.common.usage import rss_bytes
 from loadtests.traffic.connecting import close_all, connect_all
 from loadtests.traffic.connection import Connection, Traffic
 from loadtests.traffic.job import Target
 from loadtests.traffic.results import Memory
-from loadtests.traffic.usage import rss_bytes
 
 MESSAGES: Final = 10
 """How many messages each connection carries to be called busy."""

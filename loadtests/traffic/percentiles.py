@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from loadtests.runs.distribution import quantile
+from loadtests.common.distribution import quantile
 from loadtests.traffic.results import Percentiles
 
 

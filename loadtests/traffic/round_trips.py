@@ -10,9 +10,9 @@ from typing import Final
 from loadtests.traffic.connecting import close_all, connect_all
 from loadtests.traffic.connection import PATIENCE_SECONDS, Connection, Traffic
 from loadtests.traffic.job import LoadError, Target
+from loadtests.traffic.meter import Meter
 from loadtests.traffic.percentiles import percentiles
 from loadtests.traffic.results import RoundTrips
-from loadtests.traffic.usage import Meter
 
 WARM_UP_SECONDS: Final = 0.5
 """Traffic before the window, at most as long as the window itself."""

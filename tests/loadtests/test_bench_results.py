@@ -16,14 +16,14 @@ from loadtests.benchmark.command import main
 from loadtests.benchmark.document import document, read, write
 from loadtests.benchmark.figure import is_bounded_by_load, ratios, values
 from loadtests.benchmark.figures import FIGURES
-from loadtests.benchmark.machine import Cores, describe
 from loadtests.benchmark.noise import noise
-from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.room import supplies
 from loadtests.benchmark.rows import Record, Row
 from loadtests.benchmark.summary import summary
 from loadtests.benchmark.tables import WIDTH, aligned, shown, tables
 from loadtests.benchmark.targets import TARGETS, verdicts
+from loadtests.common.errors import LoadTestError
+from loadtests.common.machine import Cores, describe
 from loadtests.traffic.results import (
     Connecting,
     Connects,
@@ -475,7 +475,7 @@ def test_a_record_comes_back_from_its_json_whole(tmp_path: Path) -> None:
 def test_a_file_that_is_no_record_is_told(tmp_path: Path, text: str) -> None:
     file = tmp_path / "bench.json"
     file.write_text(text)
-    with pytest.raises(BenchError, match="cannot be gone on with"):
+    with pytest.raises(LoadTestError, match="cannot be gone on with"):
         read(file)
 
 

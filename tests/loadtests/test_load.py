@@ -25,10 +25,10 @@ from websockets.http11 import Request, Response
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
+from loadtests.common.usage import cpu_seconds
 from loadtests.traffic.connection import Traffic
 from loadtests.traffic.latency import differences
 from loadtests.traffic.schedule import Timed
-from loadtests.traffic.usage import cpu_seconds
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
-from loadtests.benchmark.problems import BenchError
 from loadtests.benchmark.processes import serving
+from loadtests.common.errors import LoadTestError
 from loadtests.peers.catalogue import PEERS
 from loadtests.peers.configured import ConfiguredPeer
 from loadtests.peers.handshake import status_of_a_handshake
@@ -140,7 +140,7 @@ class Stubborn(ConfiguredPeer):
 async def test_a_peer_that_does_not_start_is_quoted() -> None:
     async with FakeAuth() as auth:
         with pytest.raises(
-            BenchError, match=r"stubborn ended with exit code 3 instead of listening"
+            LoadTestError, match=r"stubborn ended with exit code 3 instead of listening"
         ) as error:
             async with running(Stubborn(), auth):
                 pass

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from loadtests.runs.distribution import latency, quantile
-from loadtests.runs.record import Event, Failure, Figure, Request, Run, Second, Verdict
+from loadtests.common.distribution import latency, quantile
+from loadtests.common.run import Event, Failure, Figure, Request, Run, Second, Verdict
+from loadtests.common.units import shown
 from loadtests.runs.recorder import DIRECT, GATEWAY, Recorder
-from loadtests.runs.units import shown
 
 
 def request(recorder: Recorder, name: str, seconds: float, **more: Any) -> None:

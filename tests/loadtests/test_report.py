@@ -13,10 +13,8 @@ graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load gro
 
 from tests.loadtests.pages import parsed  # noqa: E402 - first it is seen whether it can be had
 
-from loadtests.report import layout  # noqa: E402 - needs plotly
-from loadtests.report.page import page, write  # noqa: E402 - needs plotly
-from loadtests.runs.distribution import latency  # noqa: E402 - first it is seen whether it can be had
-from loadtests.runs.record import (  # noqa: E402 - first it is seen whether it can be had
+from loadtests.common.distribution import latency  # noqa: E402 - first it is seen whether it can be had
+from loadtests.common.run import (  # noqa: E402 - first it is seen whether it can be had
     Event,
     Failure,
     Figure,
@@ -26,6 +24,8 @@ from loadtests.runs.record import (  # noqa: E402 - first it is seen whether it 
     Second,
     Verdict,
 )
+from loadtests.report import layout  # noqa: E402 - needs plotly
+from loadtests.report.page import page, write  # noqa: E402 - needs plotly
 
 HOSTILE = "</script><script>alert('&amp;')</script>"
 

@@ -15,8 +15,8 @@ from tests.loadtests.pages import parsed  # noqa: E402 - first it is seen whethe
 
 from loadtests.benchmark.cases import Case  # noqa: E402 - first it is seen whether it can be had
 from loadtests.benchmark.document import document  # noqa: E402 - first it is seen whether it can be had
-from loadtests.benchmark.machine import Cores  # noqa: E402 - first it is seen whether it can be had
 from loadtests.benchmark.rows import Record, Row  # noqa: E402 - first it is seen whether it can be had
+from loadtests.common.machine import Cores  # noqa: E402 - first it is seen whether it can be had
 from loadtests.report import layout  # noqa: E402 - needs plotly
 from loadtests.report.__main__ import main  # noqa: E402 - first it is seen whether it can be had
 from loadtests.report.bench import page  # noqa: E402 - first it is seen whether it can be had

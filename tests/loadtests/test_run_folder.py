@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtests.common.run import Run, Second
 from loadtests.runs.folder import FolderError, run_folder, write_folder
-from loadtests.runs.record import Run, Second
 
 RUN = Run(
     scenario="steady",

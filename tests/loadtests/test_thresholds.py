@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.runs.record import Failure, Figure, Latency, Run
+from loadtests.common.run import Failure, Figure, Latency, Run
 from loadtests.runs.thresholds import (
     NOTHING,
     Threshold,

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from loadtests.common.units import shown
 from loadtests.report.markup import Html, data, element
-from loadtests.runs.units import shown
 
 JSON = dict[str, Any]
 """A part of what plotly is told, as its figure reference has it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from loadtests.common.run import Latency
 from loadtests.report.charts.chart import (
     DIRECT,
     GATEWAY,
@@ -17,7 +18,6 @@ from loadtests.report.charts.chart import (
     rounded,
     seconds_axis,
 )
-from loadtests.runs.record import Latency
 
 PATHS: Final[Mapping[str, tuple[str, Look]]] = {
     "gateway": ("gateway", GATEWAY),

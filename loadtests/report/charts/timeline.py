@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from loadtests.common.run import Event, Run, Second
 from loadtests.report.charts.chart import (
     BAD,
     DIRECT,
@@ -21,7 +22,6 @@ from loadtests.report.charts.chart import (
     log_seconds_axis,
     rounded,
 )
-from loadtests.runs.record import Event, Run, Second
 
 MIB: Final = 1 << 20
 

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
-from typing import Any
-
-WHOLE = "the whole run"
-"""What latencies are of where nothing is left out."""
+from typing import Any, Final
 
 Setting = str | int | float | bool | None
+
+WHOLE: Final = "the whole run"
+"""What the latencies are of if nothing is left out."""
+
+Path = str
+"""Which way a message went: `GATEWAY` or `DIRECT`."""
+
+GATEWAY: Final = "gateway"
+DIRECT: Final = "direct"
+OVERHEAD: Final = "overhead"
+"""Not a way, but the paired difference of the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +142,15 @@ class Verdict:
         rule: such as `< 10 ms`.
         value: what was measured; None where it was not.
         shown: the value for people, such as `4.2 ms`.
-        passed: whether the rule holds.
-        words: what it means when it is broken.
+        passed: whether the rule holds; None if it was not judged.
+        words: what a broken rule means.
     """
 
     name: str
     rule: str
     value: float | None
     shown: str
-    passed: bool
+    passed: bool | None
     words: str = ""
 
 
@@ -171,8 +179,9 @@ class Run:
         thresholds: what became of each.
         measured: what the latencies are of, in words.
         most_connections: open through the gateway at once; None where that was not counted, but sampled only.
-        stopped: why the scenario could not go on; "" where it came to its end.
-        passed: whether it came to its end, and every threshold holds.
+        stopped: why the scenario could not go on; "" if it came to its end.
+        passed: whether it came to its end and every threshold holds; None if the run was not judged.
+        not_judged: why it was not judged, such as `this machine was too busy: …`; "" if it was.
     """
 
     scenario: str
@@ -196,7 +205,8 @@ class Run:
     measured: str = "the measured time"
     most_connections: int | None = None
     stopped: str = ""
-    passed: bool = True
+    passed: bool | None = True
+    not_judged: str = ""
 
     @property
     def scope(self) -> str:

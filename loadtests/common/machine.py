@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from loadtests.benchmark.problems import UsageError
+from loadtests.common.errors import UsageError
 
 SPARE_FILES = 200
 """Open files of a process besides its connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from loadtests.runs.record import Latency
+from loadtests.common.run import Latency
 
 SHARES: Final = (
     *(number / 1000 for number in range(1000)),
