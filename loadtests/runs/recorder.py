@@ -1,111 +1,78 @@
-"""Everything a run counts: it listens to Locust's request events and is told of the rest.
+"""What one process counts of a run, in a form that the reports of several workers can be merged in.
 
-Locust's own statistics round latencies to two digits, which hides what is added in a millisecond: here all are kept.
+Locust's own statistics round latencies to whole milliseconds below 100 ms, which hides what a gateway adds: here
+Locust's request events are counted in histograms.
 """
 
 from __future__ import annotations
 
-import time
-from array import array
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Self
 
-from loadtests.common.distribution import latency, quantile
-from loadtests.common.run import Event, Failure, Figure, Latency, Request
+from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Failure, Latency, Path, Request
+from loadtests.runs.histogram import Histogram
 
-Path = str
-"""Which way a message went: `GATEWAY` or `DIRECT`; it is in the context of Locust's request event."""
-
-GATEWAY: Path = "gateway"
-DIRECT: Path = "direct"
-OVERHEAD: Path = "overhead"
-
-
-def _floats() -> array[float]:
-    return array("d")
-
-
-@dataclass(slots=True)
-class _Kind:
-    """What is counted of one kind of operation."""
-
-    count: int = 0
-    seconds: array[float] = field(default_factory=_floats)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class SecondCounts:
-    """What one second of the run saw."""
-
-    messages: int
-    failures: int
-    p50: float | None
-    p99: float | None
+_COUNTS: Final = ("connections", "most_connections", "answered", "awaited", "unanswered")
+"""Attributes of a recorder that are added up over the workers."""
 
 
 class Recorder:
-    """Counts a run.
+    """Counts what the users of one process do, or of all processes once merged.
 
     Attributes:
-        connections: open through the gateway now.
-        most_connections: open through it at once, at most; those of abusers are not among them.
-        closes: ended connections by close code, those that the load itself has closed or cut excepted.
-        answered: messages that were.
-        awaited: of those whose latency counts, how many have neither an answer nor failed.
-        unanswered: messages that never were, and will not be.
-        studios: connections on each Studio at the height of the run.
+        connections: open through the gateway now; those of abusers are not counted.
+        most_connections: the most that were open at once.
+        answered: messages with a reply.
+        awaited: messages that count for the latencies, and have neither a reply nor failed yet.
+        unanswered: messages without a reply that nobody waits for any more.
+        closes: connections that ended, by close code, without those that the load itself ended.
+        through: latencies of all messages through the gateway, measured or not.
+        totals: numbers of the scenario's own that are added up over the workers.
+        most: numbers of which the greatest counts.
     """
 
     def __init__(self) -> None:
         self.connections = 0
         self.most_connections = 0
-        self.closes: Counter[str] = Counter()
         self.answered = 0
         self.awaited = 0
         self.unanswered = 0
-        self.studios: dict[str, int] = {}
-        self._began = time.monotonic()
+        self.closes: Counter[str] = Counter()
+        self.through = Histogram()
+        self.totals: defaultdict[str, float] = defaultdict(float)
+        self.most: dict[str, float] = {}
         self._measuring = False
-        self._kinds: defaultdict[str, _Kind] = defaultdict(_Kind)
-        self._latencies: defaultdict[Path, array[float]] = defaultdict(_floats)
-        self._second: list[float] = []
-        self._second_failures = 0
-        self._events: list[Event] = []
-        self._figures: dict[str, Figure] = {}
-
-    @property
-    def at(self) -> float:
-        """Seconds since the start of the run."""
-        return time.monotonic() - self._began
+        self._succeeded: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._failed: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._latencies: defaultdict[Path, Histogram] = defaultdict(Histogram)
 
     @property
     def measuring(self) -> bool:
-        """Whether latencies count now."""
+        """Whether messages that are sent now count for the latencies."""
         return self._measuring
-
-    def sent(self) -> bool:
-        """Count a message as on its way; return whether its latency is one that counts, however late its answer is."""
-        self.awaited += self._measuring
-        return self._measuring
-
-    def settled(self, *, measured: bool) -> None:
-        """Count it as answered, or as failed.
-
-        Args:
-            measured: what `sent` has said.
-        """
-        self.awaited -= measured
 
     def measure(self) -> None:
-        """Let latencies count of what is sent from now on: what was before is the ramp."""
+        """Let messages count for the latencies from now on; what was sent before is the ramp."""
         self._latencies.clear()
         self._measuring = True
 
     def stop_measuring(self) -> None:
-        """Let them count no more of what is sent from now on: what follows is the end."""
+        """Let messages that are sent from now on not count for the latencies."""
         self._measuring = False
+
+    def sent(self) -> bool:
+        """Count a message as sent; return whether it counts for the latencies, however late its reply is."""
+        self.awaited += self._measuring
+        return self._measuring
+
+    def settled(self, *, measured: bool) -> None:
+        """Count a message as answered or failed.
+
+        Args:
+            measured: what `sent` returned for it.
+        """
+        self.awaited -= measured
 
     def request(
         self,
@@ -113,98 +80,94 @@ class Recorder:
         name: str,
         response_time: float,
         exception: Exception | None = None,
-        context: dict[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
         **_: object,
     ) -> None:
-        """Count an operation: the listener of Locust's `request` event, whose times are milliseconds."""
-        kind = self._kinds[name]
-        kind.count += 1
+        """Count an operation: a listener of Locust's `request` event, which has milliseconds."""
         if exception is not None:
-            kind.reasons[str(exception)] += 1
-            self._second_failures += 1
+            self._failed[name][str(exception)] += 1
             return
         seconds = response_time / 1000
-        kind.seconds.append(seconds)
+        self._succeeded[name].add(seconds)
         path = (context or {}).get("path")
-        if path is None:
-            return
         if path == GATEWAY:
-            self._second.append(seconds)
-        if (context or {}).get("measured"):
-            self._latencies[path].append(seconds)
+            self.through.add(seconds)
+        if path and (context or {}).get("measured"):
+            self._latencies[path].add(seconds)
+
+    def add_overhead(self, seconds: float) -> None:
+        """Count what the gateway added to one measured message: a paired difference."""
+        self._latencies[OVERHEAD].add(seconds)
 
     def opened(self) -> None:
-        """Count a connection through the gateway that is open now."""
+        """Count a connection through the gateway."""
         self.connections += 1
         self.most_connections = max(self.most_connections, self.connections)
 
     def ended(self) -> None:
-        """Count the end of one of them."""
+        """Count the end of a connection through the gateway."""
         self.connections -= 1
 
-    def add_overhead(self, seconds: float) -> None:
-        """Count what the gateway has added to one message, of those that count: a paired difference."""
-        self._latencies[OVERHEAD].append(seconds)
-
-    def event(self, what: str) -> None:
-        """Note that something was done to the system."""
-        self._events.append(Event(round(self.at, 3), what))
-
-    def figure(self, name: str, value: float, unit: str = "") -> None:
-        """Set a result of the scenario's own."""
-        self._figures[name] = Figure(name, value, unit)
-
-    def take_second(self) -> SecondCounts:
-        """Return what was counted since the last call."""
-        ordered = sorted(self._second)
-        counts = SecondCounts(
-            messages=len(ordered),
-            failures=self._second_failures,
-            p50=quantile(ordered, 0.5) if ordered else None,
-            p99=quantile(ordered, 0.99) if ordered else None,
-        )
-        self._second.clear()
-        self._second_failures = 0
-        return counts
-
-    def failed_to(self, *names: str) -> int:
-        """Return how many operations of these kinds failed, for whatever reason."""
-        return sum(failure.count for failure in self.failures() if failure.name in names)
-
-    def failures(self) -> tuple[Failure, ...]:
-        """Return what failed and why, the most frequent first."""
+    def failures(self, *names: str) -> tuple[Failure, ...]:
+        """Return what failed and why, the most frequent first; of these kinds of operations only, if any is named."""
         found = [
             Failure(name, reason, count)
-            for name, kind in self._kinds.items()
-            for reason, count in kind.reasons.items()
+            for name, reasons in self._failed.items()
+            for reason, count in reasons.items()
+            if not names or name in names
         ]
         return tuple(sorted(found, key=lambda failure: -failure.count))
 
+    def failed(self, *names: str) -> int:
+        """Return how many operations failed; of these kinds only, if any is named."""
+        return sum(failure.count for failure in self.failures(*names))
+
     def requests(self) -> tuple[Request, ...]:
         """Return the operations by kind."""
-        return tuple(_request(name, kind) for name, kind in self._kinds.items())
+        found = []
+        for name in dict.fromkeys([*self._succeeded, *self._failed]):
+            of, failed = self._succeeded[name], self._failed[name].total()
+            times = of.quantiles((0.5, 0.99, 1.0)) if of.count else (None, None, None)
+            found.append(Request(name, of.count + failed, failed, *times))
+        return tuple(found)
 
     def latencies(self) -> dict[str, Latency]:
         """Return the distributions of the measured time, by path, and of the overhead."""
-        found = {path: latency(self._latencies[path]) for path in (GATEWAY, DIRECT, OVERHEAD)}
+        found = {path: self._latencies[path].latency() for path in (GATEWAY, DIRECT, OVERHEAD)}
         return {path: distribution for path, distribution in found.items() if distribution is not None}
 
-    def events(self) -> tuple[Event, ...]:
-        """Return what was done to the system."""
-        return tuple(self._events)
+    def as_message(self) -> dict[str, Any]:
+        """Return everything counted as plain values, for a message to another process."""
+        return {
+            "counts": {name: getattr(self, name) for name in _COUNTS},
+            "closes": dict(self.closes),
+            "through": self.through.as_message(),
+            "totals": dict(self.totals),
+            "most": self.most,
+            "succeeded": {name: of.as_message() for name, of in self._succeeded.items()},
+            "failed": {name: dict(reasons) for name, reasons in self._failed.items()},
+            "latencies": {name: of.as_message() for name, of in self._latencies.items()},
+        }
 
-    def figures(self) -> tuple[Figure, ...]:
-        """Return the scenario's own results."""
-        return tuple(self._figures.values())
-
-
-def _request(name: str, kind: _Kind) -> Request:
-    ordered = sorted(kind.seconds)
-    return Request(
-        name=name,
-        count=kind.count,
-        failures=kind.reasons.total(),
-        p50=quantile(ordered, 0.5) if ordered else None,
-        p99=quantile(ordered, 0.99) if ordered else None,
-        max=ordered[-1] if ordered else None,
-    )
+    @classmethod
+    def merged(cls, messages: Iterable[Mapping[str, Any]]) -> Self:
+        """Return one recorder of all that several have counted, from what `as_message` returned for each."""
+        merged = cls()
+        for message in messages:
+            for name, count in message["counts"].items():
+                setattr(merged, name, getattr(merged, name) + count)
+            merged.closes.update(message["closes"])
+            merged.through.merge(Histogram.from_message(message["through"]))
+            for name, value in message["totals"].items():
+                merged.totals[name] += value
+            for name, value in message["most"].items():
+                merged.most[name] = max(value, merged.most.get(name, value))
+            for name, reasons in message["failed"].items():
+                merged._failed[name].update(reasons)
+            for mine, theirs in (
+                (merged._succeeded, message["succeeded"]),
+                (merged._latencies, message["latencies"]),
+            ):
+                for name, histogram in theirs.items():
+                    mine[name].merge(Histogram.from_message(histogram))
+        return merged

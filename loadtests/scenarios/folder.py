@@ -12,6 +12,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
+from loadtests.common.errors import UsageError
 from loadtests.common.run import Request, Run, Second
 from loadtests.report.page import write as write_report
 
@@ -29,23 +30,23 @@ _UNITS: Final = {
     "gateway_cpu": "gateway_cpu_cores",
     "gateway_rss": "gateway_rss_bytes",
 }
-"""What columns are called whose numbers have a unit."""
+"""Names of columns with a unit."""
 
 
-class FolderError(Exception):
+class FolderError(UsageError):
     """A run cannot leave its results there; says where and why."""
 
 
 @contextlib.contextmanager
 def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
-    """Have a folder for the length of the block that no other run has; it is gone again where nothing was left in it.
+    """Reserve a folder without another run's results for the length of the block; remove it if nothing was left in it.
 
     Args:
-        chosen: by the user: it may be there, but not with a run in it; None for the default.
-        default: where that is there, `-2`, `-3` and so on are appended.
+        chosen: the user's; it may exist, but not with a run in it. None for the default.
+        default: if that exists, `-2`, `-3` and so on are appended.
 
     Raises:
-        FolderError: it cannot be had.
+        FolderError: it cannot be made or used.
     """
     folder = chosen or default
     try:
@@ -55,11 +56,11 @@ def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
         else:
             chosen.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FolderError(f"{folder} cannot be made: {error.strerror}") from None
+        raise FolderError(f"{folder} cannot be made: {error.strerror} (--out)") from None
     if (folder / RUN).exists():
-        raise FolderError(f"{folder} holds a run already: another folder is needed")
+        raise FolderError(f"{folder} holds a run already: another folder is needed (--out)")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise FolderError(f"{folder} cannot be written to")
+        raise FolderError(f"{folder} cannot be written to (--out)")
     try:
         yield folder
     finally:
@@ -80,7 +81,7 @@ def _fresh(default: Path) -> Path:
 
 
 def write_folder(run: Run, folder: Path) -> None:
-    """Write everything that is left of a run.
+    """Write the results of a run.
 
     Args:
         run: the run.
