@@ -7,13 +7,15 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from loadtests.libraries import EXIT_USAGE, demand
 
 demand("report", "plotly", "psutil")
 
+from loadtests.analysis.record import Record  # noqa: E402 - needs them
 from loadtests.common.run import Run  # noqa: E402 - needs them
-from loadtests.report import bench, page  # noqa: E402 - needs them
+from loadtests.report import bench, run  # noqa: E402 - needs them
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,23 +27,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _complain(f"{options.file} cannot be read: {error.strerror}")
     except ValueError as error:
-        return _complain(f"{options.file} is no JSON: {error}")
-    neither = f"{options.file} is neither a run.json nor a JSON of the peers benchmark"
-    if not isinstance(document, dict):
-        return _complain(f"{neither}: it is no object")
+        return _complain(f"{options.file} is not JSON: {error}")
     try:
-        if "figures" in document and "peers" in document:
-            bench.write(document, out)
-        else:
-            page.write(Run.from_json(document), out)
+        _draw(document, out)
     except OSError as error:
         return _complain(f"{out} cannot be written: {error.strerror} (--out)")
-    except KeyError as error:
-        return _complain(f"{neither}: it has no `{error.args[0]}`")
     except (ValueError, TypeError) as error:
-        return _complain(f"{neither}: {error}")
+        return _complain(f"{options.file} is neither a run.json nor a JSON of the peers benchmark: {error}")
     print(out)
     return 0
+
+
+def _draw(document: Any, out: Path) -> None:
+    if not isinstance(document, dict):
+        raise TypeError("it is not an object")
+    if "rows" in document:
+        bench.write(Record.from_json(document), out)
+    else:
+        run.write(Run.from_json(document), out)
 
 
 def _complain(words: str) -> int:
@@ -52,7 +55,7 @@ def _complain(words: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m loadtests.report",
-        description="Draw what a load scenario or the peers benchmark has measured as one HTML page, which needs no network.",
+        description="Draw the results of a load scenario or the peers benchmark as one HTML page, which needs no network.",
     )
     parser.add_argument(
         "file", type=Path, metavar="FILE", help="the run.json of a scenario, or the --json file of bench.py"

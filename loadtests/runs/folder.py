@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtests.common.run import Request, Run, Second
-from loadtests.report.page import write as write_report
+from loadtests.report.run import write as write_report
 
 RUN: Final = "run.json"
 REQUESTS: Final = "requests.csv"

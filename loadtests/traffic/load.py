@@ -1,6 +1,6 @@
 """The load, a process of its own: `python -m loadtests.traffic.load`.
 
-One measurement a process: it reads `{"measurement": …, "target": {…}, "options": {…}}` from standard input, and prints
+It makes one measurement: it reads `{"measurement": …, "target": {…}, "options": {…}}` from standard input and prints
 `{"result": {…}}` or, with exit code 1, `{"problem": …}`.
 """
 
@@ -9,23 +9,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any
 
 import uvloop
 
-from loadtests.common.errors import ProcessGoneError
-from loadtests.traffic import connects, hold, latency, memory, round_trips
-from loadtests.traffic.job import LoadError, Target
-
-MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
-    "round-trips": round_trips.measure,
-    "latency": latency.measure,
-    "connects": connects.measure,
-    "memory": memory.measure,
-    "hold": hold.measure,
-}
+from loadtests.common.errors import LoadTestError
+from loadtests.traffic.measurements import MEASUREMENTS
+from loadtests.traffic.results import Target
 
 
 async def _measure() -> Any:
@@ -34,11 +25,11 @@ async def _measure() -> Any:
 
 
 def main() -> int:
-    """Do what standard input says; return the exit code."""
+    """Make the measurement that standard input names; return the exit code."""
     logging.getLogger("picows").setLevel(logging.CRITICAL)  # what goes wrong is in the answer
     try:
         result = uvloop.run(_measure())
-    except (LoadError, ProcessGoneError) as error:
+    except LoadTestError as error:
         print(json.dumps({"problem": str(error)}))
         return 1
     print(json.dumps({"result": asdict(result)}))

@@ -1,4 +1,4 @@
-"""A timer that is exact to some microseconds: an event loop's own are good to a millisecond.
+"""A timer that is exact to some microseconds; the timers of an event loop are exact to a millisecond.
 
 Python's `os.timerfd_create` came with 3.13; before that, it takes a call into the C library (timerfd_create(2)).
 """

@@ -130,6 +130,12 @@ def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
     return seconds_axis(title, type="log", tickvals=ticks, ticktext=[shown(tick, "s") for tick in ticks])
 
 
+def vertical(at: float, colour: str) -> JSON:
+    """Return a dotted line from the bottom of a chart to its top."""
+    line = {"color": colour, "width": 1.5, "dash": "dot"}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
+
+
 def label(text: str) -> str:
     """Return text as plotly shows it: it takes labels for HTML."""
     return html.escape(text, quote=False)

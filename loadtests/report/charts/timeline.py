@@ -21,6 +21,7 @@ from loadtests.report.charts.chart import (
     axis,
     log_seconds_axis,
     rounded,
+    vertical,
 )
 
 MIB: Final = 1 << 20
@@ -35,73 +36,59 @@ def charts(run: Run) -> list[Chart]:
     """Return a chart of everything that was sampled, one under another with the same axis of time."""
     if not run.timeline:
         return []
-    found = [
-        _over_time(
-            run,
+    seconds = run.timeline
+    failed = _line(seconds, "failed", lambda second: second.failures or None, BAD)
+    messages = [_line(seconds, "answered", lambda second: second.messages, GATEWAY)]
+    messages += [{**failed, "mode": "markers", "connectgaps": False}] if _has_data([failed]) else []
+    latencies = [
+        _line(seconds, "p50", lambda second: second.p50, GATEWAY),
+        _line(seconds, "p99", lambda second: second.p99, DIRECT),
+    ]
+    found = (
+        (
             "Connections",
             "Open through the gateway at the end of each second.",
-            [_line(run.timeline, "connections", lambda second: second.connections, GATEWAY)],
+            [_line(seconds, "connections", lambda second: second.connections, GATEWAY)],
             axis(rangemode="tozero"),
         ),
-        _over_time(run, "Messages", "Answered in each second, and operations that failed.", _messages(run), axis(rangemode="tozero")),
-    ]  # fmt: skip
-    if _any(run.timeline, lambda second: second.gateway_cpu):
-        found.append(
-            _over_time(
-                run,
-                "CPU of the gateway",
-                "Share of one core.",
-                [_line(run.timeline, "CPU", lambda second: second.gateway_cpu, OVERHEAD)],
-                axis(tickformat=".0%", rangemode="tozero"),
-            )
-        )
-    if _any(run.timeline, lambda second: second.gateway_rss):
-        found.append(
-            _over_time(
-                run,
-                "Memory of the gateway",
-                "Resident, in MiB.",
-                [_line(run.timeline, "memory", _mebibytes, OVERHEAD)],
-                axis(rangemode="tozero", hoverformat=",.1f"),
-            )
-        )
-    if _any(run.timeline, lambda second: second.p99):
-        found.append(
-            _over_time(
-                run,
-                "Latency",
-                "Of the messages through the gateway in each second; logarithmic.",
-                [
-                    _line(run.timeline, "p50", lambda second: second.p50, GATEWAY),
-                    _line(run.timeline, "p99", lambda second: second.p99, DIRECT),
-                ],
-                log_seconds_axis(
-                    [
-                        value
-                        for second in run.timeline
-                        for value in (second.p50, second.p99)
-                        if value is not None
-                    ]
-                ),
-            )
-        )
-    return found
+        (
+            "Messages",
+            "Answered in each second, and operations that failed.",
+            messages,
+            axis(rangemode="tozero"),
+        ),
+        (
+            "CPU of the gateway",
+            "Share of one core.",
+            [_line(seconds, "CPU", lambda second: second.gateway_cpu, OVERHEAD)],
+            axis(tickformat=".0%", rangemode="tozero"),
+        ),
+        (
+            "Memory of the gateway",
+            "Resident, in MiB.",
+            [_line(seconds, "memory", _mebibytes, OVERHEAD)],
+            axis(rangemode="tozero", hoverformat=",.1f"),
+        ),
+        (
+            "Latency",
+            "Of the messages through the gateway in each second; logarithmic.",
+            latencies,
+            log_seconds_axis([y for trace in latencies for y in trace["y"] if y is not None]),
+        ),
+    )
+    return [
+        _over_time(run, title, about, traces, yaxis)
+        for title, about, traces, yaxis in found
+        if _has_data(traces)
+    ]
 
 
-def _any(timeline: Sequence[Second], value: Value) -> bool:
-    return any(value(second) is not None for second in timeline)
+def _has_data(traces: Sequence[JSON]) -> bool:
+    return any(value is not None for trace in traces for value in trace["y"])
 
 
 def _mebibytes(second: Second) -> float | None:
     return None if second.gateway_rss is None else second.gateway_rss / MIB
-
-
-def _messages(run: Run) -> list[JSON]:
-    traces = [_line(run.timeline, "answered", lambda second: second.messages, GATEWAY)]
-    if any(second.failures for second in run.timeline):
-        failed = _line(run.timeline, "failed", lambda second: second.failures or None, BAD)
-        traces.append({**failed, "mode": "markers", "connectgaps": False})
-    return traces
 
 
 def _line(timeline: Sequence[Second], name: str, value: Value, look: Look) -> JSON:
@@ -129,24 +116,11 @@ def _over_time(run: Run, title: str, about: str, traces: list[JSON], yaxis: JSON
             "hovermode": "x unified",
             "legend": {**LEGEND, "y": 1.12 if run.events else 1.02},
             "margin": {**MARGIN, "t": 26 if run.events else MARGIN["t"]},
-            "shapes": [_mark(event) for event in run.events],
+            "shapes": [vertical(event.at, QUIET) for event in run.events],
             "annotations": [_numbers(*group) for group in _groups(run.events, NEAR * length)],
         },
         height=240,
     )
-
-
-def _mark(event: Event) -> JSON:
-    return {
-        "type": "line",
-        "xref": "x",
-        "yref": "paper",
-        "x0": event.at,
-        "x1": event.at,
-        "y0": 0,
-        "y1": 1,
-        "line": {"color": QUIET, "dash": "dot", "width": 1.5},
-    }
 
 
 def _groups(events: Sequence[Event], near: float) -> list[tuple[float, list[int]]]:

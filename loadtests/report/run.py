@@ -1,30 +1,41 @@
-"""The page of one scenario's run: the verdict first, then why, then what it was measured on."""
+"""The page of a scenario's run: the verdict first, then why, then what it was measured with."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from loadtests.common.run import Run, Verdict
+from loadtests.common.files import write_whole
+from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Run, Verdict
 from loadtests.common.units import shown
 from loadtests.report.charts import latency, timeline
 from loadtests.report.layout import (
+    FAILED,
+    NOT_JUDGED,
+    PASSED,
+    Tile,
     beside,
     document,
-    figures,
     moment,
     named,
+    noted,
     part,
-    save,
+    quiet,
     section,
+    shares,
     side_by_side,
+    state,
+    table,
+    tiles,
     title,
     verdict,
 )
-from loadtests.report.markup import Html, element, join
-from loadtests.report.tables import shares, table
-from loadtests.runs.recorder import DIRECT, OVERHEAD
+from loadtests.report.markup import Html, element
+
+GATEWAY_PACKAGE: Final = "memmie-gateway"
+
+WORDS: Final = {PASSED: "passed", FAILED: "failed", NOT_JUDGED: "not judged"}
 
 CLOSES: Final[Mapping[str, str]] = {
     "1000": "normal",
@@ -46,12 +57,14 @@ def write(run: Run, path: Path) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    save(page(run), path)
+    write_whole(path, page(run))
 
 
 def page(run: Run) -> str:
     """Return the page of a run."""
-    parts = [
+    version = run.versions.get(GATEWAY_PACKAGE)
+    name = f"{GATEWAY_PACKAGE} {version}: {run.scenario}" if version else run.scenario
+    sections = [
         _thresholds(run),
         _latency(run),
         _timeline(run),
@@ -59,28 +72,29 @@ def page(run: Run) -> str:
         _operations(run),
         _circumstances(run),
     ]
-    return document(
-        f"{run.scenario}: {'passed' if run.passed else 'failed'}",
-        _head(run),
-        [part for part in parts if part is not None],
-        "run.json",
-    )
+    return document(f"{name}, {WORDS[state(run.passed)]}", _head(run, name), sections, "run.json")
 
 
-def _head(run: Run) -> list[Html]:
-    broken = [each for each in run.thresholds if not each.passed]
+def _head(run: Run, name: str) -> list[Html]:
+    words = WORDS[state(run.passed)]
+    if run.passed is None and run.not_judged:
+        words = f"not judged: {run.not_judged.partition(':')[0]}"
+    broken = [each for each in run.thresholds if each.passed is False]
+    alerts = [_alert("Not judged", f": {run.not_judged}", NOT_JUDGED)] if run.not_judged else []
+    alerts += [_alert("Could not go on", f": {run.stopped}")] if run.stopped else []
+    alerts += [_alert(each.name, f" is {each.shown}, and must be {each.rule}{_why(each)}") for each in broken]
     return [
-        title(run.scenario, verdict(run.passed)),
+        title(name, verdict(state(run.passed), words)),
         element("p", run.about),
         element("p", f"{moment(run.started)}, took {shown(run.seconds, 's')}, ", element("code", run.gateway_url), class_="quiet"),
-        *([element("p", element("strong", "Could not go on"), f": {run.stopped}", class_="broken")] if run.stopped else []),
-        *(
-            element("p", element("strong", each.name), f" is {each.shown}, and must be {each.rule}{_why(each)}", class_="broken")
-            for each in broken
-        ),
-        figures(_headlines(run)),
-        *([element("p", f"Latencies are {run.scope}.", class_="quiet")] if run.latencies else []),
+        *alerts,
+        tiles(_tiles(run, {each.name: f"must be {each.rule}" for each in broken})),
+        *(quiet(f"Latencies are {run.scope}.") if run.latencies else []),
     ]  # fmt: skip
+
+
+def _alert(what: str, words: str, state: str = FAILED) -> Html:
+    return element("p", element("strong", what), words, class_=f"alert {state}")
 
 
 def _why(broken: Verdict) -> str:
@@ -88,18 +102,23 @@ def _why(broken: Verdict) -> str:
     return f": {broken.words}." if broken.words else "."
 
 
-def _headlines(run: Run) -> list[tuple[str, str]]:
-    rows = []
-    if run.most_connections is not None:
-        rows.append(("connections at the height", f"{run.most_connections:,}"))
-    elif run.timeline:
-        rows.append(("connections at the height", f"{max(second.connections for second in run.timeline):,}"))
-    rows.append(("operations", f"{sum(request.count for request in run.requests):,}"))
-    rows.append(("failures", f"{sum(failure.count for failure in run.failures):,}"))
-    for path, words in (("overhead", "overhead"), ("gateway", "latency")):
+def _tiles(run: Run, broken: Mapping[str, str]) -> Iterator[Tile]:
+    """Return the headline figures, each with the rule that it breaks, by the names of thresholds."""
+    most = run.most_connections
+    if most is None and run.timeline:
+        most = max(second.connections for second in run.timeline)
+    if most is not None:
+        yield Tile("connections at the height", f"{most:,}")
+    yield Tile("operations", f"{sum(request.count for request in run.requests):,}")
+    yield Tile("failures", f"{sum(failure.count for failure in run.failures):,}", broken.get("failures", ""))
+    for path, words in ((OVERHEAD, "overhead"), (GATEWAY, "latency")):
         if found := run.latencies.get(path):
-            rows += [(f"{words}, p50", shown(found.p50, "s")), (f"{words}, p99", shown(found.p99, "s"))]
-    return rows + [(figure.name, shown(figure.value, figure.unit)) for figure in run.figures]
+            for percentile, value in (("p50", found.p50), ("p99", found.p99)):
+                yield Tile(
+                    f"{words}, {percentile}", shown(value, "s"), broken.get(f"{path} {percentile}", "")
+                )
+    for figure in run.figures:
+        yield Tile(figure.name, shown(figure.value, figure.unit), broken.get(figure.name, ""))
 
 
 def _thresholds(run: Run) -> Html | None:
@@ -107,15 +126,15 @@ def _thresholds(run: Run) -> Html | None:
         return section("Thresholds", "None was judged." if run.stopped else "This scenario has none.")
     rows = [
         (
-            join([each.name, element("span", f"must be {each.rule}", class_="range")]),
+            noted(each.name, f"must be {each.rule}"),
             each.shown,
-            verdict(each.passed),
+            verdict(state(each.passed), WORDS[state(each.passed)]),
         )
         for each in run.thresholds
     ]
     return section(
         "Thresholds",
-        "What must hold; the verdict is theirs.",
+        "What must hold; the verdict follows from it.",
         table("Thresholds", ("measured", "is", "verdict"), rows),
     )
 
@@ -125,13 +144,13 @@ def _latency(run: Run) -> Html | None:
         return None
     drawn = [latency.distribution(run.latencies), latency.percentiles(run.latencies)]
     rows = [
-        (path, f"{of.count:,}", *(shown(value, "s") for value in (of.p50, of.p95, of.p99, of.max)))
+        (path, *(shown(value, "s") for value in (of.p50, of.p95, of.p99, of.max)), f"{of.count:,}")
         for path, of in run.latencies.items()
-    ]  # fmt: skip
+    ]
     return section(
         "Latency",
         _about_latency(run),
-        table("Latency", ("", "messages", "p50", "p95", "p99", "max"), rows),
+        table("Latency", ("", "p50", "p95", "p99", "max", "messages"), rows),
         side_by_side(chart for chart in drawn if chart is not None),
     )
 
@@ -162,7 +181,7 @@ def _timeline(run: Run) -> Html | None:
 def _connections(run: Run) -> Html | None:
     parts = []
     if run.studios:
-        parts.append(part("On each Studio", shares("Connections on each Studio", "Studio", run.studios)))
+        parts.append(part("On each Studio", shares("Connections on each Studio", "Studio", run.studios, {})))
     if run.closes:
         parts.append(part("How they ended", shares("Close codes", "close code", run.closes, CLOSES)))
     return section("Connections", "", beside(*parts)) if parts else None
