@@ -7,9 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from loadtests.analysis.cases import Case
 from loadtests.analysis.figures import Figure
-from loadtests.analysis.measurements import MEASUREMENTS
+from loadtests.analysis.measurements import MEASUREMENTS, Case
 from loadtests.analysis.record import Record
 from loadtests.common.machine import Cores
 from loadtests.peers.catalogue import DIRECT, OURS, PEERS

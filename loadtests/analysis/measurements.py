@@ -1,4 +1,4 @@
-"""The measurements: what each is about, what the load finds, and its figures in the order of the columns."""
+"""The measurements: what each is about, the cases it is made in, what the load finds, and its figures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,42 @@ from typing import Any, Final
 
 from loadtests.analysis import figures
 from loadtests.analysis.figures import Figure
-from loadtests.traffic.results import Connects, FixedRate, Hold, Memory, RoundTrips
+from loadtests.common.units import shown
+from loadtests.traffic.results import Connects, Count, FixedRate, Hold, Memory, Positive, RoundTrips
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One way to make a measurement.
+
+    Attributes:
+        measurement: its name.
+        connections: how many take part.
+        size: of a message in bytes; None without messages.
+        rate: messages a second of each connection; None if it is not fixed.
+        seconds: length of the window; None without one.
+    """
+
+    measurement: str
+    connections: Count
+    size: Count | None = None
+    rate: Positive | None = None
+    seconds: Positive | None = None
+
+    def __str__(self) -> str:
+        """Return it for a cell of a table."""
+        rate = [] if self.rate is None else [f"{self.rate:g}/s"]
+        return " × ".join([f"{self.connections:,}", *rate, *self._size])  # noqa: RUF001 - a multiplication sign
+
+    @property
+    def described(self) -> str:
+        """The case in words, for a title."""
+        rate = [] if self.rate is None else [f"{self.rate:g}/s each"]
+        return ", ".join([f"{self.connections:,} connections", *rate, *self._size])
+
+    @property
+    def _size(self) -> list[str]:
+        return [] if self.size is None else [shown(self.size, "bytes")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from loadtests.analysis.cells import Cell, cells
 from loadtests.analysis.headroom import headroom
 from loadtests.analysis.noise import noise
 from loadtests.analysis.record import Record
 from loadtests.analysis.targets import verdicts
 from loadtests.common.errors import UsageError
-from loadtests.common.files import write_whole
+from loadtests.common.files import parsed, write_whole
 
 
 def document(record: Record) -> dict[str, Any]:
     """Return the record with its figures, the verdicts on the targets, the headroom and the noise."""
     found = cells(record)
     return {
-        **record.as_json(),
+        **TypeAdapter(Record).dump_python(record, mode="json"),
         "figures": [_figure(cell) for cell in found],
         "targets": [verdict.as_json() for verdict in verdicts(found)],
         "headroom": headroom(record),
@@ -60,13 +62,8 @@ def read(file: Path) -> Record:
         UsageError: the file cannot be read, or holds something else.
     """
     try:
-        found = json.loads(file.read_text())
-        if not isinstance(found, dict):
-            raise UsageError(f"{file} is not a JSON of the peers benchmark: it is not an object")
-        return Record.from_json(found)
+        return parsed(Record, file.read_text())
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from None
-    except RecursionError:
-        raise UsageError(f"{file} is not a JSON of the peers benchmark: it is nested too deeply") from None
     except ValueError as error:
         raise UsageError(f"{file} is not a JSON of the peers benchmark: {error}") from None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests.analysis.cases import Case
 from loadtests.analysis.cells import Cell, Spread
 from loadtests.analysis.figures import Figure
-from loadtests.analysis.measurements import MEASUREMENTS
+from loadtests.analysis.measurements import MEASUREMENTS, Case
 from loadtests.peers.catalogue import OURS
 
 TARGETS: Final = Path(__file__).with_name("targets.toml")
@@ -58,17 +57,9 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return it for JSON."""
-        return {
-            "figure": self.figure.name,
-            "case": asdict(self.case),
-            "of": self.of,
-            "unit": self.unit,
-            "value": self.value,
-            "limit": self.limit,
-            "at_least": self.at_least,
-            "lacking": self.lacking,
-            "held": self.held,
-        }
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        more = {"figure": self.figure.name, "case": asdict(self.case), "unit": self.unit, "held": self.held}
+        return given | more
 
     def __str__(self) -> str:
         """Return it as a line."""

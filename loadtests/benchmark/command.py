@@ -21,7 +21,7 @@ from loadtests.analysis.store import write
 from loadtests.analysis.targets import verdicts
 from loadtests.benchmark.measuring import measure, running_bench
 from loadtests.benchmark.options import make_parser
-from loadtests.benchmark.plan import Settings, Task, tasks
+from loadtests.benchmark.plan import Task, tasks
 from loadtests.benchmark.progress import Progress, duration
 from loadtests.benchmark.resume import ensure_not_overwritten, not_done, resume
 from loadtests.benchmark.tables import summary, tables
@@ -79,7 +79,7 @@ def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) 
         record = resume(options.json, record)
     elif options.json is not None and not options.overwrite:
         ensure_not_overwritten(options.json)
-    left = not_done(tasks(_settings(options, peers)), record)
+    left = not_done(tasks(options, peers), record)
     if options.dry_run:
         _print("\n".join(_planned(left)))
     _say(f"{record.cores}\n{len(left)} measurements, about {duration(sum(task.seconds() for task in left))}")
@@ -92,20 +92,6 @@ def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) 
     for problem in filter(None, unwritten):
         code = _complain(problem, EXIT_FAILED)
     return code
-
-
-def _settings(options: argparse.Namespace, peers: tuple[Peer, ...]) -> Settings:
-    return Settings(
-        peers=peers,
-        measure=options.measure,
-        connections=tuple(dict.fromkeys(options.connections)),
-        sizes=tuple(dict.fromkeys(options.sizes)),
-        rates=tuple(dict.fromkeys(options.rates)),
-        connects=options.connects,
-        hold=options.hold,
-        seconds=options.seconds,
-        rounds=options.rounds,
-    )
 
 
 def _planned(left: Sequence[Task]) -> list[str]:

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from loadtests.analysis.cases import Case
-from loadtests.analysis.measurements import MEASUREMENTS
-from loadtests.analysis.record import Row, revived
+from pydantic import TypeAdapter
+
+from loadtests.analysis.measurements import MEASUREMENTS, Case
+from loadtests.analysis.record import Row
 from loadtests.benchmark.plan import Task
 from loadtests.common.errors import LoadTestError
 from loadtests.common.machine import Cores
@@ -102,7 +103,8 @@ def measure(bench: Bench, task: Task) -> Row:
         )
         if "problem" in answer:
             raise LoadTestError(answer["problem"])
-    return Row(case, peer.name, task.round, revived(MEASUREMENTS[case.measurement].result, answer["result"]))
+    result = TypeAdapter(MEASUREMENTS[case.measurement].result).validate_python(answer["result"])
+    return Row(case, peer.name, task.round, result)
 
 
 def _options(case: Case) -> dict[str, Any]:

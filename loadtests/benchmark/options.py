@@ -54,95 +54,36 @@ def make_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add(
-        "--peers",
-        type=_peers,
-        default=",".join(PEERS),
-        metavar="A,B",
-        help="the peers to measure, in this order; those that are not installed are skipped and listed (default: all)",
-    )
-    add(
-        "--measure",
-        type=_measurements,
-        default=",".join(MEASUREMENTS),
-        metavar="A,B",
-        help="what to measure (default: %(default)s)",
-    )
-    add(
-        "--connections",
-        type=whole(1, MOST_CONNECTIONS),
-        nargs="+",
-        default=[50, 1000],
-        metavar="N",
-        help="connections at once for round trips, each number a case of its own; memory takes the greatest "
-        "(default: 50 1000)",
-    )
-    add(
-        "--sizes",
-        type=whole(NUMBER.size, MAX_FRAME_BYTES),
-        nargs="+",
-        default=[128, 16384],
-        metavar="BYTES",
-        help="of a message, for round trips; the other measurements take the first (default: 128 16384)",
-    )
-    add(
-        "--rates",
-        type=_rate,
-        nargs="+",
-        default=[(1000, 1.0), (100, 50.0)],
-        metavar="NxR",
-        help="for latency: N connections, R messages a second of each (default: 1000x1 100x50)",
-    )
-    add(
-        "--connects",
-        type=whole(3, MOST_CONNECTIONS),
-        default=500,
-        metavar="N",
-        help="how many users connect and close again (default: %(default)s)",
-    )
-    add(
-        "--hold",
-        type=whole(1, MOST_CONNECTIONS),
-        default=5000,
-        metavar="N",
-        help="how many connections to hold at once, by ours alone if it is among the peers (default: %(default)s)",
-    )
-    add(
-        "--seconds",
-        type=seconds,
-        default=1.0,
-        help="length of a window, after a short warm-up; three times that for latency (default: %(default)g)",
-    )
-    add(
-        "--rounds",
-        type=whole(1, 1000),
-        default=3,
-        metavar="N",
-        help="how often everything is repeated; connections are held in the first round only (default: %(default)s)",
-    )
+    # fmt: off
+    add("--peers", type=_peers, default=",".join(PEERS), metavar="A,B",
+        help="the peers to measure, in this order; those that are not installed are skipped and listed (default: all)")
+    add("--measure", type=_measurements, default=",".join(MEASUREMENTS), metavar="A,B",
+        help="what to measure (default: %(default)s)")
+    add("--connections", type=whole(1, MOST_CONNECTIONS), nargs="+", default=[50, 1000], metavar="N",
+        help="connections at once for round trips, each number a case of its own; memory takes the greatest (default: 50 1000)")
+    add("--sizes", type=whole(NUMBER.size, MAX_FRAME_BYTES), nargs="+", default=[128, 16384], metavar="BYTES",
+        help="of a message, for round trips; the other measurements take the first (default: 128 16384)")
+    add("--rates", type=_rate, nargs="+", default=[(1000, 1.0), (100, 50.0)], metavar="NxR",
+        help="for latency: N connections, R messages a second of each (default: 1000x1 100x50)")
+    add("--connects", type=whole(3, MOST_CONNECTIONS), default=500, metavar="N",
+        help="how many users connect and close again (default: %(default)s)")
+    add("--hold", type=whole(1, MOST_CONNECTIONS), default=5000, metavar="N",
+        help="how many connections to hold at once, by ours alone if it is among the peers (default: %(default)s)")
+    add("--seconds", type=seconds, default=1.0,
+        help="length of a window, after a short warm-up; three times that for latency (default: %(default)g)")
+    add("--rounds", type=whole(1, 1000), default=3, metavar="N",
+        help="how often everything is repeated; connections are held in the first round only (default: %(default)s)")
     add("--dry-run", action="store_true", help="print what would be done and how long it would take")
-    add(
-        "--json",
-        type=_new_file,
-        metavar="FILE",
-        help="every number of every round, written after each measurement",
-    )
+    add("--json", type=_new_file, metavar="FILE", help="every number of every round, written after each measurement")
     add("--html", type=_new_file, metavar="FILE", help="a page with charts, which needs no network")
     existing = parser.add_mutually_exclusive_group()
-    existing.add_argument(
-        "--resume",
-        action="store_true",
-        help="continue the run in the --json file: measure only what it does not have, and show all of it",
-    )
-    existing.add_argument(
-        "--overwrite", action="store_true", help="start again, and lose what the --json file has"
-    )
-    add(
-        "--strict",
-        action="store_true",
-        help=f"exit with 1 if a target was missed, or not judged for want of rounds ({TARGETS.name})",
-    )
-    return parser  # fmt: skip
+    existing.add_argument("--resume", action="store_true",
+        help="continue the run in the --json file: measure only what it does not have, and show all of it")
+    existing.add_argument("--overwrite", action="store_true", help="start again, and lose what the --json file has")
+    add("--strict", action="store_true",
+        help=f"exit with 1 if a target was missed, or not judged for want of rounds ({TARGETS.name})")
+    # fmt: on
+    return parser
 
 
 def _listed(about: Mapping[str, str]) -> str:

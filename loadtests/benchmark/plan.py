@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from loadtests.analysis.cases import Case
-from loadtests.analysis.measurements import MEASUREMENTS
+from loadtests.analysis.measurements import MEASUREMENTS, Case
 from loadtests.peers.catalogue import DIRECT, OURS
 from loadtests.peers.peer import Peer
 
@@ -22,33 +22,6 @@ WARM_UP_SECONDS: Final = 0.7
 
 LATENCY_WINDOWS: Final = 3
 """How many windows the messages at a fixed rate last: there are fewer of them, and a percentile needs many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What to measure.
-
-    Attributes:
-        peers: in the order of their turns.
-        measure: names of measurements.
-        connections: how many at once, for round trips.
-        sizes: of their messages in bytes; the other measurements use the first.
-        rates: how many connections, and how many messages a second of each, for latency.
-        connects: how many tokens there are for the cost of connecting.
-        hold: how many connections to hold.
-        seconds: length of a window.
-        rounds: how often everything is repeated.
-    """
-
-    peers: tuple[Peer, ...]
-    measure: tuple[str, ...]
-    connections: tuple[int, ...]
-    sizes: tuple[int, ...]
-    rates: tuple[tuple[int, float], ...]
-    connects: int
-    hold: int
-    seconds: float
-    rounds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,42 +48,41 @@ class Task:
         return START_SECONDS + connecting + window
 
 
-def cases(settings: Settings) -> Iterator[Case]:
-    """Return what is measured, in the order of the tables."""
-    first, seconds = settings.sizes[0], settings.seconds
-    of = {
-        "round-trips": [
-            Case("round-trips", connections, size=size, seconds=seconds)
-            for size in settings.sizes
-            for connections in settings.connections
-        ],
-        "latency": [
-            Case("latency", connections, size=first, rate=rate, seconds=LATENCY_WINDOWS * seconds)
-            for connections, rate in settings.rates
-        ],
-        "connects": [Case("connects", settings.connects)],
-        "memory": [Case("memory", max(settings.connections), size=first)],
-        "hold": [Case("hold", settings.hold, size=first, rate=1, seconds=seconds)],
-    }
-    return (case for name in MEASUREMENTS if name in settings.measure for case in of[name])
+def cases(options: Namespace) -> Iterator[Case]:
+    """Return what the options of the command line measure, in the order of the tables."""
+    size, seconds = options.sizes[0], options.seconds
+    for name in MEASUREMENTS:
+        if name not in options.measure:
+            continue
+        if name == "round-trips":
+            for each in dict.fromkeys(options.sizes):
+                yield from (Case(name, n, each, None, seconds) for n in dict.fromkeys(options.connections))
+        elif name == "latency":
+            yield from (
+                Case(name, n, size, rate, LATENCY_WINDOWS * seconds)
+                for n, rate in dict.fromkeys(options.rates)
+            )
+        elif name == "connects":
+            yield Case(name, options.connects)
+        elif name == "memory":
+            yield Case(name, max(options.connections), size)
+        else:
+            yield Case(name, options.hold, size, 1, seconds)
 
 
-def tasks(settings: Settings) -> list[Task]:
+def tasks(options: Namespace, peers: Sequence[Peer]) -> list[Task]:
     """Return all there is to do: each peer in turn, so that a machine that drifts does so for all (A B C A B C …)."""
-    found = list(cases(settings))
     return [
         Task(number, case, peer)
-        for number in range(1, settings.rounds + 1)
-        for case in found
-        for peer in settings.peers
-        if _is_measured(case, number, peer, settings)
+        for number in range(1, options.rounds + 1)
+        for case in cases(options)
+        for peer in peers
+        if _is_measured(case, number, peer.name, [each.name for each in peers])
     ]
 
 
-def _is_measured(case: Case, number: int, peer: Peer, settings: Settings) -> bool:
+def _is_measured(case: Case, number: int, peer: str, peers: Sequence[str]) -> bool:
     measurement = MEASUREMENTS[case.measurement]
-    if measurement.needs_gateway and peer.name == DIRECT:
+    if measurement.needs_gateway and peer == DIRECT:
         return False
-    if not measurement.once:
-        return True
-    return number == 1 and (peer.name == OURS or all(other.name != OURS for other in settings.peers))
+    return not measurement.once or (number == 1 and (peer == OURS or OURS not in peers))

@@ -1,10 +1,15 @@
-"""Files that are written whole or not at all."""
+"""JSON documents: written whole or not at all, and read as the dataclass they were made of."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+Kind = TypeVar("Kind")
 
 
 def write_whole(file: Path, text: str) -> None:
@@ -20,3 +25,17 @@ def write_whole(file: Path, text: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             unfinished.unlink(missing_ok=True)
+
+
+def parsed(kind: type[Kind], text: str) -> Kind:
+    """Return the dataclass instance that a JSON text stands for.
+
+    Raises:
+        ValueError: something in it does not fit; the message says what.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg']}".removeprefix(": ")) from None

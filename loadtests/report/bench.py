@@ -6,36 +6,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from loadtests.analysis.cases import Case
 from loadtests.analysis.cells import Cell, cells
 from loadtests.analysis.headroom import headroom
-from loadtests.analysis.measurements import MEASUREMENTS
+from loadtests.analysis.measurements import MEASUREMENTS, Case
 from loadtests.analysis.noise import noise
 from loadtests.analysis.record import Record
 from loadtests.analysis.targets import Verdict, verdicts
 from loadtests.common.files import write_whole
 from loadtests.peers.catalogue import OURS
+from loadtests.report import layout as ui
 from loadtests.report.charts import peers
 from loadtests.report.charts.chart import Chart
-from loadtests.report.layout import (
-    FAILED,
-    PASSED,
-    Tile,
-    beside,
-    document,
-    moment,
-    named,
-    noted,
-    part,
-    quiet,
-    section,
-    side_by_side,
-    state,
-    table,
-    tiles,
-    title,
-    verdict,
-)
 from loadtests.report.markup import Html, element
 
 ABOUT: Final = (
@@ -66,10 +47,10 @@ def page(record: Record) -> str:
     version = record.versions.get(OURS)
     name = f"memmie-gateway {version}: peers benchmark" if version else "Peers benchmark"
     head = [
-        title(name, _verdict(outcome, record.problems)),
+        ui.title(name, _verdict(outcome, record.problems)),
         element("p", ABOUT),
-        *quiet(f"{moment(record.started)}, {rounds} {'round' if rounds == 1 else 'rounds'}"),
-        tiles(_tiles(found, outcome)),
+        *ui.quiet(f"{ui.moment(record.started)}, {rounds} {'round' if rounds == 1 else 'rounds'}"),
+        ui.tiles(_tiles(found, outcome)),
     ]
     sections = [
         _care(record, rounds),
@@ -83,7 +64,7 @@ def page(record: Record) -> str:
         _lines("Measurements without a result", "pre", record.problems),
         _circumstances(record),
     ]
-    return document(name, head, sections, "the JSON of the run")
+    return ui.document(name, head, sections, "the JSON of the run")
 
 
 def _verdict(outcome: Sequence[Verdict], problems: Sequence[str]) -> Html:
@@ -94,10 +75,10 @@ def _verdict(outcome: Sequence[Verdict], problems: Sequence[str]) -> Html:
         good += f", targets not judged: {unjudged}"
     bad = [f"targets missed: {missed} of {len(judged)}"] if missed else []
     bad += [f"measurements failed: {len(problems)}"] if problems else []
-    return verdict(FAILED, ", ".join(bad)) if bad else verdict(PASSED, good)
+    return ui.verdict(ui.FAILED, ", ".join(bad)) if bad else ui.verdict(ui.PASSED, good)
 
 
-def _tiles(found: Sequence[Cell], outcome: Sequence[Verdict]) -> Iterator[Tile]:
+def _tiles(found: Sequence[Cell], outcome: Sequence[Verdict]) -> Iterator[ui.Tile]:
     """Return our headline figures, each with the targets that it misses."""
     for cell in found:
         if cell.peer == OURS and cell.figure.headline:
@@ -107,7 +88,7 @@ def _tiles(found: Sequence[Cell], outcome: Sequence[Verdict]) -> Iterator[Tile]:
                 if each.held is False and (each.figure, each.case) == (cell.figure, cell.case)
             ]
             name = f"{cell.figure.chart}: {cell.case.described}"
-            yield Tile(name, f"{cell.median} {cell.figure.unit}".strip(), "; ".join(missed))
+            yield ui.Tile(name, f"{cell.median} {cell.figure.unit}".strip(), "; ".join(missed))
 
 
 def _rule(target: Verdict) -> str:
@@ -125,7 +106,7 @@ def _care(record: Record, rounds: int) -> Html | None:
         f"{peer} was not measured, as it is not installed: {how}" for peer, how in record.skipped.items()
     ]
     items = [element("li", line) for line in lines]
-    return section("Read with care", "", element("ul", *items)) if items else None
+    return ui.section("Read with care", "", element("ul", *items)) if items else None
 
 
 def _ratios(found: Sequence[Cell]) -> Html | None:
@@ -137,11 +118,11 @@ def _ratios(found: Sequence[Cell]) -> Html | None:
     ]
     if not charts:
         return None
-    return section(
+    return ui.section(
         f"{OURS} ÷ peer",
         "Each round against the same round of the peer: the median, from the least to the most. "
         "Left of the line at 1 ours costs less.",
-        side_by_side(charts),
+        ui.side_by_side(charts),
     )
 
 
@@ -161,13 +142,13 @@ def _targets(outcome: Sequence[Verdict]) -> Html | None:
         return None
     rows = [
         (
-            noted(f"{each.figure.chart or each.figure.title}: {each.case.described}", _rule(each)),
+            ui.noted(f"{each.figure.chart or each.figure.title}: {each.case.described}", _rule(each)),
             f"{each.value:,.3g} {each.unit}".strip(),
-            noted(verdict(state(each.held), WORDS[each.held]), each.lacking),
+            ui.noted(ui.verdict(ui.state(each.held), WORDS[each.held]), each.lacking),
         )
         for each in outcome
     ]
-    return section("Targets", "", table("Targets", ("figure", "is", "verdict"), rows))
+    return ui.section("Targets", "", ui.table("Targets", ("figure", "is", "verdict"), rows))
 
 
 def _measurement(name: str, found: Sequence[Cell]) -> Html | None:
@@ -184,10 +165,10 @@ def _measurement(name: str, found: Sequence[Cell]) -> Html | None:
         for figure in measurement.figures
         if figure.chart and (drawn := [cell for cell in of_case if cell.figure is figure])
     ]
-    return section(
+    return ui.section(
         _capital(measurement.title),
         measurement.about,
-        *([*quiet(WHISKERS), side_by_side(charts)] if charts else []),
+        *([*ui.quiet(WHISKERS), ui.side_by_side(charts)] if charts else []),
         *(_table(case, of_case) for case, of_case in by_case.items()),
     )
 
@@ -200,11 +181,11 @@ def _table(case: Case, found: Sequence[Cell]) -> Html:
     ]
     rows: dict[str, dict[str, Html]] = {}
     for cell in found:
-        shown = noted(cell.median, cell.spread.extent(cell.figure.decimals))
+        shown = ui.noted(cell.median, cell.spread.extent(cell.figure.decimals))
         rows.setdefault(cell.called, {})[cell.figure.title] = shown
     lines = [(peer, *(row.get(each, "—") for each in titles)) for peer, row in rows.items()]
     about = f"{MEASUREMENTS[case.measurement].title}, {case.described}"
-    return part(case.described, table(about, ("peer", *titles), lines, ours=OURS))
+    return ui.part(case.described, ui.table(about, ("peer", *titles), lines, ours=OURS))
 
 
 def _capital(words: str) -> str:
@@ -213,20 +194,20 @@ def _capital(words: str) -> str:
 
 def _lines(heading: str, tag: str, lines: Iterable[str]) -> Html | None:
     parts = [element(tag, line) for line in lines]
-    return section(heading, "", *parts) if parts else None
+    return ui.section(heading, "", *parts) if parts else None
 
 
 def _circumstances(record: Record) -> Html:
     sides = {"gateway": record.cores.gateway, "load": record.cores.load}
     cores = {side: ", ".join(map(str, sorted(which))) if which else "any" for side, which in sides.items()}
-    return section(
+    return ui.section(
         "Measured with",
         "",
         element("pre", "\n".join(record.commands)),
-        beside(
-            part("Peers", named(record.peers)),
-            part("Versions", named(record.versions)),
-            part("Machine", named(record.machine)),
-            part("Cores", named(cores)),
+        ui.beside(
+            ui.part("Peers", ui.named(record.peers)),
+            ui.part("Versions", ui.named(record.versions)),
+            ui.part("Machine", ui.named(record.machine)),
+            ui.part("Cores", ui.named(cores)),
         ),
     )

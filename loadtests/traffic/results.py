@@ -5,9 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Interval
 
 from loadtests.common.distribution import quantile
 from loadtests.common.usage import cpu_seconds
+
+# No measured number comes near these bounds. A JSON file may hold NaN, and numbers that are too great to compute with.
+Number = Annotated[float, Interval(ge=-1e18, le=1e18)]
+Positive = Annotated[float, Interval(gt=0, le=1e18)]
+Count = Annotated[int, Interval(gt=0, le=10**18)]
+Bytes = Annotated[int, Interval(ge=0, le=10**18)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,11 @@ class Span:
         load: CPU seconds of the load process.
     """
 
-    seconds: float
-    gateway: float
-    backend: float
-    auth: float
-    load: float
+    seconds: Positive
+    gateway: Number
+    backend: Number
+    auth: Number
+    load: Number
 
 
 class Meter:
@@ -85,12 +94,12 @@ class Meter:
 class Percentiles:
     """A distribution of seconds; differences may be negative."""
 
-    count: int
-    p50: float
-    p90: float
-    p99: float
-    p999: float
-    max: float
+    count: Count
+    p50: Number
+    p90: Number
+    p99: Number
+    p999: Number
+    max: Number
 
     @classmethod
     def of(cls, seconds: Iterable[float]) -> Percentiles:
@@ -110,7 +119,7 @@ class RoundTrips:
     """
 
     window: Span
-    count: int
+    count: Count
     latency: Percentiles
 
 
@@ -127,7 +136,7 @@ class FixedRate:
     """
 
     window: Span
-    count: int
+    count: Count
     latency: Percentiles
     paired: Percentiles
     lateness: Percentiles
@@ -143,7 +152,7 @@ class Connecting:
         closing: what it cost from then until all of them were closed.
     """
 
-    count: int
+    count: Count
     opening: Span
     closing: Span
 
@@ -174,10 +183,10 @@ class Memory:
         rss_busy: after messages both ways on each of them.
     """
 
-    connections: int
-    rss_before: int
-    rss_idle: int
-    rss_busy: int
+    connections: Count
+    rss_before: Bytes
+    rss_idle: Bytes
+    rss_busy: Bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +207,14 @@ class Hold:
         ports: how many connections the machine can have to one address and port.
     """
 
-    connections: int
+    connections: Count
     opening: Span
     window: Span
-    count: int
+    count: Count
     latency: Percentiles
-    rss_before: int
-    rss_held: int
-    open_files: int
-    open_files_limit: int
-    memory_available: int
-    ports: int
+    rss_before: Bytes
+    rss_held: Bytes
+    open_files: Bytes
+    open_files_limit: Bytes
+    memory_available: Bytes
+    ports: Bytes

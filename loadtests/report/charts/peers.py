@@ -7,23 +7,10 @@ from typing import Any, Final
 
 from loadtests.analysis.cells import Cell, Spread
 from loadtests.peers.catalogue import OURS
-from loadtests.report.charts.chart import (
-    BAD,
-    DIRECT,
-    GATEWAY,
-    INK,
-    JSON,
-    OTHER,
-    OVERHEAD,
-    Chart,
-    Look,
-    axis,
-    label,
-    rounded,
-    vertical,
-)
+from loadtests.report.charts import chart
+from loadtests.report.charts.chart import INK, JSON, Chart, Look, axis, label, rounded, vertical
 
-SERIES: Final[Sequence[Look]] = (GATEWAY, DIRECT, OVERHEAD, OTHER, BAD)
+SERIES: Final[Sequence[Look]] = (chart.GATEWAY, chart.DIRECT, chart.OVERHEAD, chart.OTHER, chart.BAD)
 ROW: Final = 34
 """Height of a peer's row in CSS pixels."""
 
@@ -46,7 +33,9 @@ def bars(title: str, cells: Sequence[Cell]) -> Chart:
         "x": [rounded(cell.spread.median) for cell in ranked],
         "y": list(range(len(ranked))),
         "width": 0.62,
-        "marker": {"color": [GATEWAY.colour if cell.peer == OURS else OTHER.colour for cell in ranked]},
+        "marker": {
+            "color": [chart.GATEWAY.colour if cell.peer == OURS else chart.OTHER.colour for cell in ranked]
+        },
         "error_x": _whiskers([cell.spread for cell in ranked]),
         "customdata": [
             _hover(cell.called, cell.spread.shown(figure.decimals), figure.unit) for cell in ranked
