@@ -1,12 +1,12 @@
-"""The record of one scenario's run: what run.json holds, and all that a report is made from.
+"""The record of a scenario's run: what run.json holds, and all that a report is made from.
 
-Times are seconds, sizes bytes. Nothing in here is a token: addresses stand without their query.
+Times are seconds, sizes bytes. No token is in here: addresses stand without their query.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 Setting = str | int | float | bool | None
@@ -52,9 +52,9 @@ class Request:
         name: such as `heartbeat via gateway`.
         count: how many were tried.
         failures: how many of them failed.
-        p50: the median of those that succeeded; None where none did.
-        p99: likewise.
-        max: likewise.
+        p50: the median of those that succeeded; None if none did.
+        p99: the 99th percentile of those; None if none succeeded.
+        max: the greatest of those; None if none succeeded.
     """
 
     name: str
@@ -89,10 +89,10 @@ class Second:
         connections: open at that moment, through the gateway.
         messages: completed in it.
         failures: operations that failed in it.
-        p50: median latency of those through the gateway; None where there were none.
-        p99: likewise.
-        gateway_cpu: share of a core that the gateway used; None where it cannot be seen.
-        gateway_rss: the gateway's resident memory; None where it cannot be seen.
+        p50: median latency of those through the gateway; None if there were none.
+        p99: their 99th percentile; None if there were none.
+        gateway_cpu: share of a core that the gateway used; None if it cannot be seen.
+        gateway_rss: the gateway's resident memory; None if it cannot be seen.
     """
 
     at: float
@@ -135,12 +135,12 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one threshold.
+    """The verdict on one threshold.
 
     Attributes:
         name: such as `overhead p99`.
         rule: such as `< 10 ms`.
-        value: what was measured; None where it was not.
+        value: what was measured; None if it was not.
         shown: the value for people, such as `4.2 ms`.
         passed: whether the rule holds; None if it was not judged.
         words: what a broken rule means.
@@ -164,7 +164,7 @@ class Run:
         started: when, ISO 8601 with its time zone.
         seconds: how long it took, ramp included.
         gateway_url: the WebSocket address that was loaded.
-        direct_url: the Studio's own, where some messages went for comparison.
+        direct_url: the Studio's own, to which some messages went for comparison.
         settings: the options it ran with.
         machine: what it ran on.
         versions: of what took part.
@@ -172,13 +172,13 @@ class Run:
         requests: by kind.
         failures: by kind and reason.
         closes: how many connections ended with which close code, or with `no close frame`.
-        studios: connections on each Studio at the height of the run, where the gateway tells.
+        studios: connections on each Studio at the height of the run, if the gateway reports them.
         timeline: second by second.
         events: what was done to the system.
         figures: the scenario's own results.
-        thresholds: what became of each.
+        thresholds: the verdict on each.
         measured: what the latencies are of, in words.
-        most_connections: open through the gateway at once; None where that was not counted, but sampled only.
+        most_connections: open through the gateway at once; None if that was only sampled.
         stopped: why the scenario could not go on; "" if it came to its end.
         passed: whether it came to its end and every threshold holds; None if the run was not judged.
         not_judged: why it was not judged, such as `this machine was too busy: …`; "" if it was.
@@ -210,45 +210,11 @@ class Run:
 
     @property
     def scope(self) -> str:
-        """What the latencies are of, and all else, in words."""
+        """What the latencies and everything else are of, in words."""
         if self.measured == WHOLE:
             return f"of {WHOLE}"
         return f"of {self.measured} only; all else counts {WHOLE}, ramp and end included"
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as run.json has it."""
+        """Return it as run.json has it; `files.parsed(Run, text)` reads it."""
         return asdict(self)
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Run:
-        """Return the run of a run.json.
-
-        Raises:
-            ValueError: it is none; the message says what does not fit.
-        """
-        required = (each.name for each in fields(cls) if each.default is each.default_factory is MISSING)
-        if missing := [name for name in (*required, "latencies", *_LISTS) if name not in document]:
-            raise ValueError(f"it has no `{missing[0]}`")
-        try:
-            values = dict(document)
-            values["latencies"] = {
-                name: Latency(**{**latency, "quantiles": tuple(map(tuple, latency["quantiles"]))})
-                for name, latency in values["latencies"].items()
-            }
-            for name, kind in _LISTS.items():
-                values[name] = tuple(kind(**entry) for entry in values[name])
-            return cls(**values)
-        except KeyError as error:
-            raise ValueError(f"it has no `{error.args[0]}`") from None
-        except (TypeError, AttributeError) as error:
-            raise ValueError(f"something in it has another form: {error}") from None
-
-
-_LISTS: Mapping[str, type[Any]] = {
-    "requests": Request,
-    "failures": Failure,
-    "timeline": Second,
-    "events": Event,
-    "figures": Figure,
-    "thresholds": Verdict,
-}

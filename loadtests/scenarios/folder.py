@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from loadtests.common.errors import UsageError
 from loadtests.common.run import Request, Run, Second
-from loadtests.report.page import write as write_report
+from loadtests.report.run import write as write_report
 
 RUN: Final = "run.json"
 REQUESTS: Final = "requests.csv"

@@ -1,7 +1,7 @@
-"""Messages at times that are fixed beforehand (an open loop): a gateway that is slow does not slow its load down.
+"""Messages at times that are fixed beforehand (an open loop): a slow gateway does not slow down its load.
 
-A message's latency counts from the time it was due, not from when it was sent: where the gateway stops for a while, all
-messages that were due meanwhile show it, and not one a connection (the coordinated omission of a closed loop).
+A message's latency counts from the time it was due, not from when it was sent. If the gateway stops for a while, all
+messages that were due meanwhile show it, and not only one for each connection (coordinated omission in a closed loop).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from loadtests.traffic.ticks import ticking
 
 
 class Timed(Connection):
-    """Keeps the times of each of its messages, in their order.
+    """Keeps the times of its messages, in their order.
 
     Attributes:
-        latencies: seconds from when it was due to its echo.
-        lateness: seconds from when it was due until it was sent.
+        latencies: seconds from when a message was due to its echo.
+        lateness: seconds from when a message was due until it was sent.
     """
 
     def __init__(self, traffic: Traffic, number: int, size: int) -> None:
@@ -34,7 +34,7 @@ class Timed(Connection):
         super().send(due)
 
     def echoed(self, seconds: float) -> None:
-        """Keep it."""
+        """Keep the latency."""
         self.latencies.append(seconds)
 
 
@@ -43,7 +43,7 @@ class Schedule:
 
     Args:
         connections: in the order of their turns.
-        rate: messages a second of each.
+        rate: messages a second of each connection.
     """
 
     def __init__(self, connections: Sequence[Connection], rate: float) -> None:
@@ -54,12 +54,12 @@ class Schedule:
         self._end = 0
 
     async def run(self, turns: int, traffic: Traffic) -> None:
-        """Have every connection send that many messages; return when the last is sent.
+        """Have every connection send that many messages; return when the last one is sent.
 
-        A further run goes on in the same rhythm.
+        A further run continues in the same rhythm.
 
         Raises:
-            LoadError: a connection failed.
+            LoadTestError: a connection failed.
         """
         if not self._turn:
             self._start = time.perf_counter() + self._interval
@@ -79,7 +79,7 @@ class Schedule:
         return self._start + self._turn * self._interval
 
     def _send_until(self, now: float) -> bool:
-        """Send what is due, however many that are; tell whether that was all."""
+        """Send every message that is due; return whether no more are to come."""
         connections = self._connections
         while self._turn < self._end:
             due = self._due()

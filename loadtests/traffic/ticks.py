@@ -1,4 +1,4 @@
-"""A timer that is exact to some microseconds: an event loop's own are good to a millisecond.
+"""A timer that is exact to some microseconds; the timers of an event loop are exact to a millisecond.
 
 Python's `os.timerfd_create` came with 3.13; before that, it takes a call into the C library (timerfd_create(2)).
 """
@@ -21,18 +21,6 @@ _TICK_BYTES: Final = 8
 """What reading the timer returns: how often it has expired, a 64-bit integer."""
 
 
-class _TimeSpec(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
-
-    @classmethod
-    def of(cls, seconds: float) -> _TimeSpec:
-        return cls(*divmod(max(1, round(seconds * _NANOSECONDS)), _NANOSECONDS))
-
-
-class _TimerSpec(ctypes.Structure):
-    _fields_ = (("interval", _TimeSpec), ("first", _TimeSpec))
-
-
 @contextlib.contextmanager
 def ticking(first: float, interval: float, on_tick: Callable[[], None]) -> Iterator[None]:
     """Call `on_tick` again and again for the length of the block, from the running event loop.
@@ -44,7 +32,10 @@ def ticking(first: float, interval: float, on_tick: Callable[[], None]) -> Itera
         interval: seconds from one call to the next.
         on_tick: what to call.
     """
-    timer = _timer(first, interval)
+    libc = ctypes.CDLL(None, use_errno=True)
+    timer = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+    if timer < 0:
+        raise OSError(ctypes.get_errno(), "timerfd_create")
     loop = asyncio.get_running_loop()
 
     def tick() -> None:
@@ -52,6 +43,10 @@ def ticking(first: float, interval: float, on_tick: Callable[[], None]) -> Itera
         on_tick()
 
     try:
+        # A struct itimerspec: seconds and nanoseconds of the interval, then of the first tick.
+        spec = (ctypes.c_long * 4)(*_split(interval), *_split(first))
+        if libc.timerfd_settime(timer, _ABSOLUTE_TIME, spec, None) < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime")
         loop.add_reader(timer, tick)
         yield
     finally:
@@ -59,14 +54,5 @@ def ticking(first: float, interval: float, on_tick: Callable[[], None]) -> Itera
         os.close(timer)
 
 
-def _timer(first: float, interval: float) -> int:
-    libc = ctypes.CDLL(None, use_errno=True)
-    timer: int = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-    if timer < 0:
-        raise OSError(ctypes.get_errno(), "timerfd_create")
-    setting = _TimerSpec(_TimeSpec.of(interval), _TimeSpec.of(first))
-    if libc.timerfd_settime(timer, _ABSOLUTE_TIME, ctypes.byref(setting), None) < 0:
-        number = ctypes.get_errno()
-        os.close(timer)
-        raise OSError(number, "timerfd_settime")
-    return timer
+def _split(seconds: float) -> tuple[int, int]:
+    return divmod(max(1, round(seconds * _NANOSECONDS)), _NANOSECONDS)

@@ -16,12 +16,6 @@ JSON = dict[str, Any]
 
 INK: Final = "var(--ink)"
 QUIET: Final = "var(--quiet)"
-LINE: Final = "var(--line)"
-NONE: Final = "rgba(0,0,0,0)"
-
-MARGIN: Final = {"l": 8, "r": 12, "t": 12, "b": 8}
-LEGEND: Final[JSON] = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-
 
 CLOSE_DECADES: Final = 1.7
 """A logarithmic axis that is shorter has ticks between the powers of ten."""
@@ -76,17 +70,8 @@ class Chart:
     height: int = 280
 
     def figure(self) -> JSON:
-        """Return what plotly is told."""
-        layout = {
-            "font": {"size": 13, "color": INK},
-            "paper_bgcolor": NONE,
-            "plot_bgcolor": NONE,
-            "margin": MARGIN,
-            "showlegend": len(self.traces) > 1,
-            "legend": LEGEND,
-            "hoverlabel": {"bgcolor": "var(--card)", "bordercolor": LINE, "font": {"color": INK}},
-            **self.layout,
-        }
+        """Return what plotly is told; the page's script adds the look of all charts."""
+        layout = {"showlegend": len(self.traces) > 1, **self.layout}
         return {"traces": list(self.traces), "layout": layout}
 
     def place(self) -> Html:
@@ -104,16 +89,8 @@ class Chart:
 
 
 def axis(title: str = "", **changes: Any) -> JSON:
-    """Return an axis in the look of all charts."""
-    return {
-        "title": {"text": title, "font": {"size": 12, "color": QUIET}, "standoff": 6},
-        "automargin": True,
-        "gridcolor": LINE,
-        "linecolor": LINE,
-        "zeroline": False,
-        "tickfont": {"color": QUIET, "size": 12},
-        **changes,
-    }
+    """Return an axis, with what differs from the axes of all charts."""
+    return {"title": {"text": title}, **changes}
 
 
 def seconds_axis(title: str = "", **changes: Any) -> JSON:
@@ -128,6 +105,12 @@ def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
     steps = (1, 2, 5) if math.log10(max(positive) / min(positive)) < CLOSE_DECADES else (1,)
     ticks = [step * 10.0**exponent for exponent in range(first, last + 1) for step in steps]
     return seconds_axis(title, type="log", tickvals=ticks, ticktext=[shown(tick, "s") for tick in ticks])
+
+
+def vertical(at: float, colour: str) -> JSON:
+    """Return a dotted line from the bottom of a chart to its top."""
+    line = {"color": colour, "width": 1.5, "dash": "dot"}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
 
 
 def label(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What the processes of the plain Python proxies have in common."""
+"""What the small servers of the load tests have in common."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import signal
 
 
-async def listen_until_told(port: int) -> None:
-    """Print the port as one line of JSON, and return on SIGTERM or SIGINT."""
+async def listen_until_signalled(port: int) -> None:
+    """Print the port as one line of JSON (see `supervisor.announced_port`), and return on SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
