@@ -17,7 +17,7 @@ from loadtests.scenarios.comeback import FIGURES, Comeback
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
 from loadtests.stack.system import Plan, System
-from loadtests.users.crowd import MARK
+from loadtests.users.crowd import MARK, MOVE
 from loadtests.users.returning import ReturningUser
 
 __all__ = ["ReturningUser"]
@@ -53,7 +53,7 @@ class Drain(Comeback):
         self.connect(director)
         director.measure(director.seconds / self.part)
         director.event("the gateway gets SIGTERM")
-        director.crowd.gateway_url = director.system.gateways[1]
+        director.order(MOVE)
         director.order(MARK)
         try:
             first = psutil.Process(director.system.gateway_pids[0])

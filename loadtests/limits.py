@@ -14,11 +14,12 @@ and room for a crowd from one address: MAX_CONNECTIONS_PER_IP, CONNECT_RATE_PER_
 
 import time
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import gevent
 from gevent.event import Event
-from locust import constant, task
+from locust import User, constant, task
 from locust.env import Environment
 
 from loadtests.common.options import seconds, whole
@@ -29,7 +30,7 @@ from loadtests.scenarios.play import play
 from loadtests.scenarios.scenario import AddArgument
 from loadtests.stack.system import Plan
 from loadtests.users.conversation import Conversation, Document
-from loadtests.users.crowd import MISBEHAVE
+from loadtests.users.crowd import GIVE_UP, MISBEHAVE
 from loadtests.users.heartbeat import HeartbeatUser
 from loadtests.users.outcomes import ClosedError, OperationError, RefusedError
 from loadtests.users.user import WAYS, WebSocketUser
@@ -71,15 +72,13 @@ class AbusiveUser(WebSocketUser):
         self._given_up = False
 
     def obey(self, order: str) -> None:
-        """Begin."""
+        """Begin; or cut every connection, and end."""
         if order == MISBEHAVE:
             self._begun.set()
-
-    def give_up(self) -> None:
-        """Cut every connection."""
-        self._given_up = True
-        for conversation in self._open:
-            conversation.connection.abort()
+        elif order == GIVE_UP:
+            self._given_up = True
+            for conversation in self._open:
+                conversation.connection.abort()
 
     @task
     def abuse(self) -> None:
@@ -170,24 +169,39 @@ class Limits(Bystanders):
         abusive = 2 * options.abusers * options.user_connections
         return Plan(options.num_users + abusive, pinned=options.pin, settings=settings)
 
+    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
+        """Add up what happened to the abusers."""
+        abusers = [user for user in users if isinstance(user, AbusiveUser)]
+        return {
+            "abusers refused": sum(user.refused for user in abusers),
+            "abusers closed": sum(user.closed for user in abusers),
+        }
+
+    def most(self, users: Sequence[User]) -> Mapping[str, float]:
+        """Return the most that an abuser got."""
+        abusers = [user for user in users if isinstance(user, AbusiveUser)]
+        return {
+            "abuser answered": max((user.answered for user in abusers), default=0),
+            "abuser most open": max((user.most_open for user in abusers), default=0),
+        }
+
     def run(self, director: Director) -> None:
         """Connect, measure in peace, let the abusers begin, measure."""
         options = director.options
         director.connect(max(1, options.num_users - options.abusers))
-        abusers = [user for user in director.crowd.users if isinstance(user, AbusiveUser)]
-        self.measure_disturbed(director, f"{len(abusers)} abusers begin")
-        answered = max(user.answered for user in abusers)
-        for user in abusers:
-            user.give_up()
+        self.measure_disturbed(director, f"{options.abusers} abusers begin")
+        answered = director.counted().most["abuser answered"]
+        director.order(GIVE_UP)
         director.leave()
+        counted = director.counted()
         self.tell_heartbeats(director)
         may = options.message_rate * (director.seconds / 2 + options.message_delay) + _burst(options)
-        most_open = max(user.most_open for user in abusers)
+        most_open = counted.most["abuser most open"]
         director.figure("abuser's share", answered / may, "share")
         director.figure("abuser's connections, at most", most_open)
         director.figure("abuser's connections beyond the limit", max(0, most_open - options.user_connections))
-        director.figure("abusers' connections refused", sum(user.refused for user in abusers))
-        director.figure("abusers' connections closed", sum(user.closed for user in abusers))
+        director.figure("abusers' connections refused", counted.totals["abusers refused"])
+        director.figure("abusers' connections closed", counted.totals["abusers closed"])
 
 
 def _burst(options: Namespace) -> int:

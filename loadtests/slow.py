@@ -10,11 +10,12 @@ import json
 import math
 import time
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import gevent
 from gevent.event import Event
-from locust import constant, task
+from locust import User, constant, task
 from locust.env import Environment
 
 from loadtests.runs.sampling import Usage
@@ -23,7 +24,7 @@ from loadtests.scenarios.director import Director
 from loadtests.scenarios.play import play
 from loadtests.stack.system import System
 from loadtests.users.conversation import Conversation
-from loadtests.users.crowd import MISBEHAVE
+from loadtests.users.crowd import GIVE_UP, MISBEHAVE
 from loadtests.users.heartbeat import HeartbeatUser
 from loadtests.users.outcomes import OperationError
 from loadtests.users.user import WebSocketUser
@@ -68,15 +69,11 @@ class SlowUser(WebSocketUser):
         return time.monotonic() - self._sending_since > STUCK_SECONDS or self.disconnected > 0
 
     def obey(self, order: str) -> None:
-        """Read nothing from now on."""
-        if order == MISBEHAVE:
+        """Read nothing from now on; or cut the connection, and ask no more."""
+        self._given_up = order == GIVE_UP
+        if order in {MISBEHAVE, GIVE_UP}:
             self._begun.set()
-
-    def give_up(self) -> None:
-        """Cut the connection, and ask no more."""
-        self._given_up = True
-        self._begun.set()
-        if self._conversation is not None:
+        if self._given_up and self._conversation is not None:
             self._conversation.connection.abort()
 
     @task
@@ -119,6 +116,14 @@ class Slow(Bystanders):
         """Let one user in twenty be slow."""
         SlowUser.fixed_count = max(1, round(options.num_users * SLOW_SHARE))
 
+    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
+        """Add up what the slow ones did."""
+        slow = [user for user in users if isinstance(user, SlowUser)]
+        return {
+            "held back": sum(user.held_back for user in slow),
+            "asked bytes": sum(user.asked_bytes for user in slow),
+        }
+
     def missing(self, system: System) -> str:
         """Ask for the process whose memory is read."""
         return "" if system.gateway_pids else "--gateway-pid PID, the process whose memory is read"
@@ -126,21 +131,20 @@ class Slow(Bystanders):
     def run(self, director: Director) -> None:
         """Connect, measure in peace, stop reading, measure."""
         director.connect(director.options.num_users)
-        slow = [user for user in director.crowd.users if isinstance(user, SlowUser)]
         gateway = Usage(director.system.gateway_pids)
         before = gateway.since_last()
-        self.measure_disturbed(director, f"{len(slow)} users read nothing from now on")
+        self.measure_disturbed(director, f"{SlowUser.fixed_count} users read nothing from now on")
         after = gateway.since_last()
-        held = sum(user.held_back for user in slow)
-        for user in slow:
-            user.give_up()
+        totals = director.counted().totals
+        director.order(GIVE_UP)
         director.leave()
         self.tell_heartbeats(director)
-        director.figure("slow readers", len(slow))
-        director.figure("slow readers held back", held)
-        director.figure("bytes asked for by slow readers", sum(user.asked_bytes for user in slow), "bytes")
+        director.figure("slow readers", SlowUser.fixed_count)
+        director.figure("slow readers held back", totals["held back"])
+        director.figure("bytes asked for by slow readers", totals["asked bytes"], "bytes")
         if before is not None and after is not None:
-            director.figure("memory per slow reader", max(0, after[1] - before[1]) / len(slow), "bytes")
+            grown = max(0, after[1] - before[1])
+            director.figure("memory per slow reader", grown / SlowUser.fixed_count, "bytes")
 
 
 SCENARIO = Slow()

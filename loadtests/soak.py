@@ -22,13 +22,7 @@ from loadtests.scenarios.director import Director
 from loadtests.scenarios.play import play
 from loadtests.scenarios.scenario import AddArgument, Scenario
 from loadtests.users.conversation import BLOB_UPDATED, Conversation, Document
-from loadtests.users.outcomes import (
-    NO_CLOSE_FRAME,
-    ClosedError,
-    OperationError,
-    SilenceError,
-    UnexpectedReplyError,
-)
+from loadtests.users.outcomes import ClosedError, OperationError, UnexpectedReplyError
 from loadtests.users.payload import number_of, numbered_text
 from loadtests.users.user import WAYS, WebSocketUser
 from memmie_harness.numbered import Numbers
@@ -102,9 +96,9 @@ class SoakUser(WebSocketUser):
         while len(self._sent_at) > waiting:
             self._news.clear()
             if not conversation.open:
-                raise ClosedError(conversation.connection.code or NO_CLOSE_FRAME)
+                raise ClosedError(conversation.connection.code)
             if not self._news.wait(STALL_SECONDS):
-                raise SilenceError(STALL_SECONDS)
+                raise OperationError(f"no reply within {STALL_SECONDS:g} s")
 
     def _take(self, reply: Document, at: int) -> None:
         if reply.get("type") != BLOB_UPDATED:
@@ -167,7 +161,7 @@ class Soak(Scenario):
         director.until(lambda counted: counted.totals["done"] >= users, "all answered", within=MOST_SECONDS)
         took = director.at
         director.event("all are answered")
-        director.leave(at_once=True)  # they have left already
+        director.leave_at_once()  # they have closed their connections already
         totals = director.counted().totals
         director.figure("messages each way", totals["arrived"])
         director.figure("messages each way per second", totals["arrived"] / took)

@@ -1,78 +1,100 @@
-"""What one process counts of a run, in a form that the reports of several workers can be merged in.
+"""What a process counts of a run: nothing but counters and greatest values, so that those of several workers add up.
 
-Locust's own statistics round latencies to whole milliseconds below 100 ms, which hides what a gateway adds: here
-Locust's request events are counted in histograms.
+Locust's own statistics round latencies to whole milliseconds below 100 ms, which hides what a gateway adds.
+Here Locust's request events are counted in histograms with buckets half a percent wide.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from loadtests.common.distribution import SHARES
 from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Failure, Latency, Path, Request
-from loadtests.runs.histogram import Histogram
 
-_COUNTS: Final = ("connections", "most_connections", "answered", "awaited", "unanswered")
-"""Attributes of a recorder that are added up over the workers."""
+WIDTH: Final = 0.005
+"""A bucket's width, as a share of its value: a quantile is off by half of that at most."""
+
+LINEAR_SECONDS: Final = 1e-6
+"""Below a microsecond buckets are of equal width, through zero to differences that are negative."""
+
+CONNECTIONS: Final = "connections"
+MOST_CONNECTIONS: Final = "most connections"
+ANSWERED: Final = "answered"
+UNANSWERED: Final = "unanswered"
+AWAITED: Final = "awaited"
+"""Totals: connections open through the gateway now, and at most; messages with a reply; without one that anybody still waits for; and
+those that count for the latencies and have neither a reply nor failed yet."""
+
+
+class Histogram(Counter[int]):
+    """Seconds, or differences in seconds, by the number of their bucket."""
+
+    def add(self, seconds: float) -> None:
+        """Count one value."""
+        self[round(math.asinh(seconds / LINEAR_SECONDS) / WIDTH)] += 1
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Return, for each share, the value that this share of the values does not exceed (nearest rank).
+
+        Args:
+            shares: from 0 to 1, rising. The histogram must not be empty.
+        """
+        ordered, total = sorted(self.items()), self.total()
+        position, seen, found = 0, ordered[0][1], []
+        for share in shares:
+            while seen < math.ceil(share * total):
+                position += 1
+                seen += ordered[position][1]
+            found.append(math.sinh(ordered[position][0] * WIDTH) * LINEAR_SECONDS)
+        return found
+
+    def latency(self) -> Latency | None:
+        """Return the distribution as run.json has it; None for nothing measured."""
+        if not self:
+            return None
+        p50, p95, p99, most = self.quantiles((0.5, 0.95, 0.99, 1.0))
+        quantiles = tuple(zip(SHARES, self.quantiles(SHARES), strict=True))
+        return Latency(self.total(), p50, p95, p99, most, quantiles)
 
 
 class Recorder:
-    """Counts what the users of one process do, or of all processes once merged.
+    """Counts what users do.
 
     Attributes:
-        connections: open through the gateway now; those of abusers are not counted.
-        most_connections: the most that were open at once.
-        answered: messages with a reply.
-        awaited: messages that count for the latencies, and have neither a reply nor failed yet.
-        unanswered: messages without a reply that nobody waits for any more.
+        totals: numbers that are added up over the workers, the scenario's own among them.
+        most: numbers of which the greatest of all workers counts.
         closes: connections that ended, by close code, without those that the load itself ended.
+        failed: failures by operation and reason.
         through: latencies of all messages through the gateway, measured or not.
-        totals: numbers of the scenario's own that are added up over the workers.
-        most: numbers of which the greatest counts.
+        measuring: whether messages that are sent now count for the latencies.
     """
 
     def __init__(self) -> None:
-        self.connections = 0
-        self.most_connections = 0
-        self.answered = 0
-        self.awaited = 0
-        self.unanswered = 0
-        self.closes: Counter[str] = Counter()
-        self.through = Histogram()
         self.totals: defaultdict[str, float] = defaultdict(float)
-        self.most: dict[str, float] = {}
-        self._measuring = False
+        self.most: defaultdict[str, float] = defaultdict(float)
+        self.closes: Counter[str] = Counter()
+        self.failed: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.through = Histogram()
+        self.measuring = False
         self._succeeded: defaultdict[str, Histogram] = defaultdict(Histogram)
-        self._failed: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._latencies: defaultdict[Path, Histogram] = defaultdict(Histogram)
-
-    @property
-    def measuring(self) -> bool:
-        """Whether messages that are sent now count for the latencies."""
-        return self._measuring
 
     def measure(self) -> None:
         """Let messages count for the latencies from now on; what was sent before is the ramp."""
         self._latencies.clear()
-        self._measuring = True
-
-    def stop_measuring(self) -> None:
-        """Let messages that are sent from now on not count for the latencies."""
-        self._measuring = False
+        self.measuring = True
 
     def sent(self) -> bool:
         """Count a message as sent; return whether it counts for the latencies, however late its reply is."""
-        self.awaited += self._measuring
-        return self._measuring
+        self.totals[AWAITED] += self.measuring
+        return self.measuring
 
     def settled(self, *, measured: bool) -> None:
-        """Count a message as answered or failed.
-
-        Args:
-            measured: what `sent` returned for it.
-        """
-        self.awaited -= measured
+        """Count a message as answered or failed; `measured` is what `sent` returned for it."""
+        self.totals[AWAITED] -= measured
 
     def request(
         self,
@@ -85,7 +107,7 @@ class Recorder:
     ) -> None:
         """Count an operation: a listener of Locust's `request` event, which has milliseconds."""
         if exception is not None:
-            self._failed[name][str(exception)] += 1
+            self.failed[name][str(exception)] += 1
             return
         seconds = response_time / 1000
         self._succeeded[name].add(seconds)
@@ -101,34 +123,30 @@ class Recorder:
 
     def opened(self) -> None:
         """Count a connection through the gateway."""
-        self.connections += 1
-        self.most_connections = max(self.most_connections, self.connections)
+        self.totals[CONNECTIONS] += 1
+        self.totals[MOST_CONNECTIONS] = max(self.totals[CONNECTIONS], self.totals[MOST_CONNECTIONS])
 
     def ended(self) -> None:
         """Count the end of a connection through the gateway."""
-        self.connections -= 1
+        self.totals[CONNECTIONS] -= 1
 
     def failures(self, *names: str) -> tuple[Failure, ...]:
         """Return what failed and why, the most frequent first; of these kinds of operations only, if any is named."""
         found = [
             Failure(name, reason, count)
-            for name, reasons in self._failed.items()
+            for name, reasons in self.failed.items()
             for reason, count in reasons.items()
             if not names or name in names
         ]
         return tuple(sorted(found, key=lambda failure: -failure.count))
 
-    def failed(self, *names: str) -> int:
-        """Return how many operations failed; of these kinds only, if any is named."""
-        return sum(failure.count for failure in self.failures(*names))
-
     def requests(self) -> tuple[Request, ...]:
         """Return the operations by kind."""
         found = []
-        for name in dict.fromkeys([*self._succeeded, *self._failed]):
-            of, failed = self._succeeded[name], self._failed[name].total()
-            times = of.quantiles((0.5, 0.99, 1.0)) if of.count else (None, None, None)
-            found.append(Request(name, of.count + failed, failed, *times))
+        for name in dict.fromkeys([*self._succeeded, *self.failed]):
+            of, failed = self._succeeded[name], self.failed[name].total()
+            times = of.quantiles((0.5, 0.99, 1.0)) if of else (None, None, None)
+            found.append(Request(name, of.total() + failed, failed, *times))
         return tuple(found)
 
     def latencies(self) -> dict[str, Latency]:
@@ -136,38 +154,21 @@ class Recorder:
         found = {path: self._latencies[path].latency() for path in (GATEWAY, DIRECT, OVERHEAD)}
         return {path: distribution for path, distribution in found.items() if distribution is not None}
 
-    def as_message(self) -> dict[str, Any]:
-        """Return everything counted as plain values, for a message to another process."""
-        return {
-            "counts": {name: getattr(self, name) for name in _COUNTS},
-            "closes": dict(self.closes),
-            "through": self.through.as_message(),
-            "totals": dict(self.totals),
-            "most": self.most,
-            "succeeded": {name: of.as_message() for name, of in self._succeeded.items()},
-            "failed": {name: dict(reasons) for name, reasons in self._failed.items()},
-            "latencies": {name: of.as_message() for name, of in self._latencies.items()},
-        }
+    def as_message(self) -> list[Any]:
+        """Return everything counted as plain dictionaries, for another process."""
+        groups = (self.failed, self._succeeded, self._latencies)
+        plain = [{name: dict(each) for name, each in group.items()} for group in groups]
+        return [dict(self.totals), dict(self.most), dict(self.closes), dict(self.through), *plain]
 
-    @classmethod
-    def merged(cls, messages: Iterable[Mapping[str, Any]]) -> Self:
-        """Return one recorder of all that several have counted, from what `as_message` returned for each."""
-        merged = cls()
-        for message in messages:
-            for name, count in message["counts"].items():
-                setattr(merged, name, getattr(merged, name) + count)
-            merged.closes.update(message["closes"])
-            merged.through.merge(Histogram.from_message(message["through"]))
-            for name, value in message["totals"].items():
-                merged.totals[name] += value
-            for name, value in message["most"].items():
-                merged.most[name] = max(value, merged.most.get(name, value))
-            for name, reasons in message["failed"].items():
-                merged._failed[name].update(reasons)
-            for mine, theirs in (
-                (merged._succeeded, message["succeeded"]),
-                (merged._latencies, message["latencies"]),
-            ):
-                for name, histogram in theirs.items():
-                    mine[name].merge(Histogram.from_message(histogram))
-        return merged
+    def merge(self, message: Sequence[Any]) -> None:
+        """Add what another recorder has counted, as its `as_message` returned it."""
+        totals, most, closes, through, *groups = message
+        for name, value in totals.items():
+            self.totals[name] += value
+        for name, value in most.items():
+            self.most[name] = max(value, self.most[name])
+        self.closes.update(closes)
+        self.through.update(through)
+        for mine, theirs in zip((self.failed, self._succeeded, self._latencies), groups, strict=True):
+            for name, counts in theirs.items():
+                mine[name].update(counts)  # type: ignore[index]  # three mappings of counters

@@ -13,8 +13,7 @@ import psutil
 from loadtests.common.errors import ProcessGoneError
 from loadtests.common.run import Second
 from loadtests.common.usage import cpu_seconds, rss_bytes
-from loadtests.runs.histogram import Histogram
-from loadtests.runs.recorder import Recorder
+from loadtests.runs.recorder import CONNECTIONS, Histogram, Recorder
 
 CLIENT_CPU: Final = "client CPU"
 BUSIEST: Final = "client CPU, busiest second"
@@ -105,20 +104,20 @@ class Timeline:
             at: seconds since the start.
             passed: seconds since the last look.
         """
-        new = recorder.through.since(self._through)
-        failed = recorder.failed()
-        p50, p99 = new.quantiles((0.5, 0.99)) if new.count else (None, None)
+        new = Histogram(recorder.through - self._through)
+        failed = sum(failure.count for failure in recorder.failures())
+        p50, p99 = new.quantiles((0.5, 0.99)) if new else (None, None)
         gateway = self._gateway.since_last()
         second = Second(
             at=round(at, 3),
-            connections=recorder.connections,
-            messages=new.count,
+            connections=int(recorder.totals[CONNECTIONS]),
+            messages=new.total(),
             failures=failed - self._failed,
             p50=p50,
             p99=p99,
             gateway_cpu=None if gateway is None else round(gateway[0] / passed, 4),
             gateway_rss=None if gateway is None else gateway[1],
         )
-        self._through, self._failed = recorder.through.since(Histogram()), failed
+        self._through, self._failed = recorder.through, failed
         self.seconds.append(second)
         return second

@@ -5,12 +5,13 @@ from __future__ import annotations
 import operator
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from loadtests.common.errors import UsageError
-from loadtests.common.run import DIRECT, OVERHEAD, Figure, Latency, Run, Verdict
+from loadtests.common.run import DIRECT, OVERHEAD, Figure, Run, Verdict
 from loadtests.common.units import shown
 from loadtests.runs.sampling import LATE
 
@@ -38,20 +39,8 @@ PERCENTILES: Final = ("p50", "p95", "p99", "max")
 SCENARIOS: Final = ("steady", "soak", "storm", "fanout", "slow", "failover", "drain", "limits")
 """The scenarios' names, in the order in which one would look at them."""
 
-_FIELDS: Final[Mapping[str, type | tuple[type, ...]]] = {
-    "metric": str,
-    "operator": str,
-    "limit": (int, float),
-    "words": str,
-}
 
-
-class ThresholdsError(UsageError):
-    """The file cannot be used; says where and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(BaseModel):
     """One rule.
 
     Attributes:
@@ -61,8 +50,10 @@ class Threshold:
         words: what it means when this is broken.
     """
 
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
     metric: str
-    operator: str
+    operator: Literal["<", "<=", ">", ">=", "=="]
     limit: float
     words: str
 
@@ -93,18 +84,17 @@ class Threshold:
 
     def _excuse(self, metrics: Mapping[str, Figure]) -> str:
         path, _, percentile = self.metric.partition(" ")
+        late, direct = metrics.get(LATE), metrics.get(f"{DIRECT} {percentile}")
         if path != OVERHEAD:
             return ""
-        late = metrics.get(LATE)
         if late is not None and late.value > LATE_SECONDS:
             return f"{TOO_BUSY}: the client was up to {shown(late.value, 's')} late"
-        direct = metrics.get(f"{DIRECT} {percentile}")
         if direct is not None and not self._holds(direct):
             return f"{TOO_BUSY}: directly to a Studio {percentile} was {shown(direct.value, 's')}, without any gateway"
         return ""
 
 
-def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> tuple[Threshold, ...]:
+def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[Threshold]:
     """Read the thresholds of a scenario.
 
     Args:
@@ -113,67 +103,47 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> tuple[
         metrics: the names its rules may be about.
 
     Raises:
-        ThresholdsError: it cannot be read, something in it is wrong, or it has no rule for the scenario.
+        UsageError: it cannot be read, something in it is wrong, or it has no rule for the scenario.
     """
     try:
         document = tomllib.loads(path.read_text())
+        rules = TypeAdapter(dict[Literal[SCENARIOS], list[Threshold]]).validate_python(document)
     except OSError as error:
-        raise ThresholdsError(f"{path} cannot be read: {error.strerror} (--thresholds)") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ThresholdsError(f"{path} is not valid TOML: {error} (--thresholds)") from None
-    for name, rules in document.items():
-        if name not in SCENARIOS:
-            raise ThresholdsError(
-                f"{path}: there is no scenario {name!r}, only {', '.join(SCENARIOS)} (--thresholds)"
-            )
-        if not isinstance(rules, list):
-            raise ThresholdsError(
-                f"{path}: {name} is not a list of rules: each begins with [[{name}]] (--thresholds)"
-            )
-        for number, rule in enumerate(rules, start=1):
-            _check(rule, f"{path}: {name}, rule {number}", metrics if name == scenario else None)
-    if not document.get(scenario):
-        raise ThresholdsError(
+        raise UsageError(f"{path} cannot be read: {error.strerror} (--thresholds)") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ", ".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
+        raise UsageError(
+            f"{path}: {where}: {first['msg']} ({first['input']!r} given) (--thresholds)"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid TOML: {error} (--thresholds)") from None
+    found = rules.get(scenario, [])
+    if not found:
+        raise UsageError(
             f"{path} has no rule for {scenario}: each begins with [[{scenario}]], and without one nothing is judged "
             "(--thresholds)"
         )
-    return tuple(
-        Threshold(rule["metric"], rule["operator"], float(rule["limit"]), rule["words"])
-        for rule in document[scenario]
-    )
-
-
-def _check(rule: Any, where: str, metrics: Sequence[str] | None) -> None:
-    if not isinstance(rule, dict) or rule.keys() != _FIELDS.keys():
-        given = ", ".join(rule) if isinstance(rule, dict) else repr(rule)
-        raise ThresholdsError(f"{where}: {given or 'nothing'} given, {', '.join(_FIELDS)} needed")
-    for name, kind in _FIELDS.items():
-        if not isinstance(rule[name], kind) or isinstance(rule[name], bool):
-            needed = "a number" if name == "limit" else "text"
-            raise ThresholdsError(f"{where}: {name} = {rule[name]!r} given, {needed} needed")
-    if rule["operator"] not in OPERATORS:
-        raise ThresholdsError(
-            f"{where}: operator {rule['operator']!r} given, one of {' '.join(OPERATORS)} needed"
-        )
-    if metrics is not None and rule["metric"] not in metrics:
-        raise ThresholdsError(
-            f"{where}: metric {rule['metric']!r} given, one of these needed: {', '.join(map(repr, metrics))}"
-        )
+    for rule in found:
+        if rule.metric not in metrics:
+            known = ", ".join(map(repr, metrics))
+            raise UsageError(
+                f"{path}: metric {rule.metric!r} given, one of these needed: {known} (--thresholds)"
+            )
+    return found
 
 
 def metrics_of(run: Run) -> dict[str, Figure]:
     """Return everything of a run that a threshold may be about, by name."""
-    found = {figure.name: figure for figure in run.figures}
-    for path, latency in run.latencies.items():
-        found.update({figure.name: figure for figure in _latency_figures(path, latency)})
     failures = Figure(FAILURES, sum(failure.count for failure in run.failures))
-    return {**found, failures.name: failures}
+    latencies = [
+        Figure(f"{path} {name}", getattr(latency, name), "s")
+        for path, latency in run.latencies.items()
+        for name in PERCENTILES
+    ]
+    return {figure.name: figure for figure in (*run.figures, *latencies, failures)}
 
 
 def metric_names(latencies: Sequence[str], figures: Sequence[str]) -> tuple[str, ...]:
     """Return the names that `metrics_of` has for a run with these latencies and figures."""
     return (FAILURES, *(f"{path} {name}" for path in latencies for name in PERCENTILES), *figures)
-
-
-def _latency_figures(path: str, latency: Latency) -> list[Figure]:
-    return [Figure(f"{path} {name}", getattr(latency, name), "s") for name in PERCENTILES]

@@ -6,6 +6,7 @@ from abc import ABC
 from typing import ClassVar, Final
 
 from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD
+from loadtests.runs.recorder import ANSWERED, UNANSWERED
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.options import add_every
 from loadtests.scenarios.scenario import AddArgument, Scenario
@@ -41,6 +42,6 @@ class Bystanders(Scenario, ABC):
     def tell_heartbeats(self, director: Director) -> None:
         """Set the figures of the well-behaved users."""
         counted = director.counted()
-        director.figure("answered", counted.answered)
-        director.figure("lost", counted.unanswered)
+        director.figure("answered", counted.totals[ANSWERED])
+        director.figure("lost", counted.totals[UNANSWERED])
         director.figure("closed", counted.closes.total())

@@ -9,7 +9,7 @@ from typing import Final
 from locust import User
 
 from loadtests.common.run import GATEWAY
-from loadtests.runs.recorder import Recorder
+from loadtests.runs.recorder import ANSWERED, Recorder
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.options import add_every
 from loadtests.scenarios.scenario import AddArgument, Scenario
@@ -59,8 +59,8 @@ class Comeback(Scenario, ABC):
         director.figure("were away", counted.totals["were away"])
         director.figure("back after", counted.most["back after"], "s")
         director.figure("longest away", counted.most["longest away"], "s")
-        director.figure("refused", counted.failed(*CONNECTING))
-        director.figure("answered", counted.answered)
+        director.figure("refused", sum(failure.count for failure in counted.failures(*CONNECTING)))
+        director.figure("answered", counted.totals[ANSWERED])
         director.figure("lost", counted.totals["lost"])
 
 

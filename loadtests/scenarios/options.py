@@ -147,7 +147,7 @@ def seconds_of(scenario: Scenario, options: Namespace, *, spent: float = 0.0) ->
     if not options.run_time or not scenario.timed:
         return scenario.seconds
     ramp = options.num_users / options.spawn_rate
-    left = float(options.run_time) - spent - ramp - SETTLE_SECONDS
+    left: float = options.run_time - spent - ramp - SETTLE_SECONDS
     if left <= 0:
         raise UsageError(
             f"-t {options.run_time}s leaves nothing to measure: the ramp takes {ramp:g} s, and settling {SETTLE_SECONDS:g} s"

@@ -20,6 +20,7 @@ import gevent
 import locust
 from gevent import GreenletExit
 from locust.env import Environment
+from locust.rpc import Message
 from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtests.common.errors import LoadTestError, UsageError
@@ -27,7 +28,8 @@ from loadtests.common.machine import describe, raise_open_files
 from loadtests.common.run import Run
 from loadtests.common.supervisor import ROOT
 from loadtests.interrupted import EXIT_INTERRUPTED, SIGNALS
-from loadtests.runs.sampling import ClientWatch, Timeline, each_second
+from loadtests.runs.recorder import MOST_CONNECTIONS
+from loadtests.runs.sampling import Timeline, each_second
 from loadtests.runs.thresholds import Threshold, read_thresholds
 from loadtests.scenarios.console import CONSOLE
 from loadtests.scenarios.director import Director
@@ -44,10 +46,9 @@ from loadtests.scenarios.judging import (
 )
 from loadtests.scenarios.options import add_options, check_options, foreign_system, seconds_of
 from loadtests.scenarios.scenario import Scenario
-from loadtests.scenarios.workers import Worker, share_out, take_reports
 from loadtests.stack.own import own_stack
 from loadtests.stack.system import System
-from loadtests.users.crowd import Crowd
+from loadtests.users.crowd import REPORT, Crowd
 from loadtests.users.first import try_first
 from loadtests.users.outcomes import RefusedError
 from loadtests.users.tokens import Tokens, mint, read_tokens
@@ -87,10 +88,11 @@ class Play:
     def __init__(self, scenario: Scenario, events: Any) -> None:
         self._scenario = scenario
         self._session: _Session | None = None
+        self._director: Director | None = None
         self._driver: gevent.Greenlet | None = None
         self._playing = False
         self._interrupted = False
-        self._worker: Worker | None = None
+        self._crowd: Crowd | None = None
         events.init_command_line_parser.add_listener(self._add_options)
         events.init.add_listener(self._init)
         events.test_start.add_listener(self._start)
@@ -110,16 +112,31 @@ class Play:
 
     def _init(self, environment: Environment, runner: Runner, **_: object) -> None:
         options = _options(environment)
-        if isinstance(runner, WorkerRunner):
-            self._worker = Worker(self._scenario, environment, runner)
-        elif isinstance(runner, MasterRunner):
-            take_reports(runner, lambda: self._session.director if self._session else None)
+        runner.register_message(REPORT, self._take_report)
+        if not isinstance(runner, MasterRunner):
+            scenario = self._scenario
+            self._crowd = Crowd(
+                environment,
+                runner,
+                totals=scenario.totals,
+                most=scenario.most,
+                measures_ramp=not scenario.timed,
+            )
         if options.headless and self._scenario.timed:
             options.seconds, options.run_time = seconds_of(self._scenario, options), None  # it ends by itself
 
+    def _take_report(self, msg: Message, **_: object) -> None:
+        if self._director is not None:
+            self._director.report(msg.node_id, *msg.data)
+
     def _start(self, environment: Environment, **_: object) -> None:
-        if self._worker is not None:
-            self._worker.start()
+        if isinstance(environment.runner, WorkerRunner):
+            if self._crowd is None or not self._crowd.joined:
+                CONSOLE.complain(
+                    "this worker came when the run had begun: start the master with --expect-workers N"
+                )
+                gevent.spawn(environment.runner.quit)
+                raise GreenletExit  # no user is started
             return
         self._playing = True
         self._end_on_signals()
@@ -152,15 +169,14 @@ class Play:
                 system = running.enter_context(own_stack(scenario.plan(options)))
             scenario.prepare(options)
             runner = environment.runner
+            assert runner is not None  # noqa: S101 - Locust has one before a test starts
             workers = len(runner.clients) if isinstance(runner, MasterRunner) else 0
             tokens = _tokens(scenario.accounts(options), workers, system, options)
-            crowd = Crowd(environment, system, tokens, totals=scenario.totals, most=scenario.most)
             if options.gateway:
-                try_first(crowd)
+                try_first(system, tokens, options.within)
             spent = 0.0 if options.headless else time.monotonic() - began  # the web page's clock is running
-            director = Director(environment, crowd, seconds_of(scenario, options, spent=spent))
-            if isinstance(runner, MasterRunner):
-                share_out(runner, system, tokens)
+            seconds = seconds_of(scenario, options, spent=spent)
+            self._director = director = Director(runner, options, system, tokens, seconds)
             return _Session(director, thresholds, folder, machine, started, running, stack.pop_all())
 
     def _drive(self, environment: Environment, session: _Session) -> None:
@@ -179,13 +195,8 @@ class Play:
     def _run(self, session: _Session) -> Run:
         scenario, director = self._scenario, session.director
         timeline = Timeline(director.system.gateway_pids)
-        watch = ClientWatch(director.crowd.recorder)
-        if not scenario.timed:
-            director.crowd.recorder.measure()
 
         def look(passed: float) -> None:
-            if not director.remote:
-                watch.look(passed)
             CONSOLE.tell(scenario.name, timeline.look(director.counted(), director.at, passed))
 
         sampler = gevent.spawn(each_second, look)
@@ -195,7 +206,7 @@ class Play:
         except LoadTestError as error:
             director.event(f"the scenario ends here: {error}")
             stopped = "; ".join([str(error), *_advice(director)])
-            director.leave(at_once=True)
+            director.leave_at_once()
         finally:
             sampler.kill()
             CONSOLE.clear()
@@ -219,7 +230,7 @@ class Play:
             events=tuple(director.events),
             figures=(*director.figures.values(), *client_figures(counted)),
             measured=scenario.measured_time(director.seconds),
-            most_connections=counted.most_connections,
+            most_connections=int(counted.totals[MOST_CONNECTIONS]),
             stopped=stopped,
         )
         return judged(run, session.thresholds)
@@ -270,8 +281,9 @@ def _end_test(environment: Environment) -> None:
 
 
 def _options(environment: Environment) -> Namespace:
-    assert environment.parsed_options is not None  # noqa: S101 - Locust has parsed them before its first event
-    return environment.parsed_options
+    options: Namespace | None = environment.parsed_options
+    assert options is not None  # noqa: S101 - Locust has parsed them before its first event
+    return options
 
 
 def _raise_open_files(connections: int) -> None:

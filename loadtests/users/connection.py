@@ -20,7 +20,7 @@ from websockets.http11 import Response
 from websockets.protocol import CLOSED, OPEN
 from websockets.uri import parse_uri
 
-from loadtests.users.outcomes import NO_CLOSE_FRAME, ClosedError, RefusedError, UnreachableError
+from loadtests.users.outcomes import NO_CLOSE_FRAME, ClosedError, OperationError, RefusedError
 from loadtests.users.wire import CONNECT_SECONDS, Wire
 
 CLOSE_SECONDS: Final = 5.0
@@ -48,7 +48,7 @@ class Connection:
 
     Raises:
         RefusedError: the upgrade was answered with another status.
-        UnreachableError: it was not answered.
+        OperationError: it was not answered.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Connection:
         try:
             self._wire = Wire(uri.host, uri.port, tls=uri.secure, buffer_bytes=buffer_bytes)
         except OSError as error:
-            raise UnreachableError(f"cannot connect: {error.strerror or error}") from None
+            raise OperationError(f"cannot connect: {error.strerror or error}") from None
         try:
             self._shake_hands(headers)
         except BaseException:
@@ -91,14 +91,14 @@ class Connection:
             ClosedError: the connection has ended.
         """
         if not self.open:
-            raise ClosedError(self.code or NO_CLOSE_FRAME)
+            raise ClosedError(self.code)
         for text in texts:
             self._protocol.send_text(text)
         try:
             return self._flush()
         except OSError:
             self._reader.join(CLOSE_SECONDS)  # it learns how the connection ended
-            raise ClosedError(self.code or NO_CLOSE_FRAME) from None
+            raise ClosedError(self.code) from None
 
     def stop_reading(self) -> None:
         """Leave what comes from now on in the kernel's buffer, and then in the gateway's."""
@@ -143,12 +143,12 @@ class Connection:
                 if isinstance(error, TimeoutError)
                 else error.strerror
             )
-            raise UnreachableError(f"cut in the handshake: {words}") from None
+            raise OperationError(f"cut in the handshake: {words}") from None
         refusal = self._protocol.handshake_exc
         if isinstance(refusal, InvalidStatus):
             raise RefusedError(refusal.response.status_code, *_reason(refusal.response))
         if refusal is not None or not events:
-            raise UnreachableError("cut in the handshake: no valid answer")
+            raise OperationError("cut in the handshake: no valid answer")
         self._wire.set_timeout(None)
         for event in events:
             if not isinstance(event, Response):

@@ -11,7 +11,7 @@ from gevent import GreenletExit, Timeout
 from gevent.event import AsyncResult
 
 from loadtests.users.connection import Connection
-from loadtests.users.outcomes import ClosedError, SilenceError, UnexpectedReplyError
+from loadtests.users.outcomes import ClosedError, OperationError, UnexpectedReplyError
 
 REPLY_SECONDS: Final = 10.0
 
@@ -77,7 +77,7 @@ class Conversation:
             received, reply = waiting.get(timeout=REPLY_SECONDS)
         except Timeout:
             self._given_up.add(message_id)
-            raise SilenceError(REPLY_SECONDS) from None
+            raise OperationError(f"no reply within {REPLY_SECONDS:g} s") from None
         except GreenletExit:  # the run ends
             self._given_up.add(message_id)
             raise

@@ -8,9 +8,11 @@ from gevent import Timeout
 
 from loadtests.common.errors import UsageError
 from loadtests.common.run import DIRECT, GATEWAY
+from loadtests.stack.system import System
 from loadtests.users.connection import Connection
-from loadtests.users.crowd import Crowd
-from loadtests.users.outcomes import OperationError, RefusedError, UnreachableError
+from loadtests.users.crowd import address
+from loadtests.users.outcomes import OperationError, RefusedError
+from loadtests.users.tokens import Tokens
 
 ANSWER_SECONDS: Final = 10.0
 
@@ -23,32 +25,27 @@ HINTS: Final = {
 """What may be the reason for a refusal, by its status."""
 
 
-def try_first(crowd: Crowd) -> None:
-    """Connect to each gateway and each Studio once, as the first user.
+def try_first(system: System, tokens: Tokens, within: float) -> None:
+    """Connect to each gateway and each Studio once, as the first users.
 
     Raises:
-        UsageError: one of them cannot be connected to; says where, and why.
+        UsageError: one of them cannot be connected to within so many seconds; says where, and why.
     """
-    patience = min(crowd.options.within, ANSWER_SECONDS)
-    token = crowd.tokens.of(0)
-    for gateway in crowd.system.gateways:
-        _, headers = crowd.address(GATEWAY, 0)
-        _try(gateway, headers, patience, "--gateway", token)
-    for number, _ in enumerate(crowd.system.studios):
-        _try(*crowd.address(DIRECT, number), patience, "--direct", token)
-
-
-def _try(url: str, headers: dict[str, str], patience: float, option: str, token: str) -> None:
-    try:
-        with Timeout(patience, UnreachableError(f"no answer within {patience:g} s")):
-            connection = Connection(url, headers, on_message=_ignore, on_end=_ignore)
-    except OperationError as error:
-        words = [str(error)]
-        if isinstance(error, RefusedError):
-            words += [error.answer, HINTS.get(error.status, "")]
-        told = ": ".join(filter(None, words)).replace(token, "…")
-        raise UsageError(f"{url.partition('?')[0]}: {told} ({option})") from None
-    connection.close()
+    tries = [(*address(GATEWAY, 0, system, tokens, gateway=url), "--gateway") for url in system.gateways]
+    for number, _ in enumerate(system.studios):
+        tries.append((*address(DIRECT, number, system, tokens, gateway=""), "--direct"))
+    patience = min(within, ANSWER_SECONDS)
+    for url, headers, option in tries:
+        try:
+            with Timeout(patience, OperationError(f"no answer within {patience:g} s")):
+                connection = Connection(url, headers, on_message=_ignore, on_end=_ignore)
+        except OperationError as error:
+            words = [str(error)]
+            if isinstance(error, RefusedError):
+                words += [error.answer, HINTS.get(error.status, "")]
+            told = ": ".join(filter(None, words)).replace(tokens.of(0), "…")
+            raise UsageError(f"{url.partition('?')[0]}: {told} ({option})") from None
+        connection.close()
 
 
 def _ignore(*_: object) -> None:

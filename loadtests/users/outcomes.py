@@ -1,19 +1,19 @@
-"""How an operation fails. Each error's words are its reason in statistics and reports: few and countable."""
+"""How an operation fails. An error's words are its reason in statistics and reports: few and countable."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
-_TYPE: Final = re.compile(r"[a-z_]{1,20}(\.[a-z_]{1,20})?")
-"""A message type as Studio has them (spec §4). Nothing else is repeated: it may hold anything, such as a token."""
-
 NO_CLOSE_FRAME: Final = "no close frame"
 """How a connection ended without a Close frame (RFC 6455 §7.1.5 has 1006 for it, which is never on the wire)."""
 
+_TYPE: Final = re.compile(r"[a-z_]{1,20}(\.[a-z_]{1,20})?")
+"""A message type as Studio has them (spec §4). Nothing else is repeated: it may hold anything, such as a token."""
+
 
 class OperationError(Exception):
-    """An operation failed."""
+    """An operation failed: there was no answer or reply, or the connection ended."""
 
     def __repr__(self) -> str:
         """Return the words alone, which Locust's own statistics show."""
@@ -32,36 +32,21 @@ class RefusedError(OperationError):
     LIMITED: Final = "refused 429"
     """How the words begin if a limit was reached."""
 
-    def __init__(self, status: int, code: str = "", answer: str = "") -> None:
+    def __init__(self, status: int, code: str, answer: str) -> None:
         super().__init__(f"refused {status} {code}".rstrip())
         self.status = status
         self.answer = answer
 
 
-class UnreachableError(OperationError):
-    """There was no response to the upgrade."""
-
-
 class ClosedError(OperationError):
-    """The connection ended before the reply.
+    """The connection ended, with a close code in digits or `NO_CLOSE_FRAME`."""
 
-    Args:
-        code: the close code in digits, or `NO_CLOSE_FRAME`.
-    """
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code if code == NO_CLOSE_FRAME else f"closed {code}")
-
-
-class SilenceError(OperationError):
-    """The reply did not come in time."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"no reply within {seconds:g} s")
+    def __init__(self, code: str | None) -> None:
+        super().__init__(f"closed {code}" if code and code != NO_CLOSE_FRAME else NO_CLOSE_FRAME)
 
 
 class UnexpectedReplyError(OperationError):
-    """The reply has another type than the message asks for."""
+    """A message has another type than the one that was expected."""
 
     def __init__(self, kind: object) -> None:
         known = isinstance(kind, str) and _TYPE.fullmatch(kind)

@@ -11,9 +11,10 @@ from locust import User
 from locust.env import Environment
 
 from loadtests.common.run import DIRECT, GATEWAY, Path
+from loadtests.runs.recorder import ANSWERED, UNANSWERED
 from loadtests.users.conversation import Conversation, Document
 from loadtests.users.crowd import Crowd
-from loadtests.users.outcomes import OperationError, UnexpectedReplyError, UnreachableError
+from loadtests.users.outcomes import OperationError, UnexpectedReplyError
 
 PROTOCOL: Final = "WS"
 """What Locust calls the type of a request."""
@@ -78,7 +79,7 @@ class WebSocketUser(User):
             self.report(name, time.perf_counter() - began, error)
             return None
         except GreenletExit:  # the run ends while this user still waits
-            self.report(name, time.perf_counter() - began, UnreachableError("no answer"))
+            self.report(name, time.perf_counter() - began, OperationError("no answer"))
             raise
         if path == GATEWAY:
             self.recorder.opened()
@@ -108,12 +109,12 @@ class WebSocketUser(User):
         try:
             seconds, _ = conversation.ask({"type": "heartbeat"}, reply_type="ack", message_id=message_id)
         except OperationError as error:
-            self.recorder.unanswered += not again
+            self.recorder.totals[UNANSWERED] += not again
             self.report(name, time.perf_counter() - began, error)
             return None
         finally:
             self.recorder.settled(measured=measured)
-        self.recorder.answered += 1
+        self.recorder.totals[ANSWERED] += 1
         self.report(name, seconds, path=path, measured=measured)
         return seconds
 
