@@ -5,8 +5,9 @@ from __future__ import annotations
 import operator
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -36,7 +37,8 @@ FAILURES: Final = "failures"
 PERCENTILES: Final = ("p50", "p95", "p99", "max")
 """What rules may be about of a latency: the names of its attributes."""
 
-SCENARIOS: Final = ("steady", "soak", "storm", "fanout", "slow", "failover", "drain", "limits")
+ScenarioName = Literal["steady", "soak", "storm", "fanout", "slow", "failover", "drain", "limits"]
+SCENARIOS: Final[tuple[str, ...]] = get_args(ScenarioName)
 """The scenarios' names, in the order in which one would look at them."""
 
 
@@ -107,7 +109,7 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[T
     """
     try:
         document = tomllib.loads(path.read_text())
-        rules = TypeAdapter(dict[Literal[SCENARIOS], list[Threshold]]).validate_python(document)
+        rules = TypeAdapter(dict[ScenarioName, list[Threshold]]).validate_python(document)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror} (--thresholds)") from None
     except ValidationError as error:
@@ -118,7 +120,7 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[T
         ) from None
     except ValueError as error:
         raise UsageError(f"{path} is not valid TOML: {error} (--thresholds)") from None
-    found = rules.get(scenario, [])
+    found = [rule for name, listed in rules.items() if name == scenario for rule in listed]
     if not found:
         raise UsageError(
             f"{path} has no rule for {scenario}: each begins with [[{scenario}]], and without one nothing is judged "
@@ -131,6 +133,22 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[T
                 f"{path}: metric {rule.metric!r} given, one of these needed: {known} (--thresholds)"
             )
     return found
+
+
+def judged(run: Run, thresholds: Sequence[Threshold]) -> Run:
+    """Return the run with what became of each threshold.
+
+    If the scenario could not go on, rules about what was to come are left out: nothing else is wrong with them.
+    """
+    measured = metrics_of(run)
+    verdicts = tuple(threshold.judge(measured) for threshold in thresholds)
+    if run.stopped:
+        verdicts = tuple(verdict for verdict in verdicts if verdict.value is not None)
+    passed = {verdict.passed for verdict in verdicts}
+    unjudged = "; ".join(dict.fromkeys(verdict.words for verdict in verdicts if verdict.passed is None))
+    if run.stopped or False in passed:
+        return replace(run, thresholds=verdicts, passed=False)
+    return replace(run, thresholds=verdicts, passed=None if unjudged else True, not_judged=unjudged)
 
 
 def metrics_of(run: Run) -> dict[str, Figure]:

@@ -6,8 +6,6 @@ import json
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -17,7 +15,7 @@ from loadtests.common.units import shown
 from loadtests.runs.recorder import Recorder
 from loadtests.runs.sampling import BUSIEST, CLIENT_CPU, CLIENT_SECONDS, LATE
 from loadtests.runs.table import could_not_go_on, summary
-from loadtests.runs.thresholds import LATE_SECONDS, Threshold, metric_names, metrics_of
+from loadtests.runs.thresholds import LATE_SECONDS, metric_names
 from loadtests.scenarios.console import CONSOLE
 from loadtests.scenarios.folder import REPORT, write_folder
 from loadtests.scenarios.scenario import Scenario
@@ -84,22 +82,6 @@ def versions(options: Namespace) -> dict[str, str]:
     if options.gateway:
         found.pop(GATEWAY, None)
     return found
-
-
-def judged(run: Run, thresholds: Sequence[Threshold]) -> Run:
-    """Return the run with what became of each threshold.
-
-    If the scenario could not go on, rules about what was to come are left out: nothing else is wrong with them.
-    """
-    measured = metrics_of(run)
-    verdicts = tuple(threshold.judge(measured) for threshold in thresholds)
-    if run.stopped:
-        verdicts = tuple(verdict for verdict in verdicts if verdict.value is not None)
-    passed = {verdict.passed for verdict in verdicts}
-    unjudged = "; ".join(dict.fromkeys(verdict.words for verdict in verdicts if verdict.passed is None))
-    if run.stopped or False in passed:
-        return replace(run, thresholds=verdicts, passed=False)
-    return replace(run, thresholds=verdicts, passed=None if unjudged else True, not_judged=unjudged)
 
 
 def leave_results(run: Run, folder: Path | None) -> int:

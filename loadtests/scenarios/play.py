@@ -30,7 +30,7 @@ from loadtests.common.supervisor import ROOT
 from loadtests.interrupted import EXIT_INTERRUPTED, SIGNALS
 from loadtests.runs.recorder import MOST_CONNECTIONS
 from loadtests.runs.sampling import Timeline, each_second
-from loadtests.runs.thresholds import Threshold, read_thresholds
+from loadtests.runs.thresholds import Threshold, judged, read_thresholds
 from loadtests.scenarios.console import CONSOLE
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.folder import run_folder
@@ -38,7 +38,6 @@ from loadtests.scenarios.judging import (
     EXIT_FAILED,
     EXIT_USAGE,
     client_figures,
-    judged,
     leave_results,
     metrics,
     settings,
@@ -69,7 +68,7 @@ class _Session:
     """What a run has from its preparation to its end."""
 
     director: Director
-    thresholds: tuple[Threshold, ...]
+    thresholds: list[Threshold]
     folder: Path | None
     machine: dict[str, str | int]
     started: datetime

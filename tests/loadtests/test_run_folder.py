@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loadtests.common.run import Run, Second
-from loadtests.runs.folder import FolderError, run_folder, write_folder
+from loadtests.scenarios.folder import FolderError, run_folder, write_folder
 
 RUN = Run(
     scenario="steady",

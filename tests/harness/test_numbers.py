@@ -1,4 +1,4 @@
-"""The ledger of the soak: everything that can happen to numbered messages is told apart."""
+"""The bookkeeping of numbered messages, which harness and load share: everything that can happen is told apart."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from loadtests.runs.ledger import Ledger
+from memmie_harness.numbered import Numbers
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,12 @@ from loadtests.runs.ledger import Ledger
 def test_each_fault_is_counted_as_what_it_is(
     numbers: list[int], sent: int, lost: int, duplicated: int, reordered: int
 ) -> None:
-    ledger = Ledger()
+    arrived = Numbers()
     for number in numbers:
-        ledger.take(number)
-    assert (ledger.lost(sent), ledger.duplicated, ledger.reordered) == (lost, duplicated, reordered)
+        arrived.take(number)
+    assert (arrived.lost(sent), arrived.duplicated, arrived.reordered) == (lost, duplicated, reordered)
+    faults = {"lost": lost, "duplicated": duplicated, "reordered": reordered}
+    assert arrived.problems(sent) == [f"{count} {fault}" for fault, count in faults.items() if count]
 
 
 def test_whatever_happens_every_message_is_accounted_for() -> None:
@@ -42,9 +44,9 @@ def test_whatever_happens_every_message_is_accounted_for() -> None:
         repeated = [number for number in numbers if rng.random() < 0.1]
         arriving = numbers + repeated
         rng.shuffle(arriving)
-        ledger = Ledger()
+        arrived = Numbers()
         for number in arriving:
-            ledger.take(number)
-        assert ledger.lost(49) == dropped
-        assert ledger.duplicated == len(repeated)
-        assert ledger.arrived == len(numbers)
+            arrived.take(number)
+        assert arrived.lost(49) == dropped
+        assert arrived.duplicated == len(repeated)
+        assert arrived.arrived == len(numbers)
