@@ -57,7 +57,7 @@ class SoakUser(WebSocketUser):
         self.downward = Numbers()
         self.damaged = 0
         self.done = False
-        messages, users = self.options.messages, self.options.num_users
+        messages, users = self.options.messages, self.crowd.everyone
         self.goal = messages // users + (self.crowd.overall(self.number) < messages % users)
         self._sent = 0
         self._sent_at: deque[int] = deque()

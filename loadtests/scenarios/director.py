@@ -68,6 +68,7 @@ class Director:
             part = {
                 "position": position,
                 "workers": len(self._workers),
+                "everyone": options.num_users,
                 "tokens": tokens.share(position, len(self._workers)),
                 "gateways": system.gateways,
                 "studios": system.studios,

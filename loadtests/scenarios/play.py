@@ -112,7 +112,9 @@ class Play:
     def _init(self, environment: Environment, runner: Runner, **_: object) -> None:
         options = _options(environment)
         runner.register_message(REPORT, self._take_report)
-        if not isinstance(runner, MasterRunner):
+        if isinstance(runner, MasterRunner):
+            CONSOLE.say(f"waiting for workers: --worker --master-port {runner.server.port}")
+        else:
             scenario = self._scenario
             self._crowd = Crowd(
                 environment,

@@ -64,6 +64,7 @@ class Crowd:
     Attributes:
         options: the run's.
         joined: whether it has got its part of a run.
+        everyone: how many users all workers have together.
         users: all users that were ever here in this run.
         recorder: counts them.
         system: what they load.
@@ -90,6 +91,7 @@ class Crowd:
         *,
         position: int,
         workers: int,
+        everyone: int,
         tokens: Sequence[Sequence[str]],
         gateways: Sequence[str],
         studios: Sequence[str],
@@ -99,6 +101,7 @@ class Crowd:
         Args:
             position: which of the workers this is, from 0.
             workers: how many there are.
+            everyone: how many users they have together.
             tokens: tokens and user ids of this worker's accounts.
             gateways: see `System`.
             studios: see `System`.
@@ -106,6 +109,7 @@ class Crowd:
         gevent.killall(self._greenlets)
         self.options = self._environment.parsed_options or Namespace()
         self.joined = True
+        self.everyone = everyone
         self.users: list[User] = []
         self.recorder = Recorder()
         self.system = System(gateways=tuple(gateways), studios=tuple(studios))

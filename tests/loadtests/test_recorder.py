@@ -184,7 +184,7 @@ def test_a_run_of_an_earlier_version_is_read() -> None:
     [
         ({"scenario": None}, "scenario: Field required"),
         ({"latencies": {"gateway": {}}}, "latencies.gateway.count: Field required"),
-        ({"latencies": 3}, "latencies: Input should be a valid mapping"),
+        ({"latencies": 3}, "latencies: Input should be an object"),
         ({"requests": [{"nome": "x"}]}, "requests.0.name: Field required"),
     ],
 )
