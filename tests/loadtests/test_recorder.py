@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from loadtests.common.distribution import latency, quantile
-from loadtests.common.run import Event, Failure, Figure, Request, Run, Second, Verdict
+from loadtests.common.run import Failure, Request
 from loadtests.common.units import shown
 from loadtests.runs.recorder import DIRECT, GATEWAY, Recorder
 
@@ -92,55 +91,6 @@ def test_a_distribution_rises_and_nothing_has_none() -> None:
     assert found.quantiles[-1] == (1.0, 0.3)
     assert list(found.quantiles) == sorted(found.quantiles)
     assert latency([]) is None
-
-
-def test_a_run_comes_back_from_its_json() -> None:
-    measured = latency([0.1, 0.2])
-    assert measured is not None
-    run = Run(
-        scenario="storm",
-        about="a storm",
-        started="2030-01-01T00:00:00+00:00",
-        seconds=3.5,
-        gateway_url="ws://127.0.0.1:1/ws",
-        latencies={"gateway": measured},
-        requests=(Request("connect", 1, 1, None, None, None),),
-        failures=(Failure("connect", "refused 503", 1),),
-        closes={"1012": 3},
-        timeline=(Second(1.0, 2, 3, 0, 0.1, 0.2, None, None),),
-        events=(Event(1.5, "cut"),),
-        figures=(Figure("back after", 1.0, "s"),),
-        thresholds=(Verdict("lost", "== 0", None, "not measured", passed=False),),
-        measured="the 5 s before the cut",
-        most_connections=7,
-        stopped="not all back within 30 s",
-        passed=False,
-    )
-    assert Run.from_json(json.loads(json.dumps(run.as_json()))) == run
-
-
-def test_a_run_of_an_earlier_version_is_read() -> None:
-    run = Run(scenario="storm", about="", started="", seconds=1, gateway_url="ws://127.0.0.1:1/ws")
-    later = {"measured", "most_connections", "stopped"}
-    assert Run.from_json({name: value for name, value in run.as_json().items() if name not in later}) == run
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"scenario": None}, "it has no `scenario`"),
-        ({"latencies": None}, "it has no `latencies`"),
-        ({"requests": None}, "it has no `requests`"),
-        ({"latencies": {"gateway": {}}}, "it has no `quantiles`"),
-        ({"latencies": 3}, "something in it has another form"),
-        ({"requests": [{"nome": "x"}]}, "something in it has another form"),
-    ],
-)
-def test_what_is_no_run_is_refused(changes: dict[str, Any], words: str) -> None:
-    run = Run(scenario="storm", about="", started="", seconds=1, gateway_url="ws://127.0.0.1:1/ws")
-    document = {name: value for name, value in {**run.as_json(), **changes}.items() if value is not None}
-    with pytest.raises(ValueError, match=words):
-        Run.from_json(document)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
-from loadtests.traffic.connection import Connection, Traffic
 from loadtests.common.errors import LoadTestError
+from loadtests.traffic.connection import Connection, Traffic
 from loadtests.traffic.schedule import Schedule
 
 
