@@ -24,7 +24,7 @@ from loadtests.common.run import (  # noqa: E402 - first it is seen whether it c
     Second,
     Verdict,
 )
-from loadtests.report import layout  # noqa: E402 - needs plotly
+from loadtests.report import page as builder  # noqa: E402 - needs plotly
 from loadtests.report.run import page, write  # noqa: E402 - needs plotly
 
 HOSTILE = "</script><script>alert('&amp;')</script>"
@@ -98,7 +98,7 @@ runs = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def no_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave plotly's five megabytes out: a test takes the page apart in no time."""
-    monkeypatch.setattr(layout, "get_plotlyjs", lambda: "")
+    monkeypatch.setattr(builder, "get_plotlyjs", lambda: "")
 
 
 @runs

@@ -18,7 +18,7 @@ from loadtests.analysis.measurements import Case  # noqa: E402 - first it is see
 from loadtests.analysis.record import Record, Row  # noqa: E402 - first it is seen whether it can be had
 from loadtests.analysis.store import document  # noqa: E402 - first it is seen whether it can be had
 from loadtests.common.machine import Cores  # noqa: E402 - first it is seen whether it can be had
-from loadtests.report import layout  # noqa: E402 - needs plotly
+from loadtests.report import page as builder  # noqa: E402 - needs plotly
 from loadtests.report.__main__ import main  # noqa: E402 - first it is seen whether it can be had
 from loadtests.report.bench import page  # noqa: E402 - first it is seen whether it can be had
 from loadtests.traffic.results import (  # noqa: E402 - first it is seen whether it can be had
@@ -106,7 +106,7 @@ FULL = record(
 
 @pytest.fixture(autouse=True)
 def no_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layout, "get_plotlyjs", lambda: "")
+    monkeypatch.setattr(builder, "get_plotlyjs", lambda: "")
 
 
 def test_every_part_is_there_and_closed() -> None:
