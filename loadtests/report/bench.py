@@ -61,7 +61,7 @@ def page(record: Record) -> str:
         targets=[
             (
                 Note(_named(each), _rule(each)),
-                f"{each.value:,.3g} {each.unit}".strip(),
+                f"{each.value:,.4g} {each.unit}".strip(),
                 Note(WORDS[each.held], each.lacking, STATES[each.held]),
             )
             for each in outcome
