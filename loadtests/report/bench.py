@@ -84,13 +84,13 @@ def _verdict(outcome: Sequence[Verdict], problems: Sequence[str]) -> tuple[str, 
 
 
 def _named(cell: Cell | Verdict) -> str:
-    return f"{cell.figure.chart or cell.figure.title}: {cell.case.described}"
+    return f"{cell.figure.title}: {cell.case.described}"
 
 
 def _tiles(found: Sequence[Cell], outcome: Sequence[Verdict]) -> Iterator[Tile]:
     """Return our headline figures, each with the targets that it misses."""
     for cell in found:
-        if cell.peer == OURS and cell.figure.headline:
+        if cell.peer == OURS and cell.figure.main:
             of_it = [each for each in outcome if (each.figure, each.case) == (cell.figure, cell.case)]
             missed = "; ".join(_rule(each) for each in of_it if each.held is False)
             yield Tile(_named(cell), f"{cell.median} {cell.figure.unit}".strip(), missed)
@@ -112,7 +112,7 @@ def _care(record: Record, rounds: int) -> list[str]:
 
 
 def _compared(found: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in found if cell.figure.chart and cell.ratio]
+    return [cell for cell in found if cell.figure.main and cell.ratio]
 
 
 def _ratios(name: str, found: Sequence[Cell]) -> Chart:
@@ -121,8 +121,8 @@ def _ratios(name: str, found: Sequence[Cell]) -> Chart:
     several_figures = len({cell.figure for cell in found}) > 1
     series: dict[str, list[Cell]] = {}
     for cell in found:
-        words = [cell.figure.chart] * several_figures + [str(cell.case)] * several_cases
-        series.setdefault(", ".join(words) or cell.figure.chart, []).append(cell)
+        words = [cell.figure.title] * several_figures + [str(cell.case)] * several_cases
+        series.setdefault(", ".join(words) or cell.figure.title, []).append(cell)
     return peers.ratios(capital(MEASUREMENTS[name].title), series)
 
 
@@ -138,7 +138,7 @@ def _measurement(name: str, found: Sequence[Cell]) -> dict[str, Any]:
         peers.bars(_named(drawn[0]), drawn)
         for of_case in by_case.values()
         for figure in figures
-        if figure.chart and (drawn := [cell for cell in of_case if cell.figure is figure])
+        if figure.main and (drawn := [cell for cell in of_case if cell.figure is figure])
     ]
     tables = [(case, *_table(figures, of_case)) for case, of_case in by_case.items()]
     return {"measurement": MEASUREMENTS[name], "charts": charts, "tables": tables}
@@ -150,5 +150,5 @@ def _table(figures: Sequence[Figure], found: Sequence[Cell]) -> tuple[list[str],
     for cell in found:
         shown = Note(cell.median, cell.spread.extent(cell.figure.decimals))
         rows.setdefault(cell.called, {})[cell.figure] = shown
-    titles = ["peer", *(figure.title for figure in figures)]
+    titles = ["peer", *(figure.heading for figure in figures)]
     return titles, [[peer, *(row.get(figure, "—") for figure in figures)] for peer, row in rows.items()]

@@ -303,7 +303,7 @@ def test_no_table_of_several_rounds_is_too_wide() -> None:
         ]
     found = tables(cells(measured))
     assert "gateway ÷ nginx" in found
-    assert "p99 ms" in found
+    assert "p99, ms" in found
     tabular = [line for line in found.splitlines() if "…" in line or "---" in line]
     assert max(map(len, tabular)) <= WIDTH
 
@@ -358,9 +358,9 @@ def test_all_ratios_are_on_one_screen() -> None:
     assert summary(cells(measured)).splitlines() == [
         "GATEWAY ÷ PEER",
         "Medians of the rounds' ratios; below 1 ours costs less.",
-        "figure             connections  nginx",
-        "-----------------  -----------  -----",
-        "CPU µs/round trip  50 × 128 B   2.00",  # noqa: RUF001 - the sign is meant
+        "figure                  connections  nginx",
+        "----------------------  -----------  -----",
+        "CPU per round trip, µs  50 × 128 B   2.00",  # noqa: RUF001 - the sign is meant
     ]
     assert summary(cells(record(Row(TRIPS, "gateway", 1, trips(0.2))))) == ""
 
