@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from loadtests.analysis import figures
 from loadtests.analysis.figures import Figure
-from loadtests.common.units import shown
 from loadtests.traffic.results import Connects, Count, FixedRate, Hold, Memory, Positive, RoundTrips
 
 
@@ -42,7 +41,9 @@ class Case:
 
     @property
     def _size(self) -> list[str]:
-        return [] if self.size is None else [shown(self.size, "bytes")]
+        if self.size is None:
+            return []
+        return [f"{self.size} B" if self.size % 1024 else f"{self.size // 1024} KiB"]
 
 
 @dataclass(frozen=True, slots=True)

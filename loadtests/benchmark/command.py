@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             machine=describe(),
             cores=Cores.share_out(),
             peers={peer.name: peer.about for peer in peers},
-            versions={peer.name: version for peer in peers if (version := peer.version(peer.find() or ""))},
+            versions={peer.name: version for peer in peers if (version := peer.installed_version())},
             skipped=skipped,
             commands=[shlex.join(["bench.py", *(sys.argv[1:] if arguments is None else arguments)])],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -30,20 +31,22 @@ def tables(cells: Sequence[Cell]) -> str:
     parts = []
     for name, measurement in MEASUREMENTS.items():
         if found := [cell for cell in cells if cell.case.measurement == name]:
-            compared = [cell for cell in found if cell.ratio]
-            parts += [f"{measurement.title.upper()}\n{measurement.about}", _table("peer", found, _value)]
-            parts += [_table("ratio", compared, _ratio, before=f"{OURS} ÷ ")] if compared else []
+            about = "\n".join(textwrap.wrap(measurement.about, WIDTH))
+            titles = [figure.heading for figure in measurement.figures]
+            parts += [f"{measurement.title.upper()}\n{about}", _table("peer", titles, found, _value)]
+            if compared := [cell for cell in found if cell.ratio]:
+                titles = [figure.heading for figure in measurement.figures if figure.compared]
+                parts.append(_table("ratio", titles, compared, _ratio, before=f"{OURS} ÷ "))
     return "\n\n".join(parts)
 
 
-def _table(name: str, cells: Sequence[Cell], text: Callable[[Cell], str], before: str = "") -> str:
+def _table(
+    name: str, titles: Sequence[str], cells: Sequence[Cell], text: Callable[[Cell], str], before: str = ""
+) -> str:
     """Return a row for each case and peer, and a column for each figure."""
-    figures = MEASUREMENTS[cells[0].case.measurement].figures
-    there = {cell.figure for cell in cells}
-    titles = [figure.title for figure in figures if figure in there]
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for cell in cells:
-        rows.setdefault((str(cell.case), before + cell.called), {})[cell.figure.title] = text(cell)
+        rows.setdefault((str(cell.case), before + cell.called), {})[cell.figure.heading] = text(cell)
     lines = [[*names, *(row.get(title, NOTHING) for title in titles)] for names, row in rows.items()]
     return aligned([["connections", name, *titles], *lines])
 
@@ -64,7 +67,7 @@ def summary(cells: Sequence[Cell]) -> str:
     for cell in cells:
         if cell.ratio:
             ratio = f"{cell.ratio.median:.{RATIO_DECIMALS}f}{_UNLIKE * cell.does_less}"
-            rows.setdefault((cell.figure.title, str(cell.case)), {})[cell.peer] = ratio
+            rows.setdefault((cell.figure.heading, str(cell.case)), {})[cell.peer] = ratio
     if not rows:
         return ""
     peers = list(dict.fromkeys(cell.peer for cell in cells if cell.ratio))

@@ -113,49 +113,29 @@ def answer_of(
     Raises:
         LoadTestError: it took longer than `seconds`, or printed something else.
     """
-    exit_code, text = _finish(name, command, json.dumps(question), cores=cores, seconds=seconds)
+    with _running(name, command, cores, None, subprocess.PIPE) as process:
+        try:
+            output, _ = process.communicate(json.dumps(question).encode(), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise LoadTestError(f"{name} did not finish within {seconds:g} s") from None
+    text = output.decode(errors="replace").strip()
     try:
         answer = json.loads(text.rpartition("\n")[2])
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        raise LoadTestError(f"{name} ended with exit code {exit_code} and no answer:\n{text[-2000:]}")
+        raise LoadTestError(
+            f"{name} ended with exit code {process.returncode} and no answer:\n{text[-2000:]}"
+        )
     return answer
-
-
-def run(name: str, command: Sequence[str], *, environment: Mapping[str, str], seconds: float) -> None:
-    """Run a program to its end.
-
-    Raises:
-        LoadTestError: it took longer than `seconds`, or failed.
-    """
-    exit_code, text = _finish(name, command, "", environment=environment, seconds=seconds)
-    if exit_code:
-        raise LoadTestError(f"{name} ended with exit code {exit_code}:\n{text[-2000:]}")
 
 
 def end_children() -> None:
     """End every process this one still has: an interrupt may come between the start of a process and its bookkeeping."""
     for child in psutil.Process().children():
         _kill_group(child.pid)
-
-
-def _finish(
-    name: str,
-    command: Sequence[str],
-    question: str,
-    *,
-    cores: frozenset[int] | None = None,
-    environment: Mapping[str, str] | None = None,
-    seconds: float,
-) -> tuple[int, str]:
-    """Run a program to its end; return its exit code and what it printed."""
-    with _running(name, command, cores, environment, subprocess.PIPE) as process:
-        try:
-            output, _ = process.communicate(question.encode(), timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise LoadTestError(f"{name} did not finish within {seconds:g} s") from None
-        return process.returncode, output.decode(errors="replace").strip()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()  # it may not lead its group yet
 
 
 @contextlib.contextmanager

@@ -1,13 +1,16 @@
-"""A peer: a gateway to measure, or none. Each is a row of `catalogue.py`; here is how a row is run."""
+"""A peer: a gateway to measure, or none. Each is a table of `peers.toml`; here is how it is run."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.metadata
+import importlib.util
 import socket
 import string
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -18,6 +21,7 @@ import psutil
 
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
+from loadtests.peers.programs import executable, go_compiler, go_program, go_version, program_version
 
 CONFIGURATIONS: Final = Path(__file__).with_name("configs")
 
@@ -89,30 +93,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A gateway to measure, or none.
-
-    Attributes:
-        name: on the command line and in tables.
-        about: what it is and does, in half a line.
-        asks_auth: whether it admits nobody without asking Auth about the token.
-        install: how to get it.
-        find: returns the path of its program; None if it is not installed, "" if there is nothing to run.
-        version: returns the version of the program, or of what it is built on; "" if it is unknown.
-        build: makes the program that is run of the one that was found.
-        arguments: of the program, templates; it must stay in the foreground.
-        environment: its settings, templates.
-        files: its configuration files in `configs/`, templates; they are copied to a temporary folder.
-        announces: whether it chooses a port and prints it. If not, it gets a port, and is ready when it answers there.
-        children: what the titles of its lasting child processes contain; () if all of its children last.
-    """
+    """A gateway to measure, or none; `peers.toml` says what its fields mean."""
 
     name: str
     about: str
     asks_auth: bool = False
     install: str = ""
-    find: Callable[[], str | None]
-    version: Callable[[str], str] = lambda _: ""
-    build: Callable[[str], str] = lambda program: program
+    programs: tuple[str, ...] = ()
+    python: str = ""
+    go: str = ""
+    version: str = ""
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     files: tuple[str, ...] = ()
@@ -123,9 +113,26 @@ class Peer:
         """Return the request headers that admit a client; none if the peer asks nobody."""
         return {"Authorization": f"Bearer {token}"} if self.asks_auth else {}
 
+    def program(self) -> str | None:
+        """Return the path of what runs it; None if it is not installed, or if there is nothing to run."""
+        if self.python:
+            return sys.executable if importlib.util.find_spec(self.python) else None
+        if self.go:
+            return go_compiler()
+        return next(filter(None, map(executable, self.programs)), None)
+
     def missing(self) -> str:
         """Return how to get what is not installed; "" if nothing is missing."""
-        return self.install if self.find() is None else ""
+        return "" if self.program() else self.install
+
+    def installed_version(self) -> str:
+        """Return the version of it, or of what it is built on; "" if it is unknown."""
+        program = self.program()
+        if program is None:
+            return ""
+        if self.python:
+            return importlib.metadata.version(self.python)
+        return go_version(program) if self.go else program_version(program, self.version)
 
     @contextlib.contextmanager
     def start(self, stage: Stage) -> Iterator[Endpoint]:
@@ -134,10 +141,12 @@ class Peer:
         Raises:
             LoadTestError: it does not start.
         """
-        program = self.find()
-        if not program:
+        program = self.program()
+        if program is None:
             yield Endpoint(stage.backend_url, ())
             return
+        if self.go:
+            program = go_program(program, Path(__file__).with_name(self.go))
         port = free_port()
         with tempfile.TemporaryDirectory(prefix=f"{self.name}-") as name:
             folder = Path(name)
@@ -146,7 +155,7 @@ class Peer:
                 (folder / file).write_text(_filled((CONFIGURATIONS / file).read_text(), values))
             with serving(
                 self.name,
-                [self.build(program), *(_filled(argument, values) for argument in self.arguments)],
+                [program, *(_filled(argument, values) for argument in self.arguments)],
                 cores=stage.cores,
                 # One core, so one thread that runs Go code, even if nothing is pinned.
                 environment={

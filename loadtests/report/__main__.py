@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loadtests.libraries import EXIT_USAGE, demand
 
-demand("report", "plotly", "psutil")
+demand("report", "jinja2", "plotly", "psutil")
 
 from loadtests.analysis.record import Record  # noqa: E402 - needs them
 from loadtests.common.files import parsed  # noqa: E402 - needs them

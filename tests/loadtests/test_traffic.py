@@ -27,7 +27,7 @@ pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.common.usage import cpu_seconds
 from loadtests.traffic.connection import Traffic
-from loadtests.traffic.measurements import differences
+from loadtests.traffic.load import differences
 from loadtests.traffic.schedule import Timed
 
 ROOT = Path(__file__).parents[2]
@@ -235,7 +235,7 @@ async def ending_with(answer: bytes | None) -> AsyncIterator[str]:
         (b"", "its Close frame was not answered with one"),
         (b"\x88\x00", "its Close frame with 1000 was answered with 1005"),
         (b"\x88\x02\x03\xe9", "its Close frame with 1000 was answered with 1001"),
-        (b"\x88\x02\x00\x01", "its Close frame was got an invalid answer"),
+        (b"\x88\x02\x00\x01", "its Close frame got an invalid answer"),
         (b"\x82\x01?" + ANSWERED, "is not its echo"),
     ],
 )

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from loadtests.common.units import shown
-from loadtests.report.markup import Html, data, element
 
 JSON = dict[str, Any]
 """A part of what plotly is told, as its figure reference has it."""
@@ -73,19 +72,6 @@ class Chart:
         """Return what plotly is told; the page's script adds the look of all charts."""
         layout = {"showlegend": len(self.traces) > 1, **self.layout}
         return {"traces": list(self.traces), "layout": layout}
-
-    def place(self) -> Html:
-        """Return the place on the page, with the data for the page's script."""
-        return element(
-            "div",
-            element("h3", self.title),
-            element(
-                "figure",
-                element("div", class_="plot", role="img", aria_label=self.title, style=f"--height:{self.height}px"),
-                *([element("figcaption", self.about)] if self.about else []),
-                data(self.figure()),
-            ),
-        )  # fmt: skip
 
 
 def axis(title: str = "", **changes: Any) -> JSON:

@@ -14,7 +14,7 @@ SERIES: Final[Sequence[Look]] = (chart.GATEWAY, chart.DIRECT, chart.OVERHEAD, ch
 ROW: Final = 34
 """Height of a peer's row in CSS pixels."""
 
-ROUND_THE_ROWS: Final = 60
+ROUND_THE_ROWS: Final = 72
 """Height of what is around them."""
 
 

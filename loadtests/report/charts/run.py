@@ -23,7 +23,12 @@ NEAR: Final = 0.06
 Value = Callable[[Second], float | None]
 
 
-def distribution(latencies: Mapping[str, Latency]) -> Chart | None:
+def distributions(latencies: Mapping[str, Latency]) -> list[Chart]:
+    """Return the charts of the latencies that were measured."""
+    return [chart for chart in (_distribution(latencies), _percentiles(latencies)) if chart]
+
+
+def _distribution(latencies: Mapping[str, Latency]) -> Chart | None:
     """Return the share of the messages by how long they took at most; None without any."""
     traces = [_cumulative(latencies[path], path, look) for path, look in LOOKS.items() if path in latencies]
     if not traces:
@@ -52,7 +57,7 @@ def _cumulative(latency: Latency, name: str, look: Look) -> JSON:
     }
 
 
-def percentiles(latencies: Mapping[str, Latency]) -> Chart | None:
+def _percentiles(latencies: Mapping[str, Latency]) -> Chart | None:
     """Return what the gateway adds at each percentile, with a long tail; None if it was not measured."""
     overhead = latencies.get(OVERHEAD)
     if overhead is None:
