@@ -91,6 +91,7 @@ class Play:
         self._driver: gevent.Greenlet | None = None
         self._playing = False
         self._interrupted = False
+        self._handlers: dict[int, Any] = {}
         self._crowd: Crowd | None = None
         events.init_command_line_parser.add_listener(self._add_options)
         events.init.add_listener(self._init)
@@ -190,6 +191,8 @@ class Play:
             environment.process_exit_code = leave_results(run, session.folder)
         finally:
             session.cleanup.close()
+            for number, handler in self._handlers.items():
+                signal.signal(number, handler)
             if not self._interrupted:
                 gevent.spawn(_end_test, environment)
 
@@ -259,14 +262,15 @@ class Play:
     def _end_on_signals(self) -> None:
         """End the run at the first SIGINT or SIGTERM, whichever greenlet runs then; later ones must not disturb that."""
         main = gevent.get_hub().parent
+        self._handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
         def interrupt(_: int, __: FrameType | None) -> None:
             _ignore_signals()
             self._interrupted = True
             gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
 
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background
+        for number, handler in self._handlers.items():
+            if handler is not signal.SIG_IGN:  # as for a job in the background
                 signal.signal(number, interrupt)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +18,9 @@ from tests.loadtests import scripts
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-pytest.importorskip("locust", reason="the load group is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("locust") is None, reason="the load group is not installed"
+)
 
 finished = partial(scripts.finished, "load.py")
 
