@@ -248,7 +248,7 @@ def smoke(session: nox.Session) -> None:
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
     names = ("load_command", "load_foreign", "load_lies", "load_locust", "tokens")
     tests = (f"tests/loadtests/test_{name}.py" for name in names)
-    session.run("pytest", "-p", "no:locust", "-n", "2", *tests)  # mostly they wait
+    session.run("pytest", "-p", "no:locust", *tests)
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
     session.run("python", "loadtests/load.py", "soak", "--messages", "20000")
 

@@ -304,8 +304,8 @@ def _tokens(accounts: int, workers: int, system: System, options: Namespace) -> 
         CONSOLE.say(f"minting {needed} tokens")
         return mint(system.auth_url, needed)
     tokens = read_tokens(Path(options.token_file))
-    if len(tokens) < accounts:
-        CONSOLE.say(f"note: {len(tokens)} tokens for {accounts} users: some share one, and its limits")
+    if len(tokens.tokens) < accounts:
+        CONSOLE.say(f"note: {len(tokens.tokens)} tokens for {accounts} users: some share one, and its limits")
     return tokens
 
 

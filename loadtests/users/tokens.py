@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -19,37 +19,30 @@ TTL_SECONDS: Final = 24 * 3600
 MINTED_AT_ONCE: Final = 8
 
 
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """One token per account, by the account's number; accounts beyond the last begin again with the first.
 
-    Args:
+    Attributes:
         tokens: at least one.
         users: the user id of each; empty if they are not known.
     """
 
-    def __init__(self, tokens: Sequence[str], users: Sequence[str] = ()) -> None:
-        self._tokens = tuple(tokens)
-        self._users = tuple(users)
-
-    def __len__(self) -> int:
-        return len(self._tokens)
-
-    def __repr__(self) -> str:
-        """Leave them out."""
-        return f"<{len(self)} tokens>"
+    tokens: Sequence[str] = field(repr=False)
+    users: Sequence[str] = ()
 
     def of(self, account: int) -> str:
         """Return the token of an account."""
-        return self._tokens[account % len(self)]
+        return self.tokens[account % len(self.tokens)]
 
     def user_id(self, account: int) -> str:
         """Return the user id of an account, or a made-up one if it is not known."""
-        return self._users[account % len(self)] if self._users else f"load-{account}"
+        return self.users[account % len(self.users)] if self.users else f"load-{account}"
 
-    def share(self, position: int, of: int) -> tuple[list[str], list[str]]:
-        """Return every how-manieth token and user id: the part of one of several workers, whose positions count from 0."""
-        tokens, users = list(self._tokens[position::of]), list(self._users[position::of])
-        return (tokens, users) if tokens else (list(self._tokens), list(self._users))
+    def share(self, position: int, workers: int) -> list[Sequence[str]]:
+        """Return the tokens and the user ids of one of several workers; all of them if there are fewer than workers."""
+        few = len(self.tokens) < workers
+        return [each if few else each[position::workers] for each in (self.tokens, self.users)]
 
 
 def mint(auth_url: str, accounts: int) -> Tokens:
@@ -62,26 +55,19 @@ def mint(auth_url: str, accounts: int) -> Tokens:
     """
     crowd = secrets.token_hex(4)
     names = [f"load-{crowd}-{number}" for number in range(accounts)]
-    try:
-        first = mint_token(auth_url, names[0], TTL_SECONDS)  # if none can be minted, this one fails at once
-        minted = [first, *Pool(MINTED_AT_ONCE).map(partial(_minted, auth_url), names[1:])]
-        return Tokens([_token(each) for each in minted], names)
-    except MintError as error:
-        raise UsageError(f"{error} (--auth-url; for a real Auth give --token-file)") from None
 
+    def minted(name: str) -> str | MintError:
+        try:
+            return mint_token(auth_url, name, TTL_SECONDS)
+        except MintError as error:  # gevent prints the traceback of an error that leaves a pool
+            return error
 
-def _minted(auth_url: str, name: str) -> str | MintError:
-    """Return an error instead of raising it: gevent prints the traceback of one that is raised in a pool."""
-    try:
-        return mint_token(auth_url, name, TTL_SECONDS)
-    except MintError as error:
-        return error
-
-
-def _token(minted: str | MintError) -> str:
-    if isinstance(minted, MintError):
-        raise minted
-    return minted
+    first = minted(names[0])  # if none can be minted, this one fails at once
+    rest = [] if isinstance(first, MintError) else Pool(MINTED_AT_ONCE).map(minted, names[1:])
+    for each in (first, *rest):
+        if isinstance(each, MintError):
+            raise UsageError(f"{each} (--auth-url; for a real Auth give --token-file)")
+    return Tokens([str(each) for each in (first, *rest)], names)
 
 
 def read_tokens(path: Path) -> Tokens:

@@ -20,9 +20,10 @@ from tests.loadtests.scripts import ROOT, finished
 from loadtests.stack.own import own_stack
 from loadtests.stack.system import Plan, System
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("locust") is None, reason="the load group is not installed"
-)
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("locust") is None, reason="the load group is not installed"),
+    pytest.mark.timeout(120),  # three Pythons with Locust start one after the other
+]
 
 LAX = """
 [[steady]]
