@@ -89,7 +89,7 @@ def teach(name: str) -> None:
     scenario = importlib.import_module(f"loadtests.{name}").SCENARIO
     parser = argparse.ArgumentParser(
         prog=f"load.py {name}",
-        description=f"{scenario.about}\n\n{scenario.teaches}",
+        description=scenario.teaches,
         epilog="Besides, any option of Locust's own, such as --csv or --master: see `locust --help`.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -13,7 +13,7 @@ from loadtests.runs.recorder import ANSWERED, Recorder
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.options import add_every
 from loadtests.scenarios.scenario import AddArgument, Scenario
-from loadtests.users.returning import most_of, totals_of
+from loadtests.users.returning import ReturningUser
 from loadtests.users.user import WAYS
 
 CONNECTING: Final = tuple(f"{operation} {WAYS[GATEWAY]}" for operation in ("connect", "reconnect"))
@@ -35,11 +35,20 @@ class Comeback(Scenario, ABC):
 
     def totals(self, users: Sequence[User]) -> Mapping[str, float]:
         """Return how many are served, were away, and have a message without a reply."""
-        return totals_of(users)
+        ours = [user for user in users if isinstance(user, ReturningUser)]
+        return {
+            "served": sum(user.served for user in ours),
+            "were away": sum(len(user.away) for user in ours),
+            "lost": sum(user.unanswered for user in ours),
+        }
 
     def most(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Return how long they were away."""
-        return most_of(users)
+        """Return the longest absence, and how long after the marked moment the last user was back."""
+        away = [user for user in users if isinstance(user, ReturningUser) and user.away]
+        return {
+            "longest away": max((seconds for user in away for seconds in user.away), default=0.0),
+            "back after": max((user.back_at - user.marked_at for user in away), default=0.0),
+        }
 
     def connect(self, director: Director) -> None:
         """Wait until every user was served, and let the crowd settle."""

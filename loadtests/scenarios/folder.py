@@ -33,10 +33,6 @@ _UNITS: Final = {
 """Names of columns with a unit."""
 
 
-class FolderError(UsageError):
-    """A run cannot leave its results there; says where and why."""
-
-
 @contextlib.contextmanager
 def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
     """Reserve a folder without another run's results for the length of the block; remove it if nothing was left in it.
@@ -46,7 +42,7 @@ def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
         default: if that exists, `-2`, `-3` and so on are appended.
 
     Raises:
-        FolderError: it cannot be made or used.
+        UsageError: it cannot be made or used.
     """
     folder = chosen or default
     try:
@@ -56,11 +52,11 @@ def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
         else:
             chosen.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FolderError(f"{folder} cannot be made: {error.strerror} (--out)") from None
+        raise UsageError(f"{folder} cannot be made: {error.strerror} (--out)") from None
     if (folder / RUN).exists():
-        raise FolderError(f"{folder} holds a run already: another folder is needed (--out)")
+        raise UsageError(f"{folder} holds a run already: another folder is needed (--out)")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise FolderError(f"{folder} cannot be written to (--out)")
+        raise UsageError(f"{folder} cannot be written to (--out)")
     try:
         yield folder
     finally:

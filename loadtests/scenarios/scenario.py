@@ -50,19 +50,14 @@ class Scenario(ABC):
         return type(self).__name__.lower()
 
     @property
+    def teaches(self) -> str:
+        """What it shows, in one sentence; what happens, and what its figures mean."""
+        return (sys.modules[type(self).__module__].__doc__ or "").strip()
+
+    @property
     def about(self) -> str:
         """What it shows, in one sentence."""
-        return self._help[0]
-
-    @property
-    def teaches(self) -> str:
-        """What happens, and what its figures mean."""
-        return self._help[1]
-
-    @property
-    def _help(self) -> tuple[str, str]:
-        about, _, teaches = (sys.modules[type(self).__module__].__doc__ or "").partition("\n\n")
-        return about.strip(), teaches.strip()
+        return self.teaches.partition("\n")[0]
 
     def add_options(self, add: AddArgument) -> None:
         """Add the scenario's own options."""

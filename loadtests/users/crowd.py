@@ -83,41 +83,23 @@ class Crowd:
         self._greenlets: list[gevent.Greenlet] = []
         environment.crowd = self  # type: ignore[attr-defined]  # where its users find it
         environment.events.request.add_listener(self._request)  # type: ignore[no-untyped-call]
-        runner.register_message(JOIN, lambda msg, **_: self.join(**msg.data))
+        runner.register_message(JOIN, lambda msg, **_: self._join(msg.data))
         runner.register_message(ORDER, lambda msg, **_: gevent.spawn(self._obey, *msg.data))
 
-    def join(
-        self,
-        *,
-        position: int,
-        workers: int,
-        everyone: int,
-        tokens: Sequence[Sequence[str]],
-        gateways: Sequence[str],
-        studios: Sequence[str],
-    ) -> None:
-        """Begin a run.
-
-        Args:
-            position: which of the workers this is, from 0.
-            workers: how many there are.
-            everyone: how many users they have together.
-            tokens: tokens and user ids of this worker's accounts.
-            gateways: see `System`.
-            studios: see `System`.
-        """
+    def _join(self, part: Mapping[str, Any]) -> None:
+        """Begin a run, with the part of it that `Director` has for this process."""
         gevent.killall(self._greenlets)
         self.options = self._environment.parsed_options or Namespace()
         self.joined = True
-        self.everyone = everyone
+        self.everyone: int = part["everyone"]
         self.users: list[User] = []
         self.recorder = Recorder()
-        self.system = System(gateways=tuple(gateways), studios=tuple(studios))
-        self.gateway_url = gateways[0]
-        self._tokens = Tokens(*tokens)
+        self.system = System(gateways=tuple(part["gateways"]), studios=tuple(part["studios"]))
+        self.gateway_url = self.system.gateways[0]
+        self._tokens = Tokens(*part["tokens"])
         self._numbers: Counter[type[User]] = Counter()
-        self._position = position
-        self._workers = workers
+        self._position: int = part["position"]
+        self._workers: int = part["workers"]
         self._obeyed = 0
         if self._measures_ramp:
             self.recorder.measure()

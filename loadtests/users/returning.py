@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Mapping, Sequence
 from typing import Final
 
 import gevent
 from gevent.event import Event
-from locust import User, constant, task
+from locust import constant, task
 from locust.env import Environment
 
 from loadtests.users.conversation import Conversation
@@ -106,22 +105,3 @@ class ReturningUser(WebSocketUser):
         if self._ended_at is None:  # a user that is closed again before it was served is still away
             self._ended_at = time.monotonic()
         self._ended.set()
-
-
-def totals_of(users: Sequence[User]) -> Mapping[str, float]:
-    """Return how many are served, were away, and have a message without a reply."""
-    ours = [user for user in users if isinstance(user, ReturningUser)]
-    return {
-        "served": sum(user.served for user in ours),
-        "were away": sum(len(user.away) for user in ours),
-        "lost": sum(user.unanswered for user in ours),
-    }
-
-
-def most_of(users: Sequence[User]) -> Mapping[str, float]:
-    """Return the longest absence, and how long after the marked moment the last user was back."""
-    away = [user for user in users if isinstance(user, ReturningUser) and user.away]
-    return {
-        "longest away": max((seconds for user in away for seconds in user.away), default=0.0),
-        "back after": max((user.back_at - user.marked_at for user in away), default=0.0),
-    }

@@ -134,14 +134,14 @@ class WebSocketUser(User):
         path: Path | None = None,
         measured: bool = False,
     ) -> None:
-        """Tell Locust, and with it the recorder, of an operation.
+        """Tell Locust, and with it the recorder, of an operation that took so many seconds.
 
         Args:
             name: its kind.
             seconds: how long it took.
-            error: why it failed.
-            path: the way of a message.
-            measured: whether it counts for the latencies (see `Recorder.sent`).
+            error: why it failed; None if it did not.
+            path: the way of a message; None for anything else.
+            measured: whether a message counts for the latencies (see `Recorder.sent`).
         """
         self.environment.events.request.fire(
             request_type=PROTOCOL,
