@@ -29,6 +29,7 @@ from loadtests.common.errors import LoadTestError, UsageError
 from loadtests.common.machine import Cores, describe, raise_open_files
 from loadtests.common.supervisor import end_children
 from loadtests.interrupted import EXIT_INTERRUPTED
+from loadtests.peers.catalogue import PEERS
 from loadtests.peers.peer import Peer
 from loadtests.report import bench as page
 
@@ -46,10 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--json and --html need a file each")
     if sys.platform != "linux":
         return _complain("only Linux can pin processes to cores and tell their CPU time exactly")
-    skipped = {peer.name: missing for peer in options.peers if (missing := peer.missing())}
+    asked = [PEERS[name] for name in options.peers]
+    skipped = {peer.name: missing for peer in asked if (missing := peer.missing())}
     for name, how in skipped.items():
         _say(f"skipped {name}, which is not installed: {how}")
-    peers = tuple(peer for peer in options.peers if peer.name not in skipped)
+    peers = tuple(peer for peer in asked if peer.name not in skipped)
     if not peers:
         return _complain("none of these peers is installed")
     try:
