@@ -141,9 +141,8 @@ def _show(record: Record, *, strict: bool) -> int:
         "\n\n".join(f"FAILED {problem}" for problem in record.problems),
     ]
     _print("\n\n".join(part for part in parts if part))
-    missed = strict and not all(
-        verdict.held for verdict in outcome
-    )  # a target that was not judged does not hold
+    # A target that was not judged does not hold.
+    missed = strict and not all(verdict.held for verdict in outcome)
     return EXIT_FAILED if record.problems or missed else 0
 
 

@@ -1,4 +1,4 @@
-"""The machine: which core is whose, how many files may be open, and what it is."""
+"""The machine: its cores, its limit of open files, and its description."""
 
 from __future__ import annotations
 

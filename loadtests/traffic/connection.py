@@ -41,7 +41,7 @@ class Traffic:
     """What all connections of one measurement share.
 
     Attributes:
-        awaited: messages whose echo has not arrived.
+        awaited: messages without an echo so far.
         quiet: set when the last of them arrives.
         failure: gets an exception when a connection fails, and never a result.
     """
@@ -126,7 +126,7 @@ class Traffic:
         self.check()
         if self.awaited:
             raise LoadTestError(
-                f"messages lost: {self.awaited}, whose echo did not come within {patience:g} s of the last one sent"
+                f"messages lost: {self.awaited}, without an echo within {patience:g} s of the last one sent"
             )
 
 

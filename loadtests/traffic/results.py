@@ -26,7 +26,7 @@ class Target:
     Attributes:
         url: the WebSocket to connect to.
         headers: the request headers of each connection; they hold the token of its user.
-        gateway_pids: the processes whose CPU and memory are measured; none without a gateway.
+        gateway_pids: the gateway's processes; none without a gateway.
         backend_pids: of the echo backend.
         auth_pids: of the Auth that validates the tokens.
         direct_url: the backend's own WebSocket, for messages that go past the gateway.
@@ -46,7 +46,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a stretch of time cost: its length, and the CPU seconds, user and system, of all who took part."""
+    """What a stretch of time cost: its length, and the CPU seconds, user and system, of each side."""
 
     seconds: Positive
     gateway: Number

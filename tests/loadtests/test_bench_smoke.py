@@ -34,7 +34,7 @@ async def test_a_run_in_two_pieces_fills_the_tables(tmp_path: Path) -> None:
     messages = ["--peers", "direct,gateway,websockets", "--measure", "round-trips,latency"]
     code, table, progress = await finished(*json_too, *messages)
     assert code == 0, progress
-    assert "[1/6] round 1, round-trips, 10 × 128 B, direct · about " in progress  # noqa: RUF001 - the sign is meant
+    assert "[1/6] round 1, round-trips, 10 × 128 B, direct · about " in progress  # noqa: RUF001 - a multiplication sign
     assert "gateway ÷ websockets" in table
     before = json.loads(file.read_text())["rows"]
     assert len(before) == 6
@@ -110,7 +110,7 @@ async def test_a_measurement_that_fails_is_told_and_the_others_go_on() -> None:
     too_big = ["--sizes", str((1 << 20) + 1)]  # for the gateway, whose limit is its default
     code, table, _ = await finished(*QUICK, *too_big, "--peers", "gateway,direct", "--measure", "round-trips")
     assert code == 1
-    assert "FAILED round 1, round-trips, 10 × 1048577 B, gateway: connection" in table  # noqa: RUF001 - as it is printed
+    assert "FAILED round 1, round-trips, 10 × 1048577 B, gateway: connection" in table  # noqa: RUF001 - a multiplication sign
     assert "was closed with 1009" in table
     [direct] = [line for line in table.splitlines() if line.startswith("10 ") and "direct" in line]
     assert "-" in direct
