@@ -31,7 +31,6 @@ from loadtests.common.supervisor import end_children
 from loadtests.interrupted import EXIT_INTERRUPTED
 from loadtests.peers.catalogue import PEERS
 from loadtests.peers.peer import Peer
-from loadtests.report import bench as page
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -89,6 +88,8 @@ def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) 
         return 0
     unwritten = [_run(left, record, options.json) if left else ""]
     if options.html is not None:
+        from loadtests.report import bench as page  # noqa: PLC0415 - templates and charts take a while to import
+
         unwritten.append(_written(options.html, "--html", page.write, record))
     code = _show(record, strict=options.strict)
     for problem in filter(None, unwritten):

@@ -19,6 +19,8 @@ from tests.loadtests import scripts
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
+from loadtests.benchmark.command import main
+
 ROOT = Path(__file__).parents[2]
 QUICK = ["--connections", "10", "--sizes", "128", "--rates", "10x20", "--connects", "10", "--hold", "20"]
 QUICK += ["--seconds", "0.3", "--rounds", "1"]
@@ -85,11 +87,21 @@ def _check_rows(rows: dict[tuple[str, str], Any]) -> None:
         (["--json", "bench.json", "--resume", "--overwrite"], "not allowed with"),
     ],
 )
-async def test_a_bad_argument_is_named_and_nothing_is_run(arguments: list[str], words: str) -> None:
-    code, table, complaint = await finished(*arguments)
-    assert code == 2
+def test_a_bad_argument_is_named_and_nothing_is_run(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_code:
+        main(arguments)
+    assert exit_code.value.code == 2
+    table, complaint = capsys.readouterr()
     assert table == ""
     assert words in complaint
+
+
+async def test_a_bad_argument_is_exit_code_two() -> None:
+    code, table, complaint = await finished("--seconds", "never")
+    assert (code, table) == (2, "")
+    assert complaint.splitlines()[-1].startswith("bench.py: error: argument --seconds: 'never' given")
 
 
 async def test_a_reader_that_leaves_early_is_no_error() -> None:
