@@ -53,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     peers = tuple(peer for peer in asked if peer.name not in skipped)
     if not peers:
         return _complain("none of these peers is installed")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         record = Record(
             started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -108,7 +109,6 @@ def _planned(left: Sequence[Task]) -> list[str]:
 
 def _run(left: Sequence[Task], record: Record, file: Path | None) -> str:
     """Do all that is left, whether or not each has a result; return why the file lacks the last results, or ""."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     raise_open_files(max(task.case.connections for task in left))
     progress = Progress(left)
     progress.say("starting the echo backend, and Auth with a user for each connection")
