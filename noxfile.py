@@ -228,7 +228,7 @@ def containers(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """The peers benchmark: what the gateway costs beside what else a user would pick. Arguments go to it."""
+    """The peers benchmark: what the gateway costs beside a user's other choices. Arguments go to it."""
     session.install(
         "-r", "requirements/dev.txt", "-r", "requirements/workspace.txt", "-r", "requirements/peers.txt"
     )

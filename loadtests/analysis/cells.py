@@ -47,15 +47,10 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure of one peer in one case.
+    """One figure of one peer in one case: its values by round, and ours ÷ the peer's by round.
 
     Attributes:
-        figure: what it is.
-        case: what was measured.
-        peer: whose it is.
-        values: by round, at least one.
-        spread: of the values.
-        ratios: ours ÷ the peer's, by round.
+        spread: of the values; there is at least one.
         ratio: the spread of the ratios; None without any.
         at_least: whether the load was full in some round, so that the peer can do more.
     """

@@ -24,8 +24,6 @@ class Verdict:
     """The verdict on one target.
 
     Attributes:
-        figure: what was measured.
-        case: where.
         of: the peer that ours is divided by; None for the number itself.
         value: the median.
         limit: that the value is compared with.

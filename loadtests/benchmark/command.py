@@ -29,8 +29,8 @@ from loadtests.common.errors import LoadTestError, UsageError
 from loadtests.common.machine import Cores, describe, raise_open_files
 from loadtests.common.supervisor import end_children
 from loadtests.interrupted import EXIT_INTERRUPTED
+from loadtests.peers.catalogue import PEERS
 from loadtests.peers.peer import Peer
-from loadtests.report import bench as page
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -46,12 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--json and --html need a file each")
     if sys.platform != "linux":
         return _complain("only Linux can pin processes to cores and tell their CPU time exactly")
-    skipped = {peer.name: missing for peer in options.peers if (missing := peer.missing())}
+    asked = [PEERS[name] for name in options.peers]
+    skipped = {peer.name: missing for peer in asked if (missing := peer.missing())}
     for name, how in skipped.items():
         _say(f"skipped {name}, which is not installed: {how}")
-    peers = tuple(peer for peer in options.peers if peer.name not in skipped)
+    peers = tuple(peer for peer in asked if peer.name not in skipped)
     if not peers:
         return _complain("none of these peers is installed")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         record = Record(
             started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -87,6 +89,8 @@ def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) 
         return 0
     unwritten = [_run(left, record, options.json) if left else ""]
     if options.html is not None:
+        from loadtests.report import bench as page  # noqa: PLC0415 - templates and charts take a while to import
+
         unwritten.append(_written(options.html, "--html", page.write, record))
     code = _show(record, strict=options.strict)
     for problem in filter(None, unwritten):
@@ -105,7 +109,6 @@ def _planned(left: Sequence[Task]) -> list[str]:
 
 def _run(left: Sequence[Task], record: Record, file: Path | None) -> str:
     """Do all that is left, whether or not each has a result; return why the file lacks the last results, or ""."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     raise_open_files(max(task.case.connections for task in left))
     progress = Progress(left)
     progress.say("starting the echo backend, and Auth with a user for each connection")
@@ -139,9 +142,8 @@ def _show(record: Record, *, strict: bool) -> int:
         "\n\n".join(f"FAILED {problem}" for problem in record.problems),
     ]
     _print("\n\n".join(part for part in parts if part))
-    missed = strict and not all(
-        verdict.held for verdict in outcome
-    )  # a target that was not judged does not hold
+    # A target that was not judged does not hold.
+    missed = strict and not all(verdict.held for verdict in outcome)
     return EXIT_FAILED if record.problems or missed else 0
 
 

@@ -30,14 +30,7 @@ TOKEN_SECONDS: Final = 24 * 3600
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Bench:
-    """What all measurements share.
-
-    Attributes:
-        cores: which cores each side has.
-        backend: the echo backend.
-        auth: the fake Auth.
-        tokens: valid ones, each of another user.
-    """
+    """What all measurements share: the echo backend, the fake Auth, and valid tokens, each of another user."""
 
     cores: Cores
     backend: Server
@@ -47,11 +40,7 @@ class Bench:
 
 @contextlib.contextmanager
 def running_bench(tasks: Sequence[Task], cores: Cores) -> Iterator[Bench]:
-    """Run the echo backend and the fake Auth for the length of the block.
-
-    Args:
-        tasks: what will be measured, at least one.
-        cores: which cores each side has.
+    """Run the echo backend and the fake Auth for the length of the block, to do at least one task.
 
     Raises:
         LoadTestError: one of them does not start, or Auth gives no token.
@@ -109,12 +98,9 @@ def measure(bench: Bench, task: Task) -> Row:
 
 def _options(case: Case) -> dict[str, Any]:
     """Return the options of a measurement; the rate of connections that are held is always one."""
-    options = {"size": case.size, "rate": case.rate, "seconds": case.seconds}
-    return {
-        name: value
-        for name, value in options.items()
-        if value is not None and (case.measurement, name) != ("hold", "rate")
-    }
+    rate = None if case.measurement == "hold" else case.rate
+    options = {"size": case.size, "rate": rate, "seconds": case.seconds}
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _mint(port: int, users: int) -> list[str]:

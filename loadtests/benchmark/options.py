@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +12,6 @@ from loadtests.analysis.measurements import MEASUREMENTS
 from loadtests.analysis.targets import TARGETS
 from loadtests.common.options import MOST_CONNECTIONS, seconds, whole
 from loadtests.peers.catalogue import PEERS
-from loadtests.peers.peer import Peer
 from loadtests.traffic.connection import NUMBER
 from loadtests.traffic.echo import MAX_FRAME_BYTES
 
@@ -55,9 +54,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     # fmt: off
-    add("--peers", type=_peers, default=",".join(PEERS), metavar="A,B",
+    add("--peers", type=_some_of(PEERS), default=",".join(PEERS), metavar="A,B",
         help="the peers to measure, in this order; those that are not installed are skipped and listed (default: all)")
-    add("--measure", type=_measurements, default=",".join(MEASUREMENTS), metavar="A,B",
+    add("--measure", type=_some_of(MEASUREMENTS), default=",".join(MEASUREMENTS), metavar="A,B",
         help="what to measure (default: %(default)s)")
     add("--connections", type=whole(1, MOST_CONNECTIONS), nargs="+", default=[50, 1000], metavar="N",
         help="connections at once for round trips, each number a case of its own; memory takes the greatest (default: 50 1000)")
@@ -104,22 +103,19 @@ def _rate(text: str) -> tuple[int, float]:
     return found
 
 
-def _peers(text: str) -> tuple[Peer, ...]:
-    return tuple(PEERS[name] for name in _names(text, PEERS))
+def _some_of(allowed: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a reader of names with commas between them."""
 
+    def read(text: str) -> list[str]:
+        names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        for name in names:
+            if name not in allowed:
+                raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
+        if not names:
+            raise argparse.ArgumentTypeError(f"none given, one or more of {', '.join(allowed)} needed")
+        return names
 
-def _measurements(text: str) -> tuple[str, ...]:
-    return tuple(_names(text, MEASUREMENTS))
-
-
-def _names(text: str, allowed: Iterable[str]) -> list[str]:
-    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    for name in names:
-        if name not in allowed:
-            raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
-    if not names:
-        raise argparse.ArgumentTypeError(f"none given, one or more of {', '.join(allowed)} needed")
-    return names
+    return read
 
 
 def _new_file(text: str) -> Path:

@@ -1,4 +1,4 @@
-"""The plan: the cases of each measurement, who is measured in which round, and about how long it takes."""
+"""The plan: the cases of each measurement, which peers are measured in which round, and about how long it takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a heap of measured seconds looks like."""
+"""Quantiles and distributions of measured seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHARES: Final = (
     0.99999,
     1.0,
 )
-"""Every thousandth, and closer at the end, where the slow ones are."""
+"""Every thousandth, and closer together at the slow end."""
 
 
 def quantile(ordered: list[float], share: float) -> float:
@@ -28,7 +28,7 @@ def quantile(ordered: list[float], share: float) -> float:
 
 
 def latency(seconds: Iterable[float]) -> Latency | None:
-    """Return the distribution; None for nothing measured."""
+    """Return the distribution; None without any value."""
     ordered = sorted(seconds)
     if not ordered:
         return None

@@ -1,10 +1,11 @@
-"""The machine: which core is whose, how many files may be open, and what it is."""
+"""The machine: its cores, its limit of open files, and its description."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import platform
+import re
 import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +20,7 @@ SPARE_FILES = 200
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """Who runs where.
-
-    Attributes:
-        gateway: the core of the gateway under test, for itself; None where nothing is pinned.
-        load: the cores of everything else.
-    """
+    """The core of the gateway under test, for itself, and the cores of everything else; None if nothing is pinned."""
 
     gateway: frozenset[int] | None
     load: frozenset[int] | None
@@ -38,14 +34,11 @@ class Cores:
         return cls(frozenset(cores[-1:]), frozenset(cores[:-1]))
 
     def __str__(self) -> str:
-        """Say who runs where."""
+        """Return it as a line."""
         if self.gateway is None or self.load is None:
             return "one core only: nothing is pinned, the gateway shares it with its load"
-        return f"gateway on core {_listed(self.gateway)}, echo backend and load on {_listed(self.load)}"
-
-
-def _listed(cores: frozenset[int]) -> str:
-    return ", ".join(map(str, sorted(cores)))
+        gateway, load = (", ".join(map(str, sorted(cores))) for cores in (self.gateway, self.load))
+        return f"gateway on core {gateway}, echo backend and load on {load}"
 
 
 @contextlib.contextmanager
@@ -83,19 +76,11 @@ def raise_open_files(connections: int) -> None:
 
 def describe() -> dict[str, str | int]:
     """Return what numbers from this machine should be read with."""
-    libraries = ("uvloop", "picows", "websockets")
+    model = re.search(r"^model name\s*: (.*)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return {
-        "cpu": _cpu_model(),
+        "cpu": model[1] if model else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        **{library: version(library) for library in libraries},
+        **{library: version(library) for library in ("uvloop", "picows", "websockets")},
     }
-
-
-def _cpu_model() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()

@@ -25,16 +25,7 @@ OVERHEAD: Final = "overhead"
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """A distribution of seconds; differences may be negative.
-
-    Attributes:
-        count: how many were measured.
-        p50: the median.
-        p95: 95 % were at most this.
-        p99: 99 % were at most this.
-        max: the greatest.
-        quantiles: pairs of a share from 0 to 1 and its seconds, rising.
-    """
+    """A distribution of seconds; differences may be negative. `quantiles` are pairs of a share and its seconds, rising."""
 
     count: int
     p50: float
@@ -46,16 +37,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One kind of operation, as Locust counted it.
-
-    Attributes:
-        name: such as `heartbeat via gateway`.
-        count: how many were tried.
-        failures: how many of them failed.
-        p50: the median of those that succeeded; None if none did.
-        p99: the 99th percentile of those; None if none succeeded.
-        max: the greatest of those; None if none succeeded.
-    """
+    """One kind of operation, as Locust counted it; the seconds are of those that succeeded, None if none did."""
 
     name: str
     count: int
@@ -67,13 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why operations of a kind failed, and how many.
-
-    Attributes:
-        name: the request's.
-        reason: such as `closed 1012` or `refused 503 no_studio`.
-        count: how many.
-    """
+    """How many operations of a kind failed for a reason such as `closed 1012` or `refused 503 no_studio`."""
 
     name: str
     reason: str
@@ -89,7 +65,7 @@ class Second:
         connections: open at that moment, through the gateway.
         messages: completed in it.
         failures: operations that failed in it.
-        p50: median latency of those through the gateway; None if there were none.
+        p50: median latency of the messages through the gateway; None if there were none.
         p99: their 99th percentile; None if there were none.
         gateway_cpu: share of a core that the gateway used; None if it cannot be seen.
         gateway_rss: the gateway's resident memory; None if it cannot be seen.
@@ -107,12 +83,7 @@ class Second:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that was done to the system.
-
-    Attributes:
-        at: seconds since the start.
-        what: in words.
-    """
+    """Something that was done to the system, `at` seconds since the start."""
 
     at: float
     what: str
@@ -120,13 +91,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A result of the scenario's own.
-
-    Attributes:
-        name: such as `lost`.
-        value: the number.
-        unit: such as `s` or `bytes`; empty for a count.
-    """
+    """A result of the scenario's own; `unit` is such as `s` or `bytes`, and empty for a count."""
 
     name: str
     value: float

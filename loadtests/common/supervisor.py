@@ -49,12 +49,7 @@ Ready = Callable[[str], int | None]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running process that listens.
-
-    Attributes:
-        pid: its process id.
-        port: its port on 127.0.0.1.
-    """
+    """A running process that listens on a port of 127.0.0.1."""
 
     pid: int
     port: int
@@ -64,13 +59,9 @@ def announced_port(output: str) -> int | None:
     """Return the port from a line of JSON with `"event": "listening"`; None without such a line."""
     for line in output.splitlines():
         with contextlib.suppress(ValueError):
-            record = json.loads(line)
-            if (
-                isinstance(record, dict)
-                and record.get("event") == "listening"
-                and isinstance(record.get("port"), int)
-            ):
-                return int(record["port"])
+            match json.loads(line):
+                case {"event": "listening", "port": int(port)}:
+                    return port
     return None
 
 
@@ -119,15 +110,11 @@ def answer_of(
         except subprocess.TimeoutExpired:
             raise LoadTestError(f"{name} did not finish within {seconds:g} s") from None
     text = output.decode(errors="replace").strip()
-    try:
+    with contextlib.suppress(ValueError):
         answer = json.loads(text.rpartition("\n")[2])
-    except ValueError:
-        answer = None
-    if not isinstance(answer, dict):
-        raise LoadTestError(
-            f"{name} ended with exit code {process.returncode} and no answer:\n{text[-2000:]}"
-        )
-    return answer
+        if isinstance(answer, dict):
+            return answer
+    raise LoadTestError(f"{name} ended with exit code {process.returncode} and no answer:\n{text[-2000:]}")
 
 
 def end_children() -> None:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
 from loadtests.peers.programs import executable, go_compiler, go_program, go_version, program_version
@@ -44,14 +45,7 @@ class Template(string.Template):
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a peer is started with.
-
-    Attributes:
-        backend_url: the WebSocket URL it forwards to.
-        auth_url: base URL of Auth (spec §2), for a peer that asks it.
-        connections: the most that will be open at once.
-        cores: the CPU cores it may run on; None for all.
-    """
+    """What a peer is started with: the backend's and Auth's URLs, the most connections at once, and the cores it may run on."""
 
     backend_url: str
     auth_url: str
@@ -80,12 +74,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A peer that is running.
-
-    Attributes:
-        url: the WebSocket URL that clients connect to.
-        pids: all its processes; none if there is nothing to measure.
-    """
+    """A peer that is running: the URL that clients connect to, and all its processes, none if there is nothing to measure."""
 
     url: str
     pids: tuple[int, ...]
@@ -143,6 +132,8 @@ class Peer:
         """
         program = self.program()
         if program is None:
+            if self.install:
+                raise LoadTestError(f"{self.name} is not installed: {self.install}")
             yield Endpoint(stage.backend_url, ())
             return
         if self.go:
@@ -163,17 +154,23 @@ class Peer:
                     "GOMAXPROCS": "1",
                     **{key: _filled(value, values) for key, value in self.environment.items()},
                 },
-                ready=announced_port if self.announces else lambda _: port if is_ready(port) else None,
+                ready=announced_port
+                if self.announces
+                else lambda _: port if handshake_status(port) in READY else None,
             ) as server:
                 yield Endpoint(f"ws://127.0.0.1:{server.port}/ws", self._lasting(server.pid))
 
     def _lasting(self, pid: int) -> tuple[int, ...]:
         if not self.children:
             return family(pid)
-        titles = {child.pid: " ".join(child.cmdline()) for child in psutil.Process(pid).children()}
+        children = psutil.Process(pid).children()
         return (
             pid,
-            *(child for child, title in titles.items() if any(part in title for part in self.children)),
+            *(
+                each.pid
+                for each in children
+                if any(part in " ".join(each.cmdline()) for part in self.children)
+            ),
         )
 
 
@@ -186,11 +183,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def is_ready(port: int) -> bool:
-    """Return whether the server on this port of 127.0.0.1 answers a WebSocket handshake."""
-    return handshake_status(port) in READY
 
 
 def handshake_status(port: int, token: str | None = None) -> int | None:

@@ -16,19 +16,6 @@ PACKAGE: Final = "memmie-gateway"
 
 WORDS: Final = {True: "passed", False: "failed", None: "not judged"}
 
-CLOSES: Final = {
-    "1000": "normal",
-    "1001": "going away: a shutdown or a drain",
-    "1006": "no close frame",
-    "1008": "a policy was broken",
-    "1009": "message too big",
-    "1011": "internal error",
-    "1012": "Studio is gone: reconnect",
-    "1013": "overloaded: try again later",
-    "4401": "the token expired or was revoked",
-}
-"""What the more usual close codes mean."""
-
 
 def write(run: Run, path: Path) -> None:
     """Write the page of a run.
@@ -67,7 +54,6 @@ def page(run: Run) -> str:
         ],
         distributions=charts.distributions(run.latencies),
         over_time=charts.over_time(run),
-        closes={code: CLOSES.get(code, "") for code in run.closes},
         requests=[
             (
                 each.name,

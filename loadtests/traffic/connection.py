@@ -41,7 +41,7 @@ class Traffic:
     """What all connections of one measurement share.
 
     Attributes:
-        awaited: messages whose echo has not arrived.
+        awaited: messages without an echo so far.
         quiet: set when the last of them arrives.
         failure: gets an exception when a connection fails, and never a result.
     """
@@ -65,12 +65,7 @@ class Traffic:
     async def connect(
         self, url: str, headers: Sequence[dict[str, str]], make: Callable[[int], Made]
     ) -> list[Made]:
-        """Open a connection for each set of request headers, a few at a time.
-
-        Args:
-            url: the WebSocket to connect to.
-            headers: of each handshake.
-            make: returns connection number N.
+        """Open a connection for each set of request headers, a few at a time; `make` returns connection number N.
 
         Raises:
             LoadTestError: one is refused, or takes too long.
@@ -117,10 +112,7 @@ class Traffic:
         self.check()
 
     async def last_echoes(self, patience: float = PATIENCE_SECONDS) -> None:
-        """Wait for the echoes of all messages, once no more are sent.
-
-        Args:
-            patience: seconds from now until a message without an echo counts as lost.
+        """Wait for the echoes of all messages, for so many seconds after the last one was sent.
 
         Raises:
             LoadTestError: a connection failed, or a message was lost.
@@ -134,18 +126,12 @@ class Traffic:
         self.check()
         if self.awaited:
             raise LoadTestError(
-                f"messages lost: {self.awaited}, whose echo did not come within {patience:g} s of the last one sent"
+                f"messages lost: {self.awaited}, without an echo within {patience:g} s of the last one sent"
             )
 
 
 class Connection(WSListener):
-    """One WebSocket.
-
-    Args:
-        traffic: shared with the other connections.
-        number: of this connection.
-        size: of its messages in bytes.
-    """
+    """One WebSocket, number `number` of the measurement; its messages have `size` bytes."""
 
     def __init__(self, traffic: Traffic, number: int, size: int = NUMBER.size) -> None:
         super().__init__()

@@ -2,7 +2,9 @@
 
 It makes one measurement: it reads `{"measurement": …, "target": {…}, "options": {…}}` from standard input and prints
 `{"result": {…}}` or, with exit code 1, `{"problem": …}`. Each measurement raises a LoadTestError if a connection fails or
-a message is lost, and if the gateway or the backend ends.
+a message is lost, and if the gateway or the backend ends. Its options are `size` (bytes of a message), `rate` (messages
+a second of each connection), `seconds` (length of the window) and `patience` (seconds after the window until a message
+without an echo counts as lost).
 """
 
 from __future__ import annotations
@@ -68,14 +70,7 @@ class _Looping(Connection):
 async def round_trips(
     target: Target, *, size: int, seconds: float, patience: float = PATIENCE_SECONDS
 ) -> results.RoundTrips:
-    """Measure round trips in a closed loop, in a window of some seconds.
-
-    Args:
-        target: what the load goes to.
-        size: of a message in bytes.
-        seconds: length of the window.
-        patience: seconds after the window until a message without an echo counts as lost.
-    """
+    """Measure round trips in a closed loop."""
     loop = _Loop()
     connections = await loop.connect(target.url, target.headers, lambda number: _Looping(loop, number, size))
     _stop_collecting_garbage()
@@ -98,15 +93,7 @@ async def round_trips(
 async def latency(
     target: Target, *, size: int, rate: float, seconds: float, patience: float = PATIENCE_SECONDS
 ) -> results.FixedRate:
-    """Measure latency at a fixed rate: of the gateway and, message by message, of the backend alone.
-
-    Args:
-        target: what the load goes to.
-        size: of a message in bytes.
-        rate: messages a second of each connection.
-        seconds: length of the window.
-        patience: seconds after the window until a message without an echo counts as lost.
-    """
+    """Measure latency at a fixed rate: of the gateway and, message by message, of the backend alone."""
     traffic = Traffic()
     first = len(target.headers)
     companions = await traffic.connect(
@@ -181,7 +168,7 @@ async def _connecting(target: Target, headers: Sequence[dict[str, str]]) -> resu
 
 
 async def memory(target: Target, *, size: int) -> results.Memory:
-    """Measure the gateway's memory before and after connecting, and after messages of `size` bytes on every connection."""
+    """Measure the gateway's memory before and after connecting, and after messages on every connection."""
     before = await _rss_before(target)
     traffic = Traffic()
     connections = await traffic.connect(
@@ -198,7 +185,7 @@ async def memory(target: Target, *, size: int) -> results.Memory:
 
 
 async def hold(target: Target, *, size: int, seconds: float) -> results.Hold:
-    """Hold all connections at once, each sending a message of `size` bytes a second, at least one."""
+    """Hold all connections at once, each sending a message a second, at least one."""
     before = await _rss_before(target)
     traffic = Traffic()
     meter = Meter(target)

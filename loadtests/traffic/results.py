@@ -16,7 +16,7 @@ from loadtests.common.usage import cpu_seconds
 Number = Annotated[float, Interval(ge=-1e18, le=1e18)]
 Positive = Annotated[float, Interval(gt=0, le=1e18)]
 Count = Annotated[int, Interval(gt=0, le=10**18)]
-Bytes = Annotated[int, Interval(ge=0, le=10**18)]
+Whole = Annotated[int, Interval(ge=0, le=10**18)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class Target:
     Attributes:
         url: the WebSocket to connect to.
         headers: the request headers of each connection; they hold the token of its user.
-        gateway_pids: the processes whose CPU and memory are measured; none if there is no gateway.
-        backend_pids: the echo backend.
-        auth_pids: the Auth that validates the tokens.
+        gateway_pids: the gateway's processes; none without a gateway.
+        backend_pids: of the echo backend.
+        auth_pids: of the Auth that validates the tokens.
         direct_url: the backend's own WebSocket, for messages that go past the gateway.
     """
 
@@ -46,15 +46,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a stretch of time cost.
-
-    Attributes:
-        seconds: its length.
-        gateway: CPU seconds, user and system, of all the gateway's processes.
-        backend: CPU seconds of the echo backend.
-        auth: CPU seconds of Auth.
-        load: CPU seconds of the load process.
-    """
+    """What a stretch of time cost: its length, and the CPU seconds, user and system, of each side."""
 
     seconds: Positive
     gateway: Number
@@ -144,13 +136,7 @@ class FixedRate:
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Opening connections and closing each with a handshake.
-
-    Attributes:
-        count: connections.
-        opening: what it cost until all of them were open.
-        closing: what it cost from then until all of them were closed.
-    """
+    """Opening connections until all of them are open, and then closing each with a handshake."""
 
     count: Count
     opening: Span
@@ -159,13 +145,7 @@ class Connecting:
 
 @dataclass(frozen=True, slots=True)
 class Connects:
-    """What admitting a client costs.
-
-    Attributes:
-        new: with tokens that the gateway has not seen.
-        known: with tokens that it has seen.
-        mixed: with one new token to four known ones.
-    """
+    """Admitting clients: with tokens new to the gateway, with known ones, and with one new token to four known ones."""
 
     new: Connecting
     known: Connecting
@@ -174,19 +154,19 @@ class Connects:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What open connections take.
+    """Resident memory of the gateway.
 
     Attributes:
         connections: how many were opened.
-        rss_before: resident memory of the gateway after one connection was opened and closed.
+        rss_before: after one connection was opened and closed.
         rss_idle: with all of them open, before any message.
         rss_busy: after messages both ways on each of them.
     """
 
     connections: Count
-    rss_before: Bytes
-    rss_idle: Bytes
-    rss_busy: Bytes
+    rss_before: Whole
+    rss_idle: Whole
+    rss_busy: Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +192,9 @@ class Hold:
     window: Span
     count: Count
     latency: Percentiles
-    rss_before: Bytes
-    rss_held: Bytes
-    open_files: Bytes
-    open_files_limit: Bytes
-    memory_available: Bytes
-    ports: Bytes
+    rss_before: Whole
+    rss_held: Whole
+    open_files: Whole
+    open_files_limit: Whole
+    memory_available: Whole
+    ports: Whole

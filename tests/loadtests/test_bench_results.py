@@ -360,7 +360,7 @@ def test_all_ratios_are_on_one_screen() -> None:
         "Medians of the rounds' ratios; below 1 ours costs less.",
         "figure                  connections  nginx",
         "----------------------  -----------  -----",
-        "CPU per round trip, µs  50 × 128 B   2.00",  # noqa: RUF001 - the sign is meant
+        "CPU per round trip, µs  50 × 128 B   2.00",  # noqa: RUF001 - a multiplication sign
     ]
     assert summary(cells(record(Row(TRIPS, "gateway", 1, trips(0.2))))) == ""
 
@@ -667,7 +667,7 @@ def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
     lines = out.splitlines()
     peers = ("direct", "gateway", "websockets")
-    assert lines[:3] == [f"{TRIPS.measurement}, {TRIPS}, {peer} (× 2 rounds)" for peer in peers]  # noqa: RUF001 - the sign is meant
+    assert lines[:3] == [f"{TRIPS.measurement}, {TRIPS}, {peer} (× 2 rounds)" for peer in peers]  # noqa: RUF001 - a multiplication sign
     assert f"{2 * (len(lines) - 1) + 1} measurements, about " in err
-    assert [line for line in lines if "hold" in line] == [f"hold, {HELD}, gateway (× 1 round)"]  # noqa: RUF001 - likewise
+    assert [line for line in lines if "hold" in line] == [f"hold, {HELD}, gateway (× 1 round)"]  # noqa: RUF001 - a multiplication sign
     assert not any("memory" in line and "direct" in line for line in lines)

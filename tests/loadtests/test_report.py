@@ -11,10 +11,10 @@ import pytest
 
 graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load group is not installed")
 
-from tests.loadtests.pages import parsed  # noqa: E402 - first it is seen whether it can be had
+from tests.loadtests.pages import parsed  # noqa: E402 - after the check above
 
-from loadtests.common.distribution import latency  # noqa: E402 - first it is seen whether it can be had
-from loadtests.common.run import (  # noqa: E402 - first it is seen whether it can be had
+from loadtests.common.distribution import latency  # noqa: E402 - after the check above
+from loadtests.common.run import (  # noqa: E402 - after the check above
     Event,
     Failure,
     Figure,

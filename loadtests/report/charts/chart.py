@@ -1,4 +1,4 @@
-"""A chart: what plotly is told to draw, and the place on the page where it does."""
+"""A chart: the data and the layout that plotly draws."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from loadtests.common.units import shown
 
 JSON = dict[str, Any]
-"""A part of what plotly is told, as its figure reference has it."""
+"""A part of a chart, in the words of plotly's figure reference."""
 
 INK: Final = "var(--ink)"
 QUIET: Final = "var(--quiet)"
@@ -22,7 +22,7 @@ CLOSE_DECADES: Final = 1.7
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one thing looks like in every chart: never told by its colour alone.
+    """What one thing looks like in every chart: never marked by its colour alone.
 
     Attributes:
         colour: of the page's style sheet.
@@ -56,7 +56,7 @@ class Chart:
 
     Attributes:
         title: what it shows.
-        about: how to read it; empty where nothing needs saying.
+        about: how to read it; "" if nothing needs saying.
         traces: the data.
         layout: what differs from the layout of all charts.
         height: in CSS pixels.
@@ -69,7 +69,7 @@ class Chart:
     height: int = 280
 
     def figure(self) -> JSON:
-        """Return what plotly is told; the page's script adds the look of all charts."""
+        """Return the chart for plotly; the page's script adds the look of all charts."""
         layout = {"showlegend": len(self.traces) > 1, **self.layout}
         return {"traces": list(self.traces), "layout": layout}
 
@@ -85,7 +85,7 @@ def seconds_axis(title: str = "", **changes: Any) -> JSON:
 
 
 def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
-    """Return a logarithmic axis of seconds with ticks that suit the values: 1, 2 and 5 where they are close together."""
+    """Return a logarithmic axis of seconds with ticks that suit the values: 1, 2 and 5 if they are close together."""
     positive = [value for value in values if value > 0] or [1.0]
     first, last = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
     steps = (1, 2, 5) if math.log10(max(positive) / min(positive)) < CLOSE_DECADES else (1,)
