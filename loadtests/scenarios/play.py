@@ -5,12 +5,13 @@ A locustfile calls `play` with its scenario. Locust starts and stops the users; 
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import signal
-import time
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,6 +20,7 @@ from typing import Any, Final
 import gevent
 import locust
 from gevent import GreenletExit
+from gevent.event import Event
 from locust.env import Environment
 from locust.rpc import Message
 from locust.runners import MasterRunner, Runner, WorkerRunner
@@ -30,7 +32,7 @@ from loadtests.common.supervisor import ROOT
 from loadtests.interrupted import EXIT_INTERRUPTED, SIGNALS
 from loadtests.runs.recorder import MOST_CONNECTIONS
 from loadtests.runs.sampling import Timeline, each_second
-from loadtests.runs.thresholds import Threshold, judged, read_thresholds
+from loadtests.runs.thresholds import judged, read_thresholds
 from loadtests.scenarios.console import CONSOLE
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.folder import run_folder
@@ -63,19 +65,6 @@ def play(scenario: Scenario) -> None:
     Play(scenario, locust.events)
 
 
-@dataclass(slots=True)
-class _Session:
-    """What a run has from its preparation to its end."""
-
-    director: Director
-    thresholds: list[Threshold]
-    folder: Path | None
-    machine: dict[str, str | int]
-    started: datetime
-    system: ExitStack
-    cleanup: ExitStack
-
-
 class Play:
     """A scenario in Locust.
 
@@ -86,13 +75,12 @@ class Play:
 
     def __init__(self, scenario: Scenario, events: Any) -> None:
         self._scenario = scenario
-        self._session: _Session | None = None
+        self._crowd: Crowd | None = None
         self._director: Director | None = None
         self._driver: gevent.Greenlet | None = None
-        self._playing = False
+        self._prepared = Event()
         self._interrupted = False
         self._handlers: dict[int, Any] = {}
-        self._crowd: Crowd | None = None
         events.init_command_line_parser.add_listener(self._add_options)
         events.init.add_listener(self._init)
         events.test_start.add_listener(self._start)
@@ -140,64 +128,74 @@ class Play:
                 gevent.spawn(environment.runner.quit)
                 raise GreenletExit  # no user is started
             return
-        self._playing = True
         self._end_on_signals()
-        try:
-            self._session = session = self._prepare(environment)
-        except LoadTestError as error:
-            self._playing = False
-            CONSOLE.complain("\n".join([str(error), *getattr(error, "__notes__", [])[:1]]))
-            environment.process_exit_code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
-            gevent.spawn(_end_test, environment)
-            raise GreenletExit from None  # no user is started
-        self._driver = gevent.spawn(self._drive, environment, session)
+        self._director = None
+        self._prepared.clear()
+        self._driver = gevent.spawn(self._play, environment)
+        self._prepared.wait()
+        if self._director is None:
+            raise GreenletExit  # no user is started
 
-    def _prepare(self, environment: Environment) -> _Session:
-        scenario, options, began = self._scenario, _options(environment), time.monotonic()
+    def _play(self, environment: Environment) -> None:
+        code = EXIT_FAILED
+        try:
+            code = self._judge(environment)
+        except LoadTestError as error:
+            CONSOLE.complain("\n".join([str(error), *getattr(error, "__notes__", [])[:1]]))
+            code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+        finally:
+            environment.process_exit_code = code
+            self._prepared.set()
+            if not self._interrupted:
+                for number, handler in self._handlers.items():
+                    signal.signal(number, handler)
+                gevent.spawn(_end_test, environment)
+
+    def _judge(self, environment: Environment) -> int:
+        """Prepare a run, let it happen, judge it and leave its results; return the exit code."""
+        scenario, options = self._scenario, _options(environment)
         check_options(scenario, options)  # the web page may have changed them
         thresholds = read_thresholds(Path(options.thresholds), scenario.name, metrics(scenario))
         machine = describe()  # with all its cores, though this process may be pinned to some of them below
-        started, folder = datetime.now(UTC), None
+        started = datetime.now(UTC)
         with ExitStack() as stack:
-            running = ExitStack()
+            folder = None
             if options.out or CONSOLE.follows:
                 default = RESULTS / f"{scenario.name}-{started:%Y%m%d-%H%M%S}"
                 folder = stack.enter_context(run_folder(Path(options.out) if options.out else None, default))
-            stack.enter_context(running)
-            if options.gateway:
-                system = foreign_system(options)
-            else:
-                CONSOLE.say("starting Auth, Studios and the gateway")
-                system = running.enter_context(own_stack(scenario.plan(options)))
-            scenario.prepare(options)
-            runner = environment.runner
-            assert runner is not None  # noqa: S101 - Locust has one before a test starts
-            workers = len(runner.clients) if isinstance(runner, MasterRunner) else 0
-            tokens = _tokens(scenario.accounts(options), workers, system, options)
-            if options.gateway:
-                try_first(system, tokens, options.within)
-            spent = 0.0 if options.headless else time.monotonic() - began  # the web page's clock is running
-            seconds = seconds_of(scenario, options, spent=spent)
-            self._director = director = Director(runner, options, system, tokens, seconds)
-            return _Session(director, thresholds, folder, machine, started, running, stack.pop_all())
-
-    def _drive(self, environment: Environment, session: _Session) -> None:
-        environment.process_exit_code = EXIT_FAILED  # unless the end is reached
-        try:
-            run = self._run(session)
-            session.system.close()
+            with self._system(options) as system:
+                self._director = director = self._prepare(environment, system, options, started)
+                self._prepared.set()
+                run = self._run(director)
             _ignore_signals()  # everything has ended: what was measured is written whole
-            self._playing = False
-            environment.process_exit_code = leave_results(run, session.folder)
-        finally:
-            session.cleanup.close()
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
-            if not self._interrupted:
-                gevent.spawn(_end_test, environment)
+            run = replace(run, machine=machine, started=started.isoformat(timespec="seconds"))
+            return leave_results(judged(run, thresholds), folder)
 
-    def _run(self, session: _Session) -> Run:
-        scenario, director = self._scenario, session.director
+    @contextlib.contextmanager
+    def _system(self, options: Namespace) -> Iterator[System]:
+        if options.gateway:
+            yield foreign_system(options)
+            return
+        CONSOLE.say("starting Auth, Studios and the gateway")
+        with own_stack(self._scenario.plan(options)) as system:
+            yield system
+
+    def _prepare(
+        self, environment: Environment, system: System, options: Namespace, started: datetime
+    ) -> Director:
+        scenario, runner = self._scenario, environment.runner
+        assert runner is not None  # noqa: S101 - Locust has one before a test starts
+        scenario.prepare(options)
+        workers = len(runner.clients) if isinstance(runner, MasterRunner) else 0
+        tokens = _tokens(scenario.accounts(options), workers, system, options)
+        if options.gateway:
+            try_first(system, tokens, options.within)
+        # The web page's clock is running already.
+        spent = 0.0 if options.headless else (datetime.now(UTC) - started).total_seconds()
+        return Director(runner, options, system, tokens, seconds_of(scenario, options, spent=spent))
+
+    def _run(self, director: Director) -> Run:
+        scenario = self._scenario
         timeline = Timeline(director.system.gateway_pids)
 
         def look(passed: float) -> None:
@@ -215,15 +213,14 @@ class Play:
             sampler.kill()
             CONSOLE.clear()
         counted, options = director.counted(), director.options
-        run = Run(
+        return Run(
             scenario=scenario.name,
             about=scenario.about,
-            started=session.started.isoformat(timespec="seconds"),
+            started="",
             seconds=round(director.at, 3),
             gateway_url=director.system.gateways[0],
             direct_url=director.system.studios[0] if director.system.studios else None,
             settings=settings(scenario, options, director.seconds),
-            machine=session.machine,
             versions=versions(options),
             latencies=counted.latencies(),
             requests=counted.requests(),
@@ -237,25 +234,20 @@ class Play:
             most_connections=int(counted.totals[MOST_CONNECTIONS]),
             stopped=stopped,
         )
-        return judged(run, session.thresholds)
 
     def _stopping(self, **_: object) -> None:
         """Let the scenario come to an early end if somebody stops the test, and wait for its results."""
-        driver, session = self._driver, self._session
-        if self._playing and not self._interrupted and session and driver and not session.director.left:
-            driver.kill(LoadTestError("it was stopped before its end"))
+        if self._driver and self._director and not self._interrupted and not self._director.left:
+            self._driver.kill(LoadTestError("it was stopped before its end"))
 
     def _quitting(self, environment: Environment, **_: object) -> None:
-        if not self._playing:
+        if not self._driver:  # a greenlet is false once it has ended
             return
         self._interrupted = True
-        if self._driver is not None:
-            self._driver.kill()
+        self._driver.kill()  # what it has started ends with it
         environment.stop_timeout = 0.0
         if environment.runner is not None:
-            environment.runner.stop()  # with it ends what was being prepared
-        if self._session is not None:
-            self._session.cleanup.close()
+            environment.runner.stop()
         environment.process_exit_code = EXIT_INTERRUPTED
         CONSOLE.complain("interrupted; everything it started has ended, and no results were written")
 
