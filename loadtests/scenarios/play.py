@@ -244,10 +244,10 @@ class Play:
         if not self._driver:  # a greenlet is false once it has ended
             return
         self._interrupted = True
-        self._driver.kill()  # what it has started ends with it
         environment.stop_timeout = 0.0
         if environment.runner is not None:
             environment.runner.stop()
+        self._driver.kill()  # everything it has started ends with it
         environment.process_exit_code = EXIT_INTERRUPTED
         CONSOLE.complain("interrupted; everything it started has ended, and no results were written")
 
