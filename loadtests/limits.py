@@ -134,7 +134,7 @@ class Limits(Bystanders):
     )  # fmt: skip
 
     def add_options(self, add: AddArgument) -> None:
-        """Add the limits and who breaks them."""
+        """Add the limits and the number of abusers."""
         super().add_options(add)
         add("--abusers", type=whole(1, 1000), default=5, metavar="N", help="how many (default: 5)")
         add(

@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[0] = str(HERE.parent)
 
 from loadtests.interrupted import ended_when_interrupted  # noqa: E402 - the line above finds it
-from loadtests.libraries import demand  # noqa: E402 - likewise
+from loadtests.libraries import demand  # noqa: E402 - see above
 
 DESCRIPTION = """\
 What does the gateway do under load? Each scenario is a crowd of WebSocket users, something that happens to them,
@@ -41,7 +41,7 @@ no results were written."""
 def main() -> None:
     """Run the command: have Locust run the scenario's locustfile."""
     from loadtests.runs.thresholds import SCENARIOS  # noqa: PLC0415 - needs what `demand` looks for
-    from loadtests.scenarios.console import CONSOLE  # noqa: PLC0415 - likewise
+    from loadtests.scenarios.console import CONSOLE  # noqa: PLC0415 - see above
 
     abouts = {
         name: (ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or "") for name in SCENARIOS

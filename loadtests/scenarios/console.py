@@ -20,7 +20,7 @@ class Console:
     Attributes:
         command: what begins a complaint.
         json: whether run.json is printed instead of the table.
-        follows: whether every second is told; Locust's own statistics do that if `locust` is the command.
+        follows: whether every second is shown; Locust's own statistics do that if `locust` is the command.
     """
 
     command: str = "locust"
@@ -28,7 +28,7 @@ class Console:
     follows: bool = False
 
     def tell(self, scenario: str, second: Second) -> None:
-        """Tell of a second: a line that is written over on a terminal, else one now and then."""
+        """Show a second: a line that is overwritten on a terminal, else a line now and then."""
         if not self.follows:
             return
         if sys.stderr.isatty():
@@ -48,7 +48,7 @@ class Console:
         self.say(f"{self.command}: {words}")
 
     def clear(self) -> None:
-        """Remove the line that is written over, so that what follows begins a line, on standard output too."""
+        """Remove the line that is overwritten, so that what follows begins a line, on standard output too."""
         if self.follows and sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
