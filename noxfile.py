@@ -228,7 +228,7 @@ def containers(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """The peers benchmark: what the gateway costs beside what else a user would pick. Arguments go to it."""
+    """The peers benchmark: what the gateway costs beside a user's other choices. Arguments go to it."""
     session.install(
         "-r", "requirements/dev.txt", "-r", "requirements/workspace.txt", "-r", "requirements/peers.txt"
     )
@@ -237,7 +237,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def load(session: nox.Session) -> None:
-    """The load scenarios: `nox -s load -- steady`. Arguments go to them; `-- --help` explains."""
+    """The load scenarios: `nox -s load -- steady`, or Locust's web page with `locust -f`. `-- --help` explains."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
     session.run("python", "loadtests/load.py", *session.posargs)
 
@@ -246,9 +246,8 @@ def load(session: nox.Session) -> None:
 def smoke(session: nox.Session) -> None:
     """The load scenarios in short, and the tests of their command, which need Locust: what CI runs of them."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
-    tests = (
-        f"tests/loadtests/test_{name}.py" for name in ("load_command", "load_foreign", "load_lies", "tokens")
-    )
+    names = ("load_command", "load_foreign", "load_lies", "load_locust", "tokens")
+    tests = (f"tests/loadtests/test_{name}.py" for name in names)
     session.run("pytest", "-p", "no:locust", *tests)
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
     session.run("python", "loadtests/load.py", "soak", "--messages", "20000")

@@ -1,4 +1,4 @@
-"""The peers benchmark: what a gateway costs, side by side with what a user would pick instead.
+"""The peers benchmark: what the gateway costs beside a user's other choices.
 
 Run it as a script, `python loadtests/bench.py --help`; the command itself is in `benchmark/command.py`.
 """
@@ -6,15 +6,15 @@ Run it as a script, `python loadtests/bench.py --help`; the command itself is in
 import sys
 from pathlib import Path
 
-# `loadtests` is a folder of scripts, not a package: import from the repository's root, whoever runs this from where.
+# `loadtests` is a folder of scripts, not a package: import from the repository's root, whatever the working directory.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from loadtests.interrupted import ended_when_interrupted  # noqa: E402 - the line above finds it
-from loadtests.libraries import demand  # noqa: E402 - likewise
+from loadtests.libraries import demand  # noqa: E402 - the line above finds it
 
 if __name__ == "__main__":
     with ended_when_interrupted("bench.py"):
-        demand("bench.py", "memmie_fake_auth", "picows", "plotly", "psutil", "uvloop", "websockets")
+        demand("bench.py", "jinja2", "memmie_fake_auth", "picows", "plotly", "psutil", "uvloop", "websockets")
 
         from loadtests.benchmark.command import main
 

@@ -1,4 +1,4 @@
-"""What an interrupt does to a command that is still importing what it needs: half of it is there, and nothing runs yet."""
+"""End a command that is interrupted while it still imports what it needs: nothing runs yet, and a traceback says nothing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,13 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 @contextlib.contextmanager
 def ended_when_interrupted(command: str) -> Iterator[None]:
-    """Have the first SIGINT or SIGTERM end the process inside the block, with a line instead of a traceback.
+    """Let the first SIGINT or SIGTERM inside the block end the process, with one line that begins with the command's name.
 
-    A handler that the block sets takes over; without one, what there was before is there again after the block.
-
-    Args:
-        command: its name.
+    A handler that the block sets takes over; without one, the former handlers are restored after the block.
     """
 
     def end(_: int, __: FrameType | None) -> None:
-        # An exception would come out of whatever is being imported, gevent's loop among it, which prints it.
+        # An exception would be raised in whatever is being imported, such as gevent's loop, which prints it.
         os.write(2, f"{command}: interrupted; nothing was started\n".encode())
         os._exit(EXIT_INTERRUPTED)
 

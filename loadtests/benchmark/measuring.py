@@ -1,101 +1,123 @@
-"""Doing the measurements, each with a fresh process of its peer."""
+"""Make the measurements, each with a fresh process of its peer."""
 
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from loadtests.benchmark.auth import Auth, running_auth
-from loadtests.benchmark.cases import MEASUREMENTS, Task
-from loadtests.benchmark.machine import Cores
-from loadtests.benchmark.problems import BenchError
-from loadtests.benchmark.processes import answer_of, serving
-from loadtests.benchmark.rows import Row
-from loadtests.peers.peer import Endpoint, Peer, Stage
-from loadtests.traffic.job import Target
-from loadtests.traffic.results import revived
+from pydantic import TypeAdapter
+
+from loadtests.analysis.measurements import MEASUREMENTS, Case
+from loadtests.analysis.record import Row
+from loadtests.benchmark.plan import Task
+from loadtests.common.errors import LoadTestError
+from loadtests.common.machine import Cores
+from loadtests.common.supervisor import Server, answer_of, serving
+from loadtests.peers.peer import Stage
+from loadtests.traffic.results import Target
 
 OVERHEAD_SECONDS: Final = 120.0
 """How much longer than its window a measurement may take: connecting, warming up, closing."""
 
+TOKEN_SECONDS: Final = 24 * 3600
+"""Longer than any benchmark."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Bench:
-    """What all measurements share.
-
-    Attributes:
-        cores: who runs where.
-        backend_url: the echo backend's WebSocket.
-        backend_pid: its process.
-        auth: whom gateways ask.
-    """
+    """What all measurements share: the echo backend, the fake Auth, and valid tokens, each of another user."""
 
     cores: Cores
-    backend_url: str
-    backend_pid: int
-    auth: Auth
+    backend: Server
+    auth: Server
+    tokens: list[str]
 
 
-@contextlib.asynccontextmanager
-async def running_bench(tasks: Sequence[Task], cores: Cores) -> AsyncIterator[Bench]:
-    """Run the echo backend and Auth for the length of the block.
-
-    Args:
-        tasks: at least one: what is going to be measured.
-        cores: who runs where.
+@contextlib.contextmanager
+def running_bench(tasks: Sequence[Task], cores: Cores) -> Iterator[Bench]:
+    """Run the echo backend and the fake Auth for the length of the block, to do at least one task.
 
     Raises:
-        BenchError: one of them does not start.
+        LoadTestError: one of them does not start, or Auth gives no token.
     """
-    echo = [sys.executable, "-m", "loadtests.traffic.echo"]
-    users = max(task.case.connections for task in tasks)
-    async with (
-        running_auth(users, cores=cores.load) as auth,
-        serving("the echo backend", echo, cores=cores.load) as backend,
+    auth_command = [
+        sys.executable,
+        "-m",
+        "memmie_fake_auth.cli",
+        "serve",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+    ]
+    backend_command = [sys.executable, "-m", "loadtests.traffic.echo"]
+    with (
+        serving("the fake Auth", auth_command, cores=cores.load) as auth,
+        serving("the echo backend", backend_command, cores=cores.load) as backend,
     ):
-        yield Bench(cores, f"ws://127.0.0.1:{backend.port}/ws", backend.pid, auth)
+        users = max(task.case.connections for task in tasks)
+        yield Bench(cores, backend, auth, _mint(auth.port, users))
 
 
-async def measure(bench: Bench, task: Task) -> Row:
-    """Do one measurement.
+def measure(bench: Bench, task: Task) -> Row:
+    """Make one measurement.
 
     Raises:
-        BenchError: it has no result.
+        LoadTestError: it has no result.
     """
     case, peer = task.case, task.peer
-    stage = Stage(bench.backend_url, bench.auth.url, case.connections, bench.cores.gateway)
-    # A fresh process: how memory happens to be laid out in one must not decide a whole run.
-    async with peer.start(stage) as endpoint:
-        answer = await _ask(bench, task, _target(bench, peer, endpoint, case.connections))
-    return Row(case, peer.name, task.round, revived(MEASUREMENTS[case.measurement].result, answer))
+    backend_url, auth_url = f"ws://127.0.0.1:{bench.backend.port}/ws", f"http://127.0.0.1:{bench.auth.port}"
+    stage = Stage(backend_url, auth_url, case.connections, bench.cores.gateway)
+    # A fresh process: how its memory happens to be laid out must not decide a whole run.
+    with peer.start(stage) as endpoint:
+        target = Target(
+            url=endpoint.url,
+            headers=[peer.headers(token) for token in bench.tokens[: case.connections]],
+            gateway_pids=list(endpoint.pids),
+            backend_pids=[bench.backend.pid],
+            auth_pids=[bench.auth.pid],
+            direct_url=backend_url,
+        )
+        answer = answer_of(
+            "the load",
+            [sys.executable, "-m", "loadtests.traffic.load"],
+            {"measurement": case.measurement, "target": asdict(target), "options": _options(case)},
+            cores=bench.cores.load,
+            seconds=(case.seconds or 0) + OVERHEAD_SECONDS,
+        )
+        if "problem" in answer:
+            raise LoadTestError(answer["problem"])
+    result = TypeAdapter(MEASUREMENTS[case.measurement].result).validate_python(answer["result"])
+    return Row(case, peer.name, task.round, result)
 
 
-def _target(bench: Bench, peer: Peer, endpoint: Endpoint, connections: int) -> Target:
-    return Target(
-        url=endpoint.url,
-        headers=[peer.headers(token) for token in bench.auth.tokens[:connections]],
-        gateway_pids=list(endpoint.pids),
-        backend_pids=[bench.backend_pid],
-        auth_pids=[bench.auth.pid],
-        direct_url=bench.backend_url,
-    )
+def _options(case: Case) -> dict[str, Any]:
+    """Return the options of a measurement; the rate of connections that are held is always one."""
+    rate = None if case.measurement == "hold" else case.rate
+    options = {"size": case.size, "rate": rate, "seconds": case.seconds}
+    return {name: value for name, value in options.items() if value is not None}
 
 
-async def _ask(bench: Bench, task: Task, target: Target) -> dict[str, Any]:
-    """Have the load process do one measurement."""
-    options = task.case.options()
-    answer = await answer_of(
-        "the load",
-        [sys.executable, "-m", "loadtests.traffic.load"],
-        {"measurement": task.case.measurement, "target": asdict(target), "options": options},
-        cores=bench.cores.load,
-        seconds=(task.case.seconds or 0) + OVERHEAD_SECONDS,
-    )
-    if "problem" in answer:
-        raise BenchError(str(answer["problem"]))
-    result = answer["result"]
-    assert isinstance(result, dict)  # noqa: S101 - the load is ours
-    return result
+def _mint(port: int, users: int) -> list[str]:
+    """Return a token of the fake Auth for each user."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    tokens = []
+    try:
+        for number in range(users):
+            body = json.dumps({"user_id": f"user-{number}", "ttl_seconds": TOKEN_SECONDS})
+            connection.request("POST", "/_control/tokens", body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = response.read()
+            if response.status != http.HTTPStatus.CREATED:
+                raise LoadTestError(f"the fake Auth answered {response.status} to a request for a token")
+            tokens.append(str(json.loads(answer)["token"]))
+    except (OSError, http.client.HTTPException) as error:
+        raise LoadTestError(f"the fake Auth gave no token: {error}") from None
+    finally:
+        connection.close()
+    return tokens

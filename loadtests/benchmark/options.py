@@ -1,30 +1,26 @@
-"""The command line of the peers benchmark, and what it accepts."""
+"""The command line of the peers benchmark."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from loadtests.benchmark.cases import MEASUREMENTS
-from loadtests.benchmark.targets import TARGETS
+from loadtests.analysis.measurements import MEASUREMENTS
+from loadtests.analysis.targets import TARGETS
+from loadtests.common.options import MOST_CONNECTIONS, seconds, whole
 from loadtests.peers.catalogue import PEERS
-from loadtests.peers.peer import Peer
-from loadtests.scenarios.options import seconds, whole
 from loadtests.traffic.connection import NUMBER
 from loadtests.traffic.echo import MAX_FRAME_BYTES
 
-MOST_CONNECTIONS: Final = 25_000
-"""One address has not many more ports towards another."""
-
-_DESCRIPTION = """\
+_DESCRIPTION: Final = """\
 What does a gateway cost? Each peer forwards the same messages, from the same compiled client to the same
 echo backend, on a core of its own. What is counted is the CPU its processes used, which depends least on how
 busy the machine is otherwise. Peers take turns (A B C A B C ...), a fresh process each time."""
 
-_EPILOG = """\
+_EPILOG: Final = """\
 measurements:
 {measurements}
 
@@ -38,129 +34,55 @@ examples:
   python loadtests/bench.py --peers direct,gateway,websockets --measure round-trips --connections 50 --rounds 1
                                                          a first look
   python loadtests/bench.py --measure latency --json bench.json --resume
-                                                         do what bench.json has not got yet
+                                                         measure what bench.json does not have yet
 
-Exit code 0: all measured. 1: a connection failed or a message was lost; the tables show what is left. Or, with
---strict: a target was missed or not judged. 2: not usable as given. 130: interrupted (Ctrl-C,
-SIGTERM); every process it started has ended."""
+Exit code 0: everything was measured. 1: a connection failed or a message was lost, and the tables show the
+rest; or, with --strict, a target was missed or not judged. 2: the options cannot be used; nothing was measured.
+130: interrupted (Ctrl-C, SIGTERM); every process it started has ended."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return what reads the command line."""
-    made = argparse.ArgumentParser(
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
         prog="bench.py",
         description=_DESCRIPTION,
         epilog=_EPILOG.format(
-            measurements=_listed({name: measurement.about for name, measurement in MEASUREMENTS.items()}),
+            measurements=_listed({name: measurement.title for name, measurement in MEASUREMENTS.items()}),
             peers=_listed({name: peer.about for name, peer in PEERS.items()}),
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _add_what(made)
-    _add_how(made)
-    _add_out(made)
-    return made
-
-
-def _add_what(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
-        "--peers",
-        type=_peers,
-        default=",".join(PEERS),
-        metavar="A,B",
-        help="whom to measure, in this order; who is not installed is skipped (default: all)",
-    )
-    made.add_argument(
-        "--measure",
-        type=_measurements,
-        default=",".join(MEASUREMENTS),
-        metavar="A,B",
-        help="what to measure (default: %(default)s)",
-    )
-    made.add_argument(
-        "--connections",
-        type=whole(1, MOST_CONNECTIONS),
-        nargs="+",
-        default=[50, 1000],
-        metavar="N",
-        help="connections at once for round trips, each number a case of its own; the greatest is the one for memory "
-        "(default: 50 1000)",
-    )
-    made.add_argument(
-        "--sizes",
-        type=whole(NUMBER.size, MAX_FRAME_BYTES),
-        nargs="+",
-        default=[128, 16384],
-        metavar="BYTES",
-        help="of a message, for round trips; the other measurements take the first (default: 128 16384)",
-    )
-    made.add_argument(
-        "--rates",
-        type=_rate,
-        nargs="+",
-        default=[(1000, 1.0), (100, 50.0)],
-        metavar="NxR",
-        help="for latency: N connections, R messages a second of each (default: 1000x1 100x50)",
-    )
-    made.add_argument(
-        "--connects",
-        type=whole(3, MOST_CONNECTIONS),
-        default=500,
-        metavar="N",
-        help="how many users connect and close again (default: %(default)s)",
-    )
-    made.add_argument(
-        "--hold",
-        type=whole(1, MOST_CONNECTIONS),
-        default=5000,
-        metavar="N",
-        help="how many connections to hold at once, by ours alone if that is among the peers (default: %(default)s)",
-    )
-
-
-def _add_how(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
-        "--seconds",
-        type=seconds,
-        default=1.0,
-        help="length of a window, after a short warm-up; three times that for latency (default: %(default)g)",
-    )
-    made.add_argument(
-        "--rounds",
-        type=whole(1, 1000),
-        default=3,
-        metavar="N",
-        help="how often all is repeated; connections are held in the first round only (default: %(default)s)",
-    )
-    made.add_argument(
-        "--dry-run", action="store_true", help="say what would be done and how long it would take"
-    )
-
-
-def _add_out(made: argparse.ArgumentParser) -> None:
-    made.add_argument(
-        "--json",
-        type=_new_file,
-        metavar="FILE",
-        help="every number of every round, written after each measurement",
-    )
-    made.add_argument(
-        "--html", type=_new_file, metavar="FILE", help="a page with charts, which needs no network"
-    )
-    earlier = made.add_mutually_exclusive_group()
-    earlier.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the run in the --json file: leave out what it has, and show all of it",
-    )
-    earlier.add_argument(
-        "--overwrite", action="store_true", help="begin anew, and lose what the --json file has"
-    )
-    made.add_argument(
-        "--strict",
-        action="store_true",
-        help=f"exit with 1 where a target was missed, or not judged for want of rounds ({TARGETS.name})",
-    )
+    add = parser.add_argument
+    # fmt: off
+    add("--peers", type=_some_of(PEERS), default=",".join(PEERS), metavar="A,B",
+        help="the peers to measure, in this order; those that are not installed are skipped and listed (default: all)")
+    add("--measure", type=_some_of(MEASUREMENTS), default=",".join(MEASUREMENTS), metavar="A,B",
+        help="what to measure (default: %(default)s)")
+    add("--connections", type=whole(1, MOST_CONNECTIONS), nargs="+", default=[50, 1000], metavar="N",
+        help="connections at once for round trips, each number a case of its own; memory takes the greatest (default: 50 1000)")
+    add("--sizes", type=whole(NUMBER.size, MAX_FRAME_BYTES), nargs="+", default=[128, 16384], metavar="BYTES",
+        help="of a message, for round trips; the other measurements take the first (default: 128 16384)")
+    add("--rates", type=_rate, nargs="+", default=[(1000, 1.0), (100, 50.0)], metavar="NxR",
+        help="for latency: N connections, R messages a second of each (default: 1000x1 100x50)")
+    add("--connects", type=whole(3, MOST_CONNECTIONS), default=500, metavar="N",
+        help="how many users connect and close again (default: %(default)s)")
+    add("--hold", type=whole(1, MOST_CONNECTIONS), default=5000, metavar="N",
+        help="how many connections to hold at once, by ours alone if it is among the peers (default: %(default)s)")
+    add("--seconds", type=seconds, default=1.0,
+        help="length of a window, after a short warm-up; three times that for latency (default: %(default)g)")
+    add("--rounds", type=whole(1, 1000), default=3, metavar="N",
+        help="how often everything is repeated; connections are held in the first round only (default: %(default)s)")
+    add("--dry-run", action="store_true", help="print what would be done and how long it would take")
+    add("--json", type=_new_file, metavar="FILE", help="every number of every round, written after each measurement")
+    add("--html", type=_new_file, metavar="FILE", help="a page with charts, which needs no network")
+    existing = parser.add_mutually_exclusive_group()
+    existing.add_argument("--resume", action="store_true",
+        help="continue the run in the --json file: measure only what it does not have, and show all of it")
+    existing.add_argument("--overwrite", action="store_true", help="start again, and lose what the --json file has")
+    add("--strict", action="store_true",
+        help=f"exit with 1 if a target was missed, or not judged for want of rounds ({TARGETS.name})")
+    # fmt: on
+    return parser
 
 
 def _listed(about: Mapping[str, str]) -> str:
@@ -181,22 +103,19 @@ def _rate(text: str) -> tuple[int, float]:
     return found
 
 
-def _peers(text: str) -> tuple[Peer, ...]:
-    return tuple(PEERS[name] for name in _names(text, PEERS))
+def _some_of(allowed: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a reader of names with commas between them."""
 
+    def read(text: str) -> list[str]:
+        names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        for name in names:
+            if name not in allowed:
+                raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
+        if not names:
+            raise argparse.ArgumentTypeError(f"none given, one or more of {', '.join(allowed)} needed")
+        return names
 
-def _measurements(text: str) -> tuple[str, ...]:
-    return tuple(_names(text, MEASUREMENTS))
-
-
-def _names(text: str, allowed: Iterable[str]) -> list[str]:
-    names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    for name in names:
-        if name not in allowed:
-            raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
-    if not names:
-        raise argparse.ArgumentTypeError(f"none given, one or more of {', '.join(allowed)} needed")
-    return names
+    return read
 
 
 def _new_file(text: str) -> Path:

@@ -1,15 +1,13 @@
-"""The tables of a run: for each measurement its figures, and what ours is of the others'."""
+"""The text of a run: for each measurement a table of its figures and one of ratios, and all ratios on one screen."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from loadtests.benchmark.cases import MEASUREMENTS, Case
-from loadtests.benchmark.figure import Figure, Spread, called, is_bounded_by_load, ratios, values
-from loadtests.benchmark.figures import FIGURES
-from loadtests.benchmark.rows import Record
+from loadtests.analysis.cells import Cell
+from loadtests.analysis.measurements import MEASUREMENTS
 from loadtests.peers.catalogue import OURS
 
 NOTHING: Final = "-"
@@ -18,75 +16,75 @@ WIDTH: Final = 120
 """How many characters of a line people can be expected to have room for."""
 
 NAMES: Final = 2
+"""How many columns at the left say what a row is."""
+
 BETWEEN: Final = "  "
 
 RATIO_DECIMALS: Final = 2
 
-_NOTES: Final = {
-    "round-trips": "A closed loop, as fast as it goes. ≥ the load's core was full before the gateway's: it can do more.",
-    "latency": "From when a message was due. added: less direct's of the same round. paired: less that of the message "
-    "sent straight to the backend in the next moment. sent late: the load's own part.",
-    "connects": "connect: opened and closed with a handshake; open: without closing; connects/s while opening. ≥ load, backend and Auth were full.",
-    "memory": "Resident memory above that with none, of all its processes.",
-}
+_UNLIKE: Final = "*"
+_NOTE: Final = f"{_UNLIKE} asks no Auth, which makes a connect cheaper"
 
 
-def tables(record: Record) -> str:
-    """Write all of them: medians, with least and most over the rounds where there are several."""
+def tables(cells: Sequence[Cell]) -> str:
+    """Return a table of each measurement's figures, and one of its ratios: medians, with least and most over the rounds."""
     parts = []
     for name, measurement in MEASUREMENTS.items():
-        if cases := record.cases(name):
-            parts.append(f"{measurement.about.upper()}\n{_NOTES.get(name, '')}".strip())
-            parts += [_figures(record, cases, FIGURES[name]), _ratios(record, cases, FIGURES[name])]
-    return "\n\n".join(part for part in parts if part)
+        if found := [cell for cell in cells if cell.case.measurement == name]:
+            about = "\n".join(textwrap.wrap(measurement.about, WIDTH))
+            titles = [figure.heading for figure in measurement.figures]
+            parts += [f"{measurement.title.upper()}\n{about}", _table("peer", titles, found, _value)]
+            if compared := [cell for cell in found if cell.ratio]:
+                titles = [figure.heading for figure in measurement.figures if figure.compared]
+                parts.append(_table("ratio", titles, compared, _ratio, before=f"{OURS} ÷ "))
+    return "\n\n".join(parts)
 
 
-def _figures(record: Record, cases: Sequence[Case], figures: Sequence[Figure]) -> str:
-    lines = [["connections", "peer", *(figure.title for figure in figures)]]
-    lines += [
-        [str(case), called(peer, case), *(_cell(figure, record, case, peer) for figure in figures)]
-        for case in cases
-        for peer in record.peers
-        if record.of(case, peer)
-    ]
-    return aligned(lines)
+def _table(
+    name: str, titles: Sequence[str], cells: Sequence[Cell], text: Callable[[Cell], str], before: str = ""
+) -> str:
+    """Return a row for each case and peer, and a column for each figure."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for cell in cells:
+        rows.setdefault((str(cell.case), before + cell.called), {})[cell.figure.heading] = text(cell)
+    lines = [[*names, *(row.get(title, NOTHING) for title in titles)] for names, row in rows.items()]
+    return aligned([["connections", name, *titles], *lines])
 
 
-def _ratios(record: Record, cases: Sequence[Case], figures: Sequence[Figure]) -> str:
-    compared = [figure for figure in figures if figure.compared]
-    lines = []
-    for case in cases:
-        for peer in record.peers:
-            cells = [
-                shown(ratios(figure, record, case, peer).values(), RATIO_DECIMALS) for figure in compared
-            ]
-            if set(cells) - {NOTHING}:
-                lines.append([str(case), f"{OURS} ÷ {called(peer, case)}", *cells])
-    title = ["connections", "ratio", *(figure.title for figure in compared)]
-    return aligned([title, *lines]) if lines else ""
+def _value(cell: Cell) -> str:
+    if cell.figure.brief:
+        return cell.median
+    return f"{'≥ ' * cell.at_least}{cell.spread.shown(cell.figure.decimals)}"
 
 
-def _cell(figure: Figure, record: Record, case: Case, peer: str) -> str:
-    numbers = values(figure, record, case, peer).values()
-    text = shown([statistics.median(numbers)] if figure.brief and numbers else numbers, figure.decimals)
-    return f"≥ {text}" if is_bounded_by_load(figure, record, case, peer) else text
+def _ratio(cell: Cell) -> str:
+    return cell.ratio.shown(RATIO_DECIMALS) if cell.ratio else NOTHING
 
 
-def shown(numbers: Iterable[float], decimals: int) -> str:
-    """Write `median (least…most)`, or the one number there is."""
-    spread = Spread.of(numbers)
-    if spread is None:
-        return NOTHING
-    median = f"{spread.median:,.{decimals}f}"
-    if spread.least == spread.most:
-        return median
-    return f"{median} ({spread.least:,.{decimals}f}…{spread.most:,.{decimals}f})"
+def summary(cells: Sequence[Cell]) -> str:
+    """Return the medians of all ratios, a column for each peer; "" if there are none."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for cell in cells:
+        if cell.ratio:
+            ratio = f"{cell.ratio.median:.{RATIO_DECIMALS}f}{_UNLIKE * cell.does_less}"
+            rows.setdefault((cell.figure.heading, str(cell.case)), {})[cell.peer] = ratio
+    if not rows:
+        return ""
+    peers = list(dict.fromkeys(cell.peer for cell in cells if cell.ratio))
+    table = aligned(
+        [
+            ["figure", "connections", *peers],
+            *([*names, *(row.get(peer, NOTHING) for peer in peers)] for names, row in rows.items()),
+        ]
+    )
+    about = f"{OURS.upper()} ÷ PEER\nMedians of the rounds' ratios; below 1 ours costs less."
+    return "\n".join([about, table, *([_NOTE] if _UNLIKE in table else [])])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Write lines of cells as a table; the first line is its head, and the first `NAMES` columns say what a row is.
+    """Return lines of cells as a table; the first line is its head, and the first `NAMES` columns say what a row is.
 
-    A table wider than `WIDTH` goes on below, with the same names.
+    A table wider than `WIDTH` continues below, with the same names.
     """
     columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]
@@ -97,8 +95,8 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def _blocks(widths: Sequence[int]) -> list[list[int]]:
-    """Return which columns stand beside each other: as many as fit, one at least."""
-    names = list(range(min(NAMES, len(widths))))
+    """Return which columns stand beside each other: as many as fit, at least one."""
+    names = list(range(NAMES))
     blocks = [[*names]]
     for index in range(NAMES, len(widths)):
         wide = sum(widths[each] + len(BETWEEN) for each in blocks[-1]) + widths[index]

@@ -1,7 +1,7 @@
 """The process behind the peer `aiohttp`: `python -m loadtests.peers.aiohttp_proxy BACKEND_URL`.
 
-Nothing is tuned: the library's defaults, one task a direction, on uvloop. Only the number of connections to the backend
-is not left at its 100.
+It uses the library's defaults and one task a direction, on uvloop. Only the number of connections to the backend is raised
+from its default of 100.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sys
 import uvloop
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType, web
 
-from loadtests.peers.proxy_process import listen_until_told
+from loadtests.common.listening import listen_until_signalled
 
 _Side = web.WebSocketResponse | ClientWebSocketResponse
 
@@ -42,7 +42,7 @@ async def _main(backend_url: str) -> None:
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0)
         await site.start()
-        await listen_until_told(runner.addresses[0][1])
+        await listen_until_signalled(runner.addresses[0][1])
         await runner.cleanup()
 
 

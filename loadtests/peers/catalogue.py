@@ -1,35 +1,21 @@
-"""Every peer there is, by name. A new one is a file beside this, and a row here."""
+"""Every peer, by name, from `peers.toml`."""
 
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
 from typing import Final
 
-from loadtests.peers.aiohttp import Aiohttp
-from loadtests.peers.caddy import Caddy
-from loadtests.peers.direct import Direct
-from loadtests.peers.envoy import Envoy
-from loadtests.peers.gateway import Gateway
-from loadtests.peers.go import Go
-from loadtests.peers.haproxy import Haproxy
-from loadtests.peers.nginx import Nginx
+from pydantic import TypeAdapter
+
 from loadtests.peers.peer import Peer
-from loadtests.peers.traefik import Traefik
-from loadtests.peers.websockets import Websockets
 
-_ALL: Final[tuple[Peer, ...]] = (
-    Direct(),
-    Gateway(),
-    Nginx(),
-    Haproxy(),
-    Envoy(),
-    Caddy(),
-    Traefik(),
-    Go(),
-    Aiohttp(),
-    Websockets(),
-)
+DIRECT: Final = "direct"
+"""No gateway."""
 
-PEERS: Final[dict[str, Peer]] = {peer.name: peer for peer in _ALL}
+OURS: Final = "gateway"
+"""The peer that the others are compared with."""
 
-OURS: Final = Gateway.name
-"""What the others are compared with."""
+_TABLE: Final = tomllib.loads(Path(__file__).with_name("peers.toml").read_text())
+
+PEERS: Final = {peer.name: peer for peer in TypeAdapter(list[Peer]).validate_python(_TABLE["peer"])}

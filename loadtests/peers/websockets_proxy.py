@@ -1,6 +1,6 @@
 """The process behind the peer `websockets`: `python -m loadtests.peers.websockets_proxy BACKEND_URL`.
 
-Nothing is tuned: the library's defaults, one task a direction, on uvloop.
+It uses the library's defaults and one task a direction, on uvloop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from loadtests.peers.proxy_process import listen_until_told
+from loadtests.common.listening import listen_until_signalled
 
 
 async def _pump(source: Connection, destination: Connection) -> None:
@@ -33,7 +33,7 @@ async def _main(backend_url: str) -> None:
             await asyncio.gather(_pump(client, backend), _pump(backend, client))
 
     async with serve(proxy, "127.0.0.1", 0) as server:
-        await listen_until_told(next(iter(server.sockets)).getsockname()[1])
+        await listen_until_signalled(next(iter(server.sockets)).getsockname()[1])
 
 
 if __name__ == "__main__":

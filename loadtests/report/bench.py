@@ -1,188 +1,154 @@
-"""The page of the peers benchmark: what ours is of theirs first, then what each costs, then every number."""
+"""The page of the peers benchmark: ours beside theirs first, then what each costs, then every number."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from loadtests.benchmark.cases import Case
+from loadtests.analysis.cells import Cell, cells
+from loadtests.analysis.figures import Figure
+from loadtests.analysis.headroom import headroom
+from loadtests.analysis.measurements import MEASUREMENTS, Case
+from loadtests.analysis.noise import noise
+from loadtests.analysis.record import Record
+from loadtests.analysis.targets import Verdict, verdicts
+from loadtests.common.files import write_whole
 from loadtests.peers.catalogue import OURS
 from loadtests.report.charts import peers
 from loadtests.report.charts.chart import Chart
-from loadtests.report.layout import (
-    beside,
-    document,
-    figures,
-    moment,
-    named,
-    part,
-    save,
-    section,
-    side_by_side,
-    title,
-    verdict,
-)
-from loadtests.report.looks import LOOKS, Look, look_of
-from loadtests.report.markup import Html, element, join
-from loadtests.report.measurement import measurement
-from loadtests.report.results import Cell, by_case, cells, described
-from loadtests.report.tables import table
+from loadtests.report.page import STATES, Note, Tile, capital, render
+
+WORDS: Final = {True: "held", False: "missed", None: "not judged"}
 
 
-def write(results: Mapping[str, Any], path: Path) -> None:
-    """Write the page of a benchmark's JSON.
+def write(record: Record, path: Path) -> None:
+    """Write the page of a benchmark.
 
     Raises:
         OSError: it cannot be written.
     """
-    save(page(results), path)
+    write_whole(path, page(record))
 
 
-def page(results: Mapping[str, Any]) -> str:
-    """Return the page of a benchmark's JSON."""
-    found = cells(results)
-    measured = dict.fromkeys(cell.case.measurement for cell in found)
-    parts = [
-        _care(results, found),
-        _ratios(found),
-        _targets(results.get("targets", [])),
-        *(measurement(name, [cell for cell in found if cell.case.measurement == name]) for name in measured),
-        _room(results.get("room", [])),
-        _problems(results.get("problems", [])),
-        _circumstances(results),
-    ]
-    return document(
-        "Peers benchmark",
-        _head(results, found),
-        [part for part in parts if part is not None],
+def page(record: Record) -> str:
+    """Return the page of a benchmark."""
+    found = cells(record)
+    outcome = verdicts(found)
+    rounds = max((len(cell.values) for cell in found), default=0)
+    version = record.versions.get(OURS)
+    name = f"memmie-gateway {version}: peers benchmark" if version else "Peers benchmark"
+    by_measurement = {
+        name: of_it
+        for name in MEASUREMENTS
+        if (of_it := [each for each in found if each.case.measurement == name])
+    }
+    sides = {"gateway": record.cores.gateway, "load": record.cores.load}
+    return render(
+        name,
+        "bench.html",
         "the JSON of the run",
+        record=record,
+        name=name,
+        ours=OURS,
+        rounds=rounds,
+        verdict=_verdict(outcome, record.problems),
+        tiles=list(_tiles(found, outcome)),
+        care=_care(record, rounds),
+        ratios=[
+            _ratios(name, drawn) for name, of_it in by_measurement.items() if (drawn := _compared(of_it))
+        ],
+        targets=[
+            (
+                Note(_named(each), _rule(each)),
+                f"{each.value:,.4g} {each.unit}".strip(),
+                Note(WORDS[each.held], each.lacking, STATES[each.held]),
+            )
+            for each in outcome
+        ],
+        measurements=[_measurement(name, of_it) for name, of_it in by_measurement.items()],
+        headroom=headroom(record),
+        cores={side: ", ".join(map(str, sorted(each))) if each else "any" for side, each in sides.items()},
     )
 
 
-def _head(results: Mapping[str, Any], found: Sequence[Cell]) -> list[Html]:
-    targets, problems = results.get("targets", []), results.get("problems", [])
-    judged = [target["held"] for target in targets if target["held"] is not None]
+def _verdict(outcome: Sequence[Verdict], problems: Sequence[str]) -> tuple[str, str]:
+    judged = [each.held for each in outcome if each.held is not None]
     missed = judged.count(False)
     good = f"targets held: {len(judged)}" if judged else "all measured"
-    if unjudged := len(targets) - len(judged):
+    if unjudged := len(outcome) - len(judged):
         good += f", targets not judged: {unjudged}"
     bad = [f"targets missed: {missed} of {len(judged)}"] if missed else []
     bad += [f"measurements failed: {len(problems)}"] if problems else []
-    headlines = [
-        (_named(cell.figure, cell.case), f"{cell.median} {cell.unit}")
-        for cell in found
-        if cell.peer == OURS and cell.figure in look_of(cell.case.measurement).headline
-    ]
+    return STATES[not bad], ", ".join(bad) or good
+
+
+def _named(cell: Cell | Verdict) -> str:
+    return f"{cell.figure.title}: {cell.case.described}"
+
+
+def _tiles(found: Sequence[Cell], outcome: Sequence[Verdict]) -> Iterator[Tile]:
+    """Return our headline figures, each with the targets that it misses."""
+    for cell in found:
+        if cell.peer == OURS and cell.figure.main:
+            of_it = [each for each in outcome if (each.figure, each.case) == (cell.figure, cell.case)]
+            missed = "; ".join(_rule(each) for each in of_it if each.held is False)
+            yield Tile(_named(cell), f"{cell.median} {cell.figure.unit}".strip(), missed)
+
+
+def _rule(target: Verdict) -> str:
+    of = f"÷ {target.of} " if target.of else ""
+    limit = f"{target.limit:,.4g} {target.unit}".strip()
+    return f"{of}must be {'at least' if target.at_least else 'at most'} {limit}"
+
+
+def _care(record: Record, rounds: int) -> list[str]:
+    """Return what speaks against the numbers."""
     return [
-        title("Peers benchmark", verdict(not bad, good, ", ".join(bad))),
-        element("p", "What the gateway costs beside what else a user would pick: the same load, echo backend and machine, in turn."),
-        element("p", f"{moment(results['started'])}, {_rounds(found)}", class_="quiet"),
-        figures(headlines),
-    ]  # fmt: skip
-
-
-def _rounds(found: Sequence[Cell]) -> str:
-    rounds = max((cell.rounds for cell in found), default=0)
-    return "1 round" if rounds == 1 else f"{rounds} rounds"
-
-
-def _care(results: Mapping[str, Any], found: Sequence[Cell]) -> Html | None:
-    """Return what stands in the way of believing the numbers; none where nothing does."""
-    lines = [*results.get("noise", [])]
-    if max((cell.rounds for cell in found), default=0) == 1:
-        lines.append("One round: how far the numbers vary is not known.")
-    lines += [
-        f"{peer} was not measured, as it is not installed: {how}"
-        for peer, how in results.get("skipped", {}).items()
+        *noise(record),
+        *(["One round: how far the numbers vary is not known."] if rounds == 1 else []),
+        *(f"{peer} was not measured, as it is not installed: {how}" for peer, how in record.skipped.items()),
     ]
-    return (
-        section("Read with care", "", element("ul", *(element("li", line) for line in lines)))
-        if lines
-        else None
-    )
 
 
-def _named(figure: str, case: Case) -> str:
-    return f"{look_of(case.measurement).drawn.get(figure, figure)}: {described(case)}"
+def _compared(found: Sequence[Cell]) -> list[Cell]:
+    return [cell for cell in found if cell.figure.main and cell.ratio]
 
 
-def _ratios(found: Sequence[Cell]) -> Html | None:
-    charts = [chart for name, look in LOOKS.items() for chart in _ratio(name, look, found)]
-    if not charts:
-        return None
-    return section(
-        f"{OURS} ÷ peer",
-        "Each round against the same round of the peer: the median, from the least to the most. "
-        "Left of the line at 1 ours costs less.",
-        side_by_side(charts),
-    )
-
-
-def _ratio(name: str, look: Look, found: Sequence[Cell]) -> list[Chart]:
-    """Return the ratios of a measurement's charts, with a series for each figure and case; none without any."""
-    of_it = [
-        cell for cell in found if cell.case.measurement == name and cell.figure in look.drawn and cell.ratio
-    ]
-    several_cases = len(by_case(of_it)) > 1
-    several_figures = len({cell.figure for cell in of_it}) > 1
+def _ratios(name: str, found: Sequence[Cell]) -> Chart:
+    """Return a chart with a series for each figure and case that a measurement has a ratio of."""
+    several_cases = len({cell.case for cell in found}) > 1
+    several_figures = len({cell.figure for cell in found}) > 1
     series: dict[str, list[Cell]] = {}
-    for cell in of_it:
-        words = [look.drawn[cell.figure]] * several_figures + [str(cell.case)] * several_cases
-        series.setdefault(", ".join(words) or look.drawn[cell.figure], []).append(cell)
-    return [peers.ratios(look.heading, "", list(series.items()))] if series else []  # fmt: skip
+    for cell in found:
+        words = [cell.figure.title] * several_figures + [str(cell.case)] * several_cases
+        series.setdefault(", ".join(words) or cell.figure.title, []).append(cell)
+    return peers.ratios(capital(MEASUREMENTS[name].title), series)
 
 
-def _targets(targets: Sequence[Mapping[str, Any]]) -> Html | None:
-    if not targets:
-        return None
-    rows = []
-    for target in targets:
-        of = f", {OURS} ÷ {target['of']}" if target["of"] else ""
-        rule = f"must be {'at least' if target['at_least'] else 'at most'} {target['limit']:,.4g} {target['unit']}"
-        rows.append(
-            (
-                join([f"{_named(target['figure'], Case(**target['case']))}{of}", element("span", f"{rule}", class_="range")]),
-                f"{target['value']:,.3g} {target['unit']}",
-                _outcome(target),
-            )
-        )  # fmt: skip
-    return section("Targets", "", table("Targets", ("figure", "is", "verdict"), rows))
+def _measurement(name: str, found: Sequence[Cell]) -> dict[str, Any]:
+    """Return a measurement, with a chart for each figure that has one, and a table for each case."""
+    figures = [
+        figure for figure in MEASUREMENTS[name].figures if any(cell.figure is figure for cell in found)
+    ]
+    by_case: dict[Case, list[Cell]] = {}
+    for cell in found:
+        by_case.setdefault(cell.case, []).append(cell)
+    charts = [
+        peers.bars(_named(drawn[0]), drawn)
+        for of_case in by_case.values()
+        for figure in figures
+        if figure.main and (drawn := [cell for cell in of_case if cell.figure is figure])
+    ]
+    tables = [(case, *_table(figures, of_case)) for case, of_case in by_case.items()]
+    return {"measurement": MEASUREMENTS[name], "charts": charts, "tables": tables}
 
 
-def _outcome(target: Mapping[str, Any]) -> Html:
-    if target["held"] is None:
-        return join(
-            [
-                element("span", "not judged", class_="verdict"),
-                element("span", target["lacking"], class_="range"),
-            ]
-        )
-    return verdict(target["held"], "held", "missed")
-
-
-def _room(lines: Sequence[str]) -> Html | None:
-    if not lines:
-        return None
-    return section("What stops the next thousand connections", "", *(element("p", line) for line in lines))
-
-
-def _problems(problems: Sequence[str]) -> Html | None:
-    if not problems:
-        return None
-    return section("Measurements without a result", "", *(element("pre", problem) for problem in problems))
-
-
-def _circumstances(results: Mapping[str, Any]) -> Html:
-    cores = {who: ", ".join(map(str, which)) if which else "any" for who, which in results["cores"].items()}
-    return section(
-        "Measured with",
-        "",
-        element("pre", "\n".join(results.get("commands", []))),
-        beside(
-            part("Peers", named(results["peers"])),
-            part("Versions", named(results.get("versions", {}))),
-            part("Machine", named(results["machine"])),
-            part("Cores", named(cores)),
-        ),
-    )
+def _table(figures: Sequence[Figure], found: Sequence[Cell]) -> tuple[list[str], list[list[str | Note]]]:
+    """Return the titles and the rows of a table, a row for each peer."""
+    rows: dict[str, dict[Figure, Note]] = {}
+    for cell in found:
+        shown = Note(cell.median, cell.spread.extent(cell.figure.decimals))
+        rows.setdefault(cell.called, {})[cell.figure] = shown
+    titles = ["peer", *(figure.heading for figure in figures)]
+    return titles, [[peer, *(row.get(figure, "—") for figure in figures)] for peer, row in rows.items()]

@@ -1,202 +1,87 @@
-"""The page of one scenario's run: the verdict first, then why, then what it was measured on."""
+"""The page builder of all reports: it fills a template with values, and puts all that a browser needs around it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from loadtests.report.charts import latency, timeline
-from loadtests.report.layout import (
-    beside,
-    document,
-    figures,
-    moment,
-    named,
-    part,
-    save,
-    section,
-    side_by_side,
-    title,
-    verdict,
-)
-from loadtests.report.markup import Html, element, join
-from loadtests.report.tables import shares, table
-from loadtests.runs.record import Run, Verdict
-from loadtests.runs.recorder import DIRECT, OVERHEAD
-from loadtests.runs.units import shown
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]  # plotly ships no types
 
-CLOSES: Final[Mapping[str, str]] = {
-    "1000": "normal",
-    "1001": "going away: a shutdown or a drain",
-    "1006": "no close frame",
-    "1008": "a policy was broken",
-    "1009": "message too big",
-    "1011": "internal error",
-    "1012": "Studio is gone: reconnect",
-    "1013": "overloaded: try again later",
-    "4401": "the token expired or was revoked",
-}
-"""What the more usual close codes mean."""
+from loadtests.common.units import shown
+
+HERE: Final = Path(__file__).parent
+
+STATES: Final = {True: "passed", False: "failed", None: "unjudged"}
+"""The state of a verdict, a class of the style sheet."""
+
+_BETWEEN_TAGS: Final = re.compile(r">\s+<")
+_END_OF_SCRIPT: Final = re.compile("</(?=script)", re.IGNORECASE)
 
 
-def write(run: Run, path: Path) -> None:
-    """Write the page of a run.
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A headline figure; `broken` is the rule that it breaks, "" if it breaks none."""
 
-    Raises:
-        OSError: it cannot be written.
+    name: str
+    value: str
+    broken: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A cell of a table with a smaller note below its text; `state` makes it a verdict."""
+
+    text: str
+    note: str = ""
+    state: str = ""
+
+
+def render(title: str, template: str, source: str, **values: Any) -> str:
+    """Return a page.
+
+    Args:
+        title: of its tab.
+        template: of what is between head and foot.
+        source: the file that has every number.
+        values: of the template.
     """
-    save(page(run), path)
-
-
-def page(run: Run) -> str:
-    """Return the page of a run."""
-    parts = [
-        _thresholds(run),
-        _latency(run),
-        _timeline(run),
-        _connections(run),
-        _operations(run),
-        _circumstances(run),
-    ]
-    return document(
-        f"{run.scenario}: {'passed' if run.passed else 'failed'}",
-        _head(run),
-        [part for part in parts if part is not None],
-        "run.json",
+    body = _ENVIRONMENT.get_template(template).render(values)
+    return _ENVIRONMENT.get_template("page.html").render(
+        title=title,
+        style=Markup((HERE / "style.css").read_text()),  # noqa: S704 - ours
+        body=Markup(_BETWEEN_TAGS.sub("><", body)),  # noqa: S704 - escaped by its template
+        source=source,
+        scripts=[embedded(get_plotlyjs()), embedded((HERE / "script.js").read_text())],
     )
 
 
-def _head(run: Run) -> list[Html]:
-    broken = [each for each in run.thresholds if not each.passed]
-    return [
-        title(run.scenario, verdict(run.passed)),
-        element("p", run.about),
-        element("p", f"{moment(run.started)}, took {shown(run.seconds, 's')}, ", element("code", run.gateway_url), class_="quiet"),
-        *([element("p", element("strong", "Could not go on"), f": {run.stopped}", class_="broken")] if run.stopped else []),
-        *(
-            element("p", element("strong", each.name), f" is {each.shown}, and must be {each.rule}{_why(each)}", class_="broken")
-            for each in broken
-        ),
-        figures(_headlines(run)),
-        *([element("p", f"Latencies are {run.scope}.", class_="quiet")] if run.latencies else []),
-    ]  # fmt: skip
+def embedded(script: str) -> Markup:
+    """Return a script that no string in it can end."""
+    # In a string `<\/` is `</`: the script is the same, and the parser of the page does not see its end.
+    return Markup(_END_OF_SCRIPT.sub(r"<\\/", script))  # noqa: S704 - a script is not escaped
 
 
-def _why(broken: Verdict) -> str:
-    """Return the end of the sentence about a broken threshold: what it means."""
-    return f": {broken.words}." if broken.words else "."
+def moment(when: str) -> str:
+    """Return a moment in ISO 8601 for people."""
+    return f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M:%S %Z}".strip()
 
 
-def _headlines(run: Run) -> list[tuple[str, str]]:
-    rows = []
-    if run.most_connections is not None:
-        rows.append(("connections at the height", f"{run.most_connections:,}"))
-    elif run.timeline:
-        rows.append(("connections at the height", f"{max(second.connections for second in run.timeline):,}"))
-    rows.append(("operations", f"{sum(request.count for request in run.requests):,}"))
-    rows.append(("failures", f"{sum(failure.count for failure in run.failures):,}"))
-    for path, words in (("overhead", "overhead"), ("gateway", "latency")):
-        if found := run.latencies.get(path):
-            rows += [(f"{words}, p50", shown(found.p50, "s")), (f"{words}, p99", shown(found.p99, "s"))]
-    return rows + [(figure.name, shown(figure.value, figure.unit)) for figure in run.figures]
+def capital(words: str) -> str:
+    """Return words with a capital at their beginning."""
+    return words[:1].upper() + words[1:]
 
 
-def _thresholds(run: Run) -> Html | None:
-    if not run.thresholds:
-        return section("Thresholds", "None was judged." if run.stopped else "This scenario has none.")
-    rows = [
-        (
-            join([each.name, element("span", f"must be {each.rule}", class_="range")]),
-            each.shown,
-            verdict(each.passed),
-        )
-        for each in run.thresholds
-    ]
-    return section(
-        "Thresholds",
-        "What must hold; the verdict is theirs.",
-        table("Thresholds", ("measured", "is", "verdict"), rows),
-    )
-
-
-def _latency(run: Run) -> Html | None:
-    if not run.latencies:
-        return None
-    drawn = [latency.distribution(run.latencies), latency.percentiles(run.latencies)]
-    rows = [
-        (path, f"{of.count:,}", *(shown(value, "s") for value in (of.p50, of.p95, of.p99, of.max)))
-        for path, of in run.latencies.items()
-    ]  # fmt: skip
-    return section(
-        "Latency",
-        _about_latency(run),
-        table("Latency", ("", "messages", "p50", "p95", "p99", "max"), rows),
-        side_by_side(chart for chart in drawn if chart is not None),
-    )
-
-
-def _about_latency(run: Run) -> str:
-    """Say what the rows that are there are about."""
-    directly = ", and directly to a Studio where messages went both ways" if DIRECT in run.latencies else ""
-    pair = " Overhead is the difference of such a pair." if OVERHEAD in run.latencies else ""
-    return f"From sending a message until its answer: through the gateway{directly}.{pair} The times are {run.scope}."
-
-
-def _timeline(run: Run) -> Html | None:
-    charts = timeline.charts(run)
-    if not charts and not run.events:
-        return None
-    events = [
-        element("li", element("span", shown(event.at, "s"), class_="quiet"), f" {event.what}")
-        for event in run.events
-    ]
-    return section(
-        "Over time",
-        "Numbers in the charts are these events:" if events else "",
-        *([element("ol", *events, class_="events")] if events else []),
-        side_by_side(charts),
-    )
-
-
-def _connections(run: Run) -> Html | None:
-    parts = []
-    if run.studios:
-        parts.append(part("On each Studio", shares("Connections on each Studio", "Studio", run.studios)))
-    if run.closes:
-        parts.append(part("How they ended", shares("Close codes", "close code", run.closes, CLOSES)))
-    return section("Connections", "", beside(*parts)) if parts else None
-
-
-def _operations(run: Run) -> Html | None:
-    requests = [
-        (
-            each.name,
-            f"{each.count:,}",
-            f"{each.failures:,}",
-            *("—" if value is None else shown(value, "s") for value in (each.p50, each.p99, each.max)),
-        )
-        for each in run.requests
-    ]
-    failures = [(each.name, each.reason, f"{each.count:,}") for each in run.failures]
-    return section(
-        "Operations",
-        "",
-        *([table("Operations", ("operation", "count", "failed", "p50", "p99", "max"), requests)] if requests else []),
-        element("h3", "Failures"),
-        table("Failures", ("operation", "reason", "count"), failures, words=2)
-        if failures
-        else element("p", "None.", class_="quiet"),
-    )  # fmt: skip
-
-
-def _circumstances(run: Run) -> Html:
-    return section(
-        "Measured with",
-        "",
-        beside(
-            part("Settings", named({"gateway": run.gateway_url, "direct": run.direct_url, **run.settings})),
-            part("Machine", named(run.machine)),
-            part("Versions", named(run.versions)),
-        ),
-    )
+_ENVIRONMENT: Final = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= {"shown": shown, "moment": moment, "capital": capital}
+_ENVIRONMENT.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}

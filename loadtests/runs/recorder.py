@@ -1,111 +1,100 @@
-"""Everything a run counts: it listens to Locust's request events and is told of the rest.
+"""What a process counts of a run: nothing but counters and greatest values, so that those of several workers add up.
 
-Locust's own statistics round latencies to two digits, which hides what is added in a millisecond: here all are kept.
+Locust's own statistics round latencies to whole milliseconds below 100 ms, which hides what a gateway adds.
+Here Locust's request events are counted in histograms with buckets half a percent wide.
 """
 
 from __future__ import annotations
 
-import time
-from array import array
+import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from loadtests.runs.distribution import latency, quantile
-from loadtests.runs.record import Event, Failure, Figure, Latency, Request
+from loadtests.common.distribution import SHARES
+from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Failure, Latency, Path, Request
 
-Path = str
-"""Which way a message went: `GATEWAY` or `DIRECT`; it is in the context of Locust's request event."""
+WIDTH: Final = 0.005
+"""A bucket's width, as a share of its value: a quantile is off by half of that at most."""
 
-GATEWAY: Path = "gateway"
-DIRECT: Path = "direct"
-OVERHEAD: Path = "overhead"
+LINEAR_SECONDS: Final = 1e-6
+"""Below a microsecond buckets are of equal width, through zero to differences that are negative."""
 
-
-def _floats() -> array[float]:
-    return array("d")
-
-
-@dataclass(slots=True)
-class _Kind:
-    """What is counted of one kind of operation."""
-
-    count: int = 0
-    seconds: array[float] = field(default_factory=_floats)
-    reasons: Counter[str] = field(default_factory=Counter)
+CONNECTIONS: Final = "connections"
+MOST_CONNECTIONS: Final = "most connections"
+ANSWERED: Final = "answered"
+UNANSWERED: Final = "unanswered"
+AWAITED: Final = "awaited"
+"""Totals: connections open through the gateway now, and at most; messages with a reply; without one that anybody still waits for; and
+those that count for the latencies and have neither a reply nor failed yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class SecondCounts:
-    """What one second of the run saw."""
+class Histogram(Counter[int]):
+    """Seconds, or differences in seconds, by the number of their bucket."""
 
-    messages: int
-    failures: int
-    p50: float | None
-    p99: float | None
+    def add(self, seconds: float) -> None:
+        """Count one value."""
+        self[round(math.asinh(seconds / LINEAR_SECONDS) / WIDTH)] += 1
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Return, for each share, the value that this share of the values does not exceed (nearest rank).
+
+        Args:
+            shares: from 0 to 1, rising. The histogram must not be empty.
+        """
+        ordered, total = sorted(self.items()), self.total()
+        position, seen, found = 0, ordered[0][1], []
+        for share in shares:
+            while seen < math.ceil(share * total):
+                position += 1
+                seen += ordered[position][1]
+            found.append(math.sinh(ordered[position][0] * WIDTH) * LINEAR_SECONDS)
+        return found
+
+    def latency(self) -> Latency | None:
+        """Return the distribution as run.json has it; None for nothing measured."""
+        if not self:
+            return None
+        p50, p95, p99, most = self.quantiles((0.5, 0.95, 0.99, 1.0))
+        quantiles = tuple(zip(SHARES, self.quantiles(SHARES), strict=True))
+        return Latency(self.total(), p50, p95, p99, most, quantiles)
 
 
 class Recorder:
-    """Counts a run.
+    """Counts what users do.
 
     Attributes:
-        connections: open through the gateway now.
-        most_connections: open through it at once, at most; those of abusers are not among them.
-        closes: ended connections by close code, those that the load itself has closed or cut excepted.
-        answered: messages that were.
-        awaited: of those whose latency counts, how many have neither an answer nor failed.
-        unanswered: messages that never were, and will not be.
-        studios: connections on each Studio at the height of the run.
+        totals: numbers that are added up over the workers, the scenario's own among them.
+        most: numbers of which the greatest of all workers counts.
+        closes: connections that ended, by close code, without those that the load itself ended.
+        failed: failures by operation and reason.
+        through: latencies of all messages through the gateway, measured or not.
+        measuring: whether messages that are sent now count for the latencies.
     """
 
     def __init__(self) -> None:
-        self.connections = 0
-        self.most_connections = 0
+        self.totals: defaultdict[str, float] = defaultdict(float)
+        self.most: defaultdict[str, float] = defaultdict(float)
         self.closes: Counter[str] = Counter()
-        self.answered = 0
-        self.awaited = 0
-        self.unanswered = 0
-        self.studios: dict[str, int] = {}
-        self._began = time.monotonic()
-        self._measuring = False
-        self._kinds: defaultdict[str, _Kind] = defaultdict(_Kind)
-        self._latencies: defaultdict[Path, array[float]] = defaultdict(_floats)
-        self._second: list[float] = []
-        self._second_failures = 0
-        self._events: list[Event] = []
-        self._figures: dict[str, Figure] = {}
-
-    @property
-    def at(self) -> float:
-        """Seconds since the start of the run."""
-        return time.monotonic() - self._began
-
-    @property
-    def measuring(self) -> bool:
-        """Whether latencies count now."""
-        return self._measuring
-
-    def sent(self) -> bool:
-        """Count a message as on its way; return whether its latency is one that counts, however late its answer is."""
-        self.awaited += self._measuring
-        return self._measuring
-
-    def settled(self, *, measured: bool) -> None:
-        """Count it as answered, or as failed.
-
-        Args:
-            measured: what `sent` has said.
-        """
-        self.awaited -= measured
+        self.failed: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.through = Histogram()
+        self.measuring = False
+        self._succeeded: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self._latencies: defaultdict[Path, Histogram] = defaultdict(Histogram)
 
     def measure(self) -> None:
-        """Let latencies count of what is sent from now on: what was before is the ramp."""
+        """Let messages count for the latencies from now on; what was sent before is the ramp."""
         self._latencies.clear()
-        self._measuring = True
+        self.measuring = True
 
-    def stop_measuring(self) -> None:
-        """Let them count no more of what is sent from now on: what follows is the end."""
-        self._measuring = False
+    def sent(self) -> bool:
+        """Count a message as sent; return whether it counts for the latencies, however late its reply is."""
+        self.totals[AWAITED] += self.measuring
+        return self.measuring
+
+    def settled(self, *, measured: bool) -> None:
+        """Count a message as answered or failed; `measured` is what `sent` returned for it."""
+        self.totals[AWAITED] -= measured
 
     def request(
         self,
@@ -113,98 +102,73 @@ class Recorder:
         name: str,
         response_time: float,
         exception: Exception | None = None,
-        context: dict[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
         **_: object,
     ) -> None:
-        """Count an operation: the listener of Locust's `request` event, whose times are milliseconds."""
-        kind = self._kinds[name]
-        kind.count += 1
+        """Count an operation: a listener of Locust's `request` event, which has milliseconds."""
         if exception is not None:
-            kind.reasons[str(exception)] += 1
-            self._second_failures += 1
+            self.failed[name][str(exception)] += 1
             return
         seconds = response_time / 1000
-        kind.seconds.append(seconds)
+        self._succeeded[name].add(seconds)
         path = (context or {}).get("path")
-        if path is None:
-            return
         if path == GATEWAY:
-            self._second.append(seconds)
-        if (context or {}).get("measured"):
-            self._latencies[path].append(seconds)
-
-    def opened(self) -> None:
-        """Count a connection through the gateway that is open now."""
-        self.connections += 1
-        self.most_connections = max(self.most_connections, self.connections)
-
-    def ended(self) -> None:
-        """Count the end of one of them."""
-        self.connections -= 1
+            self.through.add(seconds)
+        if path and (context or {}).get("measured"):
+            self._latencies[path].add(seconds)
 
     def add_overhead(self, seconds: float) -> None:
-        """Count what the gateway has added to one message, of those that count: a paired difference."""
-        self._latencies[OVERHEAD].append(seconds)
+        """Count what the gateway added to one measured message: a paired difference."""
+        self._latencies[OVERHEAD].add(seconds)
 
-    def event(self, what: str) -> None:
-        """Note that something was done to the system."""
-        self._events.append(Event(round(self.at, 3), what))
+    def opened(self) -> None:
+        """Count a connection through the gateway."""
+        self.totals[CONNECTIONS] += 1
+        self.totals[MOST_CONNECTIONS] = max(self.totals[CONNECTIONS], self.totals[MOST_CONNECTIONS])
 
-    def figure(self, name: str, value: float, unit: str = "") -> None:
-        """Set a result of the scenario's own."""
-        self._figures[name] = Figure(name, value, unit)
+    def ended(self) -> None:
+        """Count the end of a connection through the gateway."""
+        self.totals[CONNECTIONS] -= 1
 
-    def take_second(self) -> SecondCounts:
-        """Return what was counted since the last call."""
-        ordered = sorted(self._second)
-        counts = SecondCounts(
-            messages=len(ordered),
-            failures=self._second_failures,
-            p50=quantile(ordered, 0.5) if ordered else None,
-            p99=quantile(ordered, 0.99) if ordered else None,
-        )
-        self._second.clear()
-        self._second_failures = 0
-        return counts
-
-    def failed_to(self, *names: str) -> int:
-        """Return how many operations of these kinds failed, for whatever reason."""
-        return sum(failure.count for failure in self.failures() if failure.name in names)
-
-    def failures(self) -> tuple[Failure, ...]:
-        """Return what failed and why, the most frequent first."""
+    def failures(self, *names: str) -> tuple[Failure, ...]:
+        """Return what failed and why, the most frequent first; of these kinds of operations only, if any is named."""
         found = [
             Failure(name, reason, count)
-            for name, kind in self._kinds.items()
-            for reason, count in kind.reasons.items()
+            for name, reasons in self.failed.items()
+            for reason, count in reasons.items()
+            if not names or name in names
         ]
         return tuple(sorted(found, key=lambda failure: -failure.count))
 
     def requests(self) -> tuple[Request, ...]:
         """Return the operations by kind."""
-        return tuple(_request(name, kind) for name, kind in self._kinds.items())
+        found = []
+        for name in dict.fromkeys([*self._succeeded, *self.failed]):
+            of, failed = self._succeeded[name], self.failed[name].total()
+            times = of.quantiles((0.5, 0.99, 1.0)) if of else (None, None, None)
+            found.append(Request(name, of.total() + failed, failed, *times))
+        return tuple(found)
 
     def latencies(self) -> dict[str, Latency]:
         """Return the distributions of the measured time, by path, and of the overhead."""
-        found = {path: latency(self._latencies[path]) for path in (GATEWAY, DIRECT, OVERHEAD)}
+        found = {path: self._latencies[path].latency() for path in (GATEWAY, DIRECT, OVERHEAD)}
         return {path: distribution for path, distribution in found.items() if distribution is not None}
 
-    def events(self) -> tuple[Event, ...]:
-        """Return what was done to the system."""
-        return tuple(self._events)
+    def as_message(self) -> list[Any]:
+        """Return everything counted as plain dictionaries, for another process."""
+        groups = (self.failed, self._succeeded, self._latencies)
+        plain = [{name: dict(each) for name, each in group.items()} for group in groups]
+        return [dict(self.totals), dict(self.most), dict(self.closes), dict(self.through), *plain]
 
-    def figures(self) -> tuple[Figure, ...]:
-        """Return the scenario's own results."""
-        return tuple(self._figures.values())
-
-
-def _request(name: str, kind: _Kind) -> Request:
-    ordered = sorted(kind.seconds)
-    return Request(
-        name=name,
-        count=kind.count,
-        failures=kind.reasons.total(),
-        p50=quantile(ordered, 0.5) if ordered else None,
-        p99=quantile(ordered, 0.99) if ordered else None,
-        max=ordered[-1] if ordered else None,
-    )
+    def merge(self, message: Sequence[Any]) -> None:
+        """Add what another recorder has counted, as its `as_message` returned it."""
+        totals, most, closes, through, *groups = message
+        for name, value in totals.items():
+            self.totals[name] += value
+        for name, value in most.items():
+            self.most[name] = max(value, self.most[name])
+        self.closes.update(closes)
+        self.through.update(through)
+        for mine, theirs in zip((self.failed, self._succeeded, self._latencies), groups, strict=True):
+            for name, counts in theirs.items():
+                mine[name].update(counts)  # type: ignore[index]  # three mappings of counters

@@ -1,110 +1,122 @@
-"""The run second by second: what was counted, and what the processes used."""
+"""What processes use from second to second."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import gevent
 import psutil
 
-from loadtests.runs.record import Second
-from loadtests.runs.recorder import Recorder
+from loadtests.common.errors import ProcessGoneError
+from loadtests.common.run import Second
+from loadtests.common.usage import cpu_seconds, rss_bytes
+from loadtests.runs.recorder import CONNECTIONS, Histogram, Recorder
 
-BUSY: Final = 0.9
-"""A client that uses more of its core than this measures itself."""
+CLIENT_CPU: Final = "client CPU"
+BUSIEST: Final = "client CPU, busiest second"
+LATE: Final = "client late, at most"
+"""Figures of the load itself, which every run has."""
 
-LATE: Final = 0.25
-"""A client that is so many seconds late does not make the load that it says."""
+CLIENT_SECONDS: Final = "client seconds"
+"""A recorder's total: how long its process was watched; with several workers, all of them together."""
 
 
-class Processes:
-    """What some processes use together.
+def each_second(look: Callable[[float], None]) -> None:
+    """Call something every second for as long as this greenlet lives, with the seconds since the last call."""
+    last = time.monotonic()
+    while True:
+        time.sleep(max(0.0, last + 1 - time.monotonic()))  # which Locust has made one greenlet's own
+        now = time.monotonic()
+        look(now - last)
+        last = now
+
+
+class Usage:
+    """CPU and memory of some processes.
 
     Args:
-        pids: their ids; none for processes that cannot be seen.
+        pids: their ids; none for processes that cannot be seen from here.
     """
 
     def __init__(self, pids: Sequence[int]) -> None:
-        self._processes: list[psutil.Process] = []
-        for pid in pids:
-            with contextlib.suppress(psutil.Error):
-                self._processes.append(psutil.Process(pid))
-        self._cpu_seconds = {process.pid: _cpu_seconds(process) for process in self._processes}
+        self._cpu_seconds = dict.fromkeys(pids, 0.0)
+        self.since_last()
 
-    def used(self) -> tuple[float, int] | None:
+    def since_last(self) -> tuple[float, int] | None:
         """Return the CPU seconds since the last call, and the resident bytes now; None if none of them runs."""
         seconds, resident, seen = 0.0, 0, False
-        for process in self._processes:
-            with contextlib.suppress(psutil.Error):
-                now = _cpu_seconds(process)
-                resident += process.memory_info().rss
-                seconds += now - self._cpu_seconds[process.pid]
-                self._cpu_seconds[process.pid] = now
+        for pid, before in self._cpu_seconds.items():
+            with contextlib.suppress(ProcessGoneError):
+                resident += rss_bytes([pid])
+                now = cpu_seconds([pid])
+                seconds += now - before
+                self._cpu_seconds[pid] = now
                 seen = True
         return (seconds, resident) if seen else None
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+class ClientWatch:
+    """Notes in a process's recorder how busy that process is, and how late."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._usage = Usage([psutil.Process().pid])
+
+    def look(self, passed: float) -> None:
+        """Note what this process used.
+
+        Args:
+            passed: seconds since the last look; a second was due, what is more was late.
+        """
+        recorder, used = self._recorder, self._usage.since_last()
+        if recorder.measuring:
+            recorder.most[LATE] = max(recorder.most.get(LATE, 0.0), passed - 1)
+        if used is not None:
+            recorder.totals[CLIENT_CPU] += used[0]
+            recorder.totals[CLIENT_SECONDS] += passed
+            recorder.most[BUSIEST] = max(recorder.most.get(BUSIEST, 0.0), used[0] / passed)
 
 
-class Sampler:
-    """Looks once a second, in a greenlet of its own.
+class Timeline:
+    """The run second by second.
 
     Args:
-        recorder: what counts the run.
         gateway_pids: the gateway's processes.
-        tell: called with each second.
 
     Attributes:
-        timeline: what was seen.
-        client_cpu: for each second, the share of a core that this process used.
-        late: how many seconds this process came too late to look, at most, while it was measuring: so late it was to send, too.
+        seconds: what was seen.
     """
 
-    def __init__(
-        self, recorder: Recorder, gateway_pids: Sequence[int], tell: Callable[[Second], None]
-    ) -> None:
-        self.timeline: list[Second] = []
-        self.client_cpu: list[float] = []
-        self.late = 0.0
-        self._recorder = recorder
-        self._gateway = Processes(gateway_pids)
-        self._client = Processes([psutil.Process().pid])
-        self._tell = tell
-        self._last = recorder.at
-        self._greenlet = gevent.spawn(self._run)
+    def __init__(self, gateway_pids: Sequence[int]) -> None:
+        self.seconds: list[Second] = []
+        self._gateway = Usage(gateway_pids)
+        self._through = Histogram()
+        self._failed = 0
 
-    def stop(self) -> None:
-        """Look no more."""
-        self._greenlet.kill()
+    def look(self, recorder: Recorder, at: float, passed: float) -> Second:
+        """Add a second.
 
-    def _run(self) -> None:
-        while True:
-            gevent.sleep(max(0.0, self._last + 1 - self._recorder.at))
-            self._look()
-
-    def _look(self) -> None:
-        at = self._recorder.at
-        passed, self._last = at - self._last, at
-        if self._recorder.measuring:
-            self.late = max(self.late, passed - 1)
-        counts = self._recorder.take_second()
-        gateway, client = self._gateway.used(), self._client.used()
-        if client is not None:
-            self.client_cpu.append(client[0] / passed)
+        Args:
+            recorder: everything that was counted so far.
+            at: seconds since the start.
+            passed: seconds since the last look.
+        """
+        new = Histogram(recorder.through - self._through)
+        failed = sum(failure.count for failure in recorder.failures())
+        p50, p99 = new.quantiles((0.5, 0.99)) if new else (None, None)
+        gateway = self._gateway.since_last()
         second = Second(
             at=round(at, 3),
-            connections=self._recorder.connections,
-            messages=counts.messages,
-            failures=counts.failures,
-            p50=counts.p50,
-            p99=counts.p99,
+            connections=int(recorder.totals[CONNECTIONS]),
+            messages=new.total(),
+            failures=failed - self._failed,
+            p50=p50,
+            p99=p99,
             gateway_cpu=None if gateway is None else round(gateway[0] / passed, 4),
             gateway_rss=None if gateway is None else gateway[1],
         )
-        self.timeline.append(second)
-        self._tell(second)
+        self._through, self._failed = recorder.through, failed
+        self.seconds.append(second)
+        return second

@@ -1,62 +1,17 @@
-"""A run for people: one line a second while it lasts, a short table at its end."""
+"""A run for people: a short table at its end."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import Final
 
-from loadtests.runs.record import Run, Second
-from loadtests.runs.units import shown
+from loadtests.common.run import Run
+from loadtests.common.units import shown
 
 FEW: Final = 100
-"""Of fewer samples, one in a hundred is the greatest."""
+"""Of fewer samples, the slowest hundredth is the greatest alone."""
 
-SPARSELY: Final = 10
-"""Where nobody watches, one line in so many seconds."""
-
-
-class Progress:
-    """Tells how a run goes, on standard error: a line that is written over on a terminal, else one now and then."""
-
-    def __init__(self, scenario: str) -> None:
-        self._scenario = scenario
-        self._terminal = sys.stderr.isatty()
-        self._seconds = 0
-
-    def tell(self, second: Second) -> None:
-        """Tell of a second."""
-        self._seconds += 1
-        if self._terminal:
-            sys.stderr.write(f"\r\x1b[K{self._line(second)}")
-            sys.stderr.flush()
-        elif self._seconds % SPARSELY == 0:
-            self.say(self._line(second))
-
-    def say(self, line: str) -> None:
-        """Write a line that stays."""
-        self.clear()
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        """Take away the line that is written over: what follows, also on standard output, begins a line."""
-        if self._terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
-
-    def _line(self, second: Second) -> str:
-        parts = [
-            f"{self._scenario} {second.at:.0f} s",
-            f"{second.connections} connections",
-            f"{second.messages} messages/s",
-        ]
-        if second.p50 is not None and second.p99 is not None:
-            parts.append(f"p50 {shown(second.p50, 's')}, p99 {shown(second.p99, 's')}")
-        if second.gateway_cpu is not None and second.gateway_rss is not None:
-            parts.append(f"gateway {second.gateway_cpu:.0%}, {shown(second.gateway_rss, 'bytes')}")
-        parts.append(f"{second.failures} failures")
-        return " · ".join(parts)
+VERDICTS: Final = {True: "passed", False: "BROKEN", None: "not judged"}
 
 
 def summary(run: Run) -> str:
@@ -79,7 +34,7 @@ def summary(run: Run) -> str:
         [could_not_go_on(run)] if run.stopped else [],
         _aligned(
             [
-                ["passed" if verdict.passed else "BROKEN", f"{verdict.name} {verdict.rule}", verdict.shown]
+                [VERDICTS[verdict.passed], f"{verdict.name} {verdict.rule}", verdict.shown]
                 for verdict in run.thresholds
             ]
         ),
@@ -88,12 +43,12 @@ def summary(run: Run) -> str:
 
 
 def could_not_go_on(run: Run) -> str:
-    """Return why a scenario has not come to its end, as a line."""
+    """Return why a scenario did not come to its end, as a line."""
     return f"could not go on: {run.stopped}"
 
 
 def _notes(run: Run) -> list[str]:
-    """Say what the table of latencies is about, and where it is of too few."""
+    """Say what the latencies are of, and which of them are too few."""
     few = [
         f"{path}: {of.count} samples: p99 is the greatest"
         for path, of in run.latencies.items()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import operator
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal, get_args
 
-from loadtests.runs.record import Figure, Latency, Run, Verdict
-from loadtests.runs.units import shown
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from loadtests.common.errors import UsageError
+from loadtests.common.run import DIRECT, OVERHEAD, Figure, Run, Verdict
+from loadtests.common.units import shown
+from loadtests.runs.sampling import LATE
 
 OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
@@ -23,24 +27,22 @@ OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 NOTHING: Final = "there was nothing to measure it by"
 """Why a rule is broken without a measured value."""
 
+TOO_BUSY: Final = "this machine was too busy"
+"""Why a rule is not judged: what is measured without the gateway was as bad."""
+
+LATE_SECONDS: Final = 0.25
+"""A client that is so late does not make the load that it says."""
+
 FAILURES: Final = "failures"
 PERCENTILES: Final = ("p50", "p95", "p99", "max")
-"""What is told of a latency, and its attributes' names."""
+"""What rules may be about of a latency: the names of its attributes."""
 
-_FIELDS: Final[Mapping[str, type | tuple[type, ...]]] = {
-    "metric": str,
-    "operator": str,
-    "limit": (int, float),
-    "words": str,
-}
+ScenarioName = Literal["steady", "soak", "storm", "fanout", "slow", "failover", "drain", "limits"]
+SCENARIOS: Final[tuple[str, ...]] = get_args(ScenarioName)
+"""The scenarios' names, in the order in which one would look at them."""
 
 
-class ThresholdsError(Exception):
-    """The file cannot be used; says where and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Threshold:
+class Threshold(BaseModel):
     """One rule.
 
     Attributes:
@@ -50,95 +52,116 @@ class Threshold:
         words: what it means when this is broken.
     """
 
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
     metric: str
-    operator: str
+    operator: Literal["<", "<=", ">", ">=", "=="]
     limit: float
     words: str
 
     def judge(self, metrics: Mapping[str, Figure]) -> Verdict:
-        """Say whether it holds; what was not measured does not."""
+        """Return whether the rule holds.
+
+        A rule about what was not measured is broken. A broken rule about the overhead is not judged if this machine
+        alone explains it: the direct path breaks the same bound, or the client itself was late.
+        """
         measured = metrics.get(self.metric)
         if measured is None:
             unit = "s" if self.metric.endswith(PERCENTILES) else ""
-            return Verdict(
-                name=self.metric,
-                rule=f"{self.operator} {shown(self.limit, unit)}",
-                value=None,
-                shown="not measured",
-                passed=False,
-                words=NOTHING,
-            )
+            rule = f"{self.operator} {shown(self.limit, unit)}"
+            return Verdict(self.metric, rule, None, "not measured", passed=False, words=NOTHING)
+        holds = self._holds(measured)
+        excuse = "" if holds else self._excuse(metrics)
         return Verdict(
             name=self.metric,
             rule=f"{self.operator} {shown(self.limit, measured.unit)}",
             value=measured.value,
             shown=shown(measured.value, measured.unit),
-            passed=OPERATORS[self.operator](measured.value, self.limit),
-            words=self.words,
+            passed=None if excuse else holds,
+            words=excuse or self.words,
         )
 
+    def _holds(self, measured: Figure) -> bool:
+        return OPERATORS[self.operator](measured.value, self.limit)
 
-def read_thresholds(path: Path, scenarios: Mapping[str, Sequence[str]]) -> dict[str, tuple[Threshold, ...]]:
-    """Read the thresholds of every scenario.
+    def _excuse(self, metrics: Mapping[str, Figure]) -> str:
+        path, _, percentile = self.metric.partition(" ")
+        late, direct = metrics.get(LATE), metrics.get(f"{DIRECT} {percentile}")
+        if path != OVERHEAD:
+            return ""
+        if late is not None and late.value > LATE_SECONDS:
+            return f"{TOO_BUSY}: the client was up to {shown(late.value, 's')} late"
+        if direct is not None and not self._holds(direct):
+            return f"{TOO_BUSY}: directly to a Studio {percentile} was {shown(direct.value, 's')}, without any gateway"
+        return ""
+
+
+def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[Threshold]:
+    """Read the thresholds of a scenario.
 
     Args:
-        path: the file.
-        scenarios: the names that may stand in it, each with the metrics that rules may be about.
+        path: a file with a list of rules for each of several scenarios.
+        scenario: the scenario's name.
+        metrics: the names its rules may be about.
 
     Raises:
-        ThresholdsError: it cannot be read, or something in it is wrong.
+        UsageError: it cannot be read, something in it is wrong, or it has no rule for the scenario.
     """
     try:
         document = tomllib.loads(path.read_text())
+        rules = TypeAdapter(dict[ScenarioName, list[Threshold]]).validate_python(document)
     except OSError as error:
-        raise ThresholdsError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ThresholdsError(f"{path} is no TOML: {error}") from None
-    found = {}
-    for scenario, rules in document.items():
-        if scenario not in scenarios:
-            raise ThresholdsError(f"{path}: there is no scenario {scenario!r}, only {', '.join(scenarios)}")
-        if not isinstance(rules, list):
-            raise ThresholdsError(f"{path}: {scenario} is no list of rules: each begins with [[{scenario}]]")
-        found[scenario] = tuple(
-            _rule(rule, f"{path}: {scenario}, rule {number}", scenarios[scenario])
-            for number, rule in enumerate(rules, start=1)
+        raise UsageError(f"{path} cannot be read: {error.strerror} (--thresholds)") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ", ".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
+        raise UsageError(
+            f"{path}: {where}: {first['msg']} ({first['input']!r} given) (--thresholds)"
+        ) from None
+    except ValueError as error:
+        raise UsageError(f"{path} is not valid TOML: {error} (--thresholds)") from None
+    found = [rule for name, listed in rules.items() if name == scenario for rule in listed]
+    if not found:
+        raise UsageError(
+            f"{path} has no rule for {scenario}: each begins with [[{scenario}]], and without one nothing is judged "
+            "(--thresholds)"
         )
+    for rule in found:
+        if rule.metric not in metrics:
+            known = ", ".join(map(repr, metrics))
+            raise UsageError(
+                f"{path}: metric {rule.metric!r} given, one of these needed: {known} (--thresholds)"
+            )
     return found
 
 
-def _rule(rule: Any, where: str, metrics: Sequence[str]) -> Threshold:
-    if not isinstance(rule, dict) or rule.keys() != _FIELDS.keys():
-        given = ", ".join(rule) if isinstance(rule, dict) else repr(rule)
-        raise ThresholdsError(f"{where}: {given or 'nothing'} given, {', '.join(_FIELDS)} needed")
-    for name, kind in _FIELDS.items():
-        if not isinstance(rule[name], kind) or isinstance(rule[name], bool):
-            needed = "a number" if name == "limit" else "text"
-            raise ThresholdsError(f"{where}: {name} = {rule[name]!r} given, {needed} needed")
-    if rule["operator"] not in OPERATORS:
-        raise ThresholdsError(
-            f"{where}: operator {rule['operator']!r} given, one of {' '.join(OPERATORS)} needed"
-        )
-    if rule["metric"] not in metrics:
-        raise ThresholdsError(
-            f"{where}: metric {rule['metric']!r} given, one of these needed: {', '.join(map(repr, metrics))}"
-        )
-    return Threshold(rule["metric"], rule["operator"], float(rule["limit"]), rule["words"])
+def judged(run: Run, thresholds: Sequence[Threshold]) -> Run:
+    """Return the run with what became of each threshold.
+
+    If the scenario could not go on, rules about what was to come are left out: nothing else is wrong with them.
+    """
+    measured = metrics_of(run)
+    verdicts = tuple(threshold.judge(measured) for threshold in thresholds)
+    if run.stopped:
+        verdicts = tuple(verdict for verdict in verdicts if verdict.value is not None)
+    passed = {verdict.passed for verdict in verdicts}
+    unjudged = "; ".join(dict.fromkeys(verdict.words for verdict in verdicts if verdict.passed is None))
+    if run.stopped or False in passed:
+        return replace(run, thresholds=verdicts, passed=False)
+    return replace(run, thresholds=verdicts, passed=None if unjudged else True, not_judged=unjudged)
 
 
 def metrics_of(run: Run) -> dict[str, Figure]:
     """Return everything of a run that a threshold may be about, by name."""
-    found = {figure.name: figure for figure in run.figures}
-    for path, latency in run.latencies.items():
-        found.update({figure.name: figure for figure in _latency_figures(path, latency)})
     failures = Figure(FAILURES, sum(failure.count for failure in run.failures))
-    return {**found, failures.name: failures}
+    latencies = [
+        Figure(f"{path} {name}", getattr(latency, name), "s")
+        for path, latency in run.latencies.items()
+        for name in PERCENTILES
+    ]
+    return {figure.name: figure for figure in (*run.figures, *latencies, failures)}
 
 
 def metric_names(latencies: Sequence[str], figures: Sequence[str]) -> tuple[str, ...]:
     """Return the names that `metrics_of` has for a run with these latencies and figures."""
     return (FAILURES, *(f"{path} {name}" for path in latencies for name in PERCENTILES), *figures)
-
-
-def _latency_figures(path: str, latency: Latency) -> list[Figure]:
-    return [Figure(f"{path} {name}", getattr(latency, name), "s") for name in PERCENTILES]

@@ -1,42 +1,47 @@
-"""What scenarios have in common whose well-behaved users must notice nothing of what others do."""
+"""Scenarios whose well-behaved users must notice nothing of what others do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from abc import ABC
+from typing import ClassVar, Final
 
-from loadtests.runs.recorder import DIRECT, GATEWAY, OVERHEAD, Recorder
-from loadtests.users.heartbeat import HeartbeatUser
-from loadtests.users.swarm import Swarm
+from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD
+from loadtests.runs.recorder import ANSWERED, UNANSWERED
+from loadtests.scenarios.director import Director
+from loadtests.scenarios.options import add_every
+from loadtests.scenarios.scenario import AddArgument, Scenario
+from loadtests.users.crowd import MISBEHAVE
 
-LATENCIES: Final = (GATEWAY, DIRECT, OVERHEAD)
 FIGURES: Final = ("answered", "lost", "closed")
 """What `tell_heartbeats` sets."""
 
-IN_PEACE: Final = "gateway p99 before"
+BEFORE: Final = "gateway p99 before"
 """What `measure_disturbed` sets."""
 
 
-def ramp_heartbeats(swarm: Swarm, count: int) -> None:
-    """Let so many well-behaved users come, and wait until all are connected."""
-    swarm.ramp(HeartbeatUser, count)
-    swarm.until(lambda: swarm.recorder.connections >= count, "all connected")
-    swarm.recorder.event(f"{count} connections are open")
-    swarm.settle()
+class Bystanders(Scenario, ABC):
+    """Heartbeat users, and perhaps others that misbehave in the second half."""
 
+    part = 2
+    latencies: ClassVar[tuple[str, ...]] = (GATEWAY, DIRECT, OVERHEAD)
 
-def measure_disturbed(swarm: Swarm, seconds: float, disturb: Callable[[], None]) -> None:
-    """Measure half the time in peace, and half of it after `disturb`; the latencies are those of the second half."""
-    swarm.measure(seconds / 2)
-    in_peace = swarm.recorder.latencies().get(GATEWAY)
-    if in_peace is not None:
-        swarm.recorder.figure(IN_PEACE, in_peace.p99, "s")
-    disturb()
-    swarm.measure(seconds / 2)
+    def add_options(self, add: AddArgument) -> None:
+        """Add the pace."""
+        add_every(add)
 
+    def measure_disturbed(self, director: Director, what: str) -> None:
+        """Measure half the time in peace, and half of it while others misbehave; the latencies are of the second half."""
+        director.measure(director.seconds / 2)
+        before = director.counted().latencies().get(GATEWAY)
+        if before is not None:
+            director.figure(BEFORE, before.p99, "s")
+        director.event(what)
+        director.order(MISBEHAVE)
+        director.measure(director.seconds / 2)
 
-def tell_heartbeats(recorder: Recorder) -> None:
-    """Set the figures of the well-behaved users."""
-    recorder.figure("answered", recorder.answered)
-    recorder.figure("lost", recorder.unanswered)
-    recorder.figure("closed", recorder.closes.total())
+    def tell_heartbeats(self, director: Director) -> None:
+        """Set the figures of the well-behaved users."""
+        counted = director.counted()
+        director.figure("answered", counted.totals[ANSWERED])
+        director.figure("lost", counted.totals[UNANSWERED])
+        director.figure("closed", counted.closes.total())

@@ -1,4 +1,4 @@
-"""One WebSocket of the load: it connects, sends numbered messages, compares their echoes, and closes."""
+"""The load's WebSocket client: it connects, sends numbered messages, compares their echoes, and closes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ import asyncio
 import struct
 import time
 from collections import deque
-from typing import Any, Final, NoReturn
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, NoReturn, TypeVar
 
 import picows
-from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from loadtests.traffic.job import LoadError
+from loadtests.common.errors import LoadTestError
 
 NUMBER: Final = struct.Struct("!IQ")
 """How a message begins: the number of its connection, and its own on that connection. The rest is filling."""
+
+AT_ONCE: Final = 25
+"""How many handshakes are under way at the same time."""
+
+HANDSHAKE_SECONDS: Final = 30.0
 
 PATIENCE_SECONDS: Final = 10.0
 """How long after the last message an echo may arrive before its message counts as lost."""
@@ -28,14 +34,16 @@ NORMAL: Final = 1000
 NO_CODE: Final = 1005
 """Close codes (RFC 6455 §7.4.1)."""
 
+Made = TypeVar("Made", bound="Connection")
+
 
 class Traffic:
     """What all connections of one measurement share.
 
     Attributes:
-        awaited: messages whose echo has not arrived.
+        awaited: messages without an echo so far.
         quiet: set when the last of them arrives.
-        failure: gets an exception when a connection fails; nobody sets a result.
+        failure: gets an exception when a connection fails, and never a result.
     """
 
     def __init__(self) -> None:
@@ -44,28 +52,70 @@ class Traffic:
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def fail(self, words: str) -> None:
-        """Void the measurement; the first reason is the one that counts."""
+        """Void the measurement; the first reason counts."""
         if not self.failure.done():
-            self.failure.set_exception(LoadError(words))
-            self.failure.exception()  # seen: not to be complained about where the measurement is over already
+            self.failure.set_exception(LoadTestError(words))
+            self.failure.exception()  # retrieved: the measurement may be over already, and nobody else would look
+
+    def check(self) -> None:
+        """Raise the LoadTestError of a connection that has failed, if there is one."""
+        if self.failure.done():
+            self.failure.result()
+
+    async def connect(
+        self, url: str, headers: Sequence[dict[str, str]], make: Callable[[int], Made]
+    ) -> list[Made]:
+        """Open a connection for each set of request headers, a few at a time; `make` returns connection number N.
+
+        Raises:
+            LoadTestError: one is refused, or takes too long.
+        """
+
+        async def connect(number: int) -> Made:
+            connection = make(number)
+            try:
+                await ws_connect(
+                    lambda: connection,
+                    url,
+                    extra_headers=headers[number],
+                    websocket_handshake_timeout=HANDSHAKE_SECONDS,
+                    read_buffer_init_size=4096,
+                    max_frame_size=connection.size + 1024,
+                )
+            except (picows.WSError, OSError, TimeoutError) as error:
+                why = str(error) or type(error).__name__
+                raise LoadTestError(f"connection {number + 1} of {len(headers)} failed: {why}") from None
+            connections.append(connection)
+            return connection
+
+        connections: list[Made] = []
+        await _few_at_a_time(connect(number) for number in range(len(headers)))
+        self.check()
+        return sorted(connections, key=lambda connection: connection.number)
+
+    async def close(self, connections: Iterable[Connection]) -> None:
+        """Close all connections, a few at a time.
+
+        Raises:
+            LoadTestError: one does not answer, or one has failed until all of them were closed.
+        """
+        await _few_at_a_time(connection.close() for connection in connections)
+        self.check()
 
     async def run(self, seconds: float) -> None:
         """Let the traffic go on for some seconds.
 
         Raises:
-            LoadError: a connection failed meanwhile.
+            LoadTestError: a connection failed meanwhile.
         """
         await asyncio.wait({self.failure}, timeout=seconds)
         self.check()
 
     async def last_echoes(self, patience: float = PATIENCE_SECONDS) -> None:
-        """Wait for the echoes of all messages, once no more are sent.
-
-        Args:
-            patience: how many seconds later than now an echo may come before its message counts as lost.
+        """Wait for the echoes of all messages, for so many seconds after the last one was sent.
 
         Raises:
-            LoadError: a connection failed, or a message was lost.
+            LoadTestError: a connection failed, or a message was lost.
         """
         quiet = asyncio.ensure_future(self.quiet.wait())
         either: set[asyncio.Future[Any]] = {quiet, self.failure}
@@ -75,34 +125,19 @@ class Traffic:
         quiet.cancel()
         self.check()
         if self.awaited:
-            raise LoadError(
-                f"messages lost: {self.awaited}, whose echo did not come within {patience:g} s of the last one sent"
+            raise LoadTestError(
+                f"messages lost: {self.awaited}, without an echo within {patience:g} s of the last one sent"
             )
-
-    def check(self) -> None:
-        """Raise what has gone wrong, if anything.
-
-        Raises:
-            LoadError: a connection has failed.
-        """
-        if self.failure.done():
-            self.failure.result()
 
 
 class Connection(WSListener):
-    """One WebSocket.
-
-    Args:
-        traffic: shared with the other connections.
-        number: which one it is.
-        size: of its messages, in bytes.
-    """
+    """One WebSocket, number `number` of the measurement; its messages have `size` bytes."""
 
     def __init__(self, traffic: Traffic, number: int, size: int = NUMBER.size) -> None:
         super().__init__()
+        self.number = number
         self.size = size
         self._traffic = traffic
-        self._number = number
         self._message = bytearray(b"m" * size)
         self._sent = 0
         self._received = 0
@@ -110,27 +145,23 @@ class Connection(WSListener):
         self._transport: WSTransport
         self._closing = False
         self._answer: int | None = None
-        """The code of the Close frame that came back for ours."""
+        """The code of the Close frame that answered ours."""
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Keep what messages are sent with."""
+        """Keep the transport to send with."""
         self._transport = transport
 
     def send(self, due: float) -> None:
-        """Send the next message.
-
-        Args:
-            due: since when its latency counts (`time.perf_counter`).
-        """
+        """Send the next message; its latency counts from `due` (`time.perf_counter`)."""
         self._sent += 1
-        NUMBER.pack_into(self._message, 0, self._number, self._sent)
+        NUMBER.pack_into(self._message, 0, self.number, self._sent)
         self._traffic.awaited += 1
         self._due.append(due)
         self._transport.send(WSMsgType.BINARY, self._message)
 
     def on_ws_frame(self, _: WSTransport, frame: WSFrame) -> None:
-        """Take the echo of the oldest message that has none yet."""
-        NUMBER.pack_into(self._message, 0, self._number, self._received + 1)
+        """Take the echo of the oldest message without one."""
+        NUMBER.pack_into(self._message, 0, self.number, self._received + 1)
         if (
             not self._due
             or frame.get_payload_as_bytes() != self._message
@@ -147,33 +178,29 @@ class Connection(WSListener):
             traffic.quiet.set()
 
     def echoed(self, seconds: float) -> None:
-        """Do what follows an echo; nothing here.
-
-        Args:
-            seconds: since its message was due.
-        """
+        """Handle an echo that came `seconds` after its message was due; here nothing follows."""
 
     def _not_the_echo(self, frame: WSFrame) -> None:
         if frame.msg_type != WSMsgType.CLOSE:
             self._traffic.fail(
-                f"connection {self._number}: what came back for message {self._received + 1} is not its echo"
+                f"connection {self.number}: what came back for message {self._received + 1} is not its echo"
             )
         elif self._closing:  # the answer to ours; the server hangs up now (RFC 6455 §7.1.1)
             self._answer = _close_code(frame)
         else:
             code, reason = _close_code(frame), frame.get_close_reason() or "no reason"
-            self._traffic.fail(f"connection {self._number} was closed with {code} ({reason})")
+            self._traffic.fail(f"connection {self.number} was closed with {code} ({reason})")
 
     def on_ws_disconnected(self, _: WSTransport) -> None:
         """Notice a connection that broke."""
         if not self._closing:
-            self._traffic.fail(f"connection {self._number} broke after message {self._sent}")
+            self._traffic.fail(f"connection {self.number} broke after message {self._sent}")
 
     async def close(self) -> None:
         """Close with a handshake (RFC 6455 §7.1.2).
 
         Raises:
-            LoadError: the other end does not answer with the same code, or a connection has failed before.
+            LoadTestError: the other end does not answer with the same code, or a connection has failed before.
         """
         self._closing = True
         self._transport.send_close(picows.WSCloseCode.OK)
@@ -184,20 +211,31 @@ class Connection(WSListener):
             missing = "no answer to its Close frame" if self._answer is None else "the server did not hang up"
             self._void(f"{missing} in {CLOSE_SECONDS:g} s")
         except picows.WSError as error:
-            self._void(f"its Close frame was answered with nonsense: {error}")
+            self._void(f"its Close frame got an invalid answer: {error}")
         if self._answer is None:
             self._void("its Close frame was not answered with one")
         if self._answer != NORMAL:
             self._void(f"its Close frame with {NORMAL} was answered with {self._answer}")
 
     def _void(self, words: str) -> NoReturn:
-        """Void the measurement, for this or what went wrong before."""
-        self._traffic.fail(f"connection {self._number}: {words}")
+        """Void the measurement, for this reason or an earlier one."""
+        self._traffic.fail(f"connection {self.number}: {words}")
         self._traffic.check()
         raise AssertionError("a failure was noted and not raised")
 
 
 def _close_code(frame: WSFrame) -> int:
-    """Return the code of a Close frame, 1005 for none (RFC 6455 §7.1.5)."""
+    """Return the code of a Close frame, 1005 if it has none (RFC 6455 §7.1.5)."""
     code = frame.get_payload_as_bytes()[: CODE.size]
     return int(CODE.unpack(code)[0]) if code else NO_CODE
+
+
+async def _few_at_a_time(jobs: Iterable[Awaitable[object]]) -> None:
+    """Do all jobs; the next one begins as soon as one of `AT_ONCE` is done."""
+    waiting = iter(jobs)
+
+    async def worker() -> None:
+        for job in waiting:
+            await job
+
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))

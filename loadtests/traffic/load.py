@@ -1,30 +1,239 @@
 """The load, a process of its own: `python -m loadtests.traffic.load`.
 
-One measurement a process: it reads `{"measurement": …, "target": {…}, "options": {…}}` from standard input, and prints
-`{"result": {…}}` or, with exit code 1, `{"problem": …}`.
+It makes one measurement: it reads `{"measurement": …, "target": {…}, "options": {…}}` from standard input and prints
+`{"result": {…}}` or, with exit code 1, `{"problem": …}`. Each measurement raises a LoadTestError if a connection fails or
+a message is lost, and if the gateway or the backend ends. Its options are `size` (bytes of a message), `rate` (messages
+a second of each connection), `seconds` (length of the window) and `patience` (seconds after the window until a message
+without an echo counts as lost).
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+import time
+from array import array
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
+import psutil
 import uvloop
 
-from loadtests.traffic import connects, hold, latency, memory, round_trips
-from loadtests.traffic.job import LoadError, Target
-from loadtests.traffic.usage import ProcessGoneError
+from loadtests.common.errors import LoadTestError
+from loadtests.common.usage import open_files, rss_bytes
+from loadtests.traffic import results
+from loadtests.traffic.connection import PATIENCE_SECONDS, Connection, Traffic
+from loadtests.traffic.results import Meter, Percentiles, Target
+from loadtests.traffic.schedule import Schedule, Timed
+
+LOOP_WARM_UP_SECONDS: Final = 0.5
+RATE_WARM_UP_SECONDS: Final = 1.0
+"""Traffic before the window, at most as long as the window itself; at a rate each connection sends at least once in it."""
+
+COMPANIONS: Final = 10
+"""One connection in so many has a companion, which sends the same straight to the backend in the next moment."""
+
+KNOWN_PER_NEW: Final = 4
+"""How the mix of tokens is made: so many that the gateway has seen to each new one."""
+
+BUSY_MESSAGES: Final = 10
+"""How many messages make a connection a busy one."""
+
+_PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+class _Loop(Traffic):
+    """A closed loop; while it is `going`, an echo is followed by the next message."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.going = True
+        self.latencies = array("d")
+
+
+class _Looping(Connection):
+    """Sends its next message when the echo of the last one has arrived."""
+
+    _traffic: _Loop
+
+    def echoed(self, seconds: float) -> None:
+        """Continue."""
+        self._traffic.latencies.append(seconds)
+        if self._traffic.going:
+            self.send(time.perf_counter())
+
+
+async def round_trips(
+    target: Target, *, size: int, seconds: float, patience: float = PATIENCE_SECONDS
+) -> results.RoundTrips:
+    """Measure round trips in a closed loop."""
+    loop = _Loop()
+    connections = await loop.connect(target.url, target.headers, lambda number: _Looping(loop, number, size))
+    _stop_collecting_garbage()
+    for connection in connections:
+        connection.send(time.perf_counter())
+    await loop.run(min(LOOP_WARM_UP_SECONDS, seconds))
+    meter = Meter(target)
+    loop.latencies = array("d")
+    await loop.run(seconds)
+    window, latencies = meter.lap(), loop.latencies
+    loop.latencies, loop.going = array("d"), False
+    if not latencies:
+        raise LoadTestError(f"no echo arrived in {seconds:g} s")
+    await loop.last_echoes(patience)
+    result = results.RoundTrips(window, len(latencies), Percentiles.of(latencies))
+    await loop.close(connections)
+    return result
+
+
+async def latency(
+    target: Target, *, size: int, rate: float, seconds: float, patience: float = PATIENCE_SECONDS
+) -> results.FixedRate:
+    """Measure latency at a fixed rate: of the gateway and, message by message, of the backend alone."""
+    traffic = Traffic()
+    first = len(target.headers)
+    companions = await traffic.connect(
+        target.direct_url, [{}] * -(-first // COMPANIONS), lambda number: Timed(traffic, first + number, size)
+    )
+    connections = await traffic.connect(
+        target.url, target.headers, lambda number: Timed(traffic, number, size)
+    )
+    _stop_collecting_garbage()
+    schedule = Schedule(list(_in_turn(connections, companions)), rate)
+    warm_up = max(1, round(rate * min(RATE_WARM_UP_SECONDS, seconds)))
+    await schedule.run(warm_up, traffic)
+    meter = Meter(target)
+    await schedule.run(max(1, round(rate * seconds)), traffic)
+    await traffic.last_echoes(patience)
+    result = results.FixedRate(
+        window=meter.lap(),
+        count=sum(len(connection.latencies) - warm_up for connection in connections),
+        latency=Percentiles.of(latency for each in connections for latency in each.latencies[warm_up:]),
+        paired=Percentiles.of(differences(connections[::COMPANIONS], companions, warm_up)),
+        lateness=Percentiles.of(late for each in connections for late in each.lateness[warm_up:]),
+    )
+    await traffic.close([*connections, *companions])
+    return result
+
+
+def _in_turn(connections: Sequence[Timed], companions: Sequence[Timed]) -> Iterator[Timed]:
+    for number, connection in enumerate(connections):
+        yield connection
+        if number % COMPANIONS == 0:
+            yield companions[number // COMPANIONS]
+
+
+def differences(through: Sequence[Timed], straight: Sequence[Timed], warm_up: int) -> Iterator[float]:
+    """Return how much longer each message took through the gateway, from when it was sent."""
+    for connection, companion in zip(through, straight, strict=True):
+        own, other = (
+            [latency - late for latency, late in zip(each.latencies, each.lateness, strict=True)]
+            for each in (connection, companion)
+        )
+        yield from (mine - its for mine, its in zip(own[warm_up:], other[warm_up:], strict=True))
+
+
+async def connects(target: Target) -> results.Connects:
+    """Measure connecting and closing with new tokens, with known ones, and with a mix.
+
+    One in five of the target's tokens is kept for the mix, as its new ones. As many are used up first, so that what a
+    gateway loads and opens for its first clients is not counted.
+    """
+    fifth = max(1, len(target.headers) // (KNOWN_PER_NEW + 1))
+    known, fresh = target.headers[:-fifth], target.headers[-fifth:]
+    mix = [
+        header
+        for number, new in enumerate(fresh)
+        for header in (new, *known[number * KNOWN_PER_NEW : (number + 1) * KNOWN_PER_NEW])
+    ]
+    await _connecting(target, known[:fifth])
+    return results.Connects(
+        new=await _connecting(target, known[fifth:]),
+        known=await _connecting(target, known),
+        mixed=await _connecting(target, mix),
+    )
+
+
+async def _connecting(target: Target, headers: Sequence[dict[str, str]]) -> results.Connecting:
+    traffic = Traffic()
+    meter = Meter(target)
+    connections = await traffic.connect(target.url, headers, lambda number: Connection(traffic, number))
+    opening = meter.lap()
+    await traffic.close(connections)
+    return results.Connecting(count=len(connections), opening=opening, closing=meter.lap())
+
+
+async def memory(target: Target, *, size: int) -> results.Memory:
+    """Measure the gateway's memory before and after connecting, and after messages on every connection."""
+    before = await _rss_before(target)
+    traffic = Traffic()
+    connections = await traffic.connect(
+        target.url, target.headers, lambda number: Connection(traffic, number, size)
+    )
+    idle = rss_bytes(target.gateway_pids)
+    for _ in range(BUSY_MESSAGES):
+        for connection in connections:
+            connection.send(time.perf_counter())
+        await traffic.last_echoes()
+    busy = rss_bytes(target.gateway_pids)
+    await traffic.close(connections)
+    return results.Memory(connections=len(connections), rss_before=before, rss_idle=idle, rss_busy=busy)
+
+
+async def hold(target: Target, *, size: int, seconds: float) -> results.Hold:
+    """Hold all connections at once, each sending a message a second, at least one."""
+    before = await _rss_before(target)
+    traffic = Traffic()
+    meter = Meter(target)
+    connections = await traffic.connect(
+        target.url, target.headers, lambda number: Timed(traffic, number, size)
+    )
+    opening = meter.lap()
+    await Schedule(connections, rate=1).run(max(1, round(seconds)), traffic)
+    await traffic.last_echoes()
+    window = meter.lap()
+    latencies = [latency for connection in connections for latency in connection.latencies]
+    files, files_limit = open_files(target.gateway_pids)
+    first_port, last_port = map(int, _PORT_RANGE.read_text().split())
+    result = results.Hold(
+        connections=len(connections),
+        opening=opening,
+        window=window,
+        count=len(latencies),
+        latency=Percentiles.of(latencies),
+        rss_before=before,
+        rss_held=rss_bytes(target.gateway_pids),
+        open_files=files,
+        open_files_limit=files_limit,
+        memory_available=psutil.virtual_memory().available,
+        ports=last_port - first_port + 1,
+    )
+    await traffic.close(connections)
+    return result
+
+
+async def _rss_before(target: Target) -> int:
+    """Return the gateway's resident memory after one connection: what is loaded on first use is there."""
+    await _connecting(target, target.headers[:1])
+    return rss_bytes(target.gateway_pids)
+
+
+def _stop_collecting_garbage() -> None:
+    """Collect garbage now and not in the window: the load must not pause on its own account."""
+    gc.collect()
+    gc.disable()
+
 
 MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
-    "round-trips": round_trips.measure,
-    "latency": latency.measure,
-    "connects": connects.measure,
-    "memory": memory.measure,
-    "hold": hold.measure,
+    "round-trips": round_trips,
+    "latency": latency,
+    "connects": connects,
+    "memory": memory,
+    "hold": hold,
 }
 
 
@@ -34,11 +243,11 @@ async def _measure() -> Any:
 
 
 def main() -> int:
-    """Do what standard input says; return the exit code."""
+    """Make the measurement that standard input names; return the exit code."""
     logging.getLogger("picows").setLevel(logging.CRITICAL)  # what goes wrong is in the answer
     try:
         result = uvloop.run(_measure())
-    except (LoadError, ProcessGoneError) as error:
+    except LoadTestError as error:
         print(json.dumps({"problem": str(error)}))
         return 1
     print(json.dumps({"result": asdict(result)}))

@@ -1,132 +1,134 @@
-"""What the measurements find. Times are seconds, memory is bytes."""
+"""What the load is asked, what it finds, and the cost of a stretch of time. Times are seconds, memory is bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, is_dataclass
-from typing import Any, Final, TypeVar, get_args, get_type_hints
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
 
-Result = TypeVar("Result")
+from annotated_types import Interval
 
-GREATEST: Final = 1e18
-"""No number that is measured comes near; JSON may hold others that are too great to compute with, and NaN."""
+from loadtests.common.distribution import quantile
+from loadtests.common.usage import cpu_seconds
 
-_DIVISORS: Final = {"seconds", "count", "connections"}
-"""What numbers are computed for each of: more than nothing."""
+# No measured number comes near these bounds. A JSON file may hold NaN, and numbers that are too great to compute with.
+Number = Annotated[float, Interval(ge=-1e18, le=1e18)]
+Positive = Annotated[float, Interval(gt=0, le=1e18)]
+Count = Annotated[int, Interval(gt=0, le=10**18)]
+Whole = Annotated[int, Interval(ge=0, le=10**18)]
 
 
-def revived(kind: type[Result], document: Mapping[str, Any]) -> Result:
-    """Return the result that `dataclasses.asdict` and JSON made this document of.
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the load goes to.
 
-    Raises:
-        TypeError: a field is missing, one too many, or of another type; or there are no fields.
-        ValueError: likewise, inside one.
+    Attributes:
+        url: the WebSocket to connect to.
+        headers: the request headers of each connection; they hold the token of its user.
+        gateway_pids: the gateway's processes; none without a gateway.
+        backend_pids: of the echo backend.
+        auth_pids: of the Auth that validates the tokens.
+        direct_url: the backend's own WebSocket, for messages that go past the gateway.
     """
-    if not isinstance(document, Mapping):
-        raise TypeError(f"{document!r:.40} is no {kind.__name__}")
-    hints = get_type_hints(kind)
-    if unknown := document.keys() - hints.keys():
-        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(unknown))}")
-    values = {
-        name: revived(hints[name], value)
-        if is_dataclass(hints[name])
-        else fitting(f"{name} of {kind.__name__}", value, *(get_args(hints[name]) or [hints[name]]))
-        for name, value in document.items()
-    }
-    if nothing := [
-        name for name in _DIVISORS & values.keys() if values[name] is not None and values[name] <= 0
-    ]:
-        raise ValueError(f"{kind.__name__} has no {', '.join(sorted(nothing))} above zero")
-    return kind(**values)
 
+    url: str
+    headers: list[dict[str, str]]
+    gateway_pids: list[int]
+    backend_pids: list[int]
+    auth_pids: list[int]
+    direct_url: str
 
-def fitting(what: str, value: Any, *kinds: type[Any]) -> Any:
-    """Return a value of JSON that is of one of these types; a whole number passes for a float.
-
-    Args:
-        what: it is, for the error.
-        value: as read.
-        kinds: str, int, float, NoneType.
-
-    Raises:
-        TypeError: it is of none of them.
-    """
-    if isinstance(value, bool) or not isinstance(value, (*kinds, int) if float in kinds else kinds):
-        raise TypeError(f"{what} is {value!r:.40}")
-    if isinstance(value, int | float) and not -GREATEST <= value <= GREATEST:
-        raise TypeError(f"{what} is out of bounds")
-    return value
+    def __repr__(self) -> str:
+        """Leave out the headers: they hold tokens."""
+        return f"<Target {self.url} connections={len(self.headers)}>"
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a stretch of time cost.
+    """What a stretch of time cost: its length, and the CPU seconds, user and system, of each side."""
 
-    Attributes:
-        seconds: its length.
-        gateway: CPU seconds, user and system, of all its processes.
-        backend: likewise, of the echo backend.
-        auth: likewise, of Auth.
-        load: likewise, of the load process itself.
-    """
+    seconds: Positive
+    gateway: Number
+    backend: Number
+    auth: Number
+    load: Number
 
-    seconds: float
-    gateway: float
-    backend: float
-    auth: float
-    load: float
+
+class Meter:
+    """Measures what a stretch of time costs the processes of a target."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._last = self._read()
+
+    def lap(self) -> Span:
+        """Return the cost since the last call, or since the beginning.
+
+        Raises:
+            ProcessGoneError: a process has ended.
+        """
+        before, self._last = self._last, self._read()
+        return Span(*(now - then for now, then in zip(self._last, before, strict=True)))
+
+    def _read(self) -> tuple[float, float, float, float, float]:
+        target = self._target
+        return (
+            time.perf_counter(),
+            cpu_seconds(target.gateway_pids),
+            cpu_seconds(target.backend_pids),
+            cpu_seconds(target.auth_pids),
+            time.process_time(),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Percentiles:
-    """A distribution of seconds; differences may be negative.
+    """A distribution of seconds; differences may be negative."""
 
-    Attributes:
-        count: how many were measured.
-        p50: the median.
-        p90: nine in ten were at most this.
-        p99: 99 % were at most this.
-        p999: 99.9 % were at most this.
-        max: the greatest.
-    """
+    count: Count
+    p50: Number
+    p90: Number
+    p99: Number
+    p999: Number
+    max: Number
 
-    count: int
-    p50: float
-    p90: float
-    p99: float
-    p999: float
-    max: float
+    @classmethod
+    def of(cls, seconds: Iterable[float]) -> Percentiles:
+        """Return the distribution of at least one value."""
+        ordered = sorted(seconds)
+        return cls(len(ordered), *(quantile(ordered, share) for share in (0.5, 0.9, 0.99, 0.999, 1.0)))
 
 
 @dataclass(frozen=True, slots=True)
 class RoundTrips:
-    """A closed loop of messages, as fast as it goes, over the measured window only.
+    """A closed loop of messages, as fast as it goes.
 
     Attributes:
-        window: what it cost.
+        window: what the measured window cost.
         count: echoes that arrived in it.
-        latency: from sending a message to its echo; the gateway is saturated, so this is mostly waiting in line.
+        latency: from sending a message to its echo; the gateway is saturated, so this is mostly queueing.
     """
 
     window: Span
-    count: int
+    count: Count
     latency: Percentiles
 
 
 @dataclass(frozen=True, slots=True)
 class FixedRate:
-    """Messages at times that were fixed beforehand, however late echoes were.
+    """Messages at times that were fixed beforehand, however late their echoes were.
 
     Attributes:
-        window: what it cost.
+        window: what the measured window cost.
         count: messages that were due in it; each came back.
-        latency: from the time a message was due to its echo.
-        paired: the same less that of the message which a companion sent straight to the backend in the next moment.
-        lateness: how long after it was due the load itself sent a message; part of the latency.
+        latency: from when a message was due to its echo.
+        paired: the same, less that of the message which a companion sent straight to the backend in the next moment.
+        lateness: how long after it was due the load sent a message; a part of the latency.
     """
 
     window: Span
-    count: int
+    count: Count
     latency: Percentiles
     paired: Percentiles
     lateness: Percentiles
@@ -134,28 +136,16 @@ class FixedRate:
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Opening connections and closing each with a handshake.
+    """Opening connections until all of them are open, and then closing each with a handshake."""
 
-    Attributes:
-        count: connections.
-        opening: what it cost until all of them were open.
-        closing: what it cost from then until all of them were closed.
-    """
-
-    count: int
+    count: Count
     opening: Span
     closing: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Connects:
-    """What letting somebody in costs.
-
-    Attributes:
-        new: with tokens that the gateway has not seen.
-        known: with tokens that it has.
-        mixed: one new token to four known ones.
-    """
+    """Admitting clients: with tokens new to the gateway, with known ones, and with one new token to four known ones."""
 
     new: Connecting
     known: Connecting
@@ -164,19 +154,19 @@ class Connects:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What open connections take.
+    """Resident memory of the gateway.
 
     Attributes:
         connections: how many were opened.
-        rss_before: resident memory of the gateway, after one connection had been made and closed.
+        rss_before: after one connection was opened and closed.
         rss_idle: with all of them open, before any message.
         rss_busy: after messages both ways on each of them.
     """
 
-    connections: int
-    rss_before: int
-    rss_idle: int
-    rss_busy: int
+    connections: Count
+    rss_before: Whole
+    rss_idle: Whole
+    rss_busy: Whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,26 +175,26 @@ class Hold:
 
     Attributes:
         connections: how many were held.
-        opening: what it cost to open them.
+        opening: what opening them cost.
         window: what serving them cost.
         count: messages that were due meanwhile; each came back.
-        latency: from the time a message was due to its echo.
-        rss_before: resident memory of the gateway, after one connection had been made and closed.
+        latency: from when a message was due to its echo.
+        rss_before: resident memory of the gateway after one connection was opened and closed.
         rss_held: with all of them open, after the messages.
-        open_files: of that process of the gateway which has the most.
-        open_files_limit: that process's.
-        memory_available: what the machine has left, with all of them open.
-        ports: how many the machine can use towards one address and port.
+        open_files: of the gateway's process that has the most.
+        open_files_limit: of that process.
+        memory_available: what the machine has left with all of them open.
+        ports: how many connections the machine can have to one address and port.
     """
 
-    connections: int
+    connections: Count
     opening: Span
     window: Span
-    count: int
+    count: Count
     latency: Percentiles
-    rss_before: int
-    rss_held: int
-    open_files: int
-    open_files_limit: int
-    memory_available: int
-    ports: int
+    rss_before: Whole
+    rss_held: Whole
+    open_files: Whole
+    open_files_limit: Whole
+    memory_available: Whole
+    ports: Whole

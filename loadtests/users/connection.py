@@ -1,6 +1,6 @@
-"""A WebSocket for greenlets: read all the time by one of its own, so that no ping, event or close waits for a user.
+"""A WebSocket for greenlets: one of its own reads all the time, so that no ping, event or close waits for a user.
 
-The frames are `websockets`' Sans-I/O protocol: it hands over whole reads, so that each message has the time its bytes
+The frames are `websockets`' Sans-I/O protocol: it takes whole reads, so that each message has the time its bytes
 arrived, where `websocket-client` reads a frame in pieces and tells no time.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import gevent
@@ -20,20 +20,17 @@ from websockets.http11 import Response
 from websockets.protocol import CLOSED, OPEN
 from websockets.uri import parse_uri
 
-from loadtests.users.outcomes import NO_CLOSE_FRAME, ClosedError, RefusedError, UnreachableError
+from loadtests.users.outcomes import NO_CLOSE_FRAME, ClosedError, OperationError, RefusedError
 from loadtests.users.wire import CONNECT_SECONDS, Wire
 
 CLOSE_SECONDS: Final = 5.0
 MAX_MESSAGE_BYTES: Final = 1 << 24
 
 MOST_REASON: Final = 200
-"""Characters of a refusal's body that are told."""
+"""Characters of a refusal's body that are repeated."""
 
 _CODE: Final = re.compile("[a-z_]{1,40}")
 """What a refusal's `code` may look like to be counted by: nothing that differs from one to the next, such as a token."""
-
-OnMessage = Callable[[bytes, int], None]
-OnEnd = Callable[[str], None]
 
 
 class Connection:
@@ -41,14 +38,17 @@ class Connection:
 
     Args:
         url: its address.
-        headers: what the handshake carries besides.
+        headers: more headers of the handshake.
         on_message: called in the reading greenlet with each message and when it arrived (nanoseconds, see `Wire`).
         on_end: called once, with the close code in digits or `NO_CLOSE_FRAME`.
         buffer_bytes: see `Wire`.
 
+    Attributes:
+        code: how it ended, as told to `on_end`; None while it is open.
+
     Raises:
         RefusedError: the upgrade was answered with another status.
-        UnreachableError: it was not answered.
+        OperationError: it was not answered.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class Connection:
         url: str,
         headers: Mapping[str, str],
         *,
-        on_message: OnMessage,
-        on_end: OnEnd,
+        on_message: Callable[[bytes, int], None],
+        on_end: Callable[[str], None],
         buffer_bytes: int | None = None,
     ) -> None:
         self.code: str | None = None
@@ -71,7 +71,7 @@ class Connection:
         try:
             self._wire = Wire(uri.host, uri.port, tls=uri.secure, buffer_bytes=buffer_bytes)
         except OSError as error:
-            raise UnreachableError(f"cannot connect: {error.strerror or error}") from None
+            raise OperationError(f"cannot connect: {error.strerror or error}") from None
         try:
             self._shake_hands(headers)
         except BaseException:
@@ -85,30 +85,30 @@ class Connection:
         return self.code is None and self._protocol.state is OPEN
 
     def send(self, *texts: bytes) -> int:
-        """Send text messages, in one write; return when (nanoseconds, see `Wire`).
+        """Send text messages in one write; return when (nanoseconds, see `Wire`).
 
         Raises:
             ClosedError: the connection has ended.
         """
         if not self.open:
-            raise ClosedError(self.code or NO_CLOSE_FRAME)
+            raise ClosedError(self.code)
         for text in texts:
             self._protocol.send_text(text)
         try:
             return self._flush()
         except OSError:
             self._reader.join(CLOSE_SECONDS)  # it learns how the connection ended
-            raise ClosedError(self.code or NO_CLOSE_FRAME) from None
+            raise ClosedError(self.code) from None
 
     def stop_reading(self) -> None:
         """Leave what comes from now on in the kernel's buffer, and then in the gateway's."""
         self._may_read.clear()
 
-    def close(self, code: int = 1000) -> None:
-        """Close in order: close frame, the other side's, end of the TCP connection."""
+    def close(self) -> None:
+        """Close in order: Close frame, the other side's, end of the TCP connection."""
         self._may_read.set()
         if self.open:
-            self._protocol.send_close(code)
+            self._protocol.send_close(1000)
             try:
                 self._flush()
             except OSError:
@@ -119,51 +119,51 @@ class Connection:
         self._reader.join(CLOSE_SECONDS)
 
     def abort(self) -> None:
-        """Cut it, as a client does that loses its network."""
+        """Reset it, as a client that loses its network."""
         self._wire.reset()
         self._may_read.set()
         self._finish()
 
     def _shake_hands(self, headers: Mapping[str, str]) -> None:
         request = self._protocol.connect()
-        for name, value in headers.items():
-            request.headers[name] = value
+        request.headers.update(headers)
         self._protocol.send_request(request)
+        at, more = 0, True
+        events: Sequence[object] = ()
         try:
             self._flush()
-            while True:
-                data, at = self._wire.receive()
-                self._feed(data)
+            while more and not events:
+                at, more = self._receive()
                 events = self._protocol.events_received()
-                if events or not data:
-                    break
         except OSError as error:
-            words = (
-                f"no answer within {CONNECT_SECONDS:g} s"
-                if isinstance(error, TimeoutError)
-                else error.strerror
-            )
-            raise UnreachableError(f"cut in the handshake: {words}") from None
+            late = isinstance(error, TimeoutError)
+            words = f"no answer within {CONNECT_SECONDS:g} s" if late else error.strerror
+            raise OperationError(f"cut in the handshake: {words}") from None
         refusal = self._protocol.handshake_exc
         if isinstance(refusal, InvalidStatus):
             raise RefusedError(refusal.response.status_code, *_reason(refusal.response))
         if refusal is not None or not events:
-            raise UnreachableError("cut in the handshake: no valid answer")
+            raise OperationError("cut in the handshake: no valid answer")
         self._wire.set_timeout(None)
-        for event in events:
-            if not isinstance(event, Response):
-                self._take(event, at)
+        self._take(events, at)
+
+    def _receive(self) -> tuple[int, bool]:
+        """Read once; return when that arrived, and whether it was not the end."""
+        data, at = self._wire.receive()
+        if data:
+            self._protocol.receive_data(data)
+        else:
+            self._protocol.receive_eof()
+        return at, bool(data)
 
     def _read(self) -> None:
         try:
-            more = self._go_on()  # a Close frame may have come with the answer to the handshake
+            more = self._go_on()  # a Close frame may have come with the response to the handshake
             while more:
                 self._may_read.wait()
-                data, at = self._wire.receive()
-                self._feed(data)
-                for event in self._protocol.events_received():
-                    self._take(event, at)
-                more = self._go_on() and bool(data)
+                at, more = self._receive()
+                self._take(self._protocol.events_received(), at)
+                more = self._go_on() and more
         except OSError:
             pass  # cut; what was received until then says how
         finally:
@@ -174,7 +174,7 @@ class Connection:
         """Send what is due, notice a Close frame, and return whether more can come."""
         self._flush()
         if self._protocol.close_rcvd is not None:
-            self._finish()  # for users it ends here; the other side has the TCP connection to close
+            self._finish()  # for users it ends here; the other side closes the TCP connection
         return self._protocol.state is not CLOSED
 
     def _finish(self) -> None:
@@ -183,20 +183,14 @@ class Connection:
             self.code = NO_CLOSE_FRAME if received is None else str(int(received.code))
             self._on_end(self.code)
 
-    def _feed(self, data: bytes) -> None:
-        if data:
-            self._protocol.receive_data(data)
-        else:
-            self._protocol.receive_eof()
-
-    def _take(self, event: object, at: int) -> None:
-        if not isinstance(event, Frame) or event.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-            return
-        self._fragments.append(bytes(event.data))
-        if event.fin:
-            message = b"".join(self._fragments)
-            self._fragments.clear()
-            self._on_message(message, at)
+    def _take(self, events: Sequence[object], at: int) -> None:
+        for frame in events:
+            if isinstance(frame, Frame) and frame.opcode in {Opcode.TEXT, Opcode.BINARY, Opcode.CONT}:
+                self._fragments.append(bytes(frame.data))
+                if frame.fin:
+                    message = b"".join(self._fragments)
+                    self._fragments.clear()
+                    self._on_message(message, at)
 
     def _flush(self) -> int:
         chunks = self._protocol.data_to_send()
@@ -208,14 +202,12 @@ class Connection:
 
 
 def _reason(refusal: Response) -> tuple[str, str]:
-    """Return what a refusal's body says: `code` and `error` of a JSON object (spec §1), or the beginning of its text."""
+    """Return `code` and `error` of a refusal's JSON object (spec §1), or "" and the beginning of its text."""
     text = (refusal.body or b"").decode(errors="replace")
     try:
         said = json.loads(text)
     except ValueError:
         said = None
-    if not isinstance(said, dict):
-        said = {}
-    code = str(said.get("code", ""))
-    words = " ".join(str(said.get("error", text)).split())
-    return code if _CODE.fullmatch(code) else "", words[:MOST_REASON]
+    fields = said if isinstance(said, dict) else {}
+    code, words = str(fields.get("code", "")), str(fields.get("error", text))
+    return code if _CODE.fullmatch(code) else "", " ".join(words.split())[:MOST_REASON]

@@ -11,20 +11,22 @@ from gevent import GreenletExit, Timeout
 from gevent.event import AsyncResult
 
 from loadtests.users.connection import Connection
-from loadtests.users.outcomes import ClosedError, SilenceError, UnexpectedReplyError
+from loadtests.users.outcomes import ClosedError, OperationError, UnexpectedReplyError
 
 REPLY_SECONDS: Final = 10.0
+
+BLOB_UPDATED: Final = "blob.updated"
 
 Document = dict[str, Any]
 
 
 class Conversation:
-    """A connection that is asked and answers.
+    """A connection with requests and replies.
 
     Args:
         url: where to.
-        headers: what the handshake carries besides.
-        on_event: called with each message that answers none, and when it arrived (nanoseconds, see `Wire`).
+        headers: more headers of the handshake.
+        on_event: called with each message that is not an expected reply, and when it arrived (nanoseconds, see `Wire`).
         on_end: see `Connection`.
         buffer_bytes: see `Wire`.
     """
@@ -49,7 +51,7 @@ class Conversation:
 
     @property
     def open(self) -> bool:
-        """Whether it can be asked."""
+        """Whether messages can be sent."""
         return self.connection.open
 
     def ask(
@@ -75,7 +77,7 @@ class Conversation:
             received, reply = waiting.get(timeout=REPLY_SECONDS)
         except Timeout:
             self._given_up.add(message_id)
-            raise SilenceError(REPLY_SECONDS) from None
+            raise OperationError(f"no reply within {REPLY_SECONDS:g} s") from None
         except GreenletExit:  # the run ends
             self._given_up.add(message_id)
             raise
@@ -85,22 +87,35 @@ class Conversation:
             raise UnexpectedReplyError(reply.get("type"))
         return (received - sent) / 1e9, reply
 
+    def create_blob(self, data: object = "") -> str:
+        """Have Studio create a blob; return its id.
+
+        Raises:
+            OperationError: there was no such reply.
+        """
+        blob = {"processor_id": "load", "schema_id": "load", "data": data}
+        _, created = self.ask({"type": "create_blob", "data": blob}, reply_type="blob.created")
+        try:
+            return str(created["data"]["id"])
+        except (LookupError, TypeError):
+            raise UnexpectedReplyError(None) from None
+
     def _received(self, message: bytes, at: int) -> None:
         try:
             document = json.loads(message)
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            document = {}  # nobody's answer, and an event of no type
+            document = {}  # not a reply, and an event of no type
         message_id = document.get("id")
         if not isinstance(message_id, str):
             message_id = ""
-        # Taken out at once: a second reply is nobody's, in the same read, too.
+        # Removed at once, so that a duplicate, even in the same read, is not taken for the reply.
         waiting = self._waiting.pop(message_id, None)
         if waiting is not None:
             waiting.set((at, document))
         elif message_id in self._given_up:
-            self._given_up.discard(message_id)  # it is late: that it was not there in time was told
+            self._given_up.discard(message_id)  # it is late, which was reported already
         elif self._on_event is not None:
             self._on_event(document, at)
 

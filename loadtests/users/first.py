@@ -1,4 +1,4 @@
-"""The first connection, before any crowd comes: what is wrong with all of them is wrong with this one, and told at once."""
+"""The first connection, before the crowd: what is wrong with all connections is wrong with this one, and said at once."""
 
 from __future__ import annotations
 
@@ -6,61 +6,47 @@ from typing import Final
 
 from gevent import Timeout
 
+from loadtests.common.errors import UsageError
+from loadtests.common.run import DIRECT, GATEWAY
 from loadtests.stack.system import System
-from loadtests.users.address import gateway_address, studio_address
 from loadtests.users.connection import Connection
-from loadtests.users.outcomes import OperationError, RefusedError, UnreachableError
+from loadtests.users.crowd import address
+from loadtests.users.outcomes import OperationError, RefusedError
 from loadtests.users.tokens import Tokens
 
 ANSWER_SECONDS: Final = 10.0
 
 HINTS: Final = {
     401: "it does not know the token (--auth-url, --token-file)",
-    403: "it does not let this address or this user in",
+    403: "it does not admit this address or this user",
     404: "is that the right path?",
     429: "CONNECT_RATE_PER_IP and CONNECT_BURST_PER_IP must allow a crowd from one address",
 }
-"""What the status of a refusal may come from."""
-
-
-class FirstContactError(Exception):
-    """Nobody can connect; says where, and why."""
+"""What may be the reason for a refusal, by its status."""
 
 
 def try_first(system: System, tokens: Tokens, within: float) -> None:
-    """Connect to each gateway and each Studio once, as the first user.
-
-    Args:
-        system: who is to answer.
-        tokens: the first is used.
-        within: seconds that an answer may take, at most `ANSWER_SECONDS`.
+    """Connect to each gateway and each Studio once, as the first users.
 
     Raises:
-        FirstContactError: one of them cannot be connected to.
+        UsageError: one of them cannot be connected to within so many seconds; says where, and why.
     """
-    patience = min(within, ANSWER_SECONDS)
-    for gateway in system.gateways:
-        _try(*gateway_address(gateway, tokens, 0), patience, "--gateway", tokens)
+    tries = [(*address(GATEWAY, 0, system, tokens, gateway=url), "--gateway") for url in system.gateways]
     for number, _ in enumerate(system.studios):
-        _try(*studio_address(system, tokens, number), patience, "--direct", tokens)
-
-
-def _try(url: str, headers: dict[str, str], patience: float, option: str, tokens: Tokens) -> None:
-    try:
-        with Timeout(patience, UnreachableError(f"no answer within {patience:g} s")):
-            connection = Connection(url, headers, on_message=_ignore, on_end=_ignore)
-    except OperationError as error:
-        raise FirstContactError(
-            f"{url.partition('?')[0]}: {_words(error).replace(tokens.of(0), '…')} ({option})"
-        ) from None
-    connection.close()
-
-
-def _words(error: OperationError) -> str:
-    if not isinstance(error, RefusedError):
-        return str(error)
-    return ": ".join(filter(None, [str(error), error.answer, HINTS.get(error.status)]))
+        tries.append((*address(DIRECT, number, system, tokens, gateway=""), "--direct"))
+    patience = min(within, ANSWER_SECONDS)
+    for url, headers, option in tries:
+        try:
+            with Timeout(patience, OperationError(f"no answer within {patience:g} s")):
+                connection = Connection(url, headers, on_message=_ignore, on_end=_ignore)
+        except OperationError as error:
+            words = [str(error)]
+            if isinstance(error, RefusedError):
+                words += [error.answer, HINTS.get(error.status, "")]
+            told = ": ".join(filter(None, words)).replace(tokens.of(0), "…")
+            raise UsageError(f"{url.partition('?')[0]}: {told} ({option})") from None
+        connection.close()
 
 
 def _ignore(*_: object) -> None:
-    """Nothing is asked on it, and its end is ours."""
+    """Nothing is asked on this connection, and it ends on our side."""

@@ -1,4 +1,4 @@
-"""A user that comes back: whatever ends its connection, it connects again, and asks again what was not answered."""
+"""A user that comes back: whatever ends its connection, it connects again and resends what was not answered."""
 
 from __future__ import annotations
 
@@ -9,54 +9,52 @@ from typing import Final
 import gevent
 from gevent.event import Event
 from locust import constant, task
+from locust.env import Environment
 
-from loadtests.runs.recorder import GATEWAY
 from loadtests.users.conversation import Conversation
-from loadtests.users.outcomes import OperationError
-from loadtests.users.swarm import LoadEnvironment
-from loadtests.users.user import WAYS, Pace, WebSocketUser
+from loadtests.users.crowd import CUT, MARK
+from loadtests.users.user import WebSocketUser
 
 JITTER_SECONDS: Final = 1.0
-"""A client waits a random part of this before it comes back: a crowd must not come at one moment."""
+"""A client waits a random part of this before it comes back, so that a crowd does not come at one moment."""
 
 MOST_PAUSE_SECONDS: Final = 5.0
 
 
 class ReturningUser(WebSocketUser):
-    """Sends a numbered heartbeat once a period, and gives up neither its connection nor a message.
+    """Sends a heartbeat once a period, and gives up neither its connection nor a message.
 
     Attributes:
         served: whether it is connected and was answered on this connection.
-        away: seconds of each absence, from the end of a connection until the first answer on the next.
+        away: seconds of each absence, from the end of a connection until the first reply on the next.
         back_at: when its last absence ended, in `time.monotonic` seconds.
+        marked_at: when the scenario did what made users lose their connections.
+        unanswered: whether its last message has no reply yet.
     """
 
     wait_time = constant(0)  # it waits in its task, where the end of its connection wakes it
 
-    def __init__(self, environment: LoadEnvironment) -> None:
+    def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.served = False
         self.away: list[float] = []
         self.back_at = 0.0
+        self.marked_at = 0.0
+        self.unanswered = False
         self._conversation: Conversation | None = None
         self._ended = Event()
         self._ended_at: float | None = None
-        self._pace = Pace(environment.options.every, self.number)
-        self._sent = 0
-        self._answered = 0
-
-    @property
-    def unanswered(self) -> int:
-        """How many of its messages have no answer."""
-        return self._sent - self._answered
+        self._messages = 0
 
     def on_stop(self) -> None:
         """Leave in order."""
         self.leave(self._conversation)
 
-    def cut(self) -> None:
-        """Lose the connection, as with a network that fails."""
-        if self._conversation is not None:
+    def obey(self, order: str) -> None:
+        """Note the moment, or lose the connection as with a network that fails."""
+        if order == MARK:
+            self.marked_at = time.monotonic()
+        elif order == CUT and self._conversation is not None:
             self.ending = True
             self._conversation.connection.abort()
 
@@ -67,7 +65,7 @@ class ReturningUser(WebSocketUser):
             self._come_back()
             return
         if not self.unanswered:
-            self._ended.wait(self._pace.wait())
+            self._ended.wait(self.until_due())
         if self._conversation.open:
             self._send(self._conversation)
 
@@ -87,23 +85,12 @@ class ReturningUser(WebSocketUser):
 
     def _send(self, conversation: Conversation) -> None:
         if not self.unanswered:
-            self._sent += 1
-        name = f"heartbeat {WAYS[GATEWAY]}"
-        recorder = self.environment.recorder
-        began = time.perf_counter()
-        measured = recorder.sent()
-        try:
-            seconds, _ = conversation.ask(
-                {"type": "heartbeat"}, reply_type="ack", message_id=f"{self.number}-{self._sent}"
-            )
-        except OperationError as error:
-            self.report(name, time.perf_counter() - began, error)
+            self._messages += 1
+            self.unanswered = True
+        seconds = self.ask(conversation, message_id=f"{self.number}-{self._messages}", again=True)
+        if seconds is None:
             return
-        finally:
-            recorder.settled(measured=measured)
-        self._answered += 1
-        recorder.answered += 1
-        self.report(name, seconds, path=GATEWAY, measured=measured)
+        self.unanswered = False
         if not self.served:
             self.served = True
             if self._ended_at is not None:
@@ -115,6 +102,6 @@ class ReturningUser(WebSocketUser):
         """Note when, and wake up."""
         super().gateway_ended(code)
         self.served = False
-        if self._ended_at is None:  # else it is thrown out again before it was served: still the same absence
+        if self._ended_at is None:  # a user that is closed again before it was served is still away
             self._ended_at = time.monotonic()
         self._ended.set()

@@ -1,15 +1,16 @@
-"""Tokens for users: minted by a fake Auth, or read from a file. Never printed, logged or recorded."""
+"""Tokens for users: minted by a fake Auth, or read from a file. They are never printed, logged or recorded."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from gevent.pool import Pool
 
+from loadtests.common.errors import UsageError
 from memmie_harness.tokens import MintError, mint_token
 
 TTL_SECONDS: Final = 24 * 3600
@@ -18,83 +19,69 @@ TTL_SECONDS: Final = 24 * 3600
 MINTED_AT_ONCE: Final = 8
 
 
-class TokensError(Exception):
-    """There are no tokens to be had; says why, and which option that is."""
-
-
+@dataclass(frozen=True, slots=True)
 class Tokens:
-    """One token a user, by the user's number; users beyond the last begin again with the first.
+    """One token per account, by the account's number; accounts beyond the last begin again with the first.
 
-    Args:
+    Attributes:
         tokens: at least one.
-        users: whose each is; empty where that is not known.
+        users: the user id of each; empty if they are not known.
     """
 
-    def __init__(self, tokens: Sequence[str], users: Sequence[str] = ()) -> None:
-        self._tokens = tuple(tokens)
-        self._users = tuple(users)
+    tokens: Sequence[str] = field(repr=False)
+    users: Sequence[str] = ()
 
-    def __len__(self) -> int:
-        return len(self._tokens)
+    def of(self, account: int) -> str:
+        """Return the token of an account."""
+        return self.tokens[account % len(self.tokens)]
 
-    def __repr__(self) -> str:
-        """Leave them out."""
-        return f"<Tokens of {len(self)} users>"
+    def user_id(self, account: int) -> str:
+        """Return the user id of an account, or a made-up one if it is not known."""
+        return self.users[account % len(self.users)] if self.users else f"load-{account}"
 
-    def of(self, number: int) -> str:
-        """Return the token of a user."""
-        return self._tokens[number % len(self)]
-
-    def user_id(self, number: int) -> str:
-        """Return whose token that is, or a made-up name where that is not known."""
-        return self._users[number % len(self)] if self._users else f"load-{number}"
+    def share(self, position: int, workers: int) -> list[Sequence[str]]:
+        """Return the tokens and the user ids of one of several workers; all of them if there are fewer than workers."""
+        few = len(self.tokens) < workers
+        return [each if few else each[position::workers] for each in (self.tokens, self.users)]
 
 
-def mint(auth_url: str, users: int) -> Tokens:
-    """Have the fake Auth mint a token for each of so many users.
+def mint(auth_url: str, accounts: int) -> Tokens:
+    """Have the fake Auth mint a token for each of so many users, whom no other run has.
 
-    The users are new in every run: what a gateway holds against those of the last, as a message rate that they
-    have overdrawn, is not for these.
+    What a gateway still holds against the users of an earlier run, such as an overdrawn message rate, must not count.
 
     Raises:
-        TokensError: it does not.
+        UsageError: it does not.
     """
     crowd = secrets.token_hex(4)
-    names = [f"load-{crowd}-{number}" for number in range(users)]
-    try:
-        first = mint_token(auth_url, names[0], TTL_SECONDS)  # where none can be had, this one says so at once
-        tokens = [first, *Pool(MINTED_AT_ONCE).map(partial(_minted, auth_url), names[1:])]
-        return Tokens([_token(each) for each in tokens], names)
-    except MintError as error:
-        raise TokensError(f"{error} (--auth-url; for a real Auth give --token-file)") from None
+    names = [f"load-{crowd}-{number}" for number in range(accounts)]
 
+    def minted(name: str) -> str | MintError:
+        try:
+            return mint_token(auth_url, name, TTL_SECONDS)
+        except MintError as error:  # gevent prints the traceback of an error that leaves a pool
+            return error
 
-def _minted(auth_url: str, name: str) -> str | MintError:
-    """Return the error, too: gevent writes the traceback of one that is raised in a pool."""
-    try:
-        return mint_token(auth_url, name, TTL_SECONDS)
-    except MintError as error:
-        return error
-
-
-def _token(minted: str | MintError) -> str:
-    if isinstance(minted, MintError):
-        raise minted
-    return minted
+    first = minted(names[0])  # if none can be minted, this one fails at once
+    rest = [] if isinstance(first, MintError) else Pool(MINTED_AT_ONCE).map(minted, names[1:])
+    for each in (first, *rest):
+        if isinstance(each, MintError):
+            raise UsageError(f"{each} (--auth-url; for a real Auth give --token-file)")
+    return Tokens([str(each) for each in (first, *rest)], names)
 
 
 def read_tokens(path: Path) -> Tokens:
     """Read tokens from a file, one a line.
 
     Raises:
-        TokensError: it cannot be read, or has none.
+        UsageError: it cannot be read, or has none.
     """
     try:
         tokens = [line.strip() for line in path.read_text().splitlines() if line.strip()]
     except OSError as error:
-        raise TokensError(f"{path} cannot be read: {error.strerror} (--token-file)") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror} (--token-file)") from None
     except UnicodeDecodeError:
-        raise TokensError(f"{path} is no text, tokens one a line are expected (--token-file)") from None
+        raise UsageError(f"{path} is not a text file with one token a line (--token-file)") from None
     if not tokens:
-        raise TokensError(f"{path} has no token, one a line is expected (--token-file)")
+        raise UsageError(f"{path} has no token, one a line is expected (--token-file)")
     return Tokens(tokens)

@@ -1,4 +1,4 @@
-"""The user that every scenario's users are made from: it connects with its token, asks, and reports to Locust."""
+"""The base of every scenario's users: it connects with its token, asks, and reports to Locust."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Final
 
 from gevent import GreenletExit
 from locust import User
+from locust.env import Environment
 
-from loadtests.runs.recorder import DIRECT, GATEWAY, Path
-from loadtests.users.address import gateway_address, studio_address
+from loadtests.common.run import DIRECT, GATEWAY, Path
+from loadtests.runs.recorder import ANSWERED, UNANSWERED
 from loadtests.users.conversation import Conversation, Document
-from loadtests.users.outcomes import OperationError, UnexpectedReplyError, UnreachableError
-from loadtests.users.swarm import LoadEnvironment
+from loadtests.users.crowd import Crowd
+from loadtests.users.outcomes import OperationError, UnexpectedReplyError
 
 PROTOCOL: Final = "WS"
 """What Locust calls the type of a request."""
@@ -21,26 +22,40 @@ PROTOCOL: Final = "WS"
 WAYS: Final = {GATEWAY: "via gateway", DIRECT: "directly"}
 
 GOLDEN: Final = (5**0.5 - 1) / 2
-"""Its multiples, modulo 1, are spread evenly however many there are."""
+"""Its multiples, modulo 1, are spread evenly, however many there are."""
 
 
 class WebSocketUser(User):
-    """One user with a token; subclasses have the tasks.
+    """A user with a token; subclasses have the tasks.
 
     Attributes:
-        number: the how-manieth user it is, from 0.
-        account: whose token it has: the number of the account.
-        ending: whether it ends its connections itself: such ends are not counted.
+        number: which user of its class this is, from 0.
+        account: the number of the account whose token it has.
+        ending: whether it ends its connections itself; such ends are not counted.
     """
 
     abstract = True
-    environment: LoadEnvironment
 
-    def __init__(self, environment: LoadEnvironment) -> None:
+    def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.number = next(environment.numbers)
-        self.account = self.number
+        self.crowd: Crowd = environment.crowd  # type: ignore[attr-defined]  # set by the crowd
+        self.options = self.crowd.options
+        self.recorder = self.crowd.recorder
+        self.number, self.account = self.crowd.add(self)
         self.ending = False
+
+    def obey(self, order: str) -> None:
+        """Do what a scenario tells all its users to do; see `Crowd`."""
+
+    def until_due(self, number: int | None = None) -> float:
+        """Return the seconds until this user's next moment, or that of the user with another number.
+
+        Each user acts once every `--every` seconds at a moment of its own, so that a crowd does not beat in step.
+        Moments that have passed are left out.
+        """
+        every = self.options.every
+        moment = self.crowd.overall(self.number if number is None else number) * GOLDEN % 1 * every
+        return float(every - (time.monotonic() - moment) % every)
 
     def connect(
         self,
@@ -50,56 +65,61 @@ class WebSocketUser(User):
         on_event: Callable[[Document, int], None] | None = None,
         buffer_bytes: int | None = None,
     ) -> Conversation | None:
-        """Connect through the gateway or straight to a Studio; None where that failed, which is reported."""
-        ended = self.gateway_ended if path == GATEWAY else _ignore
+        """Connect through the gateway or straight to a Studio; return None if that failed, which is reported."""
         name = f"{operation} {WAYS[path]}"
         began = time.perf_counter()
         try:
             conversation = Conversation(
-                *self.address(path),
-                on_end=ended,
+                *self.crowd.address(path, self.account),
+                on_end=self.gateway_ended if path == GATEWAY else _ignore,
                 on_event=on_event or self._unasked,
                 buffer_bytes=buffer_bytes,
             )
         except OperationError as error:
             self.report(name, time.perf_counter() - began, error)
             return None
-        except GreenletExit:  # the run ends while this one still waits
-            self.report(name, time.perf_counter() - began, UnreachableError("no answer"))
+        except GreenletExit:  # the run ends while this user still waits
+            self.report(name, time.perf_counter() - began, OperationError("no answer"))
             raise
         if path == GATEWAY:
-            self.environment.recorder.opened()
+            self.recorder.opened()
             self.ending = False
         self.report(name, time.perf_counter() - began)
         return conversation
 
     def ask(
-        self, conversation: Conversation, kind: str, path: Path = GATEWAY, *, reply_type: str = "ack"
+        self,
+        conversation: Conversation,
+        path: Path = GATEWAY,
+        *,
+        message_id: str | None = None,
+        again: bool = False,
     ) -> float | None:
-        """Send a message and wait for its reply; return the seconds, or None where that failed, which is reported."""
-        name = f"{kind} {WAYS[path]}"
-        recorder = self.environment.recorder
+        """Send a heartbeat and wait for its reply; return the seconds, or None if that failed, which is reported.
+
+        Args:
+            conversation: where to.
+            path: which way that is.
+            message_id: the heartbeat's; None takes the next number.
+            again: whether the message will be sent again after a failure, so that it is not lost yet.
+        """
+        name = f"heartbeat {WAYS[path]}"
         began = time.perf_counter()
-        measured = recorder.sent()
+        measured = self.recorder.sent()
         try:
-            seconds, _ = conversation.ask({"type": kind}, reply_type=reply_type)
+            seconds, _ = conversation.ask({"type": "heartbeat"}, reply_type="ack", message_id=message_id)
         except OperationError as error:
-            recorder.unanswered += 1
+            self.recorder.totals[UNANSWERED] += not again
             self.report(name, time.perf_counter() - began, error)
             return None
         finally:
-            recorder.settled(measured=measured)
-        recorder.answered += 1
+            self.recorder.settled(measured=measured)
+        self.recorder.totals[ANSWERED] += 1
         self.report(name, seconds, path=path, measured=measured)
         return seconds
 
-    def _unasked(self, message: Document, _: int) -> None:
-        """Count a reply that nobody waits for, one that came twice say, as a failure; events of Studio's own are none."""
-        if "id" in message or not isinstance(message.get("type"), str):
-            self.report("no message", 0, UnexpectedReplyError(message.get("type")))
-
     def leave(self, *conversations: Conversation | None) -> None:
-        """Close in order."""
+        """Close connections in order."""
         self.ending = True
         for conversation in conversations:
             if conversation is not None:
@@ -114,16 +134,16 @@ class WebSocketUser(User):
         path: Path | None = None,
         measured: bool = False,
     ) -> None:
-        """Tell Locust of an operation.
+        """Tell Locust, and with it the recorder, of an operation that took so many seconds.
 
         Args:
             name: its kind.
             seconds: how long it took.
-            error: why it failed.
-            path: the way of a message.
-            measured: whether its latency is one that counts (see `Recorder.sent`).
+            error: why it failed; None if it did not.
+            path: the way of a message; None for anything else.
+            measured: whether a message counts for the latencies (see `Recorder.sent`).
         """
-        self.environment.events.request.fire(  # type: ignore[no-untyped-call]  # Locust's hooks have no types
+        self.environment.events.request.fire(
             request_type=PROTOCOL,
             name=name,
             response_time=seconds * 1000,
@@ -134,34 +154,15 @@ class WebSocketUser(User):
 
     def gateway_ended(self, code: str) -> None:
         """Count the end of a connection through the gateway."""
-        self.environment.recorder.ended()
+        self.recorder.ended()
         if not self.ending:
-            self.environment.recorder.closes[code] += 1
+            self.recorder.closes[code] += 1
 
-    def address(self, path: Path) -> tuple[str, dict[str, str]]:
-        """Return where to connect to, and what the handshake carries: through the gateway, the token."""
-        tokens, system = self.environment.tokens, self.environment.system
-        if path == GATEWAY:
-            return gateway_address(self.environment.gateway_url, tokens, self.account)
-        return studio_address(system, tokens, self.account)
+    def _unasked(self, message: Document, _: int) -> None:
+        """Count a reply nobody waits for, such as a duplicate, as a failure; Studio's own events are none."""
+        if "id" in message or not isinstance(message.get("type"), str):
+            self.report("no message", 0, UnexpectedReplyError(message.get("type")))
 
 
 def _ignore(_: str) -> None:
-    """The end of a connection that is only there for comparison is told by what fails on it."""
-
-
-class Pace:
-    """When a user acts: once a period, each user at another moment, so that a crowd does not beat in step.
-
-    Args:
-        period: seconds.
-        number: the user's.
-    """
-
-    def __init__(self, period: float, number: int) -> None:
-        self._period = period
-        self._phase = (number * GOLDEN) % 1 * period
-
-    def wait(self) -> float:
-        """Return the seconds until the next moment; moments that have passed are left out."""
-        return self._period - (time.monotonic() - self._phase) % self._period
+    """If a connection ends that is only there for comparison, what fails on it says so."""

@@ -1,9 +1,9 @@
 """A TCP connection that knows when its bytes arrived.
 
-One greenlet of a thousand gets to read its socket when the others let it: a time taken in Python tells as much of
-the client as of the gateway. So the kernel is asked when the bytes came in (SO_TIMESTAMPING, received by software);
-where it does not tell, as under TLS, the time right after the read has to do.
-All times are nanoseconds of the same clock, CLOCK_REALTIME, which is the kernel's choice.
+One greenlet of a thousand reads its socket when the others let it: a time taken in Python tells as much about the
+client as about the gateway. So the kernel is asked when the bytes came in (SO_TIMESTAMPING, received by software);
+if it does not tell, as under TLS, the time right after the read has to do.
+All times are nanoseconds of CLOCK_REALTIME, which is the kernel's choice.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class Wire:
     """One TCP connection, over TLS or not.
 
     Args:
-        host: whom to connect to.
-        port: where.
+        host: host of the other side.
+        port: its port.
         tls: whether it speaks TLS.
         buffer_bytes: size of the kernel's receive buffer; None lets the kernel choose.
 
     Raises:
-        OSError: there is no connection to be had.
+        OSError: it cannot be opened.
     """
 
-    def __init__(self, host: str, port: int, *, tls: bool = False, buffer_bytes: int | None = None) -> None:
+    def __init__(self, host: str, port: int, *, tls: bool, buffer_bytes: int | None) -> None:
         self._lock = BoundedSemaphore(1)
-        self._stamped = not tls
+        self._stamped = False
         family, address = _resolved(host, port)
         self._socket = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -62,20 +62,17 @@ class Wire:
             self._socket.connect(address)
             if tls:
                 self._socket = ssl.create_default_context().wrap_socket(self._socket, server_hostname=host)
-            else:
-                self._ask_for_stamps()
+                return
+            with contextlib.suppress(OSError):  # a kernel that does not know it
+                flags = _RX_SOFTWARE | _REPORT_SOFTWARE
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, flags)
+                self._stamped = True
         except BaseException:
             self._socket.close()
             raise
 
-    def _ask_for_stamps(self) -> None:
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPING, _RX_SOFTWARE | _REPORT_SOFTWARE)
-        except OSError:
-            self._stamped = False
-
     def set_timeout(self, seconds: float | None) -> None:
-        """Let a read or write wait so long before it is a TimeoutError; None for ever."""
+        """Let a read or write that waits longer be a TimeoutError; None waits for ever."""
         self._socket.settimeout(seconds)
 
     def send(self, data: bytes) -> int:
@@ -104,11 +101,11 @@ class Wire:
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the socket."""
         self._socket.close()
 
     def reset(self) -> None:
-        """Cut it at once: the other side gets RST."""
+        """Close it at once, with RST for the other side."""
         with contextlib.suppress(OSError):
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._socket.close()

@@ -11,19 +11,18 @@ import pytest
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
-from loadtests.benchmark.cases import Case
+from loadtests.analysis.cells import Cell, Spread, cells
+from loadtests.analysis.figures import Figure
+from loadtests.analysis.headroom import resources
+from loadtests.analysis.measurements import MEASUREMENTS, Case
+from loadtests.analysis.noise import noise
+from loadtests.analysis.record import Record, Row
+from loadtests.analysis.store import document, read, write
+from loadtests.analysis.targets import TARGETS, Verdict, verdicts
 from loadtests.benchmark.command import main
-from loadtests.benchmark.document import document, read, write
-from loadtests.benchmark.figure import is_bounded_by_load, ratios, values
-from loadtests.benchmark.figures import FIGURES
-from loadtests.benchmark.machine import Cores, describe
-from loadtests.benchmark.noise import noise
-from loadtests.benchmark.problems import BenchError
-from loadtests.benchmark.room import supplies
-from loadtests.benchmark.rows import Record, Row
-from loadtests.benchmark.summary import summary
-from loadtests.benchmark.tables import WIDTH, aligned, shown, tables
-from loadtests.benchmark.targets import TARGETS, verdicts
+from loadtests.benchmark.tables import WIDTH, aligned, summary, tables
+from loadtests.common.errors import LoadTestError
+from loadtests.common.machine import Cores, describe
 from loadtests.traffic.results import (
     Connecting,
     Connects,
@@ -41,8 +40,27 @@ HELD = Case("hold", 5000, size=128, rate=1, seconds=1.0)
 
 MEMORY = Case("memory", 100, size=128)
 
-CPU, _PER_SECOND = FIGURES["round-trips"][:2]
-ADDED_P50 = FIGURES["latency"][0]
+CPU, PER_SECOND = MEASUREMENTS["round-trips"].figures[:2]
+ADDED_P50 = MEASUREMENTS["latency"].figures[0]
+
+
+def cell_of(figure: Figure, record: Record, case: Case, peer: str) -> Cell | None:
+    found = [cell for cell in cells(record) if (cell.figure, cell.case, cell.peer) == (figure, case, peer)]
+    return found[0] if found else None
+
+
+def values(figure: Figure, record: Record, case: Case, peer: str) -> dict[int, float]:
+    cell = cell_of(figure, record, case, peer)
+    return cell.values if cell else {}
+
+
+def ratios(figure: Figure, record: Record, case: Case, peer: str) -> dict[int, float]:
+    cell = cell_of(figure, record, case, peer)
+    return cell.ratios if cell else {}
+
+
+def judged(record: Record) -> list[Verdict]:
+    return verdicts(cells(record))
 
 
 def milliseconds(p50: float) -> Percentiles:
@@ -137,7 +155,10 @@ def test_added_latency_is_what_is_more_than_directs_of_the_same_round() -> None:
 
 
 def figures_of(measured: Record, case: Case) -> dict[str, float]:
-    found = {figure.name: values(figure, measured, case, "gateway") for figure in FIGURES[case.measurement]}
+    found = {
+        figure.name: values(figure, measured, case, "gateway")
+        for figure in MEASUREMENTS[case.measurement].figures
+    }
     return {name: by_round[1] for name, by_round in found.items()}
 
 
@@ -201,12 +222,12 @@ def test_each_figure_of_latency_is_made_of_its_own_numbers() -> None:
 
 def test_added_latencies_have_no_ratio() -> None:
     measured = record(*(Row(RATE, peer, 1, at_a_rate(0.2)) for peer in ("direct", "gateway", "nginx")))
-    assert all(ratios(figure, measured, RATE, "nginx") == {} for figure in FIGURES["latency"])
+    assert all(ratios(figure, measured, RATE, "nginx") == {} for figure in MEASUREMENTS["latency"].figures)
 
 
 @pytest.mark.parametrize("nothing", [0, -4096])
 def test_a_round_in_which_one_cost_nothing_is_not_left_out_of_the_ratio(nothing: int) -> None:
-    idle = FIGURES["memory"][0]
+    idle = MEASUREMENTS["memory"].figures[0]
     measured = record(
         *(
             Row(MEMORY, peer, number, Memory(100, 1 << 20, (1 << 20) + more, (1 << 20) + more))
@@ -224,20 +245,26 @@ def test_a_round_in_which_one_cost_nothing_is_not_left_out_of_the_ratio(nothing:
 )
 def test_a_rate_that_the_load_limits_says_so(load: float, backend: float, *, bounded: bool) -> None:
     measured = record(Row(TRIPS, "nginx", 1, trips(0.5, load=load, backend=backend)))
-    assert is_bounded_by_load(_PER_SECOND, measured, TRIPS, "nginx") is bounded
-    assert ("≥ 10,000" in tables(measured).partition("nginx")[2]) is bounded
+    cell = cell_of(PER_SECOND, measured, TRIPS, "nginx")
+    assert cell is not None
+    assert cell.at_least is bounded
+    assert ("≥ 10,000" in tables(cells(measured)).partition("nginx")[2]) is bounded
 
 
 def test_a_load_with_two_cores_is_full_when_one_of_its_processes_is() -> None:
     measured = record(Row(TRIPS, "nginx", 1, trips(0.5, load=0.6, backend=0.6)))
     measured.cores = Cores(frozenset({2}), frozenset({0, 1}))
-    assert not is_bounded_by_load(_PER_SECOND, measured, TRIPS, "nginx")
+    cell = cell_of(PER_SECOND, measured, TRIPS, "nginx")
+    assert cell is not None
+    assert not cell.at_least
 
 
 def test_a_cell_is_the_median_with_least_and_most() -> None:
-    assert shown([3.0, 1.0, 2.26], 1) == "2.3 (1.0…3.0)"
-    assert shown([1234.0], 0) == "1,234"
-    assert shown([], 0) == "-"
+    spread = Spread.of([3.0, 1.0, 2.26])
+    assert spread is not None
+    assert spread.shown(1) == "2.3 (1.0…3.0)"
+    assert Spread(1234.0, 1234.0, 1234.0).shown(0) == "1,234"
+    assert Spread.of([]) is None
 
 
 def test_a_wide_table_goes_on_below_with_the_same_names() -> None:
@@ -274,9 +301,9 @@ def test_no_table_of_several_rounds_is_too_wide() -> None:
         measured.rows += [
             Row(RATE, peer, number, at_a_rate(0.1234 * number)) for peer in ("direct", "gateway", "nginx")
         ]
-    found = tables(measured)
+    found = tables(cells(measured))
     assert "gateway ÷ nginx" in found
-    assert "p99 ms" in found
+    assert "p99, ms" in found
     tabular = [line for line in found.splitlines() if "…" in line or "---" in line]
     assert max(map(len, tabular)) <= WIDTH
 
@@ -284,7 +311,7 @@ def test_no_table_of_several_rounds_is_too_wide() -> None:
 @pytest.mark.parametrize(("ours", "words"), [(0.13, "1.3 ≤ 1.35 held"), (0.15, "1.5 > 1.35 missed by 0.15")])
 def test_a_target_is_held_or_missed(ours: float, words: str) -> None:
     measured = record(*thrice(TRIPS, "gateway", trips(ours)), *thrice(TRIPS, "nginx", trips(0.1)))
-    [verdict] = verdicts(measured)
+    [verdict] = judged(measured)
     assert str(verdict) == f"cpu-per-round-trip {TRIPS}, gateway ÷ nginx: {words}"
 
 
@@ -297,7 +324,7 @@ def test_a_target_is_judged_by_the_median(ours: tuple[float, ...], value: float)
         *(Row(TRIPS, "gateway", number, trips(cpu)) for number, cpu in enumerate(ours, start=1)),
         *thrice(TRIPS, "nginx", trips(0.1)),
     )
-    [verdict] = verdicts(measured)
+    [verdict] = judged(measured)
     assert verdict.value == pytest.approx(value)
     assert verdict.held is (value <= 1.35)
 
@@ -317,9 +344,9 @@ def test_who_asks_no_auth_is_marked_where_connecting_is_compared() -> None:
         if "(no auth)" in entry["called"]
     }
     assert marked == {("haproxy", "connects")}
-    assert "gateway ÷ haproxy (no auth)" in tables(measured)
-    assert "nginx (no auth)" not in tables(measured)
-    assert "1.00*" in summary(measured)
+    assert "gateway ÷ haproxy (no auth)" in tables(cells(measured))
+    assert "nginx (no auth)" not in tables(cells(measured))
+    assert "1.00*" in summary(cells(measured))
 
 
 def test_all_ratios_are_on_one_screen() -> None:
@@ -328,14 +355,14 @@ def test_all_ratios_are_on_one_screen() -> None:
         *thrice(TRIPS, "gateway", trips(0.2)),
         *thrice(TRIPS, "nginx", trips(0.1)),
     )
-    assert summary(measured).splitlines() == [
+    assert summary(cells(measured)).splitlines() == [
         "GATEWAY ÷ PEER",
         "Medians of the rounds' ratios; below 1 ours costs less.",
-        "figure             connections  nginx",
-        "-----------------  -----------  -----",
-        "CPU µs/round trip  50 × 128 B   2.00",  # noqa: RUF001 - the sign is meant
+        "figure                  connections  nginx",
+        "----------------------  -----------  -----",
+        "CPU per round trip, µs  50 × 128 B   2.00",  # noqa: RUF001 - a multiplication sign
     ]
-    assert summary(record(Row(TRIPS, "gateway", 1, trips(0.2)))) == ""
+    assert summary(cells(record(Row(TRIPS, "gateway", 1, trips(0.2))))) == ""
 
 
 def test_a_target_in_a_unit_is_ours_alone() -> None:
@@ -344,7 +371,7 @@ def test_a_target_in_a_unit_is_ours_alone() -> None:
         *thrice(RATE, "gateway", at_a_rate(0.6)),
         *thrice(RATE, "nginx", at_a_rate(9)),
     )
-    p50, p99 = verdicts(measured)
+    p50, p99 = judged(measured)
     assert p50.value == pytest.approx(0.4)
     assert p50.unit == "ms"
     assert p50.held is False
@@ -369,7 +396,7 @@ def test_it_takes_enough_to_judge(
     measurement: str, changes: dict[str, float], rounds: int, lacking: str
 ) -> None:
     connecting = Connecting(100, Span(1.0, 0.1, 0.0, 0.1, 0.1), Span(1.0, 0.1, 0.0, 0.0, 0.1))
-    results = {
+    results: dict[str, Any] = {
         "round-trips": trips(0.1),
         "connects": Connects(connecting, connecting, connecting),
         "memory": Memory(100, 1 << 20, 2 << 20, 3 << 20),
@@ -383,7 +410,7 @@ def test_it_takes_enough_to_judge(
             for peer in ("gateway", "nginx")
         )
     )
-    found = verdicts(measured)
+    found = judged(measured)
     assert found
     assert {verdict.lacking for verdict in found} == {lacking}
     assert {verdict.held for verdict in found} == {None if lacking else True}
@@ -420,7 +447,7 @@ def test_a_rate_at_which_no_core_was_full_is_told() -> None:
 
 
 def test_connections_held_reach_their_target() -> None:
-    [verdict] = verdicts(record(Row(HELD, "gateway", 1, held())))
+    [verdict] = judged(record(Row(HELD, "gateway", 1, held())))
     assert str(verdict) == f"held {HELD}: 5,000 ≥ 5,000 held"
 
 
@@ -436,7 +463,7 @@ def test_a_target_that_says_nothing_is_an_error(tmp_path: Path, text: str, words
     file = tmp_path / TARGETS.name
     file.write_text(f"[judged]\nrounds = 3\nseconds = 1\n[[target]]\n{text}\n")
     with pytest.raises(ValueError, match=words):
-        verdicts(record(), file)
+        verdicts([], file)
 
 
 @pytest.mark.parametrize(
@@ -450,13 +477,13 @@ def test_a_target_that_says_nothing_is_an_error(tmp_path: Path, text: str, words
 def test_what_stops_the_next_connection_is_the_scarcest(
     changes: dict[str, float], first: int, words: str
 ) -> None:
-    scarcest = supplies(held(**changes))[0]
-    assert scarcest.connections == first
-    assert words in scarcest.what
+    connections, what = resources(held(**changes))[0]
+    assert connections == first
+    assert words in what
 
 
 def test_where_there_is_no_gateway_nothing_runs_out() -> None:
-    assert supplies(held(open_files=0, open_files_limit=0)) == []
+    assert resources(held(open_files=0, open_files_limit=0)) == []
 
 
 def test_a_record_comes_back_from_its_json_whole(tmp_path: Path) -> None:
@@ -475,7 +502,7 @@ def test_a_record_comes_back_from_its_json_whole(tmp_path: Path) -> None:
 def test_a_file_that_is_no_record_is_told(tmp_path: Path, text: str) -> None:
     file = tmp_path / "bench.json"
     file.write_text(text)
-    with pytest.raises(BenchError, match="cannot be gone on with"):
+    with pytest.raises(LoadTestError, match="is not a JSON of the peers benchmark"):
         read(file)
 
 
@@ -544,7 +571,7 @@ def test_a_record_with_another_type_somewhere_is_a_matter_of_usage(
     file.write_text(json.dumps(numbers))
     assert main([*WHAT.split(), "--json", str(file), "--resume"]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith(f"bench.py: {file} cannot be gone on with: ")
+    assert line.startswith(f"bench.py: {file} is not a JSON of the peers benchmark: ")
 
 
 def test_the_json_has_every_figure_with_its_ratio() -> None:
@@ -601,7 +628,7 @@ def test_another_version_of_a_peer_is_not_put_beside_the_earlier_one(
     numbers["versions"] = {"websockets": "1.0", "nginx": "0.1"}
     finished.write_text(json.dumps(numbers))
     assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
-    assert "has websockets 1.0, and this is " in capsys.readouterr().err
+    assert "has websockets 1.0, this is " in capsys.readouterr().err
 
 
 def test_windows_of_another_length_are_not_put_beside_the_earlier_ones(
@@ -613,7 +640,7 @@ def test_windows_of_another_length_are_not_put_beside_the_earlier_ones(
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [(None, "has 6 results: --resume goes on with them"), ("notes\n", "is no JSON of this benchmark")],
+    [(None, "has 6 results: --resume continues them"), ("notes\n", "is not a JSON of the peers benchmark")],
 )
 def test_what_a_file_has_is_not_overwritten_unasked(
     finished: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
@@ -632,7 +659,7 @@ def test_a_file_that_cannot_be_gone_on_with_is_a_matter_of_usage(
 ) -> None:
     finished.write_text("{}")
     assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
-    assert "it lacks 'cores'" in capsys.readouterr().err
+    assert "started: Field required" in capsys.readouterr().err
 
 
 def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
@@ -640,7 +667,7 @@ def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
     lines = out.splitlines()
     peers = ("direct", "gateway", "websockets")
-    assert lines[:3] == [f"{TRIPS.measurement}, {TRIPS}, {peer} (× 2 rounds)" for peer in peers]  # noqa: RUF001 - the sign is meant
+    assert lines[:3] == [f"{TRIPS.measurement}, {TRIPS}, {peer} (× 2 rounds)" for peer in peers]  # noqa: RUF001 - a multiplication sign
     assert f"{2 * (len(lines) - 1) + 1} measurements, about " in err
-    assert [line for line in lines if "hold" in line] == [f"hold, {HELD}, gateway (× 1 round)"]  # noqa: RUF001 - likewise
+    assert [line for line in lines if "hold" in line] == [f"hold, {HELD}, gateway (× 1 round)"]  # noqa: RUF001 - a multiplication sign
     assert not any("memory" in line and "direct" in line for line in lines)

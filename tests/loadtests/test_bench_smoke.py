@@ -19,6 +19,8 @@ from tests.loadtests import scripts
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
+from loadtests.benchmark.command import main
+
 ROOT = Path(__file__).parents[2]
 QUICK = ["--connections", "10", "--sizes", "128", "--rates", "10x20", "--connects", "10", "--hold", "20"]
 QUICK += ["--seconds", "0.3", "--rounds", "1"]
@@ -34,7 +36,7 @@ async def test_a_run_in_two_pieces_fills_the_tables(tmp_path: Path) -> None:
     messages = ["--peers", "direct,gateway,websockets", "--measure", "round-trips,latency"]
     code, table, progress = await finished(*json_too, *messages)
     assert code == 0, progress
-    assert "[1/6] round 1, round-trips, 10 × 128 B, direct · about " in progress  # noqa: RUF001 - the sign is meant
+    assert "[1/6] round 1, round-trips, 10 × 128 B, direct · about " in progress  # noqa: RUF001 - a multiplication sign
     assert "gateway ÷ websockets" in table
     before = json.loads(file.read_text())["rows"]
     assert len(before) == 6
@@ -85,11 +87,21 @@ def _check_rows(rows: dict[tuple[str, str], Any]) -> None:
         (["--json", "bench.json", "--resume", "--overwrite"], "not allowed with"),
     ],
 )
-async def test_a_bad_argument_is_named_and_nothing_is_run(arguments: list[str], words: str) -> None:
-    code, table, complaint = await finished(*arguments)
-    assert code == 2
+def test_a_bad_argument_is_named_and_nothing_is_run(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_code:
+        main(arguments)
+    assert exit_code.value.code == 2
+    table, complaint = capsys.readouterr()
     assert table == ""
     assert words in complaint
+
+
+async def test_a_bad_argument_is_exit_code_two() -> None:
+    code, table, complaint = await finished("--seconds", "never")
+    assert (code, table) == (2, "")
+    assert complaint.splitlines()[-1].startswith("bench.py: error: argument --seconds: 'never' given")
 
 
 async def test_a_reader_that_leaves_early_is_no_error() -> None:
@@ -110,7 +122,7 @@ async def test_a_measurement_that_fails_is_told_and_the_others_go_on() -> None:
     too_big = ["--sizes", str((1 << 20) + 1)]  # for the gateway, whose limit is its default
     code, table, _ = await finished(*QUICK, *too_big, "--peers", "gateway,direct", "--measure", "round-trips")
     assert code == 1
-    assert "FAILED round 1, round-trips, 10 × 1048577 B, gateway: connection" in table  # noqa: RUF001 - as it is printed
+    assert "FAILED round 1, round-trips, 10 × 1048577 B, gateway: connection" in table  # noqa: RUF001 - a multiplication sign
     assert "was closed with 1009" in table
     [direct] = [line for line in table.splitlines() if line.startswith("10 ") and "direct" in line]
     assert "-" in direct

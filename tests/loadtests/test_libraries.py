@@ -46,13 +46,16 @@ WHILE_IMPORTING = """
 import importlib.util
 import os, runpy, signal, sys
 
+_, module, number, command = sys.argv
+sys.argv = [command, "steady"]
+
 class Interrupt:
     def find_spec(name, *_):
-        if name == sys.argv[1]:
-            os.kill(os.getpid(), int(sys.argv[2]))
+        if name == module:
+            os.kill(os.getpid(), int(number))
 
 sys.meta_path.insert(0, Interrupt)
-runpy.run_path(f"loadtests/{sys.argv[3]}", run_name="__main__")
+runpy.run_path(f"loadtests/{command}", run_name="__main__")
 """
 
 

@@ -36,10 +36,10 @@ words = "nothing may be lost"
 
 
 DECLARED = """
-import json
-from loadtests.scenarios.catalogue import SCENARIOS
-from loadtests.scenarios.running import metrics
-print(json.dumps({name: metrics(scenario) for name, scenario in SCENARIOS.items()}))
+import importlib, json
+from loadtests.runs.thresholds import SCENARIOS
+from loadtests.scenarios.judging import metrics
+print(json.dumps({name: metrics(importlib.import_module(f"loadtests.{name}").SCENARIO) for name in SCENARIOS}))
 """
 
 running = partial(scripts.running, "load.py")
@@ -226,7 +226,15 @@ async def test_the_help_says_what_the_seconds_are_of(scenario: str, words: str) 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["steady", "--connections", "0"], "'0' given, a whole number from 1"),
+        (["steady", "--connections", "0"], "0 users given, a whole number from 1"),
+        (["steady", "-t", "2s"], "-t 2s leaves nothing to measure: the ramp takes 4 s, and settling 2 s"),
+        (["drain", "--master"], "drain cannot be distributed: it starts or ends processes on this machine"),
+        (["slow", "--worker"], "slow cannot be distributed: it starts or ends processes on this machine"),
+        (
+            ["steady", "--master"],
+            "can only be distributed against a system that runs already: give --gateway",
+        ),
+        (["soak", "--processes", "2"], "can only be distributed against a system that runs already"),
         (["steady", "--gateway", "ws://gw/ws?token=x"], "without a user, a query"),
         (["steady", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "steady needs --direct"),
         (["failover", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--studio-pid"),
@@ -297,7 +305,7 @@ async def test_an_interrupt_ends_every_process_it_started(times: int, tmp_path: 
     ) as process:
         started = await children_when_all_run(process)
         [auth] = [child for child in started if "memmie_fake_auth.cli" in child.cmdline()]
-        auth.suspend()  # the last but the stack itself to be ended: until it goes on, the load is not over
+        auth.suspend()  # the last to be ended: until it goes on, the load is not over
         process.send_signal(signal.SIGINT)
         await asyncio.to_thread(started[-1].wait)  # the first to be ended
         for _ in range(times - 1):
@@ -307,7 +315,7 @@ async def test_an_interrupt_ends_every_process_it_started(times: int, tmp_path: 
         assert process.returncode == 130
         assert b"interrupted; everything it started has ended, and no results were written" in words
         assert b"Traceback" not in words
-        assert len(started) == 5  # the stack, Auth, two Studios, the gateway
+        assert len(started) == 4  # Auth, two Studios, the gateway
         assert not any(child.is_running() for child in started)
         assert not out.exists()
 

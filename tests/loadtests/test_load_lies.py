@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,7 +18,9 @@ from tests.loadtests import scripts
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-pytest.importorskip("locust", reason="the load group is not installed")
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("locust") is None, reason="the load group is not installed"
+)
 
 finished = partial(scripts.finished, "load.py")
 
@@ -214,3 +217,37 @@ async def test_what_a_gateway_adds_is_what_it_takes_longer_than_studio(tmp_path:
 
     assert run["latencies"]["overhead"]["p50"] > 0.75 * SLOW_SECONDS, said
     assert run["latencies"]["direct"]["p50"] < 0.75 * SLOW_SECONDS
+
+
+SLOWER_SECONDS = 2 * SLOW_SECONDS
+
+
+async def more_slowly(client: ServerConnection, _: str, ack: str) -> None:
+    await asyncio.sleep(SLOWER_SECONDS)  # it is what is tested
+    await client.send(ack)
+
+
+async def test_a_machine_that_is_slow_without_the_gateway_is_not_judged(tmp_path: Path) -> None:
+    code, said, run = await run_steady(more_slowly, tmp_path, at=EVERY, seconds=2, direct=slowly)
+
+    assert code == 3, said
+    assert run["latencies"]["overhead"]["p99"] > 0.01
+    assert run["passed"] is None
+    assert run["not_judged"].startswith("this machine was too busy: directly to a Studio p50 was ")
+    verdicts = {verdict["name"]: verdict["passed"] for verdict in run["thresholds"]}
+    assert verdicts == {
+        "failures": True,
+        "lost": True,
+        "overhead p50": None,
+        "overhead p99": None,
+        "closed": True,
+    }
+    assert "not judged  overhead p99 < 10 ms" in said
+    assert "the gateway adds too much" not in said
+
+
+async def test_what_is_broken_on_a_slow_machine_is_broken(tmp_path: Path) -> None:
+    code, said, run = await run_steady(twice, tmp_path, at=range(3, 4), seconds=1, direct=slowly)
+
+    assert code == 1, said
+    assert run["passed"] is False

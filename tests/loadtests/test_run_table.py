@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loadtests.runs.distribution import latency
-from loadtests.runs.record import WHOLE, Run
+from loadtests.common.distribution import latency
+from loadtests.common.run import WHOLE, Run
 from loadtests.runs.table import summary
 
 

@@ -9,8 +9,8 @@ import pytest
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
+from loadtests.common.errors import LoadTestError
 from loadtests.traffic.connection import Connection, Traffic
-from loadtests.traffic.job import LoadError
 from loadtests.traffic.schedule import Schedule
 
 
@@ -22,7 +22,7 @@ class Noting(Connection):
         self.sent = sent
 
     def send(self, due: float) -> None:
-        self.sent.append((self._number, due))
+        self.sent.append((self.number, due))
         assert time.perf_counter() >= due
         if len(self.sent) == 9:
             time.sleep(0.05)
@@ -43,5 +43,5 @@ async def test_a_schedule_ends_when_a_connection_fails() -> None:
     traffic = Traffic()
     schedule = Schedule([Noting(traffic, 0, [])], rate=0.001)
     traffic.fail("connection 0 broke")
-    with pytest.raises(LoadError, match="connection 0 broke"):
+    with pytest.raises(LoadTestError, match="connection 0 broke"):
         await schedule.run(1, traffic)

@@ -1,4 +1,4 @@
-"""A chart: what plotly is told to draw, and the place on the page where it does."""
+"""A chart: the data and the layout that plotly draws."""
 
 from __future__ import annotations
 
@@ -8,20 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loadtests.report.markup import Html, data, element
-from loadtests.runs.units import shown
+from loadtests.common.units import shown
 
 JSON = dict[str, Any]
-"""A part of what plotly is told, as its figure reference has it."""
+"""A part of a chart, in the words of plotly's figure reference."""
 
 INK: Final = "var(--ink)"
 QUIET: Final = "var(--quiet)"
-LINE: Final = "var(--line)"
-NONE: Final = "rgba(0,0,0,0)"
-
-MARGIN: Final = {"l": 8, "r": 12, "t": 12, "b": 8}
-LEGEND: Final[JSON] = {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-
 
 CLOSE_DECADES: Final = 1.7
 """A logarithmic axis that is shorter has ticks between the powers of ten."""
@@ -29,7 +22,7 @@ CLOSE_DECADES: Final = 1.7
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one thing looks like in every chart: never told by its colour alone.
+    """What one thing looks like in every chart: never marked by its colour alone.
 
     Attributes:
         colour: of the page's style sheet.
@@ -63,7 +56,7 @@ class Chart:
 
     Attributes:
         title: what it shows.
-        about: how to read it; empty where nothing needs saying.
+        about: how to read it; "" if nothing needs saying.
         traces: the data.
         layout: what differs from the layout of all charts.
         height: in CSS pixels.
@@ -76,44 +69,14 @@ class Chart:
     height: int = 280
 
     def figure(self) -> JSON:
-        """Return what plotly is told."""
-        layout = {
-            "font": {"size": 13, "color": INK},
-            "paper_bgcolor": NONE,
-            "plot_bgcolor": NONE,
-            "margin": MARGIN,
-            "showlegend": len(self.traces) > 1,
-            "legend": LEGEND,
-            "hoverlabel": {"bgcolor": "var(--card)", "bordercolor": LINE, "font": {"color": INK}},
-            **self.layout,
-        }
+        """Return the chart for plotly; the page's script adds the look of all charts."""
+        layout = {"showlegend": len(self.traces) > 1, **self.layout}
         return {"traces": list(self.traces), "layout": layout}
-
-    def place(self) -> Html:
-        """Return the place on the page, with the data for the page's script."""
-        return element(
-            "div",
-            element("h3", self.title),
-            element(
-                "figure",
-                element("div", class_="plot", role="img", aria_label=self.title, style=f"--height:{self.height}px"),
-                *([element("figcaption", self.about)] if self.about else []),
-                data(self.figure()),
-            ),
-        )  # fmt: skip
 
 
 def axis(title: str = "", **changes: Any) -> JSON:
-    """Return an axis in the look of all charts."""
-    return {
-        "title": {"text": title, "font": {"size": 12, "color": QUIET}, "standoff": 6},
-        "automargin": True,
-        "gridcolor": LINE,
-        "linecolor": LINE,
-        "zeroline": False,
-        "tickfont": {"color": QUIET, "size": 12},
-        **changes,
-    }
+    """Return an axis, with what differs from the axes of all charts."""
+    return {"title": {"text": title}, **changes}
 
 
 def seconds_axis(title: str = "", **changes: Any) -> JSON:
@@ -122,12 +85,18 @@ def seconds_axis(title: str = "", **changes: Any) -> JSON:
 
 
 def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
-    """Return a logarithmic axis of seconds with ticks that suit the values: 1, 2 and 5 where they are close together."""
+    """Return a logarithmic axis of seconds with ticks that suit the values: 1, 2 and 5 if they are close together."""
     positive = [value for value in values if value > 0] or [1.0]
     first, last = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
     steps = (1, 2, 5) if math.log10(max(positive) / min(positive)) < CLOSE_DECADES else (1,)
     ticks = [step * 10.0**exponent for exponent in range(first, last + 1) for step in steps]
     return seconds_axis(title, type="log", tickvals=ticks, ticktext=[shown(tick, "s") for tick in ticks])
+
+
+def vertical(at: float, colour: str) -> JSON:
+    """Return a dotted line from the bottom of a chart to its top."""
+    line = {"color": colour, "width": 1.5, "dash": "dot"}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
 
 
 def label(text: str) -> str:

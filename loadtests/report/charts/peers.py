@@ -2,80 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from loadtests.benchmark.figure import Spread
+from loadtests.analysis.cells import Cell, Spread
 from loadtests.peers.catalogue import OURS
-from loadtests.report.charts.chart import (
-    BAD,
-    DIRECT,
-    GATEWAY,
-    INK,
-    JSON,
-    OTHER,
-    OVERHEAD,
-    Chart,
-    Look,
-    axis,
-    label,
-    rounded,
-)
-from loadtests.report.results import Cell, extent
+from loadtests.report.charts import chart
+from loadtests.report.charts.chart import INK, JSON, Chart, Look, axis, label, rounded, vertical
 
-SERIES: Final[Sequence[Look]] = (GATEWAY, DIRECT, OVERHEAD, OTHER, BAD)
+SERIES: Final[Sequence[Look]] = (chart.GATEWAY, chart.DIRECT, chart.OVERHEAD, chart.OTHER, chart.BAD)
 ROW: Final = 34
 """Height of a peer's row in CSS pixels."""
 
-ROUND_THE_ROWS: Final = 60
+ROUND_THE_ROWS: Final = 72
 """Height of what is around them."""
 
 
-def bars(title: str, about: str, cells: Sequence[Cell]) -> Chart:
-    """Return one figure of one case: a bar for each peer, the least on top, from least to most a whisker.
+def bars(title: str, cells: Sequence[Cell]) -> Chart:
+    """Return a bar for each peer, the least on top, with a whisker from least to most.
 
     Args:
         title: of the chart.
-        about: how to read it.
-        cells: at least one.
+        cells: of one figure in one case, at least one.
     """
     ranked = sorted(cells, key=lambda cell: cell.spread.median, reverse=True)
-    return Chart(
-        title=title,
-        about=about,
-        traces=[
-            {
-                "type": "bar",
-                "orientation": "h",
-                "x": [rounded(cell.spread.median) for cell in ranked],
-                "y": list(range(len(ranked))),
-                "width": 0.62,
-                "marker": {"color": [GATEWAY.colour if cell.peer == OURS else OTHER.colour for cell in ranked]},
-                "error_x": _whiskers([cell.spread for cell in ranked]),
-                "customdata": [_hover(cell.called, cell.spread, cell.decimals, cell.unit) for cell in ranked],
-                "hovertemplate": "%{customdata}<extra></extra>",
-            }
-        ],
-        layout={
-            "xaxis": axis(label(ranked[0].unit), rangemode="tozero"),
-            "yaxis": _rows([f"{_name(cell.called)}  {cell.median}" for cell in ranked]),
+    figure = ranked[0].figure
+    bar = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [rounded(cell.spread.median) for cell in ranked],
+        "y": list(range(len(ranked))),
+        "width": 0.62,
+        "marker": {
+            "color": [chart.GATEWAY.colour if cell.peer == OURS else chart.OTHER.colour for cell in ranked]
         },
-        height=ROUND_THE_ROWS + ROW * len(ranked),
-    )  # fmt: skip
+        "error_x": _whiskers([cell.spread for cell in ranked]),
+        "customdata": [
+            _hover(cell.called, cell.spread.shown(figure.decimals), figure.unit) for cell in ranked
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    layout = {
+        "xaxis": axis(label(figure.unit), rangemode="tozero"),
+        "yaxis": _rows([f"{_name(cell.called)}  {cell.median}" for cell in ranked]),
+    }
+    return Chart(title, "", [bar], layout, height=ROUND_THE_ROWS + ROW * len(ranked))
 
 
-def ratios(title: str, about: str, series: Sequence[tuple[str, Sequence[Cell]]]) -> Chart:
+def ratios(title: str, series: Mapping[str, Sequence[Cell]]) -> Chart:
     """Return ours ÷ the peers': a row for each peer, and in it a point for each series.
 
     Args:
         title: of the chart.
-        about: how to read it.
-        series: what was compared in words, and its cells; at least one of these has a ratio.
+        series: cells with a ratio, by what was compared, in words.
     """
-    peers = list(dict.fromkeys(cell.called for _, cells in series for cell in cells if cell.ratio))[::-1]
+    peers = list(dict.fromkeys(cell.called for cells in series.values() for cell in cells))[::-1]
     step = 0.7 / len(series)
     traces: list[JSON] = []
-    for number, (words, cells) in enumerate(series):
+    for number, (words, cells) in enumerate(series.items()):
         compared = [(cell.called, cell.ratio) for cell in cells if cell.ratio]
         look = SERIES[number % len(SERIES)]
         offset = step * ((len(series) - 1) / 2 - number)
@@ -88,33 +72,18 @@ def ratios(title: str, about: str, series: Sequence[tuple[str, Sequence[Cell]]])
                 "y": [peers.index(peer) + offset for peer, _ in compared],
                 "marker": look.points(9),
                 "error_x": {**_whiskers([ratio for _, ratio in compared]), "color": look.colour},
-                "customdata": [_hover(peer, ratio, 2, "") for peer, ratio in compared],
+                "customdata": [_hover(peer, ratio.shown(2), "") for peer, ratio in compared],
                 "hovertemplate": "%{customdata}",
             }
         )
-    return Chart(
-        title=title,
-        about=about,
-        traces=traces,
-        layout={
-            "xaxis": axis(f"{OURS} ÷ peer", rangemode="tozero"),
-            "yaxis": _rows([_name(peer) for peer in peers]),
-            "hovermode": "closest",
-            "shapes": [
-                {
-                    "type": "line",
-                    "xref": "x",
-                    "yref": "paper",
-                    "x0": 1,
-                    "x1": 1,
-                    "y0": 0,
-                    "y1": 1,
-                    "line": {"color": INK, "width": 1.5, "dash": "dot"},
-                }
-            ],
-        },
-        height=ROUND_THE_ROWS + 22 * len(series) + max(ROW, 16 * len(series)) * len(peers),
-    )
+    layout = {
+        "xaxis": axis(f"{OURS} ÷ peer", rangemode="tozero"),
+        "yaxis": _rows([_name(peer) for peer in peers]),
+        "hovermode": "closest",
+        "shapes": [vertical(1, INK)],
+    }
+    height = ROUND_THE_ROWS + 22 * len(series) + max(ROW, 16 * len(series)) * len(peers)
+    return Chart(title, "", traces, layout, height=height)
 
 
 def _rows(names: Sequence[str]) -> JSON:
@@ -143,6 +112,5 @@ def _whiskers(spreads: Sequence[Spread]) -> dict[str, Any]:
     }
 
 
-def _hover(peer: str, spread: Spread, decimals: int, unit: str) -> str:
-    parts = [peer, f"{spread.median:,.{decimals}f}", unit, f"({extent(spread, decimals)})"]
-    return label(" ".join(part for part in parts if part not in {"", "()"}))
+def _hover(peer: str, shown: str, unit: str) -> str:
+    return label(f"{peer} {shown} {unit}".rstrip())

@@ -1,0 +1,41 @@
+"""JSON documents: written whole or not at all, and read as the dataclass they were made of."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+Kind = TypeVar("Kind")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file in one step: a reader never sees half of it, and a failed write leaves what was there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    unfinished = file.with_name(f".{file.name}.{os.getpid()}")  # another run may write the same file
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(file)
+    finally:
+        with contextlib.suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+
+
+def parsed(kind: type[Kind], text: str) -> Kind:
+    """Return the dataclass instance that a JSON text stands for.
+
+    Raises:
+        ValueError: something in it does not fit; the message says what.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg']}".removeprefix(": ")) from None

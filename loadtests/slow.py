@@ -1,0 +1,151 @@
+"""One in twenty reads nothing of what it asks for: the others must not notice, nor the gateway's memory.
+
+Half the time is peace: everyone sends heartbeats. Then one user in twenty exchanges 128 KiB with Studio again and
+again and reads nothing of it, until all buffers between the two are full (some 20 MB, most of it the kernel's) and it
+is held back. The gateway must keep no more for it than its own buffers hold; Studio disconnects it, and it begins again.
+Latencies are the others', in the second half; `memory per slow reader` is what the gateway has grown by at its end.
+"""
+
+import json
+import math
+import time
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import gevent
+from gevent.event import Event
+from locust import User, constant, task
+from locust.env import Environment
+
+from loadtests.runs.sampling import Usage
+from loadtests.scenarios.bystanders import BEFORE, FIGURES, Bystanders
+from loadtests.scenarios.director import Director
+from loadtests.scenarios.play import play
+from loadtests.stack.system import System
+from loadtests.users.conversation import Conversation
+from loadtests.users.crowd import GIVE_UP, MISBEHAVE
+from loadtests.users.heartbeat import HeartbeatUser
+from loadtests.users.outcomes import OperationError
+from loadtests.users.user import WebSocketUser
+
+__all__ = ["HeartbeatUser", "SlowUser"]
+
+SLOW_SHARE: Final = 0.05
+
+BLOB_BYTES: Final = 128 << 10
+"""The size of each update and of each reply, at least."""
+
+EVERY_SECONDS: Final = 0.1
+BUFFER_BYTES: Final = 64 << 10
+"""The client's receive buffer in the kernel; what it holds, the gateway need not hold."""
+
+STUCK_SECONDS: Final = 1.0
+AGAIN_SECONDS: Final = 1.0
+
+
+class SlowUser(WebSocketUser):
+    """Updates its blob again and again, and does not read the replies.
+
+    Attributes:
+        asked_bytes: the size of the replies it asked for.
+        disconnected: how often it was disconnected.
+    """
+
+    wait_time = constant(AGAIN_SECONDS)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.asked_bytes = 0
+        self.disconnected = 0
+        self._sending_since = math.inf
+        self._begun = Event()
+        self._given_up = False
+        self._conversation: Conversation | None = None
+
+    @property
+    def held_back(self) -> bool:
+        """Whether it cannot send, as all buffers on the way to Studio are full, or was disconnected for that."""
+        return time.monotonic() - self._sending_since > STUCK_SECONDS or self.disconnected > 0
+
+    def obey(self, order: str) -> None:
+        """Read nothing from now on; or cut the connection, and ask no more."""
+        self._given_up = order == GIVE_UP
+        if order in {MISBEHAVE, GIVE_UP}:
+            self._begun.set()
+        if self._given_up and self._conversation is not None:
+            self._conversation.connection.abort()
+
+    @task
+    def ask_and_leave(self) -> None:
+        """Ask until nothing more can be sent, and then until the connection is cut, as it must be."""
+        if self._given_up:
+            return
+        self._conversation = self.connect(buffer_bytes=BUFFER_BYTES)
+        if self._conversation is None:
+            return
+        self.ending = True
+        connection = self._conversation.connection
+        try:
+            update = {"blob_id": self._conversation.create_blob(), "data": "x" * BLOB_BYTES}
+            message = json.dumps({"type": "update_blob", "data": update}).encode()
+            self._begun.wait()
+            connection.stop_reading()
+            while not self._given_up:
+                self._sending_since = time.monotonic()
+                connection.send(message)
+                self._sending_since = math.inf
+                self.asked_bytes += BLOB_BYTES
+                gevent.sleep(EVERY_SECONDS)
+        except OperationError:
+            self.disconnected += not self._given_up
+        finally:
+            self._sending_since = math.inf
+
+
+class Slow(Bystanders):
+    """Some clients do not read."""
+
+    measured = "after some stop reading"
+    figures = (
+        *FIGURES, BEFORE, "slow readers", "slow readers held back", "bytes asked for by slow readers",
+        "memory per slow reader",
+    )  # fmt: skip
+
+    def prepare(self, options: Namespace) -> None:
+        """Let one user in twenty be slow."""
+        SlowUser.fixed_count = max(1, round(options.num_users * SLOW_SHARE))
+
+    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
+        """Add up what the slow ones did."""
+        slow = [user for user in users if isinstance(user, SlowUser)]
+        return {
+            "held back": sum(user.held_back for user in slow),
+            "asked bytes": sum(user.asked_bytes for user in slow),
+        }
+
+    def missing(self, system: System) -> str:
+        """Ask for the process whose memory is read."""
+        return "" if system.gateway_pids else "--gateway-pid PID, the process whose memory is read"
+
+    def run(self, director: Director) -> None:
+        """Connect, measure in peace, stop reading, measure."""
+        director.connect(director.options.num_users)
+        gateway = Usage(director.system.gateway_pids)
+        before = gateway.since_last()
+        self.measure_disturbed(director, f"{SlowUser.fixed_count} users read nothing from now on")
+        after = gateway.since_last()
+        totals = director.counted().totals
+        director.order(GIVE_UP)
+        director.leave()
+        self.tell_heartbeats(director)
+        director.figure("slow readers", SlowUser.fixed_count)
+        director.figure("slow readers held back", totals["held back"])
+        director.figure("bytes asked for by slow readers", totals["asked bytes"], "bytes")
+        if before is not None and after is not None:
+            grown = max(0, after[1] - before[1])
+            director.figure("memory per slow reader", grown / SlowUser.fixed_count, "bytes")
+
+
+SCENARIO = Slow()
+play(SCENARIO)

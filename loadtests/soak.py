@@ -1,0 +1,181 @@
+"""Numbered, checksummed messages of mixed sizes both ways: none may be lost, duplicated or reordered.
+
+Each user has a blob and updates it with a text that holds its number, a checksum and 16 bytes to 64 KiB of padding.
+Studio's reply holds the whole blob: the text, and its version, which counts the updates that Studio has seen. So the
+numbers show what happened on the way up, the versions what happened on the way down. 64 messages of a connection
+are on their way at a time, so latencies are mostly waiting in line. It ends when all are answered.
+"""
+
+import json
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from gevent.event import Event
+from locust import User, constant, task
+from locust.env import Environment
+
+from loadtests.common.options import whole
+from loadtests.common.run import GATEWAY
+from loadtests.scenarios.director import Director
+from loadtests.scenarios.play import play
+from loadtests.scenarios.scenario import AddArgument, Scenario
+from loadtests.users.conversation import BLOB_UPDATED, Conversation, Document
+from loadtests.users.outcomes import ClosedError, OperationError, UnexpectedReplyError
+from loadtests.users.payload import number_of, numbered_text
+from loadtests.users.user import WAYS, WebSocketUser
+from memmie_harness.numbered import Numbers
+
+WINDOW: Final = 64
+"""Messages that may wait for their reply."""
+
+STALL_SECONDS: Final = 20.0
+"""After so long without a reply, what is missing is lost."""
+
+MOST_SECONDS: Final = 3600.0
+
+NAME: Final = f"update_blob {WAYS[GATEWAY]}"
+
+
+class SoakUser(WebSocketUser):
+    """Updates its blob again and again. Studio counts the updates: that is the blob's version.
+
+    Attributes:
+        goal: how many messages it is to send.
+        upward: the messages' numbers, in the order in which Studio has counted them.
+        downward: Studio's count, in the order in which the replies came.
+        damaged: replies whose text is not what was sent.
+        done: whether it has nothing more to do.
+    """
+
+    wait_time = constant(0)
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.upward = Numbers()
+        self.downward = Numbers()
+        self.damaged = 0
+        self.done = False
+        messages, users = self.options.messages, self.crowd.everyone
+        self.goal = messages // users + (self.crowd.overall(self.number) < messages % users)
+        self._sent = 0
+        self._sent_at: deque[int] = deque()
+        self._news = Event()
+
+    @task
+    def soak(self) -> None:
+        """Do this user's part of the work."""
+        conversation = self.connect(on_event=self._take)
+        try:
+            if conversation is not None:
+                self._exchange(conversation)
+        except OperationError as error:
+            self.report(NAME, 0, error)
+        finally:
+            self.done = True
+            self.leave(conversation)
+        Event().wait()  # Locust would start another user in the place of one that ends while others are still to come
+
+    def gateway_ended(self, code: str) -> None:
+        """Wake up, too."""
+        super().gateway_ended(code)
+        self._news.set()
+
+    def _exchange(self, conversation: Conversation) -> None:
+        blob_id = conversation.create_blob()
+        while self._sent < self.goal:
+            self._wait_until_at_most(WINDOW // 2, conversation)
+            numbers = range(self._sent + 1, self._sent + 1 + min(WINDOW // 2, self.goal - self._sent))
+            self._sent += len(numbers)
+            self._sent_at.extend([time.time_ns()] * len(numbers))
+            conversation.connection.send(*(_update(blob_id, number) for number in numbers))
+        self._wait_until_at_most(0, conversation)
+
+    def _wait_until_at_most(self, waiting: int, conversation: Conversation) -> None:
+        while len(self._sent_at) > waiting:
+            self._news.clear()
+            if not conversation.open:
+                raise ClosedError(conversation.connection.code)
+            if not self._news.wait(STALL_SECONDS):
+                raise OperationError(f"no reply within {STALL_SECONDS:g} s")
+
+    def _take(self, reply: Document, at: int) -> None:
+        if reply.get("type") != BLOB_UPDATED:
+            self.report(NAME, 0, UnexpectedReplyError(reply.get("type")))
+            return
+        blob = reply.get("data")
+        text, version = (blob.get("data"), blob.get("version")) if isinstance(blob, dict) else (None, None)
+        number = number_of(text) if isinstance(text, str) else None
+        if number is None or not isinstance(version, int) or reply.get("id") != str(number):
+            self.damaged += 1
+        else:
+            self.upward.take(number)
+            self.downward.take(version - 1)
+        if self._sent_at:
+            self.report(NAME, (at - self._sent_at.popleft()) / 1e9, path=GATEWAY, measured=True)
+        self._news.set()
+
+
+def _update(blob_id: str, number: int) -> bytes:
+    update = {"blob_id": blob_id, "data": numbered_text(number)}
+    return json.dumps({"id": str(number), "type": "update_blob", "data": update}).encode()
+
+
+class Soak(Scenario):
+    """Very many messages, each of them counted."""
+
+    connections = 20
+    timed = False
+    pinned = False
+    distributed = True
+    figures = (
+        "messages each way", "messages each way per second", "lost", "lost on the way up", "lost on the way down",
+        "duplicated", "reordered", "damaged",
+    )  # fmt: skip
+
+    def add_options(self, add: AddArgument) -> None:
+        """Add how many."""
+        add(
+            "--messages", type=whole(1, 1_000_000_000), default=1_000_000, metavar="N",
+            help="messages each way, shared out among the connections (default: 1,000,000)",
+        )  # fmt: skip
+
+    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
+        """Add up what arrived and what did not."""
+        ours = [user for user in users if isinstance(user, SoakUser)]
+        return {
+            "done": sum(user.done for user in ours),
+            "arrived": sum(user.upward.arrived for user in ours),
+            "missing": sum(user.upward.lost(user.goal) for user in ours),
+            "missing counts": sum(user.downward.lost(user.downward.highest) for user in ours),
+            "duplicated": sum(user.upward.duplicated for user in ours),
+            "reordered": sum(user.upward.reordered for user in ours),
+            "damaged": sum(user.damaged for user in ours),
+        }
+
+    def run(self, director: Director) -> None:
+        """Wait, count."""
+        director.ramp()
+        users = director.options.num_users
+        director.until(lambda counted: counted.totals["done"] >= users, "all answered", within=MOST_SECONDS)
+        took = director.at
+        director.event("all are answered")
+        director.leave_at_once()  # they have closed their connections already
+        totals = director.counted().totals
+        director.figure("messages each way", totals["arrived"])
+        director.figure("messages each way per second", totals["arrived"] / took)
+        # A reply that is missing is a count that is missing, too, below the highest that came; a message that never
+        # reached Studio was not counted. One that came twice, or was overtaken, either way, shows in the numbers.
+        # A damaged one is not lost: it came.
+        lost = max(0, totals["missing"] - totals["damaged"])
+        lost_downward = min(lost, max(0, totals["missing counts"] - totals["damaged"]))
+        director.figure("lost", lost)
+        director.figure("lost on the way up", lost - lost_downward)
+        director.figure("lost on the way down", lost_downward)
+        for name in ("duplicated", "reordered", "damaged"):
+            director.figure(name, totals[name])
+
+
+SCENARIO = Soak()
+play(SCENARIO)

@@ -1,0 +1,169 @@
+"""The users of one process, and what they share: the system they load, their tokens, and what counts them.
+
+Whoever directs a run, in this process or on Locust's master, gives a crowd its part and its orders in Locust's messages,
+and gets everything it has counted in reports.
+"""
+
+from __future__ import annotations
+
+import gc
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote
+
+import gevent
+from locust import User
+from locust.env import Environment
+from locust.runners import Runner
+
+from loadtests.common.run import GATEWAY, Path
+from loadtests.runs.recorder import Recorder
+from loadtests.runs.sampling import ClientWatch, each_second
+from loadtests.stack.system import System
+from loadtests.users.tokens import Tokens
+
+JOIN: Final = "join"
+ORDER: Final = "order"
+REPORT: Final = "counted"
+"""The messages: a crowd's part of a run; an order and its number; a report, with the last order that was obeyed."""
+
+REPORT_SECONDS: Final = 0.25
+
+SETTLE: Final = "settle"
+MEASURE: Final = "measure"
+STOP_MEASURING: Final = "stop measuring"
+MOVE: Final = "move to the second gateway"
+LEAVE: Final = "leave"
+LEAVE_AT_ONCE: Final = "leave at once"
+"""Orders for a crowd."""
+
+MARK: Final = "mark the moment"
+CUT: Final = "cut the connection"
+PUBLISH: Final = "publish"
+STOP_PUBLISHING: Final = "stop publishing"
+MISBEHAVE: Final = "misbehave"
+GIVE_UP: Final = "give up"
+"""Orders for its users."""
+
+Numbers = Callable[[Sequence[Any]], Mapping[str, float]]
+"""Computes numbers of a scenario's own from its users."""
+
+
+class Crowd:
+    """The users of this process.
+
+    Args:
+        environment: Locust's.
+        runner: Locust's, which brings the messages.
+        totals: numbers that are added up over the processes of a run.
+        most: numbers of which the greatest of all processes counts.
+        measures_ramp: whether latencies count from the start.
+
+    Attributes:
+        options: the run's.
+        joined: whether it has got its part of a run.
+        everyone: how many users all workers have together.
+        users: all users that were ever here in this run.
+        recorder: counts them.
+        system: what they load.
+        gateway_url: where they connect to.
+    """
+
+    def __init__(
+        self, environment: Environment, runner: Runner, *, totals: Numbers, most: Numbers, measures_ramp: bool
+    ) -> None:
+        self.joined = False
+        self._environment = environment
+        self._runner = runner
+        self._totals = totals
+        self._most = most
+        self._measures_ramp = measures_ramp
+        self._greenlets: list[gevent.Greenlet] = []
+        environment.crowd = self  # type: ignore[attr-defined]  # where its users find it
+        environment.events.request.add_listener(self._request)  # type: ignore[no-untyped-call]
+        runner.register_message(JOIN, lambda msg, **_: self._join(msg.data))
+        runner.register_message(ORDER, lambda msg, **_: gevent.spawn(self._obey, *msg.data))
+
+    def _join(self, part: Mapping[str, Any]) -> None:
+        """Begin a run, with the part of it that `Director` has for this process."""
+        gevent.killall(self._greenlets)
+        self.options = self._environment.parsed_options or Namespace()
+        self.joined = True
+        self.everyone: int = part["everyone"]
+        self.users: list[User] = []
+        self.recorder = Recorder()
+        self.system = System(gateways=tuple(part["gateways"]), studios=tuple(part["studios"]))
+        self.gateway_url = self.system.gateways[0]
+        self._tokens = Tokens(*part["tokens"])
+        self._numbers: Counter[type[User]] = Counter()
+        self._position: int = part["position"]
+        self._workers: int = part["workers"]
+        self._obeyed = 0
+        if self._measures_ramp:
+            self.recorder.measure()
+        watch = ClientWatch(self.recorder)
+        self._greenlets = [gevent.spawn(each_second, watch.look), gevent.spawn(self._report_again_and_again)]
+
+    def _request(self, **request: Any) -> None:
+        self.recorder.request(**request)
+
+    def add(self, user: User) -> tuple[int, int]:
+        """Add a user; return its number among the users of its class, and among all, from 0."""
+        self.users.append(user)
+        number = self._numbers[type(user)]
+        self._numbers[type(user)] += 1
+        return number, len(self.users) - 1
+
+    def overall(self, number: int) -> int:
+        """Return a user's number among the users of all workers."""
+        return self._position + self._workers * number
+
+    def address(self, path: Path, account: int) -> tuple[str, dict[str, str]]:
+        """Return where an account connects to, and the headers of its handshake."""
+        return address(path, account, self.system, self._tokens, gateway=self.gateway_url)
+
+    def _obey(self, order: str, number: int) -> None:
+        if order == SETTLE:
+            gc.collect()
+            gc.freeze()  # users and sockets stay, so no collection need look at them again
+        elif order == MEASURE:
+            self.recorder.measure()
+        elif order == STOP_MEASURING:
+            self.recorder.measuring = False
+        elif order == MOVE:
+            self.gateway_url = self.system.gateways[1]
+        elif order in {LEAVE, LEAVE_AT_ONCE}:
+            if order == LEAVE_AT_ONCE:
+                self._environment.stop_timeout = 0.0
+            self._runner.stop()
+        else:
+            for user in self.users:
+                getattr(user, "obey")(order)  # noqa: B009 - every user here is a WebSocketUser
+        self._obeyed = number
+        self._report()
+
+    def _report_again_and_again(self) -> None:
+        while True:
+            gevent.sleep(REPORT_SECONDS)
+            self._report()
+
+    def _report(self) -> None:
+        self.recorder.totals.update(self._totals(self.users))
+        self.recorder.most.update(self._most(self.users))
+        self._runner.send_message(REPORT, [self._obeyed, self.recorder.as_message()])
+
+
+def address(
+    path: Path, account: int, system: System, tokens: Tokens, *, gateway: str
+) -> tuple[str, dict[str, str]]:
+    """Return where an account connects to, and the headers of its handshake.
+
+    Through the gateway that is the token; straight to a Studio it is what a gateway would tell about the user.
+    """
+    if path == GATEWAY:
+        return gateway, {"Authorization": f"Bearer {tokens.of(account)}"}
+    user_id = tokens.user_id(account)
+    studio = system.studios[account % len(system.studios)]
+    return f"{studio}?user_id={quote(user_id, safe='')}", {"X-User-ID": user_id}
