@@ -441,3 +441,15 @@ def test_a_dispatcher_remembers_no_user() -> None:
     outcomes: list[Any] = [run(dispatcher.dispatch(f"u{number}", ScriptedAttempt())) for number in range(100)]
     assert set(outcomes) == {"a"}
     assert nothing_is_left(dispatcher, backends)
+
+
+@BOTH_WAYS
+async def test_what_came_instead_of_one_that_was_taken_out_meanwhile_is_tried(later: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    pool, _ = pool_of("a", "b")
+
+    def replace(_: Backend) -> None:
+        pool.update([url("a"), url("c")])
+
+    attempt = ScriptedAttempt({"a": DialError("it is down")}, later=later, meanwhile=replace)
+    assert await ready(run(Dispatcher(pool, nowhere).dispatch("u1", attempt))) == "c"
+    assert attempt.tried == ["a", "c"]

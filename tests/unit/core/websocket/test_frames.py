@@ -609,3 +609,14 @@ def test_repr_tells_the_state_and_no_payload(stream: bytes, expected: str) -> No
     scanner = scanner_for(masked=False)
     scanner.scan(stream)
     assert expected == repr(scanner)
+
+
+def test_the_counters_go_on_from_an_earlier_connection() -> None:
+    earlier = FrameScanner(masked=False, max_message_bytes=1000)
+    earlier.expect_pong(b"p")
+    earlier.scan(b"\x81\x01a" + b"\x8a\x01p" + b"\x89\x00" + b"\x01\x01b")
+    later = FrameScanner(masked=False, max_message_bytes=1000)
+    later.count_on(earlier)
+    later.scan(b"\x81\x01c" + b"\x89\x00")
+    assert (later.messages, later.extra_frames) == (2, 4)
+    assert (later.received, later.control_bytes, later.cut_bytes) == (16, 7, 3)

@@ -36,7 +36,10 @@ class Slots(Protocol):
     """Limits the number of concurrent connections for each key."""
 
     def acquire(self, key: str, limit: int) -> Maybe[Slot | None]:
-        """Acquire a slot, or return None if `limit` slots of `key` are in use; 0 means no limit."""
+        """Acquire a slot, or return None if `limit` slots of `key` are in use; 0 means no limit.
+
+        If a caller is cancelled while it waits, it has no slot: the store releases what is granted after that.
+        """
 
 
 class Rates(Protocol):

@@ -233,6 +233,12 @@ class FrameScanner:
         self.ended = True
         self._kinds = _NOTHING_MORE
 
+    def count_on(self, earlier: FrameScanner) -> None:
+        """Continue the counters of an earlier connection of the same side."""
+        self.received, self.control_bytes = earlier.received, earlier.control_bytes
+        self.cut_bytes = earlier.cut_bytes
+        self.messages, self.extra_frames = earlier.messages, earlier.extra_frames
+
     def expect_pong(self, payload: bytes) -> None:
         """Remove the next pong with this payload from the stream, because it answers the gateway's own ping."""
         self._expected_pong = payload

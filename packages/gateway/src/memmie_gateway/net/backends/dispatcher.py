@@ -64,12 +64,15 @@ class Dispatcher:
         Raises:
             RefusedError: no backend is available, all attempts failed, or a backend refuses this client.
         """
+        attempted: list[Backend] = []
         left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
         cause, internal = Cause.BACKEND_FAILED if left else Cause.NO_BACKEND, ""
         while left:
             backend = left.pop(0)
             if not self._pool.uses(backend):
-                continue  # it was taken out meanwhile
+                left = self._untried(user_id, attempted)  # the set has changed meanwhile
+                continue
+            attempted.append(backend)
             self._begin(user_id, backend)
             try:
                 tried = attempt.on(backend)
@@ -94,6 +97,12 @@ class Dispatcher:
             finally:
                 self._end(user_id, backend)
         raise RefusedError(cause, internal=internal)
+
+    def _untried(self, user_id: str, attempted: list[Backend]) -> list[Backend]:
+        candidates = self._pool.candidates(user_id, self._bound_to(user_id))
+        return [backend for backend in candidates if backend not in attempted][
+            : MAX_ATTEMPTS - len(attempted)
+        ]
 
     def _bound_to(self, user_id: str) -> Backend | None:
         home = self._home(user_id)

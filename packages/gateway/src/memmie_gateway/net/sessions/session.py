@@ -165,6 +165,7 @@ class Session:
         self._client = ClientLeg(client.transport, self._scanner(_CLIENT), self._keepalive(), bucket)
         client.transport.set_write_buffer_limits(options.write_buffer_bytes)
         self._early = (client.take(self._client), b"")
+        self._backend: Leg
         self.attach(link)
         tick = options.tick
         self._timer = self._loop.call_later(tick, self._tick) if tick else None
@@ -178,9 +179,8 @@ class Session:
         """Attach the session to a backend, which gets all traffic from now on; `start` starts forwarding."""
         transport = link.handover.transport
         scanner = self._scanner(_BACKEND)
-        # The counters continue from those of earlier backends.
-        scanner.messages = self._booked.messages_from_backend
-        scanner.received = self._booked.bytes_from_backend
+        if self._booked is not NO_TRAFFIC:
+            scanner.count_on(self._backend.scanner)
         leg = self._backend = Leg(_BACKEND, transport, scanner, self._keepalive())
         transport.set_write_buffer_limits(self.options.write_buffer_bytes)
         self._early = (self._early[0], link.handover.take(leg))
