@@ -5,10 +5,10 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
-from loadtests.analysis.figures import Figure
-from loadtests.analysis.measurements import MEASUREMENTS, Case
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
 from loadtests.analysis.record import Record
 from loadtests.common.machine import Cores
 from loadtests.peers.catalogue import DIRECT, OURS, PEERS
@@ -47,22 +47,16 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure of one peer in one case: its values by round, and ours ÷ the peer's by round.
-
-    Attributes:
-        spread: of the values; there is at least one.
-        ratio: the spread of the ratios; None without any.
-        at_least: whether the load was full in some round, so that the peer can do more.
-    """
+    """One figure of one peer in one case."""
 
     figure: Figure
     case: Case
     peer: str
-    values: dict[int, float]
-    spread: Spread
-    ratios: dict[int, float]
-    ratio: Spread | None
-    at_least: bool
+    values: dict[int, float]  # by round
+    spread: Spread  # of the values; there is at least one
+    ratios: dict[int, float]  # ours ÷ the peer's, by round
+    ratio: Spread | None  # of the ratios; None without any
+    at_least: bool  # whether the load was full in some round, so that the peer can do more
 
     @property
     def does_less(self) -> bool:
@@ -110,8 +104,10 @@ def _cell(figure: Figure, case: Case, peer: str, results: _Results, cores: Cores
         spread=spread,
         ratios=ratios,
         ratio=Spread.of(ratios.values()),
-        at_least=figure.span is not None
-        and any(load_share(cores, figure.span(row)) >= FULL for row in results[case, peer].values()),
+        at_least=bool(figure.span)
+        and any(
+            load_share(cores, attrgetter(figure.span)(row)) >= FULL for row in results[case, peer].values()
+        ),
     )
 
 

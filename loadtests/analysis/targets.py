@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from loadtests.analysis.cells import Cell, Spread
-from loadtests.analysis.figures import Figure
-from loadtests.analysis.measurements import MEASUREMENTS, Case
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
 from loadtests.peers.catalogue import OURS
 
 TARGETS: Final = Path(__file__).with_name("targets.toml")
@@ -21,23 +20,15 @@ _KEYS: Final = {"figure", "of", "at_most", "at_least", "from", *_WHERE}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on one target.
-
-    Attributes:
-        of: the peer that ours is divided by; None for the number itself.
-        value: the median.
-        limit: that the value is compared with.
-        at_least: whether the value must reach the limit, instead of staying within it.
-        lacking: what there is too little of to judge; "" if there is enough.
-    """
+    """The verdict on one target."""
 
     figure: Figure
     case: Case
-    of: str | None
-    value: float
-    limit: float
-    at_least: bool
-    lacking: str
+    of: str | None  # the peer that ours is divided by; None for the number itself
+    value: float  # the median
+    limit: float  # that the value is compared with
+    at_least: bool  # whether the value must reach the limit, instead of staying within it
+    lacking: str  # what there is too little of to judge; "" if there is enough
 
     @property
     def unit(self) -> str:
@@ -55,9 +46,8 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return it for JSON."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        more = {"figure": self.figure.name, "case": asdict(self.case), "unit": self.unit, "held": self.held}
-        return given | more
+        more = {"figure": self.figure.name, "unit": self.unit, "held": self.held}
+        return asdict(self) | more
 
     def __str__(self) -> str:
         """Return it as a line."""

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.analysis.cells import cells
-from loadtests.analysis.headroom import headroom
-from loadtests.analysis.noise import noise
 from loadtests.analysis.record import Record
+from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.store import write
 from loadtests.analysis.targets import verdicts
 from loadtests.benchmark.measuring import measure, running_bench

@@ -12,14 +12,14 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from loadtests.analysis.measurements import MEASUREMENTS, Case
+from loadtests.analysis.measurements import Case
 from loadtests.analysis.record import Row
 from loadtests.benchmark.plan import Task
 from loadtests.common.errors import LoadTestError
 from loadtests.common.machine import Cores
 from loadtests.common.supervisor import Server, answer_of, serving
 from loadtests.peers.peer import Stage
-from loadtests.traffic.results import Target
+from loadtests.traffic.results import RESULTS, Target
 
 OVERHEAD_SECONDS: Final = 120.0
 """How much longer than its window a measurement may take: connecting, warming up, closing."""
@@ -92,7 +92,7 @@ def measure(bench: Bench, task: Task) -> Row:
         )
         if "problem" in answer:
             raise LoadTestError(answer["problem"])
-    result = TypeAdapter(MEASUREMENTS[case.measurement].result).validate_python(answer["result"])
+    result = TypeAdapter(RESULTS[case.measurement]).validate_python(answer["result"])
     return Row(case, peer.name, task.round, result)
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtests.analysis.cells import Cell, cells
-from loadtests.analysis.figures import Figure
-from loadtests.analysis.headroom import headroom
-from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.analysis.noise import noise
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
 from loadtests.analysis.record import Record
+from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.targets import Verdict, verdicts
 from loadtests.common.files import write_whole
 from loadtests.peers.catalogue import OURS
