@@ -11,7 +11,7 @@ from typing import Any, Final
 from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
 from loadtests.analysis.record import Record
 from loadtests.common.machine import Cores
-from loadtests.peers.catalogue import DIRECT, OURS, PEERS
+from loadtests.peers.peer import DIRECT, OURS, PEERS
 from loadtests.traffic.results import Span
 
 FULL: Final = 0.95
@@ -72,6 +72,11 @@ class Cell:
     def median(self) -> str:
         """The median for people, without its unit."""
         return f"{'≥ ' * self.at_least}{self.spread.median:,.{self.figure.decimals}f}"
+
+    @property
+    def shown(self) -> str:
+        """The median for people, with least and most."""
+        return f"{'≥ ' * self.at_least}{self.spread.shown(self.figure.decimals)}"
 
 
 def cells(record: Record) -> list[Cell]:

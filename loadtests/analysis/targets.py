@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from loadtests.analysis.cells import Cell, Spread
 from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
-from loadtests.peers.catalogue import OURS
+from loadtests.peers.peer import OURS
 
 TARGETS: Final = Path(__file__).with_name("targets.toml")
 

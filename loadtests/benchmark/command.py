@@ -28,8 +28,7 @@ from loadtests.common.errors import LoadTestError, UsageError
 from loadtests.common.machine import Cores, describe, raise_open_files
 from loadtests.common.supervisor import end_children
 from loadtests.interrupted import EXIT_INTERRUPTED
-from loadtests.peers.catalogue import PEERS
-from loadtests.peers.peer import Peer
+from loadtests.peers.peer import PEERS, Peer
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2

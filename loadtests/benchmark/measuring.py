@@ -47,13 +47,7 @@ def running_bench(tasks: Sequence[Task], cores: Cores) -> Iterator[Bench]:
     """
     auth_command = [
         sys.executable,
-        "-m",
-        "memmie_fake_auth.cli",
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
+        *["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"],
     ]
     backend_command = [sys.executable, "-m", "loadtests.traffic.echo"]
     with (
@@ -107,17 +101,16 @@ def _mint(port: int, users: int) -> list[str]:
     """Return a token of the fake Auth for each user."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     tokens = []
-    try:
+    with contextlib.closing(connection):
         for number in range(users):
             body = json.dumps({"user_id": f"user-{number}", "ttl_seconds": TOKEN_SECONDS})
-            connection.request("POST", "/_control/tokens", body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            answer = response.read()
+            try:
+                connection.request("POST", "/_control/tokens", body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise LoadTestError(f"the fake Auth gave no token: {error}") from None
             if response.status != http.HTTPStatus.CREATED:
                 raise LoadTestError(f"the fake Auth answered {response.status} to a request for a token")
             tokens.append(str(json.loads(answer)["token"]))
-    except (OSError, http.client.HTTPException) as error:
-        raise LoadTestError(f"the fake Auth gave no token: {error}") from None
-    finally:
-        connection.close()
     return tokens

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.peers.catalogue import DIRECT, OURS
-from loadtests.peers.peer import Peer
+from loadtests.peers.peer import DIRECT, OURS, Peer
 
 START_SECONDS: Final = 1.0
 """About how long a peer and the load take to start and to end."""

@@ -10,6 +10,7 @@ import socket
 import string
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -18,11 +19,18 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psutil
+from pydantic import TypeAdapter
 
 from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
 from loadtests.peers.programs import executable, go_compiler, go_program, go_version, program_version
+
+DIRECT: Final = "direct"
+"""No gateway."""
+
+OURS: Final = "gateway"
+"""The peer that the others are compared with."""
 
 CONFIGURATIONS: Final = Path(__file__).with_name("configs")
 
@@ -172,6 +180,15 @@ class Peer:
                 if any(part in " ".join(each.cmdline()) for part in self.children)
             ),
         )
+
+
+PEERS: Final = {
+    peer.name: peer
+    for peer in TypeAdapter(list[Peer]).validate_python(
+        tomllib.loads(Path(__file__).with_name("peers.toml").read_text())["peer"]
+    )
+}
+"""Every peer, by name, in the order of the tables."""
 
 
 def _filled(text: str, values: Mapping[str, object]) -> str:

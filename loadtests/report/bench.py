@@ -12,7 +12,7 @@ from loadtests.analysis.record import Record
 from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.targets import Verdict, verdicts
 from loadtests.common.files import write_whole
-from loadtests.peers.catalogue import OURS
+from loadtests.peers.peer import OURS
 from loadtests.report.charts import peers
 from loadtests.report.charts.chart import Chart
 from loadtests.report.page import STATES, Note, Tile, capital, render

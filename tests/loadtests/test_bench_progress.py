@@ -12,7 +12,7 @@ pytest.importorskip("picows", reason="the load group is not installed")
 from loadtests.analysis.measurements import Case
 from loadtests.benchmark import progress
 from loadtests.benchmark.plan import Task
-from loadtests.peers.catalogue import DIRECT, PEERS
+from loadtests.peers.peer import DIRECT, PEERS
 
 TASKS = [Task(number, Case("round-trips", 50, size=128, seconds=1.3), PEERS[DIRECT]) for number in (1, 2, 3)]
 

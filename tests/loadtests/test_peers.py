@@ -22,8 +22,7 @@ pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.common.errors import LoadTestError
 from loadtests.peers import peer
-from loadtests.peers.catalogue import PEERS
-from loadtests.peers.peer import Endpoint, Peer, Stage, handshake_status
+from loadtests.peers.peer import PEERS, Endpoint, Peer, Stage, handshake_status
 from loadtests.peers.programs import program_version
 from memmie_fake_auth import FakeAuth
 

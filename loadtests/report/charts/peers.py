@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from loadtests.analysis.cells import Cell, Spread
-from loadtests.peers.catalogue import OURS
+from loadtests.peers.peer import OURS
 from loadtests.report.charts import chart
 from loadtests.report.charts.chart import INK, JSON, Chart, Look, axis, label, rounded, vertical
 
