@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
 from loadtests.analysis.record import Record
@@ -16,6 +16,8 @@ from loadtests.traffic.results import Span
 
 FULL: Final = 0.95
 """From this share of its core on, the load and not the gateway limits a rate."""
+
+Key = TypeVar("Key")
 
 _Results = dict[tuple[Case, str], dict[int, Any]]
 """The results of each case and peer, by round."""
@@ -74,6 +76,11 @@ class Cell:
         return f"{'≥ ' * self.at_least}{self.spread.median:,.{self.figure.decimals}f}"
 
     @property
+    def extent(self) -> str:
+        """The least and the most for people; "" for one value."""
+        return self.spread.extent(self.figure.decimals)
+
+    @property
     def shown(self) -> str:
         """The median for people, with least and most."""
         return f"{'≥ ' * self.at_least}{self.spread.shown(self.figure.decimals)}"
@@ -92,6 +99,14 @@ def cells(record: Record) -> list[Cell]:
         for figure in measurement.figures
         if (cell := _cell(figure, case, peer, results, record.cores))
     ]
+
+
+def grouped(cells: Iterable[Cell], key: Callable[[Cell], Key]) -> dict[Key, list[Cell]]:
+    """Return cells by something that they have in common, in their order."""
+    groups: dict[Key, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(key(cell), []).append(cell)
+    return groups
 
 
 def _cell(figure: Figure, case: Case, peer: str, results: _Results, cores: Cores) -> Cell | None:

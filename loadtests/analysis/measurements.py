@@ -60,6 +60,11 @@ class Measurement:
     once: bool = False
     needs_gateway: bool = False
 
+    @property
+    def heading(self) -> str:
+        """The title with a capital at its beginning."""
+        return self.title[:1].upper() + self.title[1:]
+
 
 MEASUREMENTS: Final = TypeAdapter(dict[str, Measurement]).validate_python(
     tomllib.loads(Path(__file__).with_suffix(".toml").read_text())

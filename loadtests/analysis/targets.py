@@ -36,6 +36,19 @@ class Verdict:
         return "" if self.of else self.figure.unit
 
     @property
+    def measured(self) -> str:
+        """The value with its unit."""
+        return f"{self.value:,.4g} {self.unit}".rstrip()
+
+    @property
+    def rule(self) -> str:
+        """What must hold, in words."""
+        of = f"÷ {self.of} " if self.of else ""
+        return (
+            f"{of}must be {'at least' if self.at_least else 'at most'} {self.limit:,.4g} {self.unit}".rstrip()
+        )
+
+    @property
     def held(self) -> bool | None:
         """Whether the target holds; None if too little was measured to say."""
         return None if self.lacking else self._within

@@ -24,15 +24,6 @@ _END_OF_SCRIPT: Final = re.compile("</(?=script)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Tile:
-    """A headline figure; `broken` is the rule that it breaks, "" if it breaks none."""
-
-    name: str
-    value: str
-    broken: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Note:
     """A cell of a table with a smaller note below its text; `state` makes it a verdict."""
 
@@ -66,16 +57,6 @@ def embedded(script: str) -> Markup:
     return Markup(_END_OF_SCRIPT.sub(r"<\\/", script))  # noqa: S704 - a script is not escaped
 
 
-def moment(when: str) -> str:
-    """Return a moment in ISO 8601 for people."""
-    return f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M:%S %Z}".strip()
-
-
-def capital(words: str) -> str:
-    """Return words with a capital at their beginning."""
-    return words[:1].upper() + words[1:]
-
-
 _ENVIRONMENT: Final = Environment(
     loader=FileSystemLoader(HERE / "templates"),
     autoescape=True,
@@ -83,5 +64,10 @@ _ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"shown": shown, "moment": moment, "capital": capital}
+_ENVIRONMENT.globals |= {"Note": Note, "STATES": STATES}
+_ENVIRONMENT.filters |= {
+    "shown": lambda value, unit: "—" if value is None else shown(value, unit),
+    "grouped": "{:,}".format,
+    "moment": lambda when: f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M:%S %Z}".strip(),
+}
 _ENVIRONMENT.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}

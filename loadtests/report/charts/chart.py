@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from loadtests.common.units import shown
@@ -22,17 +22,11 @@ CLOSE_DECADES: Final = 1.7
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one thing looks like in every chart: never marked by its colour alone.
+    """What one thing looks like in every chart: never marked by its colour alone."""
 
-    Attributes:
-        colour: of the page's style sheet.
-        dash: of lines.
-        symbol: of points.
-    """
-
-    colour: str
-    dash: str
-    symbol: str
+    colour: str  # of the page's style sheet
+    dash: str  # of lines
+    symbol: str  # of points
 
     def line(self, width: float = 2) -> JSON:
         """Return how its lines are drawn."""
@@ -43,35 +37,28 @@ class Look:
         return {"color": self.colour, "symbol": self.symbol, "size": size}
 
 
-GATEWAY: Final = Look("var(--gateway)", "solid", "circle")
-DIRECT: Final = Look("var(--direct)", "dash", "diamond")
-OVERHEAD: Final = Look("var(--overhead)", "solid", "square")
-OTHER: Final = Look("var(--other)", "dot", "circle-open")
-BAD: Final = Look("var(--bad)", "solid", "x")
+LOOKS: Final = {
+    "gateway": Look("var(--gateway)", "solid", "circle"),
+    "direct": Look("var(--direct)", "dash", "diamond"),
+    "overhead": Look("var(--overhead)", "solid", "square"),
+    "other": Look("var(--other)", "dot", "circle-open"),
+    "bad": Look("var(--bad)", "solid", "x"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One chart.
+    """One chart."""
 
-    Attributes:
-        title: what it shows.
-        about: how to read it; "" if nothing needs saying.
-        traces: the data.
-        layout: what differs from the layout of all charts.
-        height: in CSS pixels.
-    """
-
-    title: str
-    about: str
-    traces: Sequence[JSON]
-    layout: Mapping[str, Any] = field(default_factory=dict)
-    height: int = 280
+    title: str  # what it shows
+    about: str  # how to read it; "" if nothing needs saying
+    traces: Sequence[JSON]  # the data
+    layout: Mapping[str, Any]  # what differs from the layout of all charts
+    height: int  # in CSS pixels
 
     def figure(self) -> JSON:
         """Return the chart for plotly; the page's script adds the look of all charts."""
-        layout = {"showlegend": len(self.traces) > 1, **self.layout}
-        return {"traces": list(self.traces), "layout": layout}
+        return {"traces": self.traces, "layout": {"showlegend": len(self.traces) > 1, **self.layout}}
 
 
 def axis(title: str = "", **changes: Any) -> JSON:

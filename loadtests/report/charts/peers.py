@@ -7,10 +7,8 @@ from typing import Any, Final
 
 from loadtests.analysis.cells import Cell, Spread
 from loadtests.peers.peer import OURS
-from loadtests.report.charts import chart
-from loadtests.report.charts.chart import INK, JSON, Chart, Look, axis, label, rounded, vertical
+from loadtests.report.charts.chart import INK, JSON, LOOKS, Chart, axis, label, rounded, vertical
 
-SERIES: Final[Sequence[Look]] = (chart.GATEWAY, chart.DIRECT, chart.OVERHEAD, chart.OTHER, chart.BAD)
 ROW: Final = 34
 """Height of a peer's row in CSS pixels."""
 
@@ -33,9 +31,7 @@ def bars(title: str, cells: Sequence[Cell]) -> Chart:
         "x": [rounded(cell.spread.median) for cell in ranked],
         "y": list(range(len(ranked))),
         "width": 0.62,
-        "marker": {
-            "color": [chart.GATEWAY.colour if cell.peer == OURS else chart.OTHER.colour for cell in ranked]
-        },
+        "marker": {"color": [LOOKS["gateway" if cell.peer == OURS else "other"].colour for cell in ranked]},
         "error_x": _whiskers([cell.spread for cell in ranked]),
         "customdata": [
             _hover(cell.called, cell.spread.shown(figure.decimals), figure.unit) for cell in ranked
@@ -58,10 +54,11 @@ def ratios(title: str, series: Mapping[str, Sequence[Cell]]) -> Chart:
     """
     peers = list(dict.fromkeys(cell.called for cells in series.values() for cell in cells))[::-1]
     step = 0.7 / len(series)
+    looks = list(LOOKS.values())
     traces: list[JSON] = []
     for number, (words, cells) in enumerate(series.items()):
         compared = [(cell.called, cell.ratio) for cell in cells if cell.ratio]
-        look = SERIES[number % len(SERIES)]
+        look = looks[number % len(looks)]
         offset = step * ((len(series) - 1) / 2 - number)
         traces.append(
             {

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Latency, Run, Second
-from loadtests.report.charts import chart
-from loadtests.report.charts.chart import JSON, Chart, Look, axis, log_seconds_axis, rounded, seconds_axis
-
-LOOKS: Final = {GATEWAY: chart.GATEWAY, DIRECT: chart.DIRECT}
-"""What can be compared on a logarithmic scale: seconds that are never negative."""
+from loadtests.report.charts.chart import (
+    JSON,
+    LOOKS,
+    QUIET,
+    Chart,
+    axis,
+    log_seconds_axis,
+    rounded,
+    seconds_axis,
+    vertical,
+)
 
 ONE_IN: Final = {2: "50 %", 10: "90 %", 100: "99 %", 1000: "99.9 %", 10_000: "99.99 %", 100_000: "99.999 %"}
 """Ticks of an axis of percentiles that shows the tail: one message in so many took longer."""
 
-MIB: Final = 1 << 20
-
 NEAR: Final = 0.06
 """Events that are closer than this share of the run have their numbers in one place."""
 
-Value = Callable[[Second], float | None]
+_OVER_TIME: Final[list[dict[str, Any]]] = tomllib.loads(Path(__file__).with_suffix(".toml").read_text())[
+    "chart"
+]
 
 
 def distributions(latencies: Mapping[str, Latency]) -> list[Chart]:
     """Return the charts of the latencies that were measured."""
-    return [chart for chart in (_distribution(latencies), _percentiles(latencies)) if chart]
+    # What can be compared on a logarithmic scale: seconds that are never negative.
+    paths = [path for path in (GATEWAY, DIRECT) if path in latencies]
+    charts = [_cumulative({path: latencies[path] for path in paths})] if paths else []
+    return charts + ([_percentiles(latencies[OVERHEAD])] if OVERHEAD in latencies else [])
 
 
-def _distribution(latencies: Mapping[str, Latency]) -> Chart | None:
-    """Return the share of the messages by how long they took at most; None without any."""
-    traces = [_cumulative(latencies[path], path, look) for path, look in LOOKS.items() if path in latencies]
-    if not traces:
-        return None
+def _cumulative(latencies: Mapping[str, Latency]) -> Chart:
+    """Return the share of the messages by how long they took at most."""
+    traces: list[JSON] = []
+    for path, latency in latencies.items():
+        points = [(rounded(seconds), share) for share, seconds in latency.quantiles if seconds > 0]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": path,
+                "x": [seconds for seconds, _ in points],
+                "y": [rounded(share) if share < 0.999 else share for _, share in points],
+                "line": LOOKS[path].line(),
+                "hovertemplate": "%{y:.2%} within %{x}",
+            }
+        )
     xaxis = log_seconds_axis([value for trace in traces for value in trace["x"]], "time to the answer")
     yaxis = axis("share of messages", tickformat=".0%", range=[0, 1.02])
     return Chart(
@@ -44,24 +66,8 @@ def _distribution(latencies: Mapping[str, Latency]) -> Chart | None:
     )
 
 
-def _cumulative(latency: Latency, name: str, look: Look) -> JSON:
-    points = [(rounded(seconds), share) for share, seconds in latency.quantiles if seconds > 0]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": [seconds for seconds, _ in points],
-        "y": [rounded(share) if share < 0.999 else share for _, share in points],
-        "line": look.line(),
-        "hovertemplate": "%{y:.2%} within %{x}",
-    }
-
-
-def _percentiles(latencies: Mapping[str, Latency]) -> Chart | None:
-    """Return what the gateway adds at each percentile, with a long tail; None if it was not measured."""
-    overhead = latencies.get(OVERHEAD)
-    if overhead is None:
-        return None
+def _percentiles(overhead: Latency) -> Chart:
+    """Return what the gateway adds at each percentile, with a long tail."""
     points = [
         (1 / (1 - share), seconds) for share, seconds in overhead.quantiles if share < 1 - 1 / overhead.count
     ]
@@ -72,12 +78,12 @@ def _percentiles(latencies: Mapping[str, Latency]) -> Chart | None:
         "name": "added",
         "x": [rounded(one_in) for one_in, _ in points],
         "y": [rounded(seconds) for _, seconds in points],
-        "line": chart.OVERHEAD.line(),
-        "marker": chart.OVERHEAD.points(),
+        "line": LOOKS[OVERHEAD].line(),
+        "marker": LOOKS[OVERHEAD].points(),
         "hovertemplate": "one in %{x:.3~s} had more than %{y}<extra></extra>",
     }
     ticks = {"tickvals": list(ONE_IN), "ticktext": list(ONE_IN.values()), "tickangle": 0}
-    yaxis = seconds_axis("added", zeroline=True, zerolinecolor=chart.QUIET)
+    yaxis = seconds_axis("added", zeroline=True, zerolinecolor=QUIET)
     return Chart(
         "What the gateway added",
         "Difference of the same message on both ways, by percentile: each tick is a tenth of the messages before it. "
@@ -90,77 +96,45 @@ def _percentiles(latencies: Mapping[str, Latency]) -> Chart | None:
 
 def over_time(run: Run) -> list[Chart]:
     """Return a chart of everything that was sampled, one under another with the same axis of time."""
-    seconds = run.timeline
-    failed = _line(seconds, "failed", chart.BAD, lambda second: second.failures or None)
-    messages = [_line(seconds, "answered", chart.GATEWAY, lambda second: second.messages)]
-    messages += [{**failed, "mode": "markers", "connectgaps": False}] if _has_data([failed]) else []
-    latencies = [
-        _line(seconds, "p50", chart.GATEWAY, lambda second: second.p50),
-        _line(seconds, "p99", chart.DIRECT, lambda second: second.p99),
-    ]
-    from_zero = axis(rangemode="tozero")
-    found = (
-        (
-            "Connections",
-            "Open through the gateway at the end of each second.",
-            [_line(seconds, "connections", chart.GATEWAY, lambda second: second.connections)],
-            from_zero,
-        ),
-        ("Messages", "Answered in each second, and operations that failed.", messages, from_zero),
-        (
-            "CPU of the gateway",
-            "Share of one core.",
-            [_line(seconds, "CPU", chart.OVERHEAD, lambda second: second.gateway_cpu)],
-            {**from_zero, "tickformat": ".0%"},
-        ),
-        (
-            "Memory of the gateway",
-            "Resident, in MiB.",
-            [_line(seconds, "memory", chart.OVERHEAD, _mebibytes)],
-            {**from_zero, "hoverformat": ",.1f"},
-        ),
-        (
-            "Latency",
-            "Of the messages through the gateway in each second; logarithmic.",
-            latencies,
-            log_seconds_axis([y for trace in latencies for y in trace["y"] if y is not None]),
-        ),
-    )
-    return [_over_time(run, *each) for each in found if _has_data(each[2])]
-
-
-def _has_data(traces: Sequence[JSON]) -> bool:
-    return any(value is not None for trace in traces for value in trace["y"])
-
-
-def _mebibytes(second: Second) -> float | None:
-    return None if second.gateway_rss is None else second.gateway_rss / MIB
-
-
-def _line(timeline: Sequence[Second], name: str, look: Look, value: Value) -> JSON:
-    return {
-        "type": "scatter",
-        "mode": "lines" if len(timeline) > 2 else "lines+markers",
-        "name": name,
-        "x": [rounded(second.at) for second in timeline],
-        "y": [rounded(value(second)) for second in timeline],
-        "line": look.line(),
-        "marker": look.points(),
-        "cliponaxis": False,
-    }
-
-
-def _over_time(run: Run, title: str, about: str, traces: list[JSON], yaxis: JSON) -> Chart:
+    if not run.timeline:
+        return []
     length = max(run.seconds, run.timeline[-1].at)
     layout = {
         "xaxis": axis("seconds", range=[0, length], hoverformat=".0f"),
-        "yaxis": yaxis,
         "hovermode": "x unified",
-        "shapes": [chart.vertical(event.at, chart.QUIET) for event in run.events],
+        "shapes": [vertical(event.at, QUIET) for event in run.events],
         "annotations": _numbers(run, NEAR * length),
     }
-    room = {"legend": {"y": 1.12}, "margin": {"t": 26}} if run.events else {}
-    return Chart(title, about, traces, {**layout, **room}, height=240)
+    if run.events:
+        layout |= {"legend": {"y": 1.12}, "margin": {"t": 26}}
+    charts = []
+    for each in _OVER_TIME:
+        traces = [_line(run.timeline, **line) for line in each["lines"]]
+        traces = [trace for trace in traces if any(value is not None for value in trace["y"])]
+        if traces:
+            values = [y for trace in traces for y in trace["y"] if y is not None]
+            yaxis = axis(**each["yaxis"]) if "yaxis" in each else log_seconds_axis(values)
+            charts.append(Chart(each["title"], each["about"], traces, {**layout, "yaxis": yaxis}, height=240))
+    return charts
+
+
+def _line(
+    timeline: Sequence[Second], name: str, of: str, look: str, divisor: float = 1, *, points: bool = False
+) -> JSON:
+    """Return one line of a chart, as `run.toml` describes it."""
+    values = [getattr(second, of) for second in timeline]
+    return {
+        "type": "scatter",
+        "mode": "markers" if points else "lines" if len(timeline) > 2 else "lines+markers",
+        "name": name,
+        "x": [rounded(second.at) for second in timeline],
+        "y": [
+            None if value is None or (points and not value) else rounded(value / divisor) for value in values
+        ],
+        "line": LOOKS[look].line(),
+        "marker": LOOKS[look].points(),
+        "cliponaxis": False,
+    }
 
 
 def _numbers(run: Run, near: float) -> list[JSON]:
