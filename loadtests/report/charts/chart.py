@@ -16,34 +16,17 @@ JSON = dict[str, Any]
 INK: Final = "var(--ink)"
 QUIET: Final = "var(--quiet)"
 
+LOOKS: Final = {
+    "gateway": ("var(--gateway)", "solid", "circle"),
+    "direct": ("var(--direct)", "dash", "diamond"),
+    "overhead": ("var(--overhead)", "solid", "square"),
+    "other": ("var(--other)", "dot", "circle-open"),
+    "bad": ("var(--bad)", "solid", "x"),
+}
+"""What one thing looks like in every chart, never marked by its colour alone: colour, dash of lines, symbol of points."""
+
 CLOSE_DECADES: Final = 1.7
 """A logarithmic axis that is shorter has ticks between the powers of ten."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one thing looks like in every chart: never marked by its colour alone."""
-
-    colour: str  # of the page's style sheet
-    dash: str  # of lines
-    symbol: str  # of points
-
-    def line(self, width: float = 2) -> JSON:
-        """Return how its lines are drawn."""
-        return {"color": self.colour, "dash": self.dash, "width": width}
-
-    def points(self, size: float = 7) -> JSON:
-        """Return how its points are drawn."""
-        return {"color": self.colour, "symbol": self.symbol, "size": size}
-
-
-LOOKS: Final = {
-    "gateway": Look("var(--gateway)", "solid", "circle"),
-    "direct": Look("var(--direct)", "dash", "diamond"),
-    "overhead": Look("var(--overhead)", "solid", "square"),
-    "other": Look("var(--other)", "dot", "circle-open"),
-    "bad": Look("var(--bad)", "solid", "x"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +35,28 @@ class Chart:
 
     title: str  # what it shows
     about: str  # how to read it; "" if nothing needs saying
+    height: int  # in CSS pixels
     traces: Sequence[JSON]  # the data
     layout: Mapping[str, Any]  # what differs from the layout of all charts
-    height: int  # in CSS pixels
 
     def figure(self) -> JSON:
         """Return the chart for plotly; the page's script adds the look of all charts."""
         return {"traces": self.traces, "layout": {"showlegend": len(self.traces) > 1, **self.layout}}
 
 
-def axis(title: str = "", **changes: Any) -> JSON:
-    """Return an axis, with what differs from the axes of all charts."""
-    return {"title": {"text": title}, **changes}
-
-
-def seconds_axis(title: str = "", **changes: Any) -> JSON:
-    """Return an axis of seconds, with ticks such as `500 µs`."""
-    return axis(title, **{"tickformat": "~s", "ticksuffix": "s", "hoverformat": ".3s", **changes})
+def scatter(name: str, look: str, x: Sequence[float], y: Sequence[float | None], **more: Any) -> JSON:
+    """Return points and the line between them; a point is seen if there are few of them, or if `mode` says so."""
+    colour, dash, symbol = LOOKS[look]
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(x) > 2 else "lines+markers",
+        "name": label(name),
+        "x": [rounded(each) for each in x],
+        "y": [rounded(each) for each in y],
+        "line": {"color": colour, "dash": dash, "width": 2},
+        "marker": {"color": colour, "symbol": symbol, "size": 7},
+        **more,
+    }
 
 
 def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
@@ -77,7 +65,8 @@ def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
     first, last = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
     steps = (1, 2, 5) if math.log10(max(positive) / min(positive)) < CLOSE_DECADES else (1,)
     ticks = [step * 10.0**exponent for exponent in range(first, last + 1) for step in steps]
-    return seconds_axis(title, type="log", tickvals=ticks, ticktext=[shown(tick, "s") for tick in ticks])
+    form = {"tickvals": ticks, "ticktext": [shown(tick, "s") for tick in ticks], "ticksuffix": "s"}
+    return {"title": {"text": title}, "type": "log", "tickformat": "~s", "hoverformat": ".3s", **form}
 
 
 def vertical(at: float, colour: str) -> JSON:
