@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeVar
@@ -18,9 +19,6 @@ FULL: Final = 0.95
 """From this share of its core on, the load and not the gateway limits a rate."""
 
 Key = TypeVar("Key")
-
-_Results = dict[tuple[Case, str], dict[int, Any]]
-"""The results of each case and peer, by round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +86,24 @@ class Cell:
 
 def cells(record: Record) -> list[Cell]:
     """Return every cell of a record that has a value, by measurement, case, peer and figure."""
-    results: _Results = {}
-    for row in record.rows:
-        results.setdefault((row.case, row.peer), {})[row.round] = row.result
-    return [
-        cell
-        for name, measurement in MEASUREMENTS.items()
-        for case in record.cases(name)
-        for peer in record.peers
-        for figure in measurement.figures
-        if (cell := _cell(figure, case, peer, results, record.cores))
-    ]
+    found = []
+    for name, measurement in MEASUREMENTS.items():
+        for case in record.cases(name):
+            results = {peer: record.of(case, peer) for peer in (DIRECT, OURS, *record.peers)}
+            for peer, figure in itertools.product(record.peers, measurement.figures):
+                values = _values(figure, peer, results)
+                if spread := Spread.of(values.values()):
+                    is_compared = figure.compared and peer != OURS
+                    ratios = _ratios(_values(figure, OURS, results), values) if is_compared else {}
+                    spans = (
+                        [attrgetter(figure.span)(row) for row in results[peer].values()]
+                        if figure.span
+                        else []
+                    )
+                    is_full = any(load_share(record.cores, span) >= FULL for span in spans)
+                    ratio = Spread.of(ratios.values())
+                    found.append(Cell(figure, case, peer, values, spread, ratios, ratio, is_full))
+    return found
 
 
 def grouped(cells: Iterable[Cell], key: Callable[[Cell], Key]) -> dict[Key, list[Cell]]:
@@ -109,42 +114,21 @@ def grouped(cells: Iterable[Cell], key: Callable[[Cell], Key]) -> dict[Key, list
     return groups
 
 
-def _cell(figure: Figure, case: Case, peer: str, results: _Results, cores: Cores) -> Cell | None:
-    values = _values(figure, case, peer, results)
-    spread = Spread.of(values.values())
-    if spread is None:
-        return None
-    is_compared = figure.compared and peer != OURS
-    ratios = _ratios(_values(figure, case, OURS, results), values) if is_compared else {}
-    return Cell(
-        figure=figure,
-        case=case,
-        peer=peer,
-        values=values,
-        spread=spread,
-        ratios=ratios,
-        ratio=Spread.of(ratios.values()),
-        at_least=bool(figure.span)
-        and any(
-            load_share(cores, attrgetter(figure.span)(row)) >= FULL for row in results[case, peer].values()
-        ),
+def _values(figure: Figure, peer: str, results: Mapping[str, Mapping[int, Any]]) -> dict[int, float]:
+    """Return the values of a figure by round, of which `results` has the results of each peer."""
+    found = _not_none({number: figure.value(row) for number, row in results[peer].items()})
+    if not figure.added:
+        return found
+    alone = _not_none({number: figure.value(row) for number, row in results[DIRECT].items()})
+    return (
+        {}
+        if peer == DIRECT
+        else {number: found[number] - alone[number] for number in found if number in alone}
     )
 
 
-def _values(figure: Figure, case: Case, peer: str, results: _Results) -> dict[int, float]:
-    found = {
-        number: value
-        for number, row in results.get((case, peer), {}).items()
-        if (value := figure.value(row)) is not None
-    }
-    if not figure.added:
-        return found
-    if peer == DIRECT:
-        return {}
-    alone = {number: figure.value(row) for number, row in results.get((case, DIRECT), {}).items()}
-    return {
-        number: value - base for number, value in found.items() if (base := alone.get(number)) is not None
-    }
+def _not_none(values: Mapping[int, float | None]) -> dict[int, float]:
+    return {number: value for number, value in values.items() if value is not None}
 
 
 def _ratios(ours: dict[int, float], theirs: dict[int, float]) -> dict[int, float]:
