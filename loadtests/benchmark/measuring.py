@@ -8,17 +8,15 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from pydantic import TypeAdapter
 
-from loadtests.analysis.measurements import Case
 from loadtests.analysis.record import Row
 from loadtests.benchmark.plan import Task
 from loadtests.common.errors import LoadTestError
 from loadtests.common.machine import Cores
 from loadtests.common.supervisor import Server, answer_of, serving
-from loadtests.peers.peer import Stage
 from loadtests.traffic.results import RESULTS, Target
 
 OVERHEAD_SECONDS: Final = 120.0
@@ -65,10 +63,14 @@ def measure(bench: Bench, task: Task) -> Row:
         LoadTestError: it has no result.
     """
     case, peer = task.case, task.peer
+    options = {
+        name: value for name in ("size", "rate", "seconds") if (value := getattr(case, name)) is not None
+    }
     backend_url, auth_url = f"ws://127.0.0.1:{bench.backend.port}/ws", f"http://127.0.0.1:{bench.auth.port}"
-    stage = Stage(backend_url, auth_url, case.connections, bench.cores.gateway)
     # A fresh process: how its memory happens to be laid out must not decide a whole run.
-    with peer.start(stage) as endpoint:
+    with peer.start(
+        backend_url, auth_url, connections=case.connections, cores=bench.cores.gateway
+    ) as endpoint:
         target = Target(
             url=endpoint.url,
             headers=[peer.headers(token) for token in bench.tokens[: case.connections]],
@@ -80,7 +82,7 @@ def measure(bench: Bench, task: Task) -> Row:
         answer = answer_of(
             "the load",
             [sys.executable, "-m", "loadtests.traffic.load"],
-            {"measurement": case.measurement, "target": asdict(target), "options": _options(case)},
+            {"measurement": case.measurement, "target": asdict(target), "options": options},
             cores=bench.cores.load,
             seconds=(case.seconds or 0) + OVERHEAD_SECONDS,
         )
@@ -88,13 +90,6 @@ def measure(bench: Bench, task: Task) -> Row:
             raise LoadTestError(answer["problem"])
     result = TypeAdapter(RESULTS[case.measurement]).validate_python(answer["result"])
     return Row(case, peer.name, task.round, result)
-
-
-def _options(case: Case) -> dict[str, Any]:
-    """Return the options of a measurement; the rate of connections that are held is always one."""
-    rate = None if case.measurement == "hold" else case.rate
-    options = {"size": case.size, "rate": rate, "seconds": case.seconds}
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _mint(port: int, users: int) -> list[str]:

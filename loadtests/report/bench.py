@@ -2,19 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from loadtests.analysis.cells import Cell, cells, grouped
+from loadtests.analysis.cells import Cell, Spread, cells, grouped
 from loadtests.analysis.measurements import MEASUREMENTS, Case, Measurement
 from loadtests.analysis.record import Record
 from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.targets import verdicts
 from loadtests.common.files import write_whole
 from loadtests.peers.peer import OURS
-from loadtests.report.charts import peers
-from loadtests.report.charts.chart import Chart
+from loadtests.report.chart import INK, JSON, LOOKS, Chart, label, rounded, scatter, vertical
 from loadtests.report.page import Note, render
+
+ROW: Final = 34
+"""Height of a peer's row in CSS pixels."""
+
+ROUND_THE_ROWS: Final = 72
+"""Height of what is around them."""
+
+
+def _bars(title: str, found: Sequence[Cell]) -> Chart:
+    """Return a bar for each peer, the least on top, with a whisker from least to most, of one figure in one case."""
+    ranked = sorted(found, key=lambda cell: cell.spread.median, reverse=True)
+    figure = ranked[0].figure
+    bar = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [rounded(cell.spread.median) for cell in ranked],
+        "y": list(range(len(ranked))),
+        "width": 0.62,
+        "marker": {"color": [LOOKS["gateway" if cell.peer == OURS else "other"][0] for cell in ranked]},
+        "error_x": _whiskers([cell.spread for cell in ranked], INK),
+        "customdata": [
+            label(f"{cell.called} {cell.spread.shown(figure.decimals)} {figure.unit}".rstrip())
+            for cell in ranked
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    layout = {
+        "xaxis": {"title": {"text": label(figure.unit)}, "rangemode": "tozero"},
+        "yaxis": _rows([f"{_name(cell.called)}  {cell.median}" for cell in ranked]),
+    }
+    return Chart(title, "", ROUND_THE_ROWS + ROW * len(ranked), [bar], layout)
+
+
+def _ratio_chart(title: str, series: Mapping[str, Sequence[Cell]]) -> Chart:
+    """Return ours ÷ the peers': a row for each peer, and in it a point for each series of cells with a ratio."""
+    peers = list(dict.fromkeys(cell.called for of_it in series.values() for cell in of_it))[::-1]
+    step = 0.7 / len(series)
+    traces = []
+    for number, (words, of_it) in enumerate(series.items()):
+        compared = [(cell.called, cell.ratio) for cell in of_it if cell.ratio]
+        look = list(LOOKS)[number % len(LOOKS)]
+        offset = step * ((len(series) - 1) / 2 - number)
+        trace = scatter(
+            words,
+            look,
+            [ratio.median for _, ratio in compared],
+            [peers.index(peer) + offset for peer, _ in compared],
+            mode="markers",
+            error_x=_whiskers([ratio for _, ratio in compared], LOOKS[look][0]),
+            customdata=[label(f"{peer} {ratio.shown(2)}") for peer, ratio in compared],
+            hovertemplate="%{customdata}",
+        )
+        trace["marker"]["size"] = 9
+        traces.append(trace)
+    layout = {
+        "xaxis": {"title": {"text": f"{OURS} ÷ peer"}, "rangemode": "tozero"},
+        "yaxis": _rows([_name(peer) for peer in peers]),
+        "hovermode": "closest",
+        "shapes": [vertical(1, INK)],
+    }
+    height = ROUND_THE_ROWS + 22 * len(series) + max(ROW, 16 * len(series)) * len(peers)
+    return Chart(title, "", height, traces, layout)
+
+
+def _rows(names: Sequence[str]) -> JSON:
+    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "tickfont": {"size": 13, "color": INK}}
+    return {**ticks, "range": [-0.6, len(names) - 0.4], "showgrid": False}
+
+
+def _name(peer: str) -> str:
+    return f"<b>{label(peer)}</b>" if peer == OURS else label(peer)
+
+
+def _whiskers(spreads: Sequence[Spread], colour: str) -> JSON:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [rounded(spread.most - spread.median) for spread in spreads],
+        "arrayminus": [rounded(spread.median - spread.least) for spread in spreads],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 4,
+    }
+
 
 _Table = tuple[Case, list[str], list[list[str | Note]]]
 """A case, and the titles and rows of its table."""
@@ -66,7 +150,7 @@ def _ratios(measurement: Measurement, found: Sequence[Cell]) -> Chart | None:
         words = [cell.figure.title] * several_figures + [str(cell.case)] * several_cases
         return ", ".join(words) or cell.figure.title
 
-    return peers.ratios(measurement.heading, grouped(compared, series)) if compared else None
+    return _ratio_chart(measurement.heading, grouped(compared, series)) if compared else None
 
 
 def _measurement(
@@ -79,7 +163,7 @@ def _measurement(
     for case, of_case in grouped(found, lambda cell: cell.case).items():
         by_figure = grouped(of_case, lambda cell: cell.figure)
         charts += [
-            peers.bars(f"{figure.title}: {case.described}", by_figure[figure])
+            _bars(f"{figure.title}: {case.described}", by_figure[figure])
             for figure in figures
             if figure.main and figure in by_figure
         ]
