@@ -20,9 +20,7 @@ from loadtests.analysis.store import write
 from loadtests.analysis.targets import verdicts
 from loadtests.benchmark.measuring import measure, running_bench
 from loadtests.benchmark.options import make_parser
-from loadtests.benchmark.plan import Task, tasks
-from loadtests.benchmark.progress import Progress, duration
-from loadtests.benchmark.resume import ensure_not_overwritten, not_done, resume
+from loadtests.benchmark.plan import Progress, Task, duration, ensure_not_overwritten, not_done, resume, tasks
 from loadtests.benchmark.tables import summary, tables
 from loadtests.common.errors import LoadTestError, UsageError
 from loadtests.common.machine import Cores, describe, raise_open_files

@@ -17,6 +17,41 @@ NEAR: Final = 0.06
 
 _SPECS: Final[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("charts.toml").read_text())
 
+PACKAGE: Final = "memmie-gateway"
+
+WORDS: Final = {True: "passed", False: "failed", None: "not judged"}
+
+
+def write(run: Run, path: Path) -> None:
+    """Write the page of a run.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_whole(path, page(run))
+
+
+def page(run: Run) -> str:
+    """Return the page of a run."""
+    version = run.versions.get(PACKAGE)
+    name = f"{PACKAGE} {version}: {run.scenario}" if version else run.scenario
+    most = run.most_connections
+    if most is None and run.timeline:
+        most = max(second.connections for second in run.timeline)
+    return render(
+        f"{name}, {WORDS[run.passed]}",
+        "run.html",
+        "run.json",
+        run=run,
+        name=name,
+        words=WORDS,
+        most_connections=most,
+        # A figure and its threshold have the same name.
+        broken={each.name: f"must be {each.rule}" for each in run.thresholds if each.passed is False},
+        distributions=_distributions(run.latencies),
+        over_time=_over_time(run),
+    )
+
 
 def _distributions(latencies: Mapping[str, Latency]) -> list[Chart]:
     """Return the charts of the latencies that were measured."""
@@ -103,39 +138,3 @@ def _numbers(run: Run, near: float) -> list[JSON]:
         {**look, "x": at, "text": "…".join(dict.fromkeys([str(numbers[0]), str(numbers[-1])]))}
         for at, numbers in groups
     ]
-
-
-PACKAGE: Final = "memmie-gateway"
-
-WORDS: Final = {True: "passed", False: "failed", None: "not judged"}
-
-
-def write(run: Run, path: Path) -> None:
-    """Write the page of a run.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    write_whole(path, page(run))
-
-
-def page(run: Run) -> str:
-    """Return the page of a run."""
-    version = run.versions.get(PACKAGE)
-    name = f"{PACKAGE} {version}: {run.scenario}" if version else run.scenario
-    most = run.most_connections
-    if most is None and run.timeline:
-        most = max(second.connections for second in run.timeline)
-    return render(
-        f"{name}, {WORDS[run.passed]}",
-        "run.html",
-        "run.json",
-        run=run,
-        name=name,
-        words=WORDS,
-        most_connections=most,
-        # A figure and its threshold have the same name.
-        broken={each.name: f"must be {each.rule}" for each in run.thresholds if each.passed is False},
-        distributions=_distributions(run.latencies),
-        over_time=_over_time(run),
-    )
