@@ -13,8 +13,7 @@ from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.targets import verdicts
 from loadtests.common.files import write_whole
 from loadtests.peers.peer import OURS
-from loadtests.report.chart import INK, JSON, LOOKS, Chart, label, rounded, scatter, vertical
-from loadtests.report.page import Note, render
+from loadtests.report.page import INK, JSON, LOOKS, Chart, Note, label, render, rounded, scatter, vertical
 
 _Table = tuple[Case, list[str], list[list[str | Note]]]
 """A case, and the titles and rows of its table."""

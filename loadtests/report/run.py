@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from loadtests.common.files import write_whole
 from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Latency, Run, Second
-from loadtests.report.chart import JSON, QUIET, Chart, log_seconds_axis, scatter, vertical
-from loadtests.report.page import render
+from loadtests.report.page import JSON, QUIET, Chart, log_seconds_axis, render, scatter, vertical
 
 NEAR: Final = 0.06
 """Events that are closer than this share of the run have their numbers in one place."""

@@ -38,17 +38,12 @@ Made = TypeVar("Made", bound="Connection")
 
 
 class Traffic:
-    """What all connections of one measurement share. What waits here raises a LoadTestError if a connection fails.
-
-    Attributes:
-        awaited: messages without an echo so far.
-        quiet: set when the last of them arrives.
-        failure: gets an exception when a connection fails, and never a result.
-    """
+    """What all connections of one measurement share. What waits here raises a LoadTestError if a connection fails."""
 
     def __init__(self) -> None:
-        self.awaited = 0
-        self.quiet = asyncio.Event()
+        self.awaited = 0  # messages without an echo so far
+        self.quiet = asyncio.Event()  # set when the last of them arrives
+        # Gets an exception when a connection fails, and never a result.
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def fail(self, words: str) -> None:
