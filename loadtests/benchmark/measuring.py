@@ -43,14 +43,11 @@ def running_bench(tasks: Sequence[Task], cores: Cores) -> Iterator[Bench]:
     Raises:
         LoadTestError: one of them does not start, or Auth gives no token.
     """
-    auth_command = [
-        sys.executable,
-        *["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"],
-    ]
-    backend_command = [sys.executable, "-m", "loadtests.traffic.echo"]
+    auth_command = ["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
+    backend_command = ["-m", "loadtests.traffic.echo"]
     with (
-        serving("the fake Auth", auth_command, cores=cores.load) as auth,
-        serving("the echo backend", backend_command, cores=cores.load) as backend,
+        serving("the fake Auth", [sys.executable, *auth_command], cores=cores.load) as auth,
+        serving("the echo backend", [sys.executable, *backend_command], cores=cores.load) as backend,
     ):
         users = max(task.case.connections for task in tasks)
         yield Bench(cores, backend, auth, _mint(auth.port, users))

@@ -31,6 +31,24 @@ from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
 
+DIRECT: Final = "direct"
+"""No gateway."""
+
+OURS: Final = "gateway"
+"""The peer that the others are compared with."""
+
+CONFIGURATIONS: Final = Path(__file__).with_name("configs")
+
+FAR_ABOVE: Final = 1_000_000
+"""A limit that is counted and never reached."""
+
+ANSWER_SECONDS: Final = 1.0
+
+READY: Final = (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.UNAUTHORIZED)
+"""Admitted, or refused without a token. Some servers listen before they know their routes or backend, and answer otherwise."""
+
+HOMES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR")
+
 VERSION_SECONDS: Final = 10.0
 BUILD_SECONDS: Final = 300.0
 
@@ -107,25 +125,6 @@ def go_program(compiler: str, sources: Path) -> str:
             f"go build ended with exit code {error.returncode}:\n{error.stderr[-2000:]}"
         ) from None
     return program
-
-
-DIRECT: Final = "direct"
-"""No gateway."""
-
-OURS: Final = "gateway"
-"""The peer that the others are compared with."""
-
-CONFIGURATIONS: Final = Path(__file__).with_name("configs")
-
-FAR_ABOVE: Final = 1_000_000
-"""A limit that is counted and never reached."""
-
-ANSWER_SECONDS: Final = 1.0
-
-READY: Final = (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.UNAUTHORIZED)
-"""Admitted, or refused without a token. Some servers listen before they know their routes or backend, and answer otherwise."""
-
-HOMES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR")
 
 
 class Template(string.Template):
