@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 
-from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure, Record
 from loadtests.common.machine import Cores
 from loadtests.peers.peer import DIRECT, OURS, PEERS
 from loadtests.traffic.results import Span

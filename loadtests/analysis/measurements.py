@@ -1,16 +1,18 @@
-"""The measurements and their figures, from `measurements.toml`, and the cases they are made in."""
+"""The measurements and their figures, from `measurements.toml`, the cases they are made in, and the record of their results."""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from loadtests.traffic.results import Count, Positive
+from loadtests.common.machine import Cores
+from loadtests.traffic.results import RESULTS, Count, Positive, Result
 
 _SCALES: Final = {"µs": 1e6, "ms": 1e3, "%": 100, "KiB": 2**-10, "MiB": 2**-20}
 """From what a result has, seconds, bytes and shares, to the unit of a figure."""
@@ -97,3 +99,42 @@ class Case:
         if self.size is None:
             return []
         return [f"{self.size} B" if self.size % 1024 else f"{self.size // 1024} KiB"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One result."""
+
+    case: Case  # what was measured
+    peer: str  # its name
+    round: int  # in which round, from 1
+    result: Result  # of the measurement's own class
+
+    def __post_init__(self) -> None:
+        """Refuse the result of another measurement."""
+        kind = RESULTS.get(self.case.measurement)
+        if kind is None or not isinstance(self.result, kind):
+            raise ValueError(f"this is not a result of {self.case.measurement!r:.40}")
+
+
+@dataclass(slots=True)
+class Record:
+    """A run of the benchmark, or several that were put together."""
+
+    started: str  # ISO 8601 with its time zone
+    machine: Mapping[str, str | int]  # what it ran on, and with which libraries
+    cores: Cores  # which cores each side had
+    peers: dict[str, str]  # what each peer is, by name, in the order of the tables
+    versions: dict[str, str] = field(default_factory=dict)  # of the peers, as far as they are known, by name
+    skipped: dict[str, str] = field(default_factory=dict)  # how to get what is not installed
+    rows: list[Row] = field(default_factory=list)  # every result, in the order of measuring
+    problems: list[str] = field(default_factory=list)  # the measurements that have no result, and why
+    commands: list[str] = field(default_factory=list)  # that made it
+
+    def cases(self, measurement: str) -> list[Case]:
+        """Return the cases of a measurement that have a row."""
+        return list(dict.fromkeys(row.case for row in self.rows if row.case.measurement == measurement))
+
+    def of(self, case: Case, peer: str) -> dict[int, Any]:
+        """Return the results of a peer by round."""
+        return {row.round: row.result for row in self.rows if row.case == case and row.peer == peer}

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtests.analysis.cells import load_share
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import Record
 from loadtests.traffic.results import Hold
 
 LATE_SECONDS: Final = 1e-3

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from loadtests.analysis.cells import Cell, cells
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import Record
 from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.targets import verdicts
 from loadtests.common.errors import UsageError

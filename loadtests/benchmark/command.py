@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.analysis.cells import cells
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import Record
 from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.store import write
 from loadtests.analysis.targets import verdicts

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from loadtests.analysis.record import Row
+from loadtests.analysis.measurements import Row
 from loadtests.benchmark.plan import Task
 from loadtests.common.errors import LoadTestError
 from loadtests.common.machine import Cores

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TextIO
 
-from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Record
 from loadtests.analysis.store import read
 from loadtests.common.errors import UsageError
 from loadtests.peers.peer import DIRECT, OURS, Peer

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.analysis.cells import Cell, Spread, cells, grouped
-from loadtests.analysis.measurements import MEASUREMENTS, Case, Measurement
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Measurement, Record
 from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.targets import verdicts
 from loadtests.common.files import write_whole
