@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, TypeVar
 
-from loadtests.analysis.figures import Figure
-from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure, Record
 from loadtests.common.machine import Cores
-from loadtests.peers.catalogue import DIRECT, OURS, PEERS
+from loadtests.peers.peer import DIRECT, OURS, PEERS
 from loadtests.traffic.results import Span
 
 FULL: Final = 0.95
 """From this share of its core on, the load and not the gateway limits a rate."""
 
-_Results = dict[tuple[Case, str], dict[int, Any]]
-"""The results of each case and peer, by round."""
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +46,16 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One figure of one peer in one case: its values by round, and ours ÷ the peer's by round.
-
-    Attributes:
-        spread: of the values; there is at least one.
-        ratio: the spread of the ratios; None without any.
-        at_least: whether the load was full in some round, so that the peer can do more.
-    """
+    """One figure of one peer in one case."""
 
     figure: Figure
     case: Case
     peer: str
-    values: dict[int, float]
-    spread: Spread
-    ratios: dict[int, float]
-    ratio: Spread | None
-    at_least: bool
+    values: dict[int, float]  # by round
+    spread: Spread  # of the values; there is at least one
+    ratios: dict[int, float]  # ours ÷ the peer's, by round
+    ratio: Spread | None  # of the ratios; None without any
+    at_least: bool  # whether the load was full in some round, so that the peer can do more
 
     @property
     def does_less(self) -> bool:
@@ -79,56 +72,62 @@ class Cell:
         """The median for people, without its unit."""
         return f"{'≥ ' * self.at_least}{self.spread.median:,.{self.figure.decimals}f}"
 
+    @property
+    def extent(self) -> str:
+        """The least and the most for people; "" for one value."""
+        return self.spread.extent(self.figure.decimals)
+
+    @property
+    def shown(self) -> str:
+        """The median for people, with least and most."""
+        return f"{'≥ ' * self.at_least}{self.spread.shown(self.figure.decimals)}"
+
 
 def cells(record: Record) -> list[Cell]:
     """Return every cell of a record that has a value, by measurement, case, peer and figure."""
-    results: _Results = {}
-    for row in record.rows:
-        results.setdefault((row.case, row.peer), {})[row.round] = row.result
-    return [
-        cell
-        for name, measurement in MEASUREMENTS.items()
-        for case in record.cases(name)
-        for peer in record.peers
-        for figure in measurement.figures
-        if (cell := _cell(figure, case, peer, results, record.cores))
-    ]
+    found = []
+    for name, measurement in MEASUREMENTS.items():
+        for case in record.cases(name):
+            results = {peer: record.of(case, peer) for peer in (DIRECT, OURS, *record.peers)}
+            for peer, figure in itertools.product(record.peers, measurement.figures):
+                values = _values(figure, peer, results)
+                if spread := Spread.of(values.values()):
+                    is_compared = figure.compared and peer != OURS
+                    ratios = _ratios(_values(figure, OURS, results), values) if is_compared else {}
+                    spans = (
+                        [attrgetter(figure.span)(row) for row in results[peer].values()]
+                        if figure.span
+                        else []
+                    )
+                    is_full = any(load_share(record.cores, span) >= FULL for span in spans)
+                    ratio = Spread.of(ratios.values())
+                    found.append(Cell(figure, case, peer, values, spread, ratios, ratio, is_full))
+    return found
 
 
-def _cell(figure: Figure, case: Case, peer: str, results: _Results, cores: Cores) -> Cell | None:
-    values = _values(figure, case, peer, results)
-    spread = Spread.of(values.values())
-    if spread is None:
-        return None
-    is_compared = figure.compared and peer != OURS
-    ratios = _ratios(_values(figure, case, OURS, results), values) if is_compared else {}
-    return Cell(
-        figure=figure,
-        case=case,
-        peer=peer,
-        values=values,
-        spread=spread,
-        ratios=ratios,
-        ratio=Spread.of(ratios.values()),
-        at_least=figure.span is not None
-        and any(load_share(cores, figure.span(row)) >= FULL for row in results[case, peer].values()),
+def grouped(cells: Iterable[Cell], key: Callable[[Cell], Key]) -> dict[Key, list[Cell]]:
+    """Return cells by something that they have in common, in their order."""
+    groups: dict[Key, list[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(key(cell), []).append(cell)
+    return groups
+
+
+def _values(figure: Figure, peer: str, results: Mapping[str, Mapping[int, Any]]) -> dict[int, float]:
+    """Return the values of a figure by round, of which `results` has the results of each peer."""
+    found = _not_none({number: figure.value(row) for number, row in results[peer].items()})
+    if not figure.added:
+        return found
+    alone = _not_none({number: figure.value(row) for number, row in results[DIRECT].items()})
+    return (
+        {}
+        if peer == DIRECT
+        else {number: found[number] - alone[number] for number in found if number in alone}
     )
 
 
-def _values(figure: Figure, case: Case, peer: str, results: _Results) -> dict[int, float]:
-    found = {
-        number: value
-        for number, row in results.get((case, peer), {}).items()
-        if (value := figure.value(row)) is not None
-    }
-    if not figure.added:
-        return found
-    if peer == DIRECT:
-        return {}
-    alone = {number: figure.value(row) for number, row in results.get((case, DIRECT), {}).items()}
-    return {
-        number: value - base for number, value in found.items() if (base := alone.get(number)) is not None
-    }
+def _not_none(values: Mapping[int, float | None]) -> dict[int, float]:
+    return {number: value for number, value in values.items() if value is not None}
 
 
 def _ratios(ours: dict[int, float], theirs: dict[int, float]) -> dict[int, float]:

@@ -10,9 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from loadtests.analysis.cells import Cell, cells
-from loadtests.analysis.headroom import headroom
-from loadtests.analysis.noise import noise
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import Record
+from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.targets import verdicts
 from loadtests.common.errors import UsageError
 from loadtests.common.files import parsed, write_whole

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from loadtests.analysis.cells import Cell, Spread
-from loadtests.analysis.figures import Figure
-from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.peers.catalogue import OURS
+from loadtests.analysis.cells import Cell
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure
+from loadtests.peers.peer import OURS
 
 TARGETS: Final = Path(__file__).with_name("targets.toml")
 
@@ -21,28 +20,33 @@ _KEYS: Final = {"figure", "of", "at_most", "at_least", "from", *_WHERE}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on one target.
-
-    Attributes:
-        of: the peer that ours is divided by; None for the number itself.
-        value: the median.
-        limit: that the value is compared with.
-        at_least: whether the value must reach the limit, instead of staying within it.
-        lacking: what there is too little of to judge; "" if there is enough.
-    """
+    """The verdict on one target."""
 
     figure: Figure
     case: Case
-    of: str | None
-    value: float
-    limit: float
-    at_least: bool
-    lacking: str
+    of: str | None  # the peer that ours is divided by; None for the number itself
+    value: float  # the median
+    limit: float  # that the value is compared with
+    at_least: bool  # whether the value must reach the limit, instead of staying within it
+    lacking: str  # what there is too little of to judge; "" if there is enough
 
     @property
     def unit(self) -> str:
         """The unit of value and limit; "" for a ratio."""
         return "" if self.of else self.figure.unit
+
+    @property
+    def measured(self) -> str:
+        """The value with its unit."""
+        return f"{self.value:,.4g} {self.unit}".rstrip()
+
+    @property
+    def rule(self) -> str:
+        """What must hold, in words."""
+        of = f"÷ {self.of} " if self.of else ""
+        return (
+            f"{of}must be {'at least' if self.at_least else 'at most'} {self.limit:,.4g} {self.unit}".rstrip()
+        )
 
     @property
     def held(self) -> bool | None:
@@ -55,9 +59,8 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """Return it for JSON."""
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        more = {"figure": self.figure.name, "case": asdict(self.case), "unit": self.unit, "held": self.held}
-        return given | more
+        more = {"figure": self.figure.name, "unit": self.unit, "held": self.held}
+        return asdict(self) | more
 
     def __str__(self) -> str:
         """Return it as a line."""
@@ -76,41 +79,35 @@ def verdicts(cells: Sequence[Cell], file: Path = TARGETS) -> list[Verdict]:
         ValueError: the file holds something other than targets; the message says what.
     """
     document = tomllib.loads(file.read_text())
-    return [
-        verdict
-        for target in document["target"]
-        for verdict in _verdicts(cells, _checked(target, file), document["judged"])
-    ]
+    found = []
+    for target in document["target"]:
+        _check(target, file)
+        of = target.get("of")
+        for cell in cells:
+            spread = cell.ratio if of else cell.spread
+            if spread and cell.peer == (of or OURS) and _is_about(target, cell):
+                rounds = len(cell.ratios if of else cell.values)
+                found.append(
+                    Verdict(
+                        figure=cell.figure,
+                        case=cell.case,
+                        of=of,
+                        value=spread.median,
+                        limit=target.get("at_least", target.get("at_most")),
+                        at_least="at_least" in target,
+                        lacking=_lacking(cell.case, rounds, document["judged"], target.get("from", 0)),
+                    )
+                )
+    return found
 
 
-def _checked(target: Mapping[str, Any], file: Path) -> Mapping[str, Any]:
+def _check(target: Mapping[str, Any], file: Path) -> None:
     names = {figure.name for measurement in MEASUREMENTS.values() for figure in measurement.figures}
     unknown = sorted((target.keys() - _KEYS) | (set(_listed(target.get("figure", ""))) - names))
     if unknown:
         raise ValueError(f"{file}: {', '.join(map(repr, unknown))} is neither a key nor a figure")
     if ("at_most" in target) == ("at_least" in target):
         raise ValueError(f"{file}: a target of {target['figure']} needs either at_most or at_least")
-    return target
-
-
-def _verdicts(
-    cells: Sequence[Cell], target: Mapping[str, Any], needed: Mapping[str, float]
-) -> Iterator[Verdict]:
-    of = target.get("of")
-    for cell in cells:
-        if cell.peer != (of or OURS) or not _is_about(target, cell):
-            continue
-        found = cell.ratios if of else cell.values
-        if spread := Spread.of(found.values()):
-            yield Verdict(
-                figure=cell.figure,
-                case=cell.case,
-                of=of,
-                value=spread.median,
-                limit=target["at_least"] if "at_least" in target else target["at_most"],
-                at_least="at_least" in target,
-                lacking=_lacking(cell.case, len(found), needed, target.get("from", 0)),
-            )
 
 
 def _is_about(target: Mapping[str, Any], cell: Cell) -> bool:

@@ -14,23 +14,19 @@ from pathlib import Path
 from typing import Final
 
 from loadtests.analysis.cells import cells
-from loadtests.analysis.headroom import headroom
-from loadtests.analysis.noise import noise
-from loadtests.analysis.record import Record
+from loadtests.analysis.measurements import Record
+from loadtests.analysis.remarks import headroom, noise
 from loadtests.analysis.store import write
 from loadtests.analysis.targets import verdicts
 from loadtests.benchmark.measuring import measure, running_bench
 from loadtests.benchmark.options import make_parser
-from loadtests.benchmark.plan import Task, tasks
-from loadtests.benchmark.progress import Progress, duration
-from loadtests.benchmark.resume import ensure_not_overwritten, not_done, resume
+from loadtests.benchmark.plan import Progress, Task, duration, ensure_not_overwritten, not_done, resume, tasks
 from loadtests.benchmark.tables import summary, tables
 from loadtests.common.errors import LoadTestError, UsageError
 from loadtests.common.machine import Cores, describe, raise_open_files
 from loadtests.common.supervisor import end_children
 from loadtests.interrupted import EXIT_INTERRUPTED
-from loadtests.peers.catalogue import PEERS
-from loadtests.peers.peer import Peer
+from loadtests.peers.peer import PEERS, Peer
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2

@@ -8,18 +8,16 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 from pydantic import TypeAdapter
 
-from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.analysis.record import Row
+from loadtests.analysis.measurements import Row
 from loadtests.benchmark.plan import Task
 from loadtests.common.errors import LoadTestError
 from loadtests.common.machine import Cores
 from loadtests.common.supervisor import Server, answer_of, serving
-from loadtests.peers.peer import Stage
-from loadtests.traffic.results import Target
+from loadtests.traffic.results import RESULTS, Target
 
 OVERHEAD_SECONDS: Final = 120.0
 """How much longer than its window a measurement may take: connecting, warming up, closing."""
@@ -45,20 +43,11 @@ def running_bench(tasks: Sequence[Task], cores: Cores) -> Iterator[Bench]:
     Raises:
         LoadTestError: one of them does not start, or Auth gives no token.
     """
-    auth_command = [
-        sys.executable,
-        "-m",
-        "memmie_fake_auth.cli",
-        "serve",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-    ]
-    backend_command = [sys.executable, "-m", "loadtests.traffic.echo"]
+    auth_command = ["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
+    backend_command = ["-m", "loadtests.traffic.echo"]
     with (
-        serving("the fake Auth", auth_command, cores=cores.load) as auth,
-        serving("the echo backend", backend_command, cores=cores.load) as backend,
+        serving("the fake Auth", [sys.executable, *auth_command], cores=cores.load) as auth,
+        serving("the echo backend", [sys.executable, *backend_command], cores=cores.load) as backend,
     ):
         users = max(task.case.connections for task in tasks)
         yield Bench(cores, backend, auth, _mint(auth.port, users))
@@ -71,10 +60,14 @@ def measure(bench: Bench, task: Task) -> Row:
         LoadTestError: it has no result.
     """
     case, peer = task.case, task.peer
+    options = {
+        name: value for name in ("size", "rate", "seconds") if (value := getattr(case, name)) is not None
+    }
     backend_url, auth_url = f"ws://127.0.0.1:{bench.backend.port}/ws", f"http://127.0.0.1:{bench.auth.port}"
-    stage = Stage(backend_url, auth_url, case.connections, bench.cores.gateway)
     # A fresh process: how its memory happens to be laid out must not decide a whole run.
-    with peer.start(stage) as endpoint:
+    with peer.start(
+        backend_url, auth_url, connections=case.connections, cores=bench.cores.gateway
+    ) as endpoint:
         target = Target(
             url=endpoint.url,
             headers=[peer.headers(token) for token in bench.tokens[: case.connections]],
@@ -86,38 +79,30 @@ def measure(bench: Bench, task: Task) -> Row:
         answer = answer_of(
             "the load",
             [sys.executable, "-m", "loadtests.traffic.load"],
-            {"measurement": case.measurement, "target": asdict(target), "options": _options(case)},
+            {"measurement": case.measurement, "target": asdict(target), "options": options},
             cores=bench.cores.load,
             seconds=(case.seconds or 0) + OVERHEAD_SECONDS,
         )
         if "problem" in answer:
             raise LoadTestError(answer["problem"])
-    result = TypeAdapter(MEASUREMENTS[case.measurement].result).validate_python(answer["result"])
+    result = TypeAdapter(RESULTS[case.measurement]).validate_python(answer["result"])
     return Row(case, peer.name, task.round, result)
-
-
-def _options(case: Case) -> dict[str, Any]:
-    """Return the options of a measurement; the rate of connections that are held is always one."""
-    rate = None if case.measurement == "hold" else case.rate
-    options = {"size": case.size, "rate": rate, "seconds": case.seconds}
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def _mint(port: int, users: int) -> list[str]:
     """Return a token of the fake Auth for each user."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     tokens = []
-    try:
+    with contextlib.closing(connection):
         for number in range(users):
             body = json.dumps({"user_id": f"user-{number}", "ttl_seconds": TOKEN_SECONDS})
-            connection.request("POST", "/_control/tokens", body, {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            answer = response.read()
+            try:
+                connection.request("POST", "/_control/tokens", body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                answer = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise LoadTestError(f"the fake Auth gave no token: {error}") from None
             if response.status != http.HTTPStatus.CREATED:
                 raise LoadTestError(f"the fake Auth answered {response.status} to a request for a token")
             tokens.append(str(json.loads(answer)["token"]))
-    except (OSError, http.client.HTTPException) as error:
-        raise LoadTestError(f"the fake Auth gave no token: {error}") from None
-    finally:
-        connection.close()
     return tokens

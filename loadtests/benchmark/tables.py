@@ -8,7 +8,7 @@ from typing import Final
 
 from loadtests.analysis.cells import Cell
 from loadtests.analysis.measurements import MEASUREMENTS
-from loadtests.peers.catalogue import OURS
+from loadtests.peers.peer import OURS
 
 NOTHING: Final = "-"
 
@@ -20,8 +20,6 @@ NAMES: Final = 2
 
 BETWEEN: Final = "  "
 
-RATIO_DECIMALS: Final = 2
-
 _UNLIKE: Final = "*"
 _NOTE: Final = f"{_UNLIKE} asks no Auth, which makes a connect cheaper"
 
@@ -31,54 +29,59 @@ def tables(cells: Sequence[Cell]) -> str:
     parts = []
     for name, measurement in MEASUREMENTS.items():
         if found := [cell for cell in cells if cell.case.measurement == name]:
-            about = "\n".join(textwrap.wrap(measurement.about, WIDTH))
+            parts.append(
+                measurement.title.upper() + "\n" + "\n".join(textwrap.wrap(measurement.about, WIDTH))
+            )
             titles = [figure.heading for figure in measurement.figures]
-            parts += [f"{measurement.title.upper()}\n{about}", _table("peer", titles, found, _value)]
+            parts.append(
+                _table(
+                    ["connections", "peer", *titles],
+                    found,
+                    lambda cell: (str(cell.case), cell.called, cell.figure.heading),
+                    lambda cell: cell.median if cell.figure.brief else cell.shown,
+                )
+            )
             if compared := [cell for cell in found if cell.ratio]:
                 titles = [figure.heading for figure in measurement.figures if figure.compared]
-                parts.append(_table("ratio", titles, compared, _ratio, before=f"{OURS} ÷ "))
+                parts.append(
+                    _table(
+                        ["connections", "ratio", *titles],
+                        compared,
+                        lambda cell: (str(cell.case), f"{OURS} ÷ {cell.called}", cell.figure.heading),
+                        lambda cell: cell.ratio.shown(2) if cell.ratio else NOTHING,
+                    )
+                )
     return "\n\n".join(parts)
-
-
-def _table(
-    name: str, titles: Sequence[str], cells: Sequence[Cell], text: Callable[[Cell], str], before: str = ""
-) -> str:
-    """Return a row for each case and peer, and a column for each figure."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for cell in cells:
-        rows.setdefault((str(cell.case), before + cell.called), {})[cell.figure.heading] = text(cell)
-    lines = [[*names, *(row.get(title, NOTHING) for title in titles)] for names, row in rows.items()]
-    return aligned([["connections", name, *titles], *lines])
-
-
-def _value(cell: Cell) -> str:
-    if cell.figure.brief:
-        return cell.median
-    return f"{'≥ ' * cell.at_least}{cell.spread.shown(cell.figure.decimals)}"
-
-
-def _ratio(cell: Cell) -> str:
-    return cell.ratio.shown(RATIO_DECIMALS) if cell.ratio else NOTHING
 
 
 def summary(cells: Sequence[Cell]) -> str:
     """Return the medians of all ratios, a column for each peer; "" if there are none."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for cell in cells:
-        if cell.ratio:
-            ratio = f"{cell.ratio.median:.{RATIO_DECIMALS}f}{_UNLIKE * cell.does_less}"
-            rows.setdefault((cell.figure.heading, str(cell.case)), {})[cell.peer] = ratio
-    if not rows:
+    compared = [cell for cell in cells if cell.ratio]
+    if not compared:
         return ""
-    peers = list(dict.fromkeys(cell.peer for cell in cells if cell.ratio))
-    table = aligned(
-        [
-            ["figure", "connections", *peers],
-            *([*names, *(row.get(peer, NOTHING) for peer in peers)] for names, row in rows.items()),
-        ]
+    table = _table(
+        ["figure", "connections", *dict.fromkeys(cell.peer for cell in compared)],
+        compared,
+        lambda cell: (cell.figure.heading, str(cell.case), cell.peer),
+        lambda cell: f"{cell.ratio.median:.2f}{_UNLIKE * cell.does_less}" if cell.ratio else NOTHING,
     )
     about = f"{OURS.upper()} ÷ PEER\nMedians of the rounds' ratios; below 1 ours costs less."
     return "\n".join([about, table, *([_NOTE] if _UNLIKE in table else [])])
+
+
+def _table(
+    head: Sequence[str],
+    cells: Sequence[Cell],
+    place: Callable[[Cell], tuple[str, str, str]],
+    text: Callable[[Cell], str],
+) -> str:
+    """Return cells as a table: `place` gives the two names of a cell's row and the title of its column."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for cell in cells:
+        *names, title = place(cell)
+        rows.setdefault((names[0], names[1]), {})[title] = text(cell)
+    lines = [[*names, *(row.get(title, NOTHING) for title in head[NAMES:])] for names, row in rows.items()]
+    return aligned([head, *lines])
 
 
 def aligned(lines: Sequence[Sequence[str]]) -> str:
@@ -86,30 +89,17 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
     A table wider than `WIDTH` continues below, with the same names.
     """
-    columns = list(zip(*lines, strict=True))
-    widths = [max(map(len, column)) for column in columns]
-    return "\n\n".join(
-        _block([columns[index] for index in block], [widths[index] for index in block])
-        for block in _blocks(widths)
-    )
-
-
-def _blocks(widths: Sequence[int]) -> list[list[int]]:
-    """Return which columns stand beside each other: as many as fit, at least one."""
-    names = list(range(NAMES))
+    columns = []
+    for head, *cells in zip(*lines, strict=True):
+        width = max(map(len, [head, *cells]))
+        columns.append([cell.ljust(width) for cell in (head, "-" * width, *cells)])
+    names, others = columns[:NAMES], columns[NAMES:]
     blocks = [[*names]]
-    for index in range(NAMES, len(widths)):
-        wide = sum(widths[each] + len(BETWEEN) for each in blocks[-1]) + widths[index]
-        if wide > WIDTH and len(blocks[-1]) > NAMES:
+    for column in others:
+        width = sum(len(each[0] + BETWEEN) for each in blocks[-1]) + len(column[0])
+        if width > WIDTH and len(blocks[-1]) > NAMES:
             blocks.append([*names])
-        blocks[-1].append(index)
-    return blocks
-
-
-def _block(columns: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
-    rows = [
-        BETWEEN.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        for line in zip(*columns, strict=True)
-    ]
-    rows.insert(1, BETWEEN.join("-" * width for width in widths))
-    return "\n".join(row.rstrip() for row in rows)
+        blocks[-1].append(column)
+    return "\n\n".join(
+        "\n".join(BETWEEN.join(row).rstrip() for row in zip(*block, strict=True)) for block in blocks
+    )

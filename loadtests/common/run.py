@@ -58,27 +58,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Second:
-    """One second of the run.
+    """One second of the run."""
 
-    Attributes:
-        at: its end, seconds since the start.
-        connections: open at that moment, through the gateway.
-        messages: completed in it.
-        failures: operations that failed in it.
-        p50: median latency of the messages through the gateway; None if there were none.
-        p99: their 99th percentile; None if there were none.
-        gateway_cpu: share of a core that the gateway used; None if it cannot be seen.
-        gateway_rss: the gateway's resident memory; None if it cannot be seen.
-    """
-
-    at: float
-    connections: int
-    messages: int
-    failures: int
-    p50: float | None
-    p99: float | None
-    gateway_cpu: float | None
-    gateway_rss: int | None
+    at: float  # its end, seconds since the start
+    connections: int  # open at that moment, through the gateway
+    messages: int  # completed in it
+    failures: int  # operations that failed in it
+    p50: float | None  # median latency of the messages through the gateway; None if there were none
+    p99: float | None  # their 99th percentile; None if there were none
+    gateway_cpu: float | None  # share of a core that the gateway used; None if it cannot be seen
+    gateway_rss: int | None  # the gateway's resident memory; None if it cannot be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,78 +89,47 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The verdict on one threshold.
+    """The verdict on one threshold."""
 
-    Attributes:
-        name: such as `overhead p99`.
-        rule: such as `< 10 ms`.
-        value: what was measured; None if it was not.
-        shown: the value for people, such as `4.2 ms`.
-        passed: whether the rule holds; None if it was not judged.
-        words: what a broken rule means.
-    """
-
-    name: str
-    rule: str
-    value: float | None
-    shown: str
-    passed: bool | None
-    words: str = ""
+    name: str  # such as `overhead p99`
+    rule: str  # such as `< 10 ms`
+    value: float | None  # what was measured; None if it was not
+    shown: str  # the value for people, such as `4.2 ms`
+    passed: bool | None  # whether the rule holds; None if it was not judged
+    words: str = ""  # what a broken rule means
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run of one scenario.
 
-    Attributes:
-        scenario: its name.
-        about: what it shows, in one sentence.
-        started: when, ISO 8601 with its time zone.
-        seconds: how long it took, ramp included.
-        gateway_url: the WebSocket address that was loaded.
-        direct_url: the Studio's own, to which some messages went for comparison.
-        settings: the options it ran with.
-        machine: what it ran on.
-        versions: of what took part.
-        latencies: by `gateway`, `direct` and `overhead` (the paired difference); a scenario may have only some.
-        requests: by kind.
-        failures: by kind and reason.
-        closes: how many connections ended with which close code, or with `no close frame`.
-        studios: connections on each Studio at the height of the run, if the gateway reports them.
-        timeline: second by second.
-        events: what was done to the system.
-        figures: the scenario's own results.
-        thresholds: the verdict on each.
-        measured: what the latencies are of, in words.
-        most_connections: open through the gateway at once; None if that was only sampled.
-        stopped: why the scenario could not go on; "" if it came to its end.
-        passed: whether it came to its end and every threshold holds; None if the run was not judged.
-        not_judged: why it was not judged, such as `this machine was too busy: …`; "" if it was.
+    It passed if it came to its end and every threshold holds. It may lack some latencies, and what was not reported.
+    A connection without a close code ended with `no close frame`.
     """
 
-    scenario: str
-    about: str
-    started: str
-    seconds: float
-    gateway_url: str
-    direct_url: str | None = None
-    settings: Mapping[str, Setting] = field(default_factory=dict)
-    machine: Mapping[str, str | int] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    latencies: Mapping[str, Latency] = field(default_factory=dict)
-    requests: tuple[Request, ...] = ()
-    failures: tuple[Failure, ...] = ()
-    closes: Mapping[str, int] = field(default_factory=dict)
-    studios: Mapping[str, int] = field(default_factory=dict)
-    timeline: tuple[Second, ...] = ()
-    events: tuple[Event, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    thresholds: tuple[Verdict, ...] = ()
-    measured: str = "the measured time"
-    most_connections: int | None = None
-    stopped: str = ""
-    passed: bool | None = True
-    not_judged: str = ""
+    scenario: str  # its name
+    about: str  # what it shows, in one sentence
+    started: str  # when, ISO 8601 with its time zone
+    seconds: float  # how long it took, ramp included
+    gateway_url: str  # the WebSocket address that was loaded
+    direct_url: str | None = None  # the Studio's own, to which some messages went for comparison
+    settings: Mapping[str, Setting] = field(default_factory=dict)  # the options it ran with
+    machine: Mapping[str, str | int] = field(default_factory=dict)  # what it ran on
+    versions: Mapping[str, str] = field(default_factory=dict)  # of what took part
+    latencies: Mapping[str, Latency] = field(default_factory=dict)  # by way, and the overhead
+    requests: tuple[Request, ...] = ()  # by kind
+    failures: tuple[Failure, ...] = ()  # by kind and reason
+    closes: Mapping[str, int] = field(default_factory=dict)  # how many, by close code
+    studios: Mapping[str, int] = field(default_factory=dict)  # connections on each at its height
+    timeline: tuple[Second, ...] = ()  # second by second
+    events: tuple[Event, ...] = ()  # what was done to the system
+    figures: tuple[Figure, ...] = ()  # the scenario's own results
+    thresholds: tuple[Verdict, ...] = ()  # the verdict on each
+    measured: str = "the measured time"  # what the latencies are of, in words
+    most_connections: int | None = None  # open through the gateway at once; None if that was only sampled
+    stopped: str = ""  # why the scenario could not go on; "" if it came to its end
+    passed: bool | None = True  # None if it was not judged
+    not_judged: str = ""  # why it was not judged, such as `this machine was too busy: …`; "" if it was
 
     @property
     def scope(self) -> str:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+_SCALES = {
+    "s": ((1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "bytes": ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")),
+}
+"""The units of seconds and bytes, from the greatest to the least."""
+
 
 def shown(value: float, unit: str = "") -> str:
     """Return a value with its unit: seconds, bytes, a share, or a count.
@@ -9,27 +15,15 @@ def shown(value: float, unit: str = "") -> str:
     >>> shown(0.00042, "s"), shown(1.5, "s"), shown(3 << 20, "bytes"), shown(0.25, "share"), shown(12000)
     ('420 µs', '1.5 s', '3 MiB', '25 %', '12,000')
     """
-    if unit == "s":
-        return _seconds(value)
-    if unit == "bytes":
-        return _bytes(value)
     if unit == "share":
-        return f"{_digits(value * 100)} %"
-    return f"{_digits(value)} {unit}".rstrip()
-
-
-def _seconds(value: float) -> str:
-    for least, factor, name in ((1, 1, "s"), (0.001, 1e3, "ms")):
-        if abs(value) >= least:
-            return f"{_digits(value * factor)} {name}"
-    return f"{_digits(value * 1e6)} µs" if value else "0 s"
-
-
-def _bytes(value: float) -> str:
-    for least, name in ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")):
-        if abs(value) >= least:
-            return f"{_digits(value / least)} {name}"
-    return f"{_digits(value)} B"
+        value, unit = value * 100, "%"
+    elif value and unit in _SCALES:
+        scales = _SCALES[unit]
+        size, unit = next((each for each in scales if abs(value) >= each[0]), scales[-1])
+        value = value / size
+    elif unit == "bytes":
+        unit = "B"
+    return f"{_digits(value or 0)} {unit}".rstrip()  # no "-0"
 
 
 def _digits(value: float) -> str:

@@ -19,14 +19,14 @@ def _known() -> Iterator[None]:
         raise ProcessGoneError(f"process {error.pid} ended while it was measured") from None
 
 
+@_known()
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Return the CPU seconds, user and system, of all threads of some processes since they started.
 
     They come from the processes' CPU clocks, to the nanosecond: `/proc/PID/stat` counts in steps of 10 ms, too coarse
     for a few hundred connects, and `/proc/PID/schedstat` counts one thread only.
     """
-    with _known():
-        return sum(map(_cpu_seconds, pids))
+    return sum(map(_cpu_seconds, pids))
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -37,20 +37,20 @@ def _cpu_seconds(pid: int) -> float:
         raise psutil.NoSuchProcess(pid) from None
 
 
+@_known()
 def rss_bytes(pids: Iterable[int]) -> int:
     """Return the resident memory of some processes in bytes."""
-    with _known():
-        return sum(int(psutil.Process(pid).memory_info().rss) for pid in pids)
+    return sum(int(psutil.Process(pid).memory_info().rss) for pid in pids)
 
 
+@_known()
 def open_files(pids: Iterable[int]) -> tuple[int, int]:
     """Return the open files of the process that has the most, and its limit; (0, 0) for no process."""
-    with _known():
-        found = map(psutil.Process, pids)
-        return max(((each.num_fds(), each.rlimit(psutil.RLIMIT_NOFILE)[0]) for each in found), default=(0, 0))
+    found = map(psutil.Process, pids)
+    return max(((each.num_fds(), each.rlimit(psutil.RLIMIT_NOFILE)[0]) for each in found), default=(0, 0))
 
 
+@_known()
 def family(pid: int) -> tuple[int, ...]:
     """Return a process and everything it started."""
-    with _known():
-        return (pid, *(child.pid for child in psutil.Process(pid).children(recursive=True)))
+    return (pid, *(child.pid for child in psutil.Process(pid).children(recursive=True)))

@@ -1,15 +1,22 @@
-"""A peer: a gateway to measure, or none. Each is a table of `peers.toml`; here is how it is run."""
+"""A peer: a gateway to measure, or none. Each is a table of `peers.toml`; here is how it is found and run."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import http.client
 import importlib.metadata
 import importlib.util
+import os
+import re
+import shutil
 import socket
 import string
+import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -18,11 +25,17 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psutil
+from pydantic import TypeAdapter
 
 from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
-from loadtests.peers.programs import executable, go_compiler, go_program, go_version, program_version
+
+DIRECT: Final = "direct"
+"""No gateway."""
+
+OURS: Final = "gateway"
+"""The peer that the others are compared with."""
 
 CONFIGURATIONS: Final = Path(__file__).with_name("configs")
 
@@ -36,40 +49,88 @@ READY: Final = (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.UNAUTHORIZED)
 
 HOMES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR")
 
+VERSION_SECONDS: Final = 10.0
+BUILD_SECONDS: Final = 300.0
+
+GO_LIBRARIES: Final = Path("/usr/share/gocode")
+"""Where Debian puts the sources of Go's libraries."""
+
+GO_WEBSOCKET: Final = "golang-github-gorilla-websocket-dev"
+
+_SBIN: Final = ("/usr/local/sbin", "/usr/sbin")
+"""Where Debian puts servers; not every PATH has it."""
+
+_VERSION: Final = re.compile(r"\d+\.\d+\.\d+[\w.+~-]*")
+
+
+def executable(name: str) -> str | None:
+    """Return the path of a program, beside Python or on the PATH; PACKAGE/PATH is inside a Python package."""
+    package, _, path = name.partition("/")
+    if path:
+        spec = importlib.util.find_spec(package)
+        return str(Path(spec.origin).parent / path) if spec and spec.origin else None
+    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), *_SBIN]
+    return shutil.which(name, path=os.pathsep.join(folders))
+
+
+def program_version(program: str, *arguments: str) -> str:
+    """Return the first version that a program prints, other than in its own path; "" if it prints none."""
+    try:
+        asked = subprocess.run(  # noqa: S603 - a peer's own program
+            [program, *arguments], capture_output=True, timeout=VERSION_SECONDS, check=False, text=True, errors="replace"
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    found = _VERSION.search((asked.stdout + asked.stderr).replace(program, ""))
+    return found[0] if found else ""
+
+
+def go_compiler() -> str | None:
+    """Return the path of Go's compiler; None if it or the WebSocket library is missing."""
+    return executable("go") if (GO_LIBRARIES / "src/github.com/gorilla/websocket").is_dir() else None
+
+
+def go_version(compiler: str) -> str:
+    """Return the versions of the compiler and the WebSocket library."""
+    library = program_version("dpkg-query", "-W", "-f", "${Version}", GO_WEBSOCKET)
+    return f"{program_version(compiler, 'version')}, gorilla/websocket {library or 'unknown'}"
+
+
+@functools.cache
+def go_program(compiler: str, sources: Path) -> str:
+    """Build a program in a folder that lasts as long as this process; return its path.
+
+    Raises:
+        LoadTestError: it cannot be built.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="go-gateway-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    program = str(folder / "gateway")
+    command = [compiler, "build", "-o", program, *map(str, sorted(sources.glob("*.go")))]
+    # Debian's libraries come without modules; everything else that Go keeps is removed with the folder.
+    settings = {
+        "GO111MODULE": "off",
+        "GOPATH": str(GO_LIBRARIES),
+        "GOCACHE": str(folder / "cache"),
+        "GOFLAGS": "",
+    }
+    try:
+        subprocess.run(  # noqa: S603 - ours
+            command, env={**os.environ, **settings}, capture_output=True, timeout=BUILD_SECONDS, check=True, text=True
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise LoadTestError(f"go build did not finish within {BUILD_SECONDS:g} s") from None
+    except subprocess.CalledProcessError as error:
+        raise LoadTestError(
+            f"go build ended with exit code {error.returncode}:\n{error.stderr[-2000:]}"
+        ) from None
+    return program
+
 
 class Template(string.Template):
     """Text with `@{name}` where a value goes: `$` and single braces mean something to the servers."""
 
     delimiter = "@"
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What a peer is started with: the backend's and Auth's URLs, the most connections at once, and the cores it may run on."""
-
-    backend_url: str
-    auth_url: str
-    connections: int
-    cores: frozenset[int] | None
-
-    def values(self, folder: Path, port: int) -> dict[str, object]:
-        """Return the values of templates, for a peer with its own folder and port."""
-        backend = urlsplit(self.backend_url)
-        return {
-            "folder": folder,
-            "port": port,
-            "backend_url": self.backend_url,
-            "backend": backend.netloc,
-            "backend_host": backend.hostname,
-            "backend_port": backend.port,
-            "auth_url": self.auth_url,
-            "auth": urlsplit(self.auth_url).netloc,
-            "connections": self.connections + 100,
-            # Both sides of each connection, and some more: nginx closes some when only a sixteenth is left.
-            "sides": 2 * self.connections + self.connections // 4 + 200,
-            "files": 3 * self.connections + 500,
-            "far_above": FAR_ABOVE,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +185,16 @@ class Peer:
         return go_version(program) if self.go else program_version(program, self.version)
 
     @contextlib.contextmanager
-    def start(self, stage: Stage) -> Iterator[Endpoint]:
+    def start(
+        self, backend_url: str, auth_url: str, *, connections: int, cores: frozenset[int] | None
+    ) -> Iterator[Endpoint]:
         """Run it for the length of the block; everything it writes goes to a temporary folder, which is its home.
+
+        Args:
+            backend_url: the WebSocket to forward to.
+            auth_url: of the Auth to ask about tokens.
+            connections: the most at once.
+            cores: it may run on; None for all.
 
         Raises:
             LoadTestError: it does not start.
@@ -134,25 +203,28 @@ class Peer:
         if program is None:
             if self.install:
                 raise LoadTestError(f"{self.name} is not installed: {self.install}")
-            yield Endpoint(stage.backend_url, ())
+            yield Endpoint(backend_url, ())
             return
         if self.go:
             program = go_program(program, Path(__file__).with_name(self.go))
         port = free_port()
-        with tempfile.TemporaryDirectory(prefix=f"{self.name}-") as name:
-            folder = Path(name)
-            values = stage.values(folder, port)
+        with tempfile.TemporaryDirectory(prefix=f"{self.name}-") as folder:
+            values = {"folder": folder, "port": port, **_values(backend_url, auth_url, connections)}
+
+            def filled(text: str) -> str:
+                return Template(text).substitute(values)
+
             for file in self.files:
-                (folder / file).write_text(_filled((CONFIGURATIONS / file).read_text(), values))
+                Path(folder, file).write_text(filled((CONFIGURATIONS / file).read_text()))
             with serving(
                 self.name,
-                [program, *(_filled(argument, values) for argument in self.arguments)],
-                cores=stage.cores,
+                [program, *map(filled, self.arguments)],
+                cores=cores,
                 # One core, so one thread that runs Go code, even if nothing is pinned.
                 environment={
-                    **(dict.fromkeys(HOMES, name) if self.files else {}),
+                    **(dict.fromkeys(HOMES, folder) if self.files else {}),
                     "GOMAXPROCS": "1",
-                    **{key: _filled(value, values) for key, value in self.environment.items()},
+                    **{key: filled(value) for key, value in self.environment.items()},
                 },
                 ready=announced_port
                 if self.announces
@@ -163,19 +235,34 @@ class Peer:
     def _lasting(self, pid: int) -> tuple[int, ...]:
         if not self.children:
             return family(pid)
-        children = psutil.Process(pid).children()
+        titles = {child.pid: " ".join(child.cmdline()) for child in psutil.Process(pid).children()}
         return (
             pid,
-            *(
-                each.pid
-                for each in children
-                if any(part in " ".join(each.cmdline()) for part in self.children)
-            ),
+            *(each for each, title in titles.items() if any(part in title for part in self.children)),
         )
 
 
-def _filled(text: str, values: Mapping[str, object]) -> str:
-    return Template(text).substitute(values)
+def _values(backend_url: str, auth_url: str, connections: int) -> dict[str, object]:
+    """Return what goes into a peer's templates, besides its own folder and port."""
+    backend = urlsplit(backend_url)
+    return {
+        "backend_url": backend_url,
+        "backend": backend.netloc,
+        "backend_host": backend.hostname,
+        "backend_port": backend.port,
+        "auth_url": auth_url,
+        "auth": urlsplit(auth_url).netloc,
+        "connections": connections + 100,
+        # Both sides of each connection, and some more: nginx closes some when only a sixteenth is left.
+        "sides": 2 * connections + connections // 4 + 200,
+        "files": 3 * connections + 500,
+        "far_above": FAR_ABOVE,
+    }
+
+
+_TABLE: Final = tomllib.loads(Path(__file__).with_name("peers.toml").read_text())
+PEERS: Final = {peer.name: peer for peer in TypeAdapter(list[Peer]).validate_python(_TABLE["peer"])}
+"""Every peer, by name, in the order of the tables."""
 
 
 def free_port() -> int:

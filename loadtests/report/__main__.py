@@ -11,7 +11,7 @@ from loadtests.libraries import EXIT_USAGE, demand
 
 demand("report", "jinja2", "plotly", "psutil")
 
-from loadtests.analysis.record import Record  # noqa: E402 - needs them
+from loadtests.analysis.measurements import Record  # noqa: E402 - needs them
 from loadtests.common.files import parsed  # noqa: E402 - needs them
 from loadtests.common.run import Run  # noqa: E402 - needs them
 from loadtests.report import bench, run  # noqa: E402 - needs them

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from loadtests.analysis.cells import Cell, cells
-from loadtests.analysis.figures import Figure
-from loadtests.analysis.headroom import headroom
-from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.analysis.noise import noise
-from loadtests.analysis.record import Record
-from loadtests.analysis.targets import Verdict, verdicts
+from loadtests.analysis.cells import Cell, Spread, cells, grouped
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Measurement, Record
+from loadtests.analysis.remarks import headroom, noise
+from loadtests.analysis.targets import verdicts
 from loadtests.common.files import write_whole
-from loadtests.peers.catalogue import OURS
-from loadtests.report.charts import peers
-from loadtests.report.charts.chart import Chart
-from loadtests.report.page import STATES, Note, Tile, capital, render
+from loadtests.peers.peer import OURS
+from loadtests.report.page import INK, JSON, LOOKS, Chart, Note, label, render, rounded, scatter, vertical
 
-WORDS: Final = {True: "held", False: "missed", None: "not judged"}
+_Table = tuple[Case, list[str], list[list[str | Note]]]
+"""A case, and the titles and rows of its table."""
+
+ROW: Final = 34
+"""Height of a peer's row in CSS pixels."""
+
+ROUND_THE_ROWS: Final = 72
+"""Height of what is around them."""
 
 
 def write(record: Record, path: Path) -> None:
@@ -34,16 +36,13 @@ def write(record: Record, path: Path) -> None:
 def page(record: Record) -> str:
     """Return the page of a benchmark."""
     found = cells(record)
-    outcome = verdicts(found)
-    rounds = max((len(cell.values) for cell in found), default=0)
     version = record.versions.get(OURS)
     name = f"memmie-gateway {version}: peers benchmark" if version else "Peers benchmark"
-    by_measurement = {
-        name: of_it
-        for name in MEASUREMENTS
-        if (of_it := [each for each in found if each.case.measurement == name])
-    }
-    sides = {"gateway": record.cores.gateway, "load": record.cores.load}
+    measured = [
+        (MEASUREMENTS[name], of_it)
+        for name, of_it in grouped(found, lambda cell: cell.case.measurement).items()
+    ]
+    ratios = [_ratios(measurement, of_it) for measurement, of_it in measured]
     return render(
         name,
         "bench.html",
@@ -51,104 +50,123 @@ def page(record: Record) -> str:
         record=record,
         name=name,
         ours=OURS,
-        rounds=rounds,
-        verdict=_verdict(outcome, record.problems),
-        tiles=list(_tiles(found, outcome)),
-        care=_care(record, rounds),
-        ratios=[
-            _ratios(name, drawn) for name, of_it in by_measurement.items() if (drawn := _compared(of_it))
-        ],
-        targets=[
-            (
-                Note(_named(each), _rule(each)),
-                f"{each.value:,.4g} {each.unit}".strip(),
-                Note(WORDS[each.held], each.lacking, STATES[each.held]),
-            )
-            for each in outcome
-        ],
-        measurements=[_measurement(name, of_it) for name, of_it in by_measurement.items()],
+        rounds=max((len(cell.values) for cell in found), default=0),
+        cells=found,
+        noise=noise(record),
+        ratios=[chart for chart in ratios if chart],
+        targets=verdicts(found),
+        measurements=[_measurement(measurement, of_it) for measurement, of_it in measured],
         headroom=headroom(record),
-        cores={side: ", ".join(map(str, sorted(each))) if each else "any" for side, each in sides.items()},
     )
 
 
-def _verdict(outcome: Sequence[Verdict], problems: Sequence[str]) -> tuple[str, str]:
-    judged = [each.held for each in outcome if each.held is not None]
-    missed = judged.count(False)
-    good = f"targets held: {len(judged)}" if judged else "all measured"
-    if unjudged := len(outcome) - len(judged):
-        good += f", targets not judged: {unjudged}"
-    bad = [f"targets missed: {missed} of {len(judged)}"] if missed else []
-    bad += [f"measurements failed: {len(problems)}"] if problems else []
-    return STATES[not bad], ", ".join(bad) or good
+def _ratios(measurement: Measurement, found: Sequence[Cell]) -> Chart | None:
+    """Return a chart with a series for each figure and case that there is a ratio of; None without any."""
+    compared = [cell for cell in found if cell.figure.main and cell.ratio]
+    several_cases = len({cell.case for cell in compared}) > 1
+    several_figures = len({cell.figure for cell in compared}) > 1
 
-
-def _named(cell: Cell | Verdict) -> str:
-    return f"{cell.figure.title}: {cell.case.described}"
-
-
-def _tiles(found: Sequence[Cell], outcome: Sequence[Verdict]) -> Iterator[Tile]:
-    """Return our headline figures, each with the targets that it misses."""
-    for cell in found:
-        if cell.peer == OURS and cell.figure.main:
-            of_it = [each for each in outcome if (each.figure, each.case) == (cell.figure, cell.case)]
-            missed = "; ".join(_rule(each) for each in of_it if each.held is False)
-            yield Tile(_named(cell), f"{cell.median} {cell.figure.unit}".strip(), missed)
-
-
-def _rule(target: Verdict) -> str:
-    of = f"÷ {target.of} " if target.of else ""
-    limit = f"{target.limit:,.4g} {target.unit}".strip()
-    return f"{of}must be {'at least' if target.at_least else 'at most'} {limit}"
-
-
-def _care(record: Record, rounds: int) -> list[str]:
-    """Return what speaks against the numbers."""
-    return [
-        *noise(record),
-        *(["One round: how far the numbers vary is not known."] if rounds == 1 else []),
-        *(f"{peer} was not measured, as it is not installed: {how}" for peer, how in record.skipped.items()),
-    ]
-
-
-def _compared(found: Sequence[Cell]) -> list[Cell]:
-    return [cell for cell in found if cell.figure.main and cell.ratio]
-
-
-def _ratios(name: str, found: Sequence[Cell]) -> Chart:
-    """Return a chart with a series for each figure and case that a measurement has a ratio of."""
-    several_cases = len({cell.case for cell in found}) > 1
-    several_figures = len({cell.figure for cell in found}) > 1
-    series: dict[str, list[Cell]] = {}
-    for cell in found:
+    def series(cell: Cell) -> str:
         words = [cell.figure.title] * several_figures + [str(cell.case)] * several_cases
-        series.setdefault(", ".join(words) or cell.figure.title, []).append(cell)
-    return peers.ratios(capital(MEASUREMENTS[name].title), series)
+        return ", ".join(words) or cell.figure.title
+
+    return _ratio_chart(measurement.heading, grouped(compared, series)) if compared else None
 
 
-def _measurement(name: str, found: Sequence[Cell]) -> dict[str, Any]:
+def _measurement(
+    measurement: Measurement, found: Sequence[Cell]
+) -> tuple[Measurement, list[Chart], list[_Table]]:
     """Return a measurement, with a chart for each figure that has one, and a table for each case."""
-    figures = [
-        figure for figure in MEASUREMENTS[name].figures if any(cell.figure is figure for cell in found)
-    ]
-    by_case: dict[Case, list[Cell]] = {}
-    for cell in found:
-        by_case.setdefault(cell.case, []).append(cell)
-    charts = [
-        peers.bars(_named(drawn[0]), drawn)
-        for of_case in by_case.values()
-        for figure in figures
-        if figure.main and (drawn := [cell for cell in of_case if cell.figure is figure])
-    ]
-    tables = [(case, *_table(figures, of_case)) for case, of_case in by_case.items()]
-    return {"measurement": MEASUREMENTS[name], "charts": charts, "tables": tables}
+    measured = {cell.figure for cell in found}
+    figures = [figure for figure in measurement.figures if figure in measured]
+    charts, tables = [], []
+    for case, of_case in grouped(found, lambda cell: cell.case).items():
+        by_figure = grouped(of_case, lambda cell: cell.figure)
+        charts += [
+            _bars(f"{figure.title}: {case.described}", by_figure[figure])
+            for figure in figures
+            if figure.main and figure in by_figure
+        ]
+        rows: list[list[str | Note]] = []
+        for peer, of_peer in grouped(of_case, lambda cell: cell.called).items():
+            notes = {cell.figure: Note(cell.median, cell.extent) for cell in of_peer}
+            rows.append([peer, *(notes.get(figure, "—") for figure in figures)])
+        tables.append((case, ["peer", *(figure.heading for figure in figures)], rows))
+    return measurement, charts, tables
 
 
-def _table(figures: Sequence[Figure], found: Sequence[Cell]) -> tuple[list[str], list[list[str | Note]]]:
-    """Return the titles and the rows of a table, a row for each peer."""
-    rows: dict[str, dict[Figure, Note]] = {}
-    for cell in found:
-        shown = Note(cell.median, cell.spread.extent(cell.figure.decimals))
-        rows.setdefault(cell.called, {})[cell.figure] = shown
-    titles = ["peer", *(figure.heading for figure in figures)]
-    return titles, [[peer, *(row.get(figure, "—") for figure in figures)] for peer, row in rows.items()]
+def _bars(title: str, found: Sequence[Cell]) -> Chart:
+    """Return a bar for each peer, the least on top, with a whisker from least to most, of one figure in one case."""
+    ranked = sorted(found, key=lambda cell: cell.spread.median, reverse=True)
+    figure = ranked[0].figure
+    bar = {
+        "type": "bar",
+        "orientation": "h",
+        "x": [rounded(cell.spread.median) for cell in ranked],
+        "y": list(range(len(ranked))),
+        "width": 0.62,
+        "marker": {"color": [LOOKS["gateway" if cell.peer == OURS else "other"][0] for cell in ranked]},
+        "error_x": _whiskers([cell.spread for cell in ranked], INK),
+        "customdata": [
+            label(f"{cell.called} {cell.spread.shown(figure.decimals)} {figure.unit}".rstrip())
+            for cell in ranked
+        ],
+        "hovertemplate": "%{customdata}<extra></extra>",
+    }
+    layout = {
+        "xaxis": {"title": {"text": label(figure.unit)}, "rangemode": "tozero"},
+        "yaxis": _rows([f"{_name(cell.called)}  {cell.median}" for cell in ranked]),
+    }
+    return Chart(title, "", ROUND_THE_ROWS + ROW * len(ranked), [bar], layout)
+
+
+def _ratio_chart(title: str, series: Mapping[str, Sequence[Cell]]) -> Chart:
+    """Return ours ÷ the peers': a row for each peer, and in it a point for each series of cells with a ratio."""
+    peers = list(dict.fromkeys(cell.called for of_it in series.values() for cell in of_it))[::-1]
+    step = 0.7 / len(series)
+    traces = []
+    for number, (words, of_it) in enumerate(series.items()):
+        compared = [(cell.called, cell.ratio) for cell in of_it if cell.ratio]
+        look = list(LOOKS)[number % len(LOOKS)]
+        offset = step * ((len(series) - 1) / 2 - number)
+        trace = scatter(
+            words,
+            look,
+            [ratio.median for _, ratio in compared],
+            [peers.index(peer) + offset for peer, _ in compared],
+            mode="markers",
+            error_x=_whiskers([ratio for _, ratio in compared], LOOKS[look][0]),
+            customdata=[label(f"{peer} {ratio.shown(2)}") for peer, ratio in compared],
+            hovertemplate="%{customdata}",
+        )
+        trace["marker"]["size"] = 9
+        traces.append(trace)
+    layout = {
+        "xaxis": {"title": {"text": f"{OURS} ÷ peer"}, "rangemode": "tozero"},
+        "yaxis": _rows([_name(peer) for peer in peers]),
+        "hovermode": "closest",
+        "shapes": [vertical(1, INK)],
+    }
+    height = ROUND_THE_ROWS + 22 * len(series) + max(ROW, 16 * len(series)) * len(peers)
+    return Chart(title, "", height, traces, layout)
+
+
+def _rows(names: Sequence[str]) -> JSON:
+    ticks = {"tickvals": list(range(len(names))), "ticktext": names, "tickfont": {"size": 13, "color": INK}}
+    return {**ticks, "range": [-0.6, len(names) - 0.4], "showgrid": False}
+
+
+def _name(peer: str) -> str:
+    return f"<b>{label(peer)}</b>" if peer == OURS else label(peer)
+
+
+def _whiskers(spreads: Sequence[Spread], colour: str) -> JSON:
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [rounded(spread.most - spread.median) for spread in spreads],
+        "arrayminus": [rounded(spread.median - spread.least) for spread in spreads],
+        "color": colour,
+        "thickness": 1.5,
+        "width": 4,
+    }

@@ -1,8 +1,11 @@
-"""The page builder of all reports: it fills a template with values, and puts all that a browser needs around it."""
+"""What all reports are made of: charts, as plotly draws them, and a page that holds all that a browser needs."""
 
 from __future__ import annotations
 
+import html
+import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,17 +22,26 @@ HERE: Final = Path(__file__).parent
 STATES: Final = {True: "passed", False: "failed", None: "unjudged"}
 """The state of a verdict, a class of the style sheet."""
 
+JSON = dict[str, Any]
+"""A part of a chart, in the words of plotly's figure reference."""
+
+INK: Final = "var(--ink)"
+QUIET: Final = "var(--quiet)"
+
+LOOKS: Final = {
+    "gateway": ("var(--gateway)", "solid", "circle"),
+    "direct": ("var(--direct)", "dash", "diamond"),
+    "overhead": ("var(--overhead)", "solid", "square"),
+    "other": ("var(--other)", "dot", "circle-open"),
+    "bad": ("var(--bad)", "solid", "x"),
+}
+"""What one thing looks like in every chart, never marked by its colour alone: colour, dash of lines, symbol of points."""
+
+CLOSE_DECADES: Final = 1.7
+"""A logarithmic axis that is shorter has ticks between the powers of ten."""
+
 _BETWEEN_TAGS: Final = re.compile(r">\s+<")
 _END_OF_SCRIPT: Final = re.compile("</(?=script)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """A headline figure; `broken` is the rule that it breaks, "" if it breaks none."""
-
-    name: str
-    value: str
-    broken: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +78,60 @@ def embedded(script: str) -> Markup:
     return Markup(_END_OF_SCRIPT.sub(r"<\\/", script))  # noqa: S704 - a script is not escaped
 
 
-def moment(when: str) -> str:
-    """Return a moment in ISO 8601 for people."""
-    return f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M:%S %Z}".strip()
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One chart."""
+
+    title: str  # what it shows
+    about: str  # how to read it; "" if nothing needs saying
+    height: int  # in CSS pixels
+    traces: Sequence[JSON]  # the data
+    layout: Mapping[str, Any]  # what differs from the layout of all charts
+
+    def figure(self) -> JSON:
+        """Return the chart for plotly; the page's script adds the look of all charts."""
+        return {"traces": self.traces, "layout": {"showlegend": len(self.traces) > 1, **self.layout}}
 
 
-def capital(words: str) -> str:
-    """Return words with a capital at their beginning."""
-    return words[:1].upper() + words[1:]
+def scatter(name: str, look: str, x: Sequence[float], y: Sequence[float | None], **more: Any) -> JSON:
+    """Return points and the line between them; a point is seen if there are few of them, or if `mode` says so."""
+    colour, dash, symbol = LOOKS[look]
+    return {
+        "type": "scatter",
+        "mode": "lines" if len(x) > 2 else "lines+markers",
+        "name": label(name),
+        "x": [rounded(each) for each in x],
+        "y": [rounded(each) for each in y],
+        "line": {"color": colour, "dash": dash, "width": 2},
+        "marker": {"color": colour, "symbol": symbol, "size": 7},
+        **more,
+    }
+
+
+def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
+    """Return a logarithmic axis of seconds with ticks that suit the values: 1, 2 and 5 if they are close together."""
+    positive = [value for value in values if value > 0] or [1.0]
+    first, last = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
+    steps = (1, 2, 5) if math.log10(max(positive) / min(positive)) < CLOSE_DECADES else (1,)
+    ticks = [step * 10.0**exponent for exponent in range(first, last + 1) for step in steps]
+    form = {"tickvals": ticks, "ticktext": [shown(tick, "s") for tick in ticks], "ticksuffix": "s"}
+    return {"title": {"text": title}, "type": "log", "tickformat": "~s", "hoverformat": ".3s", **form}
+
+
+def vertical(at: float, colour: str) -> JSON:
+    """Return a dotted line from the bottom of a chart to its top."""
+    line = {"color": colour, "width": 1.5, "dash": "dot"}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
+
+
+def label(text: str) -> str:
+    """Return text as plotly shows it: it takes labels for HTML."""
+    return html.escape(text, quote=False)
+
+
+def rounded(value: float | None) -> float | None:
+    """Return four digits that count: more cannot be seen in a chart, and a page has thousands."""
+    return None if value is None else float(f"{value:.4g}")
 
 
 _ENVIRONMENT: Final = Environment(
@@ -83,5 +141,10 @@ _ENVIRONMENT: Final = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters |= {"shown": shown, "moment": moment, "capital": capital}
+_ENVIRONMENT.globals |= {"Note": Note, "STATES": STATES}
+_ENVIRONMENT.filters |= {
+    "shown": lambda value, unit: "—" if value is None else shown(value, unit),
+    "grouped": "{:,}".format,
+    "moment": lambda when: f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M:%S %Z}".strip(),
+}
 _ENVIRONMENT.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}

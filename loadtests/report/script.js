@@ -5,7 +5,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const finger = matchMedia("(pointer: coarse)");
 
 const axis = {
-  title: { font: { size: 12, color: "var(--quiet)" }, standoff: 6 },
+  title: { text: "", font: { size: 12, color: "var(--quiet)" }, standoff: 6 },
   automargin: true,
   gridcolor: "var(--line)",
   linecolor: "var(--line)",

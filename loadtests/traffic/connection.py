@@ -38,17 +38,12 @@ Made = TypeVar("Made", bound="Connection")
 
 
 class Traffic:
-    """What all connections of one measurement share.
-
-    Attributes:
-        awaited: messages without an echo so far.
-        quiet: set when the last of them arrives.
-        failure: gets an exception when a connection fails, and never a result.
-    """
+    """What all connections of one measurement share. What waits here raises a LoadTestError if a connection fails."""
 
     def __init__(self) -> None:
-        self.awaited = 0
-        self.quiet = asyncio.Event()
+        self.awaited = 0  # messages without an echo so far
+        self.quiet = asyncio.Event()  # set when the last of them arrives
+        # Gets an exception when a connection fails, and never a result.
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def fail(self, words: str) -> None:
@@ -63,51 +58,53 @@ class Traffic:
             self.failure.result()
 
     async def connect(
-        self, url: str, headers: Sequence[dict[str, str]], make: Callable[[int], Made]
+        self,
+        url: str,
+        headers: Sequence[dict[str, str]],
+        kind: Callable[[Traffic, int, int], Made],
+        size: int,
+        first: int = 0,
     ) -> list[Made]:
-        """Open a connection for each set of request headers, a few at a time; `make` returns connection number N.
+        """Open a connection for each set of request headers, a few at a time.
+
+        Args:
+            url: to connect to.
+            headers: of each connection.
+            kind: the class of the connections.
+            size: of their messages in bytes.
+            first: the number of the first one.
 
         Raises:
             LoadTestError: one is refused, or takes too long.
         """
 
-        async def connect(number: int) -> Made:
-            connection = make(number)
+        async def connect(connection: Made) -> None:
+            index = connection.number - first
             try:
                 await ws_connect(
                     lambda: connection,
                     url,
-                    extra_headers=headers[number],
+                    extra_headers=headers[index],
                     websocket_handshake_timeout=HANDSHAKE_SECONDS,
                     read_buffer_init_size=4096,
-                    max_frame_size=connection.size + 1024,
+                    max_frame_size=size + 1024,
                 )
             except (picows.WSError, OSError, TimeoutError) as error:
                 why = str(error) or type(error).__name__
-                raise LoadTestError(f"connection {number + 1} of {len(headers)} failed: {why}") from None
-            connections.append(connection)
-            return connection
+                raise LoadTestError(f"connection {index + 1} of {len(headers)} failed: {why}") from None
 
-        connections: list[Made] = []
-        await _few_at_a_time(connect(number) for number in range(len(headers)))
+        connections = [kind(self, first + index, size) for index in range(len(headers))]
+        await _few_at_a_time(map(connect, connections))
         self.check()
-        return sorted(connections, key=lambda connection: connection.number)
+        return connections
 
     async def close(self, connections: Iterable[Connection]) -> None:
-        """Close all connections, a few at a time.
-
-        Raises:
-            LoadTestError: one does not answer, or one has failed until all of them were closed.
-        """
+        """Close all connections with a handshake, a few at a time."""
         await _few_at_a_time(connection.close() for connection in connections)
         self.check()
 
     async def run(self, seconds: float) -> None:
-        """Let the traffic go on for some seconds.
-
-        Raises:
-            LoadTestError: a connection failed meanwhile.
-        """
+        """Let the traffic go on for some seconds."""
         await asyncio.wait({self.failure}, timeout=seconds)
         self.check()
 
@@ -117,17 +114,16 @@ class Traffic:
         Raises:
             LoadTestError: a connection failed, or a message was lost.
         """
-        quiet = asyncio.ensure_future(self.quiet.wait())
-        either: set[asyncio.Future[Any]] = {quiet, self.failure}
         if self.awaited:
             self.quiet.clear()
+            quiet = asyncio.ensure_future(self.quiet.wait())
+            either: set[asyncio.Future[Any]] = {quiet, self.failure}
             await asyncio.wait(either, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        quiet.cancel()
+            quiet.cancel()
         self.check()
         if self.awaited:
-            raise LoadTestError(
-                f"messages lost: {self.awaited}, without an echo within {patience:g} s of the last one sent"
-            )
+            words = f"without an echo within {patience:g} s of the last one sent"
+            raise LoadTestError(f"messages lost: {self.awaited}, {words}")
 
 
 class Connection(WSListener):

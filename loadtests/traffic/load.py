@@ -10,6 +10,7 @@ without an echo counts as lost).
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import logging
 import sys
@@ -26,7 +27,7 @@ import uvloop
 from loadtests.common.errors import LoadTestError
 from loadtests.common.usage import open_files, rss_bytes
 from loadtests.traffic import results
-from loadtests.traffic.connection import PATIENCE_SECONDS, Connection, Traffic
+from loadtests.traffic.connection import NUMBER, PATIENCE_SECONDS, Connection, Traffic
 from loadtests.traffic.results import Meter, Percentiles, Target
 from loadtests.traffic.schedule import Schedule, Timed
 
@@ -72,7 +73,7 @@ async def round_trips(
 ) -> results.RoundTrips:
     """Measure round trips in a closed loop."""
     loop = _Loop()
-    connections = await loop.connect(target.url, target.headers, lambda number: _Looping(loop, number, size))
+    connections = await loop.connect(target.url, target.headers, _Looping, size)
     _stop_collecting_garbage()
     for connection in connections:
         connection.send(time.perf_counter())
@@ -95,13 +96,9 @@ async def latency(
 ) -> results.FixedRate:
     """Measure latency at a fixed rate: of the gateway and, message by message, of the backend alone."""
     traffic = Traffic()
-    first = len(target.headers)
-    companions = await traffic.connect(
-        target.direct_url, [{}] * -(-first // COMPANIONS), lambda number: Timed(traffic, first + number, size)
-    )
-    connections = await traffic.connect(
-        target.url, target.headers, lambda number: Timed(traffic, number, size)
-    )
+    first, companions_count = len(target.headers), -(-len(target.headers) // COMPANIONS)
+    companions = await traffic.connect(target.direct_url, [{}] * companions_count, Timed, size, first)
+    connections = await traffic.connect(target.url, target.headers, Timed, size)
     _stop_collecting_garbage()
     schedule = Schedule(list(_in_turn(connections, companions)), rate)
     warm_up = max(1, round(rate * min(RATE_WARM_UP_SECONDS, seconds)))
@@ -129,10 +126,10 @@ def _in_turn(connections: Sequence[Timed], companions: Sequence[Timed]) -> Itera
 
 def differences(through: Sequence[Timed], straight: Sequence[Timed], warm_up: int) -> Iterator[float]:
     """Return how much longer each message took through the gateway, from when it was sent."""
-    for connection, companion in zip(through, straight, strict=True):
+    for pair in zip(through, straight, strict=True):
         own, other = (
             [latency - late for latency, late in zip(each.latencies, each.lateness, strict=True)]
-            for each in (connection, companion)
+            for each in pair
         )
         yield from (mine - its for mine, its in zip(own[warm_up:], other[warm_up:], strict=True))
 
@@ -145,11 +142,8 @@ async def connects(target: Target) -> results.Connects:
     """
     fifth = max(1, len(target.headers) // (KNOWN_PER_NEW + 1))
     known, fresh = target.headers[:-fifth], target.headers[-fifth:]
-    mix = [
-        header
-        for number, new in enumerate(fresh)
-        for header in (new, *known[number * KNOWN_PER_NEW : (number + 1) * KNOWN_PER_NEW])
-    ]
+    again = iter(known)
+    mix = [header for new in fresh for header in (new, *itertools.islice(again, KNOWN_PER_NEW))]
     await _connecting(target, known[:fifth])
     return results.Connects(
         new=await _connecting(target, known[fifth:]),
@@ -161,7 +155,7 @@ async def connects(target: Target) -> results.Connects:
 async def _connecting(target: Target, headers: Sequence[dict[str, str]]) -> results.Connecting:
     traffic = Traffic()
     meter = Meter(target)
-    connections = await traffic.connect(target.url, headers, lambda number: Connection(traffic, number))
+    connections = await traffic.connect(target.url, headers, Connection, NUMBER.size)
     opening = meter.lap()
     await traffic.close(connections)
     return results.Connecting(count=len(connections), opening=opening, closing=meter.lap())
@@ -171,9 +165,7 @@ async def memory(target: Target, *, size: int) -> results.Memory:
     """Measure the gateway's memory before and after connecting, and after messages on every connection."""
     before = await _rss_before(target)
     traffic = Traffic()
-    connections = await traffic.connect(
-        target.url, target.headers, lambda number: Connection(traffic, number, size)
-    )
+    connections = await traffic.connect(target.url, target.headers, Connection, size)
     idle = rss_bytes(target.gateway_pids)
     for _ in range(BUSY_MESSAGES):
         for connection in connections:
@@ -184,16 +176,14 @@ async def memory(target: Target, *, size: int) -> results.Memory:
     return results.Memory(connections=len(connections), rss_before=before, rss_idle=idle, rss_busy=busy)
 
 
-async def hold(target: Target, *, size: int, seconds: float) -> results.Hold:
-    """Hold all connections at once, each sending a message a second, at least one."""
+async def hold(target: Target, *, size: int, seconds: float, rate: float = 1) -> results.Hold:
+    """Hold all connections at once, each sending at least one message."""
     before = await _rss_before(target)
     traffic = Traffic()
     meter = Meter(target)
-    connections = await traffic.connect(
-        target.url, target.headers, lambda number: Timed(traffic, number, size)
-    )
+    connections = await traffic.connect(target.url, target.headers, Timed, size)
     opening = meter.lap()
-    await Schedule(connections, rate=1).run(max(1, round(seconds)), traffic)
+    await Schedule(connections, rate).run(max(1, round(rate * seconds)), traffic)
     await traffic.last_echoes()
     window = meter.lap()
     latencies = [latency for connection in connections for latency in connection.latencies]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from annotated_types import Interval
 
@@ -21,23 +21,14 @@ Whole = Annotated[int, Interval(ge=0, le=10**18)]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the load goes to.
+    """What the load goes to."""
 
-    Attributes:
-        url: the WebSocket to connect to.
-        headers: the request headers of each connection; they hold the token of its user.
-        gateway_pids: the gateway's processes; none without a gateway.
-        backend_pids: of the echo backend.
-        auth_pids: of the Auth that validates the tokens.
-        direct_url: the backend's own WebSocket, for messages that go past the gateway.
-    """
-
-    url: str
-    headers: list[dict[str, str]]
-    gateway_pids: list[int]
-    backend_pids: list[int]
-    auth_pids: list[int]
-    direct_url: str
+    url: str  # the WebSocket to connect to
+    headers: list[dict[str, str]]  # the request headers of each connection; they hold the token of its user
+    gateway_pids: list[int]  # the gateway's processes; none without a gateway
+    backend_pids: list[int]  # of the echo backend
+    auth_pids: list[int]  # of the Auth that validates the tokens
+    direct_url: str  # the backend's own WebSocket, for messages that go past the gateway
 
     def __repr__(self) -> str:
         """Leave out the headers: they hold tokens."""
@@ -71,15 +62,11 @@ class Meter:
         before, self._last = self._last, self._read()
         return Span(*(now - then for now, then in zip(self._last, before, strict=True)))
 
-    def _read(self) -> tuple[float, float, float, float, float]:
+    def _read(self) -> list[float]:
+        """Return the clocks, in the order of a span's fields."""
         target = self._target
-        return (
-            time.perf_counter(),
-            cpu_seconds(target.gateway_pids),
-            cpu_seconds(target.backend_pids),
-            cpu_seconds(target.auth_pids),
-            time.process_time(),
-        )
+        watched = map(cpu_seconds, (target.gateway_pids, target.backend_pids, target.auth_pids))
+        return [time.perf_counter(), *watched, time.process_time()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,36 +89,22 @@ class Percentiles:
 
 @dataclass(frozen=True, slots=True)
 class RoundTrips:
-    """A closed loop of messages, as fast as it goes.
+    """A closed loop of messages, as fast as it goes."""
 
-    Attributes:
-        window: what the measured window cost.
-        count: echoes that arrived in it.
-        latency: from sending a message to its echo; the gateway is saturated, so this is mostly queueing.
-    """
-
-    window: Span
-    count: Count
-    latency: Percentiles
+    window: Span  # what the measured window cost
+    count: Count  # echoes that arrived in it
+    latency: Percentiles  # from sending to the echo; the gateway is saturated, so this is mostly queueing
 
 
 @dataclass(frozen=True, slots=True)
 class FixedRate:
-    """Messages at times that were fixed beforehand, however late their echoes were.
+    """Messages at times that were fixed beforehand, however late their echoes were."""
 
-    Attributes:
-        window: what the measured window cost.
-        count: messages that were due in it; each came back.
-        latency: from when a message was due to its echo.
-        paired: the same, less that of the message which a companion sent straight to the backend in the next moment.
-        lateness: how long after it was due the load sent a message; a part of the latency.
-    """
-
-    window: Span
-    count: Count
-    latency: Percentiles
-    paired: Percentiles
-    lateness: Percentiles
+    window: Span  # what the measured window cost
+    count: Count  # messages that were due in it; each came back
+    latency: Percentiles  # from when a message was due to its echo
+    paired: Percentiles  # less that of the message which a companion sent straight to the backend in the next moment
+    lateness: Percentiles  # how long after it was due the load sent a message; a part of the latency
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,47 +127,38 @@ class Connects:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Resident memory of the gateway.
+    """Resident memory of the gateway."""
 
-    Attributes:
-        connections: how many were opened.
-        rss_before: after one connection was opened and closed.
-        rss_idle: with all of them open, before any message.
-        rss_busy: after messages both ways on each of them.
-    """
-
-    connections: Count
-    rss_before: Whole
-    rss_idle: Whole
-    rss_busy: Whole
+    connections: Count  # how many were opened
+    rss_before: Whole  # after one connection was opened and closed
+    rss_idle: Whole  # with all of them open, before any message
+    rss_busy: Whole  # after messages both ways on each of them
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Many connections at once, each of them served.
+    """Many connections at once, each of them served."""
 
-    Attributes:
-        connections: how many were held.
-        opening: what opening them cost.
-        window: what serving them cost.
-        count: messages that were due meanwhile; each came back.
-        latency: from when a message was due to its echo.
-        rss_before: resident memory of the gateway after one connection was opened and closed.
-        rss_held: with all of them open, after the messages.
-        open_files: of the gateway's process that has the most.
-        open_files_limit: of that process.
-        memory_available: what the machine has left with all of them open.
-        ports: how many connections the machine can have to one address and port.
-    """
+    connections: Count  # how many were held
+    opening: Span  # what opening them cost
+    window: Span  # what serving them cost
+    count: Count  # messages that were due meanwhile; each came back
+    latency: Percentiles  # from when a message was due to its echo
+    rss_before: Whole  # resident memory of the gateway after one connection was opened and closed
+    rss_held: Whole  # with all of them open, after the messages
+    open_files: Whole  # of the gateway's process that has the most
+    open_files_limit: Whole  # of that process
+    memory_available: Whole  # what the machine has left with all of them open
+    ports: Whole  # how many connections the machine can have to one address and port
 
-    connections: Count
-    opening: Span
-    window: Span
-    count: Count
-    latency: Percentiles
-    rss_before: Whole
-    rss_held: Whole
-    open_files: Whole
-    open_files_limit: Whole
-    memory_available: Whole
-    ports: Whole
+
+Result = RoundTrips | FixedRate | Connects | Memory | Hold
+
+RESULTS: Final[dict[str, type[Result]]] = {
+    "round-trips": RoundTrips,
+    "latency": FixedRate,
+    "connects": Connects,
+    "memory": Memory,
+    "hold": Hold,
+}
+"""What each measurement finds."""

@@ -26,17 +26,12 @@ _TICK_BYTES: Final = 8
 
 
 class Timed(Connection):
-    """Keeps the times of its messages, in their order.
-
-    Attributes:
-        latencies: seconds from when a message was due to its echo.
-        lateness: seconds from when a message was due until it was sent.
-    """
+    """Keeps the times of its messages, in their order."""
 
     def __init__(self, traffic: Traffic, number: int, size: int) -> None:
         super().__init__(traffic, number, size)
-        self.latencies = array("d")
-        self.lateness = array("d")
+        self.latencies = array("d")  # seconds from when a message was due to its echo
+        self.lateness = array("d")  # seconds from when a message was due until it was sent
 
     def send(self, due: float) -> None:
         """Send the next message, and keep how late it is."""

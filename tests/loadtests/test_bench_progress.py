@@ -10,9 +10,9 @@ import pytest
 pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.analysis.measurements import Case
-from loadtests.benchmark import progress
+from loadtests.benchmark import plan
 from loadtests.benchmark.plan import Task
-from loadtests.peers.catalogue import DIRECT, PEERS
+from loadtests.peers.peer import DIRECT, PEERS
 
 TASKS = [Task(number, Case("round-trips", 50, size=128, seconds=1.3), PEERS[DIRECT]) for number in (1, 2, 3)]
 
@@ -35,14 +35,14 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock.monotonic))
+    monkeypatch.setattr(plan, "time", SimpleNamespace(monotonic=clock.monotonic))
     return clock
 
 
 def told(out: io.StringIO, clock: Clock, seconds: float) -> list[str]:
     """Do all tasks, each in so many seconds; return the numbers and the time left of the lines that this writes."""
     assert TASKS[0].seconds() == pytest.approx(3.06)
-    telling = progress.Progress(TASKS, out)
+    telling = plan.Progress(TASKS, out)
     telling.say("both are running")
     for task in TASKS:
         telling.begins(task)

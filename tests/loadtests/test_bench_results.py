@@ -12,11 +12,8 @@ import pytest
 pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.analysis.cells import Cell, Spread, cells
-from loadtests.analysis.figures import Figure
-from loadtests.analysis.headroom import resources
-from loadtests.analysis.measurements import MEASUREMENTS, Case
-from loadtests.analysis.noise import noise
-from loadtests.analysis.record import Record, Row
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure, Record, Row
+from loadtests.analysis.remarks import noise, resources
 from loadtests.analysis.store import document, read, write
 from loadtests.analysis.targets import TARGETS, Verdict, verdicts
 from loadtests.benchmark.command import main

@@ -22,9 +22,7 @@ pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.common.errors import LoadTestError
 from loadtests.peers import peer
-from loadtests.peers.catalogue import PEERS
-from loadtests.peers.peer import Endpoint, Peer, Stage, handshake_status
-from loadtests.peers.programs import program_version
+from loadtests.peers.peer import PEERS, Endpoint, Peer, handshake_status, program_version
 from memmie_fake_auth import FakeAuth
 
 THOSE_THAT_ASK: Final = [name for name, peer in PEERS.items() if peer.asks_auth]
@@ -48,7 +46,7 @@ async def echo(connection: ServerConnection) -> None:
 async def running(peer: Peer, auth: FakeAuth) -> AsyncIterator[Endpoint]:
     async with serve(echo, "127.0.0.1", 0) as server:
         backend = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/ws"
-        starting = peer.start(Stage(backend, auth.url, connections=10, cores=None))
+        starting = peer.start(backend, auth.url, connections=10, cores=None)
         # It blocks, and asks the Auth of this loop: in a thread.
         endpoint = await asyncio.to_thread(starting.__enter__)
         try:

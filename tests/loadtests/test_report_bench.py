@@ -14,8 +14,11 @@ graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load gro
 
 from tests.loadtests.pages import parsed  # noqa: E402 - after the check above
 
-from loadtests.analysis.measurements import Case  # noqa: E402 - after the check above
-from loadtests.analysis.record import Record, Row  # noqa: E402 - after the check above
+from loadtests.analysis.measurements import (  # noqa: E402 - after the check above
+    Case,
+    Record,
+    Row,
+)
 from loadtests.analysis.store import document  # noqa: E402 - after the check above
 from loadtests.common.machine import Cores  # noqa: E402 - after the check above
 from loadtests.report import page as builder  # noqa: E402 - needs plotly

@@ -20,8 +20,13 @@ def part(source: str, **values: object) -> str:
     return template.render(values).strip()
 
 
+TABLE = """{% call parts.table(about, titles) %}
+{% for each in rows %}{{ parts.row(each, ours=each[0] == "us") }}{% endfor %}
+{% endcall %}"""
+
+
 def test_text_is_escaped() -> None:
-    found = part("{{ parts.table('<a>', ('b&',), rows) }}", rows=[["<i>"], [Note("<b>", "<u>", "failed")]])
+    found = part(TABLE, about="<a>", titles=("b&",), rows=[["<i>"], [Note("<b>", "<u>", "failed")]])
     cells = parsed(found)
     assert not cells.unclosed
     assert cells.texts("th") == ["b&", "<i>", "✕ <b><u>"]
@@ -29,7 +34,7 @@ def test_text_is_escaped() -> None:
 
 
 def test_columns_of_numbers_and_our_row_are_marked() -> None:
-    found = parsed(part("{{ parts.table('', 'ab', rows, ours='us') }}", rows=[["us", "1"], ["them", "2"]]))
+    found = parsed(part(TABLE, about="", titles="ab", rows=[["us", "1"], ["them", "2"]]))
     assert [each.attributes.get("class") for each in found.all("tr")] == [None, "ours", None]
     assert [each.attributes.get("class") for each in found.all("td")] == ["number", "number"]
 
