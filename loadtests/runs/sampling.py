@@ -17,7 +17,8 @@ from loadtests.runs.recorder import CONNECTIONS, Histogram, Recorder
 CLIENT_CPU: Final = "client CPU"
 BUSIEST: Final = "client CPU, busiest second"
 LATE: Final = "client late, at most"
-"""Figures of the load itself, which every run has."""
+CLIENT_FIGURES: Final = {CLIENT_CPU: "share", BUSIEST: "share", LATE: "s"}
+"""Figures of the load itself, which every run has, and their units."""
 
 CLIENT_SECONDS: Final = "client seconds"
 """A recorder's total: how long its process was watched; with several workers, all of them together."""
@@ -72,11 +73,11 @@ class ClientWatch:
         """
         recorder, used = self._recorder, self._usage.since_last()
         if recorder.measuring:
-            recorder.most[LATE] = max(recorder.most.get(LATE, 0.0), passed - 1)
+            recorder.greatest(LATE, passed - 1)
         if used is not None:
             recorder.totals[CLIENT_CPU] += used[0]
             recorder.totals[CLIENT_SECONDS] += passed
-            recorder.most[BUSIEST] = max(recorder.most.get(BUSIEST, 0.0), used[0] / passed)
+            recorder.greatest(BUSIEST, used[0] / passed)
 
 
 class Timeline:

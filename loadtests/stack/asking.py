@@ -37,11 +37,13 @@ def studio_connections(gateway_url: str) -> dict[str, int]:
 
 
 def auth_questions(auth_url: str) -> int:
-    """Return how often the fake Auth was asked whether a token is valid, since it was started.
+    """Return how often the fake Auth was asked whether a token is valid, since it was started; 0 without an address.
 
     Raises:
         LoadTestError: it does not tell, or has forgotten some.
     """
+    if not auth_url:
+        return 0
     query = "kind=request&path=/api/v1/auth/validate"
     try:
         with urlopen(f"{auth_url}/_control/log?{query}", timeout=AUTH_SECONDS) as answer:  # noqa: S310 - HTTP only

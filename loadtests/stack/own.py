@@ -1,17 +1,17 @@
-"""Start a stack for the length of a run: fake Auth, fake Studios and gateways, each a process of its own."""
+"""The system that a scenario loads, and how to start one of our own: fake Auth, fake Studios and gateways."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Final
 
 from loadtests.common.errors import LoadTestError
 from loadtests.common.machine import Cores, pinned
-from loadtests.common.supervisor import serving
-from loadtests.stack.system import Plan, System
+from loadtests.common.supervisor import Server, serving
 from memmie_harness.wiring import gateway_environment
 
 STUDIOS: Final = 2
@@ -23,51 +23,78 @@ AUTH_LOG_ENTRIES: Final = 200_000
 """Every question to Auth is counted afterwards, so Auth must not forget any."""
 
 
+@dataclass(frozen=True, slots=True)
+class System:
+    """A gateway with what stands behind it.
+
+    Attributes:
+        gateways: WebSocket addresses; the first is loaded, a second one takes over if the scenario needs that.
+        gateway_pids: the process of each gateway; empty if they cannot be seen from here.
+        studios: WebSocket addresses of the Studios behind it, for messages that go there directly.
+        studio_pids: the process of each Studio; empty if they cannot be seen from here.
+        auth_url: base URL of a fake Auth, which mints the tokens; empty if they come from a file.
+    """
+
+    gateways: tuple[str, ...]
+    gateway_pids: tuple[int, ...] = ()
+    studios: tuple[str, ...] = ()
+    studio_pids: tuple[int, ...] = ()
+    auth_url: str = ""
+
+
 @contextlib.contextmanager
-def own_stack(plan: Plan) -> Iterator[System]:
-    """Run Auth, Studios and gateways on free ports of 127.0.0.1 for the length of the block.
+def own_stack(
+    connections: int,
+    *,
+    gateways: int = 1,
+    pinned_gateways: bool = True,
+    settings: Mapping[str, object] | None = None,
+) -> Iterator[System]:
+    """Run Auth, Studios and gateways, each a process, on free ports of 127.0.0.1 for the length of the block.
+
+    Args:
+        connections: the most that will be open at once.
+        gateways: how many; they have the same Studios.
+        pinned_gateways: whether the gateways have a core for themselves, and everything else the others.
+        settings: of the gateways (spec §7), besides those that join them to the rest and raise every limit.
 
     Raises:
         LoadTestError: something did not start; says what and why.
     """
-    cores = Cores.share_out() if plan.pinned else Cores(None, None)
+    cores = Cores.share_out() if pinned_gateways else Cores(None, None)
     with ExitStack() as stack:
         try:
-            system = _start(plan, cores, stack)
+            system = _start(gateways, {**_unlimited(connections), **(settings or {})}, cores, stack)
         except LoadTestError as error:
             raise LoadTestError(f"the stack does not start: {error}") from error
         stack.enter_context(pinned(cores.load))
         yield system
 
 
-def _start(plan: Plan, cores: Cores, stack: ExitStack) -> System:
-    def fake(name: str, module: str, *options: str) -> tuple[int, int]:
-        command = [sys.executable, "-m", module, "serve", "--host", "127.0.0.1", "--port", "0", *options]
-        server = stack.enter_context(serving(name, command, cores=cores.load))
-        return server.port, server.pid
+def _start(gateways: int, settings: Mapping[str, object], cores: Cores, stack: ExitStack) -> System:
+    def server(name: str, *command: str, settings: Mapping[str, str] | None = None) -> Server:
+        on = cores.load if settings is None else cores.gateway
+        command = (sys.executable, "-m", *command)
+        return stack.enter_context(serving(name, command, cores=on, environment=settings))
 
-    auth, _ = fake("the fake Auth", "memmie_fake_auth.cli", "--log-entries", str(AUTH_LOG_ENTRIES))
+    anywhere = ("serve", "--host", "127.0.0.1", "--port", "0")
+    auth = server("the fake Auth", "memmie_fake_auth.cli", *anywhere, "--log-entries", str(AUTH_LOG_ENTRIES))
     studios = [
-        fake(f"fake Studio {number}", "memmie_fake_studio.cli", "--no-log-messages")
+        server(f"fake Studio {number}", "memmie_fake_studio.cli", *anywhere, "--no-log-messages")
         for number in range(1, STUDIOS + 1)
     ]
-    auth_url = f"http://127.0.0.1:{auth}"
-    studio_urls = tuple(f"ws://127.0.0.1:{port}/ws" for port, _ in studios)
-    environment = gateway_environment(
-        auth_url=auth_url, studio_ws_urls=studio_urls, extra={**_unlimited(plan.connections), **plan.settings}
-    )
-    command = [sys.executable, "-m", "memmie_gateway", "serve"]
-    gateways = [
-        stack.enter_context(
-            serving(f"gateway {number}", command, cores=cores.gateway, environment=environment)
-        )
-        for number in range(1, plan.gateways + 1)
+    auth_url = f"http://127.0.0.1:{auth.port}"
+    studio_urls = tuple(f"ws://127.0.0.1:{studio.port}/ws" for studio in studios)
+    environment = gateway_environment(auth_url=auth_url, studio_ws_urls=studio_urls, extra=settings)
+    started = [
+        server(f"gateway {number}", "memmie_gateway", "serve", settings=environment)
+        for number in range(1, gateways + 1)
     ]
     return System(
-        gateways=tuple(f"ws://127.0.0.1:{gateway.port}/ws" for gateway in gateways),
-        gateway_pids=tuple(gateway.pid for gateway in gateways),
+        gateways=tuple(f"ws://127.0.0.1:{gateway.port}/ws" for gateway in started),
+        gateway_pids=tuple(gateway.pid for gateway in started),
         studios=studio_urls,
-        studio_pids=tuple(pid for _, pid in studios),
+        studio_pids=tuple(studio.pid for studio in studios),
         auth_url=auth_url,
     )
 

@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 from tests.loadtests.scripts import ROOT, finished
 
-from loadtests.stack.own import own_stack
-from loadtests.stack.system import Plan, System
+from loadtests.stack.own import System, own_stack
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("locust") is None, reason="the load group is not installed"),
@@ -50,7 +49,7 @@ async def locust(scenario: str, *arguments: str) -> AsyncIterator[Process]:
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
     """Start what a run with --gateway loads."""
-    with own_stack(Plan(connections=100, pinned=False)) as system:
+    with own_stack(100, pinned_gateways=False) as system:
         yield system
 
 

@@ -1,18 +1,29 @@
-"""The well-behaved user: a heartbeat once a period, and for some the same straight to a Studio."""
+"""Scenarios with well-behaved users, who must notice nothing of what others do."""
 
 from __future__ import annotations
 
-from typing import Final
+from abc import ABC
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from locust import task
 from locust.env import Environment
 
-from loadtests.common.run import DIRECT, GATEWAY
-from loadtests.users.conversation import Conversation
+from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD
+from loadtests.scenarios.director import Director
+from loadtests.scenarios.scenario import Scenario
+from loadtests.users.connection import Connection
 from loadtests.users.user import WebSocketUser
 
 PAIRED_EVERY: Final = 10
 """One user in so many has a second connection, straight to a Studio."""
+
+MISBEHAVE: Final = "misbehave"
+GIVE_UP: Final = "give up"
+"""Orders for the other users."""
+
+BEFORE: Final = {"gateway p99 before": "s"}
+"""The figure that `measure_disturbed` sets."""
 
 
 class HeartbeatUser(WebSocketUser):
@@ -20,8 +31,8 @@ class HeartbeatUser(WebSocketUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self._through: Conversation | None = None
-        self._straight: Conversation | None = None
+        self._through: Connection | None = None
+        self._straight: Connection | None = None
         self._order = (GATEWAY, DIRECT)
 
     def on_start(self) -> None:
@@ -54,3 +65,21 @@ class HeartbeatUser(WebSocketUser):
         through, straight = took[GATEWAY], took[DIRECT]
         if measured and through is not None and straight is not None:
             self.recorder.add_overhead(through - straight)
+
+
+class Heartbeats(Scenario, ABC):
+    """Heartbeat users, and perhaps others that misbehave in the second half."""
+
+    part = 2
+    latencies: ClassVar[tuple[str, ...]] = (GATEWAY, DIRECT, OVERHEAD)
+    counts: ClassVar[Mapping[str, str]] = {"answered": "", "lost": "", "closed": ""}
+
+    def measure_disturbed(self, director: Director, what: str) -> None:
+        """Measure half the time in peace, and half of it while others misbehave; the latencies are of the second half."""
+        director.measure(director.seconds / 2)
+        before = director.counted().latencies().get(GATEWAY)
+        if before is not None:
+            director.figures.update(dict.fromkeys(BEFORE, before.p99))
+        director.event(what)
+        director.order(MISBEHAVE)
+        director.measure(director.seconds / 2)
