@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from loadtests.scenarios.comeback import MARK, Comeback, ReturningUser
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
-from loadtests.stack.asking import studio_connections
+from loadtests.stack import studio_connections
 
 __all__ = ["ReturningUser"]
 

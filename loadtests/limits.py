@@ -18,17 +18,16 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 import gevent
-from gevent.event import Event
 from locust import constant, task
 from locust.env import Environment
 
 from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director
-from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, MISBEHAVE, Heartbeats, HeartbeatUser
+from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, Heartbeats, HeartbeatUser, MisbehavingUser
 from loadtests.scenarios.play import play
 from loadtests.users.connection import Connection, Document
 from loadtests.users.outcomes import ClosedError, OperationError, RefusedError
-from loadtests.users.user import WAYS, WebSocketUser
+from loadtests.users.user import WAYS
 
 __all__ = ["AbusiveUser", "HeartbeatUser"]
 
@@ -52,7 +51,7 @@ EVERY_SECONDS: Final = 0.1
 MESSAGE: Final = b'{"type":"heartbeat"}'
 
 
-class AbusiveUser(WebSocketUser):
+class AbusiveUser(MisbehavingUser):
     """Opens twice the connections it may have, floods those it gets, and begins again when it is closed."""
 
     wait_time = constant(0.2)
@@ -60,36 +59,26 @@ class AbusiveUser(WebSocketUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self._answered = 0
-        self._open: list[Connection] = []
-        self._begun = Event()
-        self._given_up = False
-
-    def obey(self, order: str) -> None:
-        """Begin; or cut every connection, and end."""
-        if order == MISBEHAVE:
-            self._begun.set()
-        elif order == GIVE_UP:
-            self._given_up = True
-            for connection in self._open:
-                connection.abort()
 
     @task
     def abuse(self) -> None:
         """Take connections, and flood them."""
-        self._begun.wait()
-        if self._given_up:
+        self.begun.wait()
+        if self.given_up:
             return
         for _ in range(2 * self.options.user_connections):
             self._take_one()
-        self.recorder.greatest(MOST_OPEN, sum(connection.open for connection in self._open))
-        gevent.joinall([gevent.spawn(self._flood, connection) for connection in self._open])
-        self._open.clear()
+        self.recorder.greatest(MOST_OPEN, sum(connection.open for connection in self.connections))
+        gevent.joinall([gevent.spawn(self._flood, connection) for connection in self.connections])
+        self.connections.clear()
 
     def _take_one(self) -> None:
         began = time.perf_counter()
         failure: OperationError | None = None
         try:
-            self._open.append(Connection(*self.crowd.address(GATEWAY, self.account), on_event=self._count))
+            self.connections.append(
+                Connection(*self.crowd.address(GATEWAY, self.account), on_event=self._count)
+            )
         except OperationError as error:
             if isinstance(error, RefusedError) and error.status == TOO_MANY:
                 self.recorder.totals[REFUSED] += 1
@@ -103,7 +92,7 @@ class AbusiveUser(WebSocketUser):
                 connection.send(*[MESSAGE] * AT_ONCE)
                 gevent.sleep(EVERY_SECONDS)
         except ClosedError:
-            self.recorder.totals[CLOSED] += not self._given_up
+            self.recorder.totals[CLOSED] += not self.given_up
 
     def _count(self, _: Document, __: int) -> None:
         self._answered += 1

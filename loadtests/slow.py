@@ -14,17 +14,14 @@ from collections.abc import Mapping
 from typing import ClassVar, Final
 
 import gevent
-from gevent.event import Event
 from locust import constant, task
 from locust.env import Environment
 
 from loadtests.runs.sampling import Usage
 from loadtests.scenarios.director import Director
-from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, MISBEHAVE, Heartbeats, HeartbeatUser
+from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, Heartbeats, HeartbeatUser, MisbehavingUser
 from loadtests.scenarios.play import play
-from loadtests.users.connection import Connection
 from loadtests.users.outcomes import OperationError
-from loadtests.users.user import WebSocketUser
 
 __all__ = ["HeartbeatUser", "SlowUser"]
 
@@ -44,7 +41,7 @@ STUCK_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 1.0
 
 
-class SlowUser(WebSocketUser):
+class SlowUser(MisbehavingUser):
     """Updates its blob again and again, and does not read the replies.
 
     Attributes:
@@ -59,9 +56,6 @@ class SlowUser(WebSocketUser):
         self.asked_bytes = 0
         self.disconnected = 0
         self._sending_since = math.inf
-        self._begun = Event()
-        self._given_up = False
-        self._connection: Connection | None = None
 
     def totals(self) -> Mapping[str, float]:
         """Return whether it is held back, and the bytes it asked for."""
@@ -72,36 +66,29 @@ class SlowUser(WebSocketUser):
         """Whether it cannot send, as all buffers on the way to Studio are full, or was disconnected for that."""
         return time.monotonic() - self._sending_since > STUCK_SECONDS or self.disconnected > 0
 
-    def obey(self, order: str) -> None:
-        """Read nothing from now on; or cut the connection, and ask no more."""
-        self._given_up = order == GIVE_UP
-        if order in {MISBEHAVE, GIVE_UP}:
-            self._begun.set()
-        if self._given_up and self._connection is not None:
-            self._connection.abort()
-
     @task
     def ask_and_leave(self) -> None:
         """Ask until nothing more can be sent, and then until the connection is cut, as it must be."""
-        if self._given_up:
+        if self.given_up:
             return
-        self._connection = connection = self.connect(buffer_bytes=BUFFER_BYTES)
+        connection = self.connect(buffer_bytes=BUFFER_BYTES)
         if connection is None:
             return
+        self.connections = [connection]
         self.ending = True
         try:
             update = {"blob_id": connection.create_blob(), "data": "x" * BLOB_BYTES}
             message = json.dumps({"type": "update_blob", "data": update}).encode()
-            self._begun.wait()
+            self.begun.wait()
             connection.stop_reading()
-            while not self._given_up:
+            while not self.given_up:
                 self._sending_since = time.monotonic()
                 connection.send(message)
                 self._sending_since = math.inf
                 self.asked_bytes += BLOB_BYTES
                 gevent.sleep(EVERY_SECONDS)
         except OperationError:
-            self.disconnected += not self._given_up
+            self.disconnected += not self.given_up
         finally:
             self._sending_since = math.inf
 

@@ -13,7 +13,7 @@ from typing import ClassVar
 from loadtests.scenarios.comeback import CUT, MARK, Comeback, ReturningUser
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.play import play
-from loadtests.stack.asking import auth_questions
+from loadtests.stack import auth_questions
 
 __all__ = ["ReturningUser"]
 

@@ -13,8 +13,7 @@ from locust.runners import STATE_RUNNING, MasterRunner, Runner
 from loadtests.common.errors import LoadTestError
 from loadtests.common.run import Event
 from loadtests.runs.recorder import AWAITED, CONNECTIONS, Recorder
-from loadtests.stack.asking import studio_connections
-from loadtests.stack.own import System
+from loadtests.stack import System, studio_connections
 from loadtests.users.crowd import JOIN, LEAVE, LEAVE_AT_ONCE, MEASURE, ORDER, SETTLE, STOP_MEASURING
 from loadtests.users.tokens import Tokens
 

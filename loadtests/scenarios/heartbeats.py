@@ -6,6 +6,7 @@ from abc import ABC
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
+from gevent.event import Event
 from locust import task
 from locust.env import Environment
 
@@ -65,6 +66,33 @@ class HeartbeatUser(WebSocketUser):
         through, straight = took[GATEWAY], took[DIRECT]
         if measured and through is not None and straight is not None:
             self.recorder.add_overhead(through - straight)
+
+
+class MisbehavingUser(WebSocketUser):
+    """Waits until it is told to misbehave, and cuts its connections when it is told to give up.
+
+    Attributes:
+        begun: set once it may misbehave, or has to give up.
+        given_up: whether it was told to.
+        connections: those it has opened.
+    """
+
+    abstract = True
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.begun = Event()
+        self.given_up = False
+        self.connections: list[Connection] = []
+
+    def obey(self, order: str) -> None:
+        """Begin, or give up."""
+        self.given_up = order == GIVE_UP
+        if order in {MISBEHAVE, GIVE_UP}:
+            self.begun.set()
+        if self.given_up:
+            for connection in self.connections:
+                connection.abort()
 
 
 class Heartbeats(Scenario, ABC):

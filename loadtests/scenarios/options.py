@@ -17,7 +17,7 @@ from loadtests.common.run import Setting
 from loadtests.common.supervisor import ROOT
 from loadtests.scenarios.director import SETTLE_SECONDS
 from loadtests.scenarios.scenario import Scenario
-from loadtests.stack.own import System
+from loadtests.stack import System
 
 THRESHOLDS: Final = ROOT / "loadtests" / "thresholds.toml"
 
@@ -144,9 +144,17 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
         UsageError: the options do not go together, or a process does not exist.
     """
     if options.worker or options.master or options.processes:
-        _check_distributed(scenario, options)
-    if options.worker:
-        return  # it gets its options from the master
+        if not scenario.distributed:
+            raise UsageError(
+                f"{scenario.name} cannot be distributed: it starts or ends processes on this machine; "
+                "run it without --master, --worker and --processes"
+            )
+        if options.worker:
+            return  # it gets its options from the master
+        if not options.gateway:
+            raise UsageError(
+                f"{scenario.name} can only be distributed against a system that runs already: give --gateway ws://…"
+            )
     if not 1 <= options.num_users <= MOST_CONNECTIONS:
         raise UsageError(
             f"{options.num_users} users given, a whole number from 1 to {MOST_CONNECTIONS} needed (-u)"
@@ -171,18 +179,6 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
         for pid in getattr(options, _dest(name)):
             if not psutil.pid_exists(pid):
                 raise UsageError(f"there is no process {pid} on this machine ({name})")
-
-
-def _check_distributed(scenario: Scenario, options: Namespace) -> None:
-    if not scenario.distributed:
-        raise UsageError(
-            f"{scenario.name} cannot be distributed: it starts or ends processes on this machine; "
-            "run it without --master, --worker and --processes"
-        )
-    if not options.worker and not options.gateway:
-        raise UsageError(
-            f"{scenario.name} can only be distributed against a system that runs already: give --gateway ws://…"
-        )
 
 
 def _dest(name: str) -> str:

@@ -34,7 +34,7 @@ from loadtests.scenarios.judging import EXIT_FAILED, EXIT_USAGE, leave_results, 
 from loadtests.scenarios.options import add_options, check_options, foreign_system, seconds_of
 from loadtests.scenarios.results import run_folder
 from loadtests.scenarios.scenario import Scenario
-from loadtests.stack.own import System, own_stack
+from loadtests.stack import System, own_stack
 from loadtests.users.crowd import REPORT, Crowd
 from loadtests.users.outcomes import RefusedError
 from loadtests.users.tokens import Tokens, mint, read_tokens, try_first

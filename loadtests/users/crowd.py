@@ -20,7 +20,7 @@ from locust.runners import Runner
 from loadtests.common.run import Path
 from loadtests.runs.recorder import Recorder
 from loadtests.runs.sampling import ClientWatch, each_second
-from loadtests.stack.own import System
+from loadtests.stack import System
 from loadtests.users.tokens import Tokens, address
 
 JOIN: Final = "join"

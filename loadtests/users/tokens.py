@@ -18,7 +18,7 @@ from gevent.pool import Pool
 from loadtests.common.errors import UsageError
 from loadtests.common.run import DIRECT, GATEWAY
 from loadtests.common.run import Path as Way
-from loadtests.stack.own import System
+from loadtests.stack import System
 from loadtests.users.connection import Connection
 from loadtests.users.outcomes import OperationError, RefusedError
 from memmie_harness.tokens import MintError, mint_token

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from tests.loadtests.scripts import ROOT, finished
 
-from loadtests.stack.own import System, own_stack
+from loadtests.stack import System, own_stack
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("locust") is None, reason="the load group is not installed"),
