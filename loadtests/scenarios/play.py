@@ -189,10 +189,11 @@ class Play:
     def _run(self, director: Director, timeline: Timeline) -> str:
         """Let the scenario happen; return why it could not go on, or ""."""
 
-        def look(passed: float) -> None:
-            CONSOLE.tell(self._scenario.name, timeline.look(director.counted(), director.at, passed))
+        def look() -> None:
+            for passed in each_second():
+                CONSOLE.tell(self._scenario.name, timeline.look(director.counted(), director.at, passed))
 
-        sampler = gevent.spawn(each_second, look)
+        sampler = gevent.spawn(look)
         try:
             self._scenario.run(director)
         except LoadTestError as error:

@@ -19,7 +19,7 @@ from locust.runners import Runner
 
 from loadtests.common.run import Path
 from loadtests.runs.recorder import Recorder
-from loadtests.runs.sampling import ClientWatch, each_second
+from loadtests.runs.sampling import watch_client
 from loadtests.stack import System
 from loadtests.users.tokens import Tokens, address
 
@@ -85,8 +85,10 @@ class Crowd:
         self._obeyed = 0
         if self._measures_ramp:
             self.recorder.measure()
-        watch = ClientWatch(self.recorder)
-        self._greenlets = [gevent.spawn(each_second, watch.look), gevent.spawn(self._report_again_and_again)]
+        self._greenlets = [
+            gevent.spawn(watch_client, self.recorder),
+            gevent.spawn(self._report_again_and_again),
+        ]
 
     def _request(self, **request: Any) -> None:
         self.recorder.request(**request)  # each run has another

@@ -82,7 +82,6 @@ def figures_of(run: dict[str, Any]) -> dict[str, float]:
     return {figure["name"]: figure["value"] for figure in run["figures"]}
 
 
-@pytest.mark.slow
 async def test_a_master_judges_what_two_workers_have_measured(system: System, tmp_path: Path) -> None:
     thresholds = tmp_path / "lax.toml"
     thresholds.write_text(LAX)
