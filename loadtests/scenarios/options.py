@@ -53,7 +53,7 @@ def add_options(scenario: Scenario, parser: ArgumentParser) -> None:
             if title == _DOES:
                 setattr(action, "include_in_web_ui", True)  # noqa: B010 - Locust's own attribute of an action
     parser.set_defaults(thresholds=str(THRESHOLDS))
-    parser.add_argument(
+    group.add_argument(
         "--pin", action=BooleanOptionalAction, default=scenario.pinned,
         help="give a gateway that is started here a core for itself, and everything else the others",
     )  # fmt: skip
