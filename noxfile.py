@@ -244,11 +244,12 @@ def load(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def smoke(session: nox.Session) -> None:
-    """The load scenarios in short, and the tests of their command, which need Locust: what CI runs of them."""
+    """The load scenarios in short, and the tests of their command: what CI runs of them. `-- --slow` runs all tests."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
     names = ("load_command", "load_foreign", "load_lies", "load_locust", "tokens")
     tests = (f"tests/loadtests/test_{name}.py" for name in names)
-    session.run("pytest", "-p", "no:locust", *tests)
+    quick = [] if "--slow" in session.posargs else ["-m", "not slow"]
+    session.run("pytest", "-p", "no:locust", *quick, *tests)
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
     session.run("python", "loadtests/load.py", "soak", "--messages", "20000")
 

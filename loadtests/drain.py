@@ -9,16 +9,16 @@ When all are back, it goes on for another third of the time. `closed otherwise` 
 
 import signal
 from argparse import Namespace
-from typing import Final
+from collections import Counter
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 import psutil
 
-from loadtests.scenarios.comeback import FIGURES, Comeback
+from loadtests.scenarios.comeback import MARK, Comeback, ReturningUser
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
-from loadtests.stack.system import Plan, System
-from loadtests.users.crowd import MARK, MOVE
-from loadtests.users.returning import ReturningUser
+from loadtests.users.crowd import MOVE
 
 __all__ = ["ReturningUser"]
 
@@ -33,25 +33,19 @@ class Drain(Comeback):
     """A gateway is shut down."""
 
     measured = "before SIGTERM"
-    figures = (*FIGURES, "drained after", "closed otherwise")
+    gateways = 2
+    needs: ClassVar = {
+        "gateway": (2, "--gateway a second time: the gateway that takes over"),
+        "gateway_pid": (1, "--gateway-pid PID, the process of the gateway that is shut down"),
+    }
+    figures: ClassVar = {"drained after": "s", "closed otherwise": ""}
 
-    def plan(self, options: Namespace) -> Plan:
-        """Return two gateways that take their time."""
-        settings = {"DRAIN_SECONDS": str(DRAIN_SECONDS)}
-        return Plan(options.num_users, gateways=2, pinned=options.pin, settings=settings)
+    def gateway_settings(self, _: Namespace) -> Mapping[str, object]:
+        """Let them take their time."""
+        return {"DRAIN_SECONDS": DRAIN_SECONDS}
 
-    def missing(self, system: System) -> str:
-        """Ask for the two gateways, and the process of the first."""
-        if len(system.gateways) < 2:
-            return "--gateway a second time: the gateway that takes over"
-        return (
-            "" if system.gateway_pids else "--gateway-pid PID, the process of the gateway that is shut down"
-        )
-
-    def run(self, director: Director) -> None:
-        """Connect, shut down, wait for everyone."""
-        self.connect(director)
-        director.measure(director.seconds / self.part)
+    def strike(self, director: Director) -> None:
+        """Shut the first gateway down, and wait until it has ended."""
         director.event("the gateway gets SIGTERM")
         director.order(MOVE)
         director.order(MARK)
@@ -60,15 +54,14 @@ class Drain(Comeback):
             first.send_signal(signal.SIGTERM)
         except psutil.NoSuchProcess:
             raise StoppedError("the gateway had ended before it got SIGTERM") from None
-        drained = director.until(lambda _: _ended(first), "drained", within=DONE_SECONDS)
+        director.figures["drained after"] = director.until(
+            lambda _: _ended(first), "drained", within=DONE_SECONDS
+        )
         director.event("its process has ended")
-        self.wait_for_all(director)
-        director.rest(director.seconds / 3)
-        closes = director.counted().closes.copy()
-        director.leave()
-        self.tell_returns(director)
-        director.figure("drained after", drained, "s")
-        director.figure("closed otherwise", closes.total() - closes[GOING_AWAY])
+
+    def tell(self, director: Director, closes: Counter[str]) -> None:
+        """Tell who was closed in another way."""
+        director.figures["closed otherwise"] = closes.total() - closes[GOING_AWAY]
 
 
 def _ended(process: psutil.Process) -> bool:
@@ -78,5 +71,4 @@ def _ended(process: psutil.Process) -> bool:
         return True
 
 
-SCENARIO = Drain()
-play(SCENARIO)
+SCENARIO = play(Drain())

@@ -8,16 +8,14 @@ on for the rest of the time. `closed besides` counts users that were closed with
 
 import os
 import signal
-from typing import Final
+from collections import Counter
+from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from loadtests.scenarios.comeback import FIGURES, Comeback
+from loadtests.scenarios.comeback import MARK, Comeback, ReturningUser
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
-from loadtests.stack.asking import studio_connections
-from loadtests.stack.system import System
-from loadtests.users.crowd import MARK
-from loadtests.users.returning import ReturningUser
+from loadtests.stack import studio_connections
 
 __all__ = ["ReturningUser"]
 
@@ -26,26 +24,25 @@ RECONNECT: Final = "1012"
 
 NOTICE_SECONDS: Final = 15.0
 
+NEEDED: Final = (
+    "--direct ws://… and --studio-pid PID, the address and the process of the Studio that is to be killed"
+)
+
 
 class Failover(Comeback):
     """A Studio is killed."""
 
     measured = "before the kill"
-    figures = (*FIGURES, "on the killed Studio", "closed besides", "closed otherwise")
+    rest = 2 / 3
+    needs: ClassVar = {"direct": (1, NEEDED), "studio_pid": (1, NEEDED)}
+    figures: ClassVar = {"on the killed Studio": "", "closed besides": "", "closed otherwise": ""}
 
-    def missing(self, system: System) -> str:
-        """Ask for the Studio."""
-        if system.studios and system.studio_pids:
-            return ""
-        return "--direct ws://… and --studio-pid PID, the address and the process of the Studio that is to be killed"
-
-    def run(self, director: Director) -> None:
-        """Connect, kill, wait for everyone."""
+    def strike(self, director: Director) -> None:
+        """Kill the first Studio, and wait until its users were told."""
         system = director.system
-        self.connect(director)
-        director.measure(director.seconds / self.part)
         name = urlsplit(system.studios[0]).netloc
         on_it = studio_connections(system.gateways[0]).get(name, 0)
+        director.figures["on the killed Studio"] = on_it
         director.event(f"Studio {name} with {on_it} connections is killed")
         director.order(MARK)
         try:
@@ -55,15 +52,11 @@ class Failover(Comeback):
         director.until(
             lambda counted: counted.closes.total() >= on_it, "told of the end", within=NOTICE_SECONDS
         )
-        self.wait_for_all(director)
-        director.rest(director.seconds * 2 / 3)
-        closes = director.counted().closes.copy()
-        director.leave()
-        self.tell_returns(director)
-        director.figure("on the killed Studio", on_it)
-        director.figure("closed besides", closes.total() - on_it)
-        director.figure("closed otherwise", closes.total() - closes[RECONNECT])
+
+    def tell(self, director: Director, closes: Counter[str]) -> None:
+        """Tell what else was closed."""
+        director.figures["closed besides"] = closes.total() - director.figures["on the killed Studio"]
+        director.figures["closed otherwise"] = closes.total() - closes[RECONNECT]
 
 
-SCENARIO = Failover()
-play(SCENARIO)
+SCENARIO = play(Failover())

@@ -8,32 +8,33 @@ so many connections (MAX_CONNECTIONS_PER_USER).
 
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
-from locust import User, task
+from locust import task
 from locust.env import Environment
 
-from loadtests.common.options import whole
 from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director, StoppedError
-from loadtests.scenarios.options import add_every
 from loadtests.scenarios.play import play
-from loadtests.scenarios.scenario import AddArgument, Scenario
-from loadtests.users.conversation import BLOB_UPDATED, Conversation, Document
-from loadtests.users.crowd import PUBLISH, STOP_PUBLISHING
+from loadtests.scenarios.scenario import Scenario
+from loadtests.users.connection import BLOB_UPDATED, Connection, Document
 from loadtests.users.outcomes import OperationError, UnexpectedReplyError
 from loadtests.users.user import WAYS, WebSocketUser
 from memmie_harness.numbered import Numbers
 
 ARRIVE_SECONDS: Final = 10.0
 
+PUBLISH: Final = "publish"
+STOP_PUBLISHING: Final = "stop publishing"
+"""Orders for the users."""
+
 
 class GroupUser(WebSocketUser):
     """One connection of an account; the first of each account publishes.
 
     Attributes:
-        publishes: whether it is the first.
+        first: the first of its account.
         published: how many events it has made.
         received: the numbers of the events it has got.
     """
@@ -41,30 +42,41 @@ class GroupUser(WebSocketUser):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.account = self.number // self.options.group
-        self.publishes = self.number % self.options.group == 0
+        self.first: GroupUser = self.crowd.users[self.account * self.options.group]
         self.published = 0
         self.received = Numbers()
         self._publishing = False
-        self._conversation: Conversation | None = None
+        self._connection: Connection | None = None
         self._blob_id = ""
+
+    def totals(self) -> Mapping[str, float]:
+        """Return what was published, or what arrived."""
+        if self.first is self:
+            return {"events": self.published}
+        return {
+            "deliveries": self.received.arrived,
+            "lost": self.received.lost(self.first.published),
+            "duplicated": self.received.duplicated,
+            "reordered": self.received.reordered,
+        }
 
     def obey(self, order: str) -> None:
         """Publish, or stop publishing."""
         if order in {PUBLISH, STOP_PUBLISHING}:
-            self._publishing = self.publishes and order == PUBLISH
+            self._publishing = self.first is self and order == PUBLISH
 
     def on_start(self) -> None:
         """Connect; create the blob whose updates are the events."""
-        self._conversation = self.connect(on_event=self._take)
-        if self.publishes and self._conversation is not None:
+        self._connection = self.connect(on_event=self._take)
+        if self.first is self and self._connection is not None:
             try:
-                self._blob_id = self._conversation.create_blob({})
+                self._blob_id = self._connection.create_blob({})
             except OperationError as error:
                 self.report(f"create_blob {WAYS[GATEWAY]}", 0, error)
 
     def on_stop(self) -> None:
         """Leave in order."""
-        self.leave(self._conversation)
+        self.leave(self._connection)
 
     def wait_time(self) -> float:
         """Wait for the account's moment."""
@@ -73,14 +85,14 @@ class GroupUser(WebSocketUser):
     @task
     def publish(self) -> None:
         """Make an event."""
-        if not self._publishing or self._conversation is None:
+        if not self._publishing or self._connection is None:
             return
         self.published += 1
         data = {"number": self.published, "sent": time.time_ns(), "measured": self.recorder.measuring}
         update = {"type": "update_blob", "data": {"blob_id": self._blob_id, "data": data}}
         name = f"update_blob {WAYS[GATEWAY]}"
         try:
-            seconds, _ = self._conversation.ask(update, reply_type=BLOB_UPDATED)
+            seconds, _ = self._connection.ask(update, reply_type=BLOB_UPDATED)
         except OperationError as error:
             self.report(name, 0, error)
         else:
@@ -105,32 +117,11 @@ class Fanout(Scenario):
 
     seconds = 20
     distributed = True
-    figures = ("events", "deliveries", "lost", "duplicated", "reordered")
-
-    def add_options(self, add: AddArgument) -> None:
-        """Add the size of a group, and the pace."""
-        add_every(add)
-        add(
-            "--group", type=whole(2, 10_000), default=50, metavar="N",
-            help="connections of an account (default: 50)",
-        )  # fmt: skip
+    counts: ClassVar = dict.fromkeys(("events", "deliveries", "lost", "duplicated", "reordered"), "")
 
     def accounts(self, options: Namespace) -> int:
         """Return how many accounts there are."""
         return -(-int(options.num_users) // int(options.group))
-
-    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Add up what was published and what arrived."""
-        ours = [user for user in users if isinstance(user, GroupUser)]
-        published = {user.account: user.published for user in ours if user.publishes}
-        receivers = [user for user in ours if not user.publishes]
-        return {
-            "events": sum(published.values()),
-            "deliveries": sum(user.received.arrived for user in receivers),
-            "lost": sum(user.received.lost(published[user.account]) for user in receivers),
-            "duplicated": sum(user.received.duplicated for user in receivers),
-            "reordered": sum(user.received.reordered for user in receivers),
-        }
 
     def run(self, director: Director) -> None:
         """Connect, publish, wait for what is on its way, count."""
@@ -144,11 +135,7 @@ class Fanout(Scenario):
             )
         except StoppedError:
             director.event("some events have not arrived")
-        totals = dict(director.counted().totals)
         director.leave()
-        for name in self.figures:
-            director.figure(name, totals[name])
 
 
-SCENARIO = Fanout()
-play(SCENARIO)
+SCENARIO = play(Fanout())

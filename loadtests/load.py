@@ -1,7 +1,25 @@
-"""The load scenarios: what the gateway does under load, and whether that is what it promises.
+"""What does the gateway do under load?
 
-`python loadtests/load.py steady` is `locust -f loadtests/steady.py --headless` with less output, a folder of results, and
-options that need not be looked up: `python loadtests/load.py --help`.
+Each scenario is a crowd of WebSocket users, something that happens to them, and thresholds that must hold
+(loadtests/thresholds.toml). Without --gateway it starts everything it needs on this machine: a fake Auth, fake Studios
+and memmie-gateway; with it, any gateway with any Studio can be loaded.
+
+`load.py SCENARIO` is `locust -f loadtests/SCENARIO.py --headless` with less output and a folder of results.
+
+Scenarios:
+{scenarios}
+
+Examples:
+  load.py steady                                 1000 connections for a minute, everything started here
+  load.py steady --connections 200 --seconds 15  a first look
+  load.py steady --gateway ws://gw:8000/ws --direct ws://studio:8010/ws --auth-url http://auth:8001
+                                                 a system that runs elsewhere, with a fake Auth
+  load.py SCENARIO --help                        what a scenario does, and its options
+  locust -f loadtests/SCENARIO.py                the same with Locust's web page; `locust --help` has its options
+
+Exit code 0: every threshold held. 1: one was broken, or the scenario could not go on. 2: wrong usage, or nobody
+could connect. 3: not judged, as this machine was too busy. 130: interrupted; everything it started has ended, and
+no results were written.
 """
 
 import argparse
@@ -16,56 +34,22 @@ sys.path[0] = str(HERE.parent)
 from loadtests.interrupted import ended_when_interrupted  # noqa: E402 - the line above finds it
 from loadtests.libraries import demand  # noqa: E402 - see above
 
-DESCRIPTION = """\
-What does the gateway do under load? Each scenario is a crowd of WebSocket users, something that happens to them,
-and thresholds that must hold (loadtests/thresholds.toml). Without --gateway it starts everything it needs on this
-machine: a fake Auth, fake Studios and memmie-gateway; with it, any gateway with any Studio can be loaded."""
-
-EPILOG = """\
-scenarios:
-{scenarios}
-
-examples:
-  load.py steady                                 1000 connections for a minute, everything started here
-  load.py steady --connections 200 --seconds 15  a first look
-  load.py steady --gateway ws://gw:8000/ws --direct ws://studio:8010/ws --auth-url http://auth:8001
-                                                 a system that runs elsewhere, with a fake Auth
-  load.py SCENARIO --help                        what a scenario does, and its options
-  locust -f loadtests/SCENARIO.py                the same with Locust's web page; `locust --help` has its options
-
-Exit code 0: every threshold held. 1: one was broken, or the scenario could not go on. 2: wrong usage, or nobody
-could connect. 3: not judged, as this machine was too busy. 130: interrupted; everything it started has ended, and
-no results were written."""
-
 
 def main() -> None:
     """Run the command: have Locust run the scenario's locustfile."""
     from loadtests.runs.thresholds import SCENARIOS  # noqa: PLC0415 - needs what `demand` looks for
     from loadtests.scenarios.console import CONSOLE  # noqa: PLC0415 - see above
 
-    abouts = {
-        name: (ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or "") for name in SCENARIOS
-    }
-    parser = argparse.ArgumentParser(
-        prog="load.py",
-        usage="load.py SCENARIO [options of load.py, the scenario and Locust]",
-        description=DESCRIPTION,
-        epilog=EPILOG.format(
-            scenarios="\n".join(f"  {name:9} {about.partition(chr(10))[0]}" for name, about in abouts.items())
-        ),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-        add_help=False,
-    )
-    parser.add_argument("scenario", choices=SCENARIOS, metavar="SCENARIO", help="see below")
-    parser.add_argument("--connections", metavar="N", help="users, as Locust's -u; most have one connection")
-    parser.add_argument("--json", action="store_true", help="print run.json instead of the table")
+    docs = {name: ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or "" for name in SCENARIOS}
+    abouts = "\n".join(f"  {name:9} {doc.splitlines()[0]}" for name, doc in docs.items())
+    parser = _parser("SCENARIO", "most have one connection", (__doc__ or "").format(scenarios=abouts))
+    parser.add_argument("scenario", choices=SCENARIOS, metavar="SCENARIO", help="see above")
     if not sys.argv[1:] or sys.argv[1] in {"-h", "--help"}:
         parser.print_help()
         sys.exit(0 if sys.argv[1:] else 2)
     options, others = parser.parse_known_args()
     if {"-h", "--help"} & set(others):
-        teach(options.scenario)
+        _teach(options.scenario)
         return
     CONSOLE.command, CONSOLE.json, CONSOLE.follows = "load.py", options.json, True
     users = ["--users", options.connections] if options.connections else []
@@ -80,24 +64,29 @@ def main() -> None:
     run_locust()  # type: ignore[no-untyped-call]  # Locust's own
 
 
-def teach(name: str) -> None:
+def _parser(scenario: str, users: str, words: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        usage=f"load.py {scenario} [options of load.py, the scenario and Locust]",
+        description=words,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    parser.add_argument("--connections", metavar="N", help=f"users, as Locust's -u ({users})")
+    parser.add_argument("--json", action="store_true", help="print run.json instead of the table")
+    return parser
+
+
+def _teach(name: str) -> None:
     """Print what a scenario does, and its options."""
     import importlib  # noqa: PLC0415 - only now
 
     from loadtests.scenarios.options import add_options  # noqa: PLC0415 - needs Locust
 
     scenario = importlib.import_module(f"loadtests.{name}").SCENARIO
-    parser = argparse.ArgumentParser(
-        prog=f"load.py {name}",
-        description=scenario.teaches,
-        epilog="Besides, any option of Locust's own, such as --csv or --master: see `locust --help`.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--connections", metavar="N", help=f"users, as Locust's -u (default: {scenario.connections})"
-    )
-    parser.add_argument("--json", action="store_true", help="print run.json instead of the table")
+    parser = _parser(name, f"default: {scenario.connections}", scenario.teaches)
     add_options(scenario, parser)
+    parser.epilog = "Besides, any option of Locust's own, such as --csv or --master: see `locust --help`."
     parser.print_help()
 
 

@@ -10,26 +10,23 @@ import json
 import math
 import time
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 import gevent
-from gevent.event import Event
-from locust import User, constant, task
+from locust import constant, task
 from locust.env import Environment
 
 from loadtests.runs.sampling import Usage
-from loadtests.scenarios.bystanders import BEFORE, FIGURES, Bystanders
 from loadtests.scenarios.director import Director
+from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, Heartbeats, HeartbeatUser, MisbehavingUser
 from loadtests.scenarios.play import play
-from loadtests.stack.system import System
-from loadtests.users.conversation import Conversation
-from loadtests.users.crowd import GIVE_UP, MISBEHAVE
-from loadtests.users.heartbeat import HeartbeatUser
 from loadtests.users.outcomes import OperationError
-from loadtests.users.user import WebSocketUser
 
 __all__ = ["HeartbeatUser", "SlowUser"]
+
+HELD_BACK: Final = "slow readers held back"
+ASKED: Final = "bytes asked for by slow readers"
 
 SLOW_SHARE: Final = 0.05
 
@@ -44,7 +41,7 @@ STUCK_SECONDS: Final = 1.0
 AGAIN_SECONDS: Final = 1.0
 
 
-class SlowUser(WebSocketUser):
+class SlowUser(MisbehavingUser):
     """Updates its blob again and again, and does not read the replies.
 
     Attributes:
@@ -59,93 +56,70 @@ class SlowUser(WebSocketUser):
         self.asked_bytes = 0
         self.disconnected = 0
         self._sending_since = math.inf
-        self._begun = Event()
-        self._given_up = False
-        self._conversation: Conversation | None = None
+
+    def totals(self) -> Mapping[str, float]:
+        """Return whether it is held back, and the bytes it asked for."""
+        return {HELD_BACK: self.held_back, ASKED: self.asked_bytes}
 
     @property
     def held_back(self) -> bool:
         """Whether it cannot send, as all buffers on the way to Studio are full, or was disconnected for that."""
         return time.monotonic() - self._sending_since > STUCK_SECONDS or self.disconnected > 0
 
-    def obey(self, order: str) -> None:
-        """Read nothing from now on; or cut the connection, and ask no more."""
-        self._given_up = order == GIVE_UP
-        if order in {MISBEHAVE, GIVE_UP}:
-            self._begun.set()
-        if self._given_up and self._conversation is not None:
-            self._conversation.connection.abort()
-
     @task
     def ask_and_leave(self) -> None:
         """Ask until nothing more can be sent, and then until the connection is cut, as it must be."""
-        if self._given_up:
+        if self.given_up:
             return
-        self._conversation = self.connect(buffer_bytes=BUFFER_BYTES)
-        if self._conversation is None:
+        connection = self.connect(buffer_bytes=BUFFER_BYTES)
+        if connection is None:
             return
+        self.connections = [connection]
         self.ending = True
-        connection = self._conversation.connection
         try:
-            update = {"blob_id": self._conversation.create_blob(), "data": "x" * BLOB_BYTES}
+            update = {"blob_id": connection.create_blob(), "data": "x" * BLOB_BYTES}
             message = json.dumps({"type": "update_blob", "data": update}).encode()
-            self._begun.wait()
+            self.begun.wait()
             connection.stop_reading()
-            while not self._given_up:
+            while not self.given_up:
                 self._sending_since = time.monotonic()
                 connection.send(message)
                 self._sending_since = math.inf
                 self.asked_bytes += BLOB_BYTES
                 gevent.sleep(EVERY_SECONDS)
         except OperationError:
-            self.disconnected += not self._given_up
+            self.disconnected += not self.given_up
         finally:
             self._sending_since = math.inf
 
 
-class Slow(Bystanders):
+class Slow(Heartbeats):
     """Some clients do not read."""
 
     measured = "after some stop reading"
-    figures = (
-        *FIGURES, BEFORE, "slow readers", "slow readers held back", "bytes asked for by slow readers",
-        "memory per slow reader",
-    )  # fmt: skip
+    needs: ClassVar = {"gateway_pid": (1, "--gateway-pid PID, the process whose memory is read")}
+    figures: ClassVar = {
+        **BEFORE, "slow readers": "", HELD_BACK: "", ASKED: "bytes", "memory per slow reader": "bytes"
+    }  # fmt: skip
 
     def prepare(self, options: Namespace) -> None:
         """Let one user in twenty be slow."""
         SlowUser.fixed_count = max(1, round(options.num_users * SLOW_SHARE))
 
-    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Add up what the slow ones did."""
-        slow = [user for user in users if isinstance(user, SlowUser)]
-        return {
-            "held back": sum(user.held_back for user in slow),
-            "asked bytes": sum(user.asked_bytes for user in slow),
-        }
-
-    def missing(self, system: System) -> str:
-        """Ask for the process whose memory is read."""
-        return "" if system.gateway_pids else "--gateway-pid PID, the process whose memory is read"
-
     def run(self, director: Director) -> None:
         """Connect, measure in peace, stop reading, measure."""
+        slow, figures = SlowUser.fixed_count, director.figures
         director.connect(director.options.num_users)
         gateway = Usage(director.system.gateway_pids)
         before = gateway.since_last()
-        self.measure_disturbed(director, f"{SlowUser.fixed_count} users read nothing from now on")
+        self.measure_disturbed(director, f"{slow} users read nothing from now on")
         after = gateway.since_last()
         totals = director.counted().totals
+        figures.update({"slow readers": slow, HELD_BACK: totals[HELD_BACK], ASKED: totals[ASKED]})
+        if before is not None and after is not None:
+            figures["memory per slow reader"] = max(0, after[1] - before[1]) / slow
         director.order(GIVE_UP)
         director.leave()
-        self.tell_heartbeats(director)
-        director.figure("slow readers", SlowUser.fixed_count)
-        director.figure("slow readers held back", totals["held back"])
-        director.figure("bytes asked for by slow readers", totals["asked bytes"], "bytes")
-        if before is not None and after is not None:
-            grown = max(0, after[1] - before[1])
-            director.figure("memory per slow reader", grown / SlowUser.fixed_count, "bytes")
 
 
-SCENARIO = Slow()
-play(SCENARIO)
+SCENARIO = play(Slow())

@@ -9,19 +9,18 @@ are on their way at a time, so latencies are mostly waiting in line. It ends whe
 import json
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from gevent.event import Event
-from locust import User, constant, task
+from locust import constant, task
 from locust.env import Environment
 
-from loadtests.common.options import whole
 from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.play import play
-from loadtests.scenarios.scenario import AddArgument, Scenario
-from loadtests.users.conversation import BLOB_UPDATED, Conversation, Document
+from loadtests.scenarios.scenario import Scenario
+from loadtests.users.connection import BLOB_UPDATED, Connection, Document
 from loadtests.users.outcomes import ClosedError, OperationError, UnexpectedReplyError
 from loadtests.users.payload import number_of, numbered_text
 from loadtests.users.user import WAYS, WebSocketUser
@@ -63,18 +62,30 @@ class SoakUser(WebSocketUser):
         self._sent_at: deque[int] = deque()
         self._news = Event()
 
+    def totals(self) -> Mapping[str, float]:
+        """Return what arrived and what did not."""
+        return {
+            "done": self.done,
+            "messages each way": self.upward.arrived,
+            "missing": self.upward.lost(self.goal),
+            "missing counts": self.downward.lost(self.downward.highest),
+            "duplicated": self.upward.duplicated,
+            "reordered": self.upward.reordered,
+            "damaged": self.damaged,
+        }
+
     @task
     def soak(self) -> None:
         """Do this user's part of the work."""
-        conversation = self.connect(on_event=self._take)
+        connection = self.connect(on_event=self._take)
         try:
-            if conversation is not None:
-                self._exchange(conversation)
+            if connection is not None:
+                self._exchange(connection)
         except OperationError as error:
             self.report(NAME, 0, error)
         finally:
             self.done = True
-            self.leave(conversation)
+            self.leave(connection)
         Event().wait()  # Locust would start another user in the place of one that ends while others are still to come
 
     def gateway_ended(self, code: str) -> None:
@@ -82,21 +93,21 @@ class SoakUser(WebSocketUser):
         super().gateway_ended(code)
         self._news.set()
 
-    def _exchange(self, conversation: Conversation) -> None:
-        blob_id = conversation.create_blob()
+    def _exchange(self, connection: Connection) -> None:
+        blob_id = connection.create_blob()
         while self._sent < self.goal:
-            self._wait_until_at_most(WINDOW // 2, conversation)
+            self._wait_until_at_most(WINDOW // 2, connection)
             numbers = range(self._sent + 1, self._sent + 1 + min(WINDOW // 2, self.goal - self._sent))
             self._sent += len(numbers)
             self._sent_at.extend([time.time_ns()] * len(numbers))
-            conversation.connection.send(*(_update(blob_id, number) for number in numbers))
-        self._wait_until_at_most(0, conversation)
+            connection.send(*(_update(blob_id, number) for number in numbers))
+        self._wait_until_at_most(0, connection)
 
-    def _wait_until_at_most(self, waiting: int, conversation: Conversation) -> None:
+    def _wait_until_at_most(self, waiting: int, connection: Connection) -> None:
         while len(self._sent_at) > waiting:
             self._news.clear()
-            if not conversation.open:
-                raise ClosedError(conversation.connection.code)
+            if not connection.open:
+                raise ClosedError(connection.code)
             if not self._news.wait(STALL_SECONDS):
                 raise OperationError(f"no reply within {STALL_SECONDS:g} s")
 
@@ -129,53 +140,28 @@ class Soak(Scenario):
     timed = False
     pinned = False
     distributed = True
-    figures = (
-        "messages each way", "messages each way per second", "lost", "lost on the way up", "lost on the way down",
-        "duplicated", "reordered", "damaged",
-    )  # fmt: skip
-
-    def add_options(self, add: AddArgument) -> None:
-        """Add how many."""
-        add(
-            "--messages", type=whole(1, 1_000_000_000), default=1_000_000, metavar="N",
-            help="messages each way, shared out among the connections (default: 1,000,000)",
-        )  # fmt: skip
-
-    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Add up what arrived and what did not."""
-        ours = [user for user in users if isinstance(user, SoakUser)]
-        return {
-            "done": sum(user.done for user in ours),
-            "arrived": sum(user.upward.arrived for user in ours),
-            "missing": sum(user.upward.lost(user.goal) for user in ours),
-            "missing counts": sum(user.downward.lost(user.downward.highest) for user in ours),
-            "duplicated": sum(user.upward.duplicated for user in ours),
-            "reordered": sum(user.upward.reordered for user in ours),
-            "damaged": sum(user.damaged for user in ours),
-        }
+    counts: ClassVar = dict.fromkeys(("messages each way", "duplicated", "reordered", "damaged"), "")
+    figures: ClassVar = dict.fromkeys(
+        ("messages each way per second", "lost", "lost on the way up", "lost on the way down"), ""
+    )
 
     def run(self, director: Director) -> None:
         """Wait, count."""
         director.ramp()
-        users = director.options.num_users
+        users, figures = director.options.num_users, director.figures
         director.until(lambda counted: counted.totals["done"] >= users, "all answered", within=MOST_SECONDS)
         took = director.at
         director.event("all are answered")
         director.leave_at_once()  # they have closed their connections already
         totals = director.counted().totals
-        director.figure("messages each way", totals["arrived"])
-        director.figure("messages each way per second", totals["arrived"] / took)
+        figures["messages each way per second"] = totals["messages each way"] / took
         # A reply that is missing is a count that is missing, too, below the highest that came; a message that never
         # reached Studio was not counted. One that came twice, or was overtaken, either way, shows in the numbers.
         # A damaged one is not lost: it came.
-        lost = max(0, totals["missing"] - totals["damaged"])
-        lost_downward = min(lost, max(0, totals["missing counts"] - totals["damaged"]))
-        director.figure("lost", lost)
-        director.figure("lost on the way up", lost - lost_downward)
-        director.figure("lost on the way down", lost_downward)
-        for name in ("duplicated", "reordered", "damaged"):
-            director.figure(name, totals[name])
+        figures["lost"] = lost = max(0, totals["missing"] - totals["damaged"])
+        downward = min(lost, max(0, totals["missing counts"] - totals["damaged"]))
+        figures["lost on the way up"] = lost - downward
+        figures["lost on the way down"] = downward
 
 
-SCENARIO = Soak()
-play(SCENARIO)
+SCENARIO = play(Soak())

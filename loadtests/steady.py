@@ -7,35 +7,29 @@ A message's time ends when the kernel has its reply, not when a busy client gets
 without the gateway, the machine is too busy to judge the overhead (exit code 3).
 """
 
-from loadtests.scenarios.bystanders import FIGURES, Bystanders
+from typing import ClassVar
+
 from loadtests.scenarios.director import Director
+from loadtests.scenarios.heartbeats import Heartbeats, HeartbeatUser
 from loadtests.scenarios.play import play
-from loadtests.stack.system import System
-from loadtests.users.heartbeat import HeartbeatUser
 
 __all__ = ["HeartbeatUser"]
 
 
-class Steady(Bystanders):
+class Steady(Heartbeats):
     """Heartbeats and nothing else."""
 
     part = 1
     distributed = True
-    figures = FIGURES
-
-    def missing(self, system: System) -> str:
-        """Ask for the comparison."""
-        return (
-            "" if system.studios else "--direct ws://…: overhead is the difference to a Studio asked directly"
-        )
+    needs: ClassVar = {
+        "direct": (1, "--direct ws://…: overhead is the difference to a Studio asked directly")
+    }
 
     def run(self, director: Director) -> None:
         """Connect, measure, leave."""
         director.connect(director.options.num_users)
         director.measure(director.seconds)
         director.leave()
-        self.tell_heartbeats(director)
 
 
-SCENARIO = Steady()
-play(SCENARIO)
+SCENARIO = play(Steady())

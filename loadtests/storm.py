@@ -7,12 +7,13 @@ are, it goes on for another third. Auth must be asked once for each token: the g
 once for all that come at the same moment. `closed` counts the connections that the gateway ended for itself.
 """
 
-from loadtests.scenarios.comeback import FIGURES, Comeback
+from collections import Counter
+from typing import ClassVar
+
+from loadtests.scenarios.comeback import CUT, MARK, Comeback, ReturningUser
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.play import play
-from loadtests.stack.asking import auth_questions
-from loadtests.users.crowd import CUT, MARK
-from loadtests.users.returning import ReturningUser
+from loadtests.stack import auth_questions
 
 __all__ = ["ReturningUser"]
 
@@ -23,32 +24,35 @@ class Storm(Comeback):
     seconds = 15
     measured = "before the cut"
     distributed = True
-    figures = (*FIGURES, "closed", "Auth calls", "Auth calls after the cut", "Auth calls per token")
+    figures: ClassVar = {
+        "closed": "",
+        "Auth calls": "",
+        "Auth calls after the cut": "",
+        "Auth calls per token": "",
+    }
 
     def run(self, director: Director) -> None:
-        """Connect, cut, and wait for everyone."""
-        auth_url = director.system.auth_url
-        at_start = auth_questions(auth_url) if auth_url else 0
-        self.connect(director)
-        director.measure(director.seconds / self.part)
-        before = auth_questions(auth_url) if auth_url else 0
+        """Ask Auth first."""
+        self._at_start = auth_questions(director.system.auth_url)
+        super().run(director)
+
+    def strike(self, director: Director) -> None:
+        """Cut everyone."""
+        self._before = auth_questions(director.system.auth_url)
         director.settle()  # answering that has kept the machine busy
         director.event(f"{director.options.num_users} connections are cut")
         director.order(MARK)
         director.order(CUT)
-        self.wait_for_all(director)
-        director.rest(director.seconds / 3)
-        closed = director.counted().closes.total()  # without the cuts
-        director.leave()
-        self.tell_returns(director)
-        director.figure("closed", closed)
-        if auth_url:
+
+    def tell(self, director: Director, closes: Counter[str]) -> None:
+        """Tell what the gateway closed, and how often it asked Auth."""
+        director.figures["closed"] = closes.total()
+        if auth_url := director.system.auth_url:
             now = auth_questions(auth_url)
-            director.figure("Auth calls", now - at_start)
-            director.figure("Auth calls after the cut", now - before)
-            if now > at_start:  # a gateway that asks this Auth nothing has not shown that it asks seldom
-                director.figure("Auth calls per token", (now - at_start) / self.accounts(director.options))
+            director.figures["Auth calls"] = asked = now - self._at_start
+            director.figures["Auth calls after the cut"] = now - self._before
+            if asked:  # a gateway that asks this Auth nothing has not shown that it asks seldom
+                director.figures["Auth calls per token"] = asked / self.accounts(director.options)
 
 
-SCENARIO = Storm()
-play(SCENARIO)
+SCENARIO = play(Storm())

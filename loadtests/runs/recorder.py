@@ -23,10 +23,11 @@ LINEAR_SECONDS: Final = 1e-6
 CONNECTIONS: Final = "connections"
 MOST_CONNECTIONS: Final = "most connections"
 ANSWERED: Final = "answered"
-UNANSWERED: Final = "unanswered"
+LOST: Final = "lost"
 AWAITED: Final = "awaited"
+CLOSED: Final = "closed"
 """Totals: connections open through the gateway now, and at most; messages with a reply; without one that anybody still waits for; and
-those that count for the latencies and have neither a reply nor failed yet."""
+those that count for the latencies and have neither a reply nor failed yet; connections in `closes`."""
 
 
 class Histogram(Counter[int]):
@@ -130,6 +131,10 @@ class Recorder:
         """Count the end of a connection through the gateway."""
         self.totals[CONNECTIONS] -= 1
 
+    def greatest(self, name: str, value: float) -> None:
+        """Note a number of which the greatest counts."""
+        self.most[name] = max(value, self.most[name])
+
     def failures(self, *names: str) -> tuple[Failure, ...]:
         """Return what failed and why, the most frequent first; of these kinds of operations only, if any is named."""
         found = [
@@ -166,7 +171,7 @@ class Recorder:
         for name, value in totals.items():
             self.totals[name] += value
         for name, value in most.items():
-            self.most[name] = max(value, self.most[name])
+            self.greatest(name, value)
         self.closes.update(closes)
         self.through.update(through)
         for mine, theirs in zip((self.failed, self._succeeded, self._latencies), groups, strict=True):

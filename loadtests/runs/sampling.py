@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
-
-import psutil
 
 from loadtests.common.errors import ProcessGoneError
 from loadtests.common.run import Second
@@ -17,19 +16,20 @@ from loadtests.runs.recorder import CONNECTIONS, Histogram, Recorder
 CLIENT_CPU: Final = "client CPU"
 BUSIEST: Final = "client CPU, busiest second"
 LATE: Final = "client late, at most"
-"""Figures of the load itself, which every run has."""
+CLIENT_FIGURES: Final = {CLIENT_CPU: "share", BUSIEST: "share", LATE: "s"}
+"""Figures of the load itself, which every run has, and their units."""
 
 CLIENT_SECONDS: Final = "client seconds"
 """A recorder's total: how long its process was watched; with several workers, all of them together."""
 
 
-def each_second(look: Callable[[float], None]) -> None:
-    """Call something every second for as long as this greenlet lives, with the seconds since the last call."""
+def each_second() -> Iterator[float]:
+    """Wait for the next second again and again; the values are the seconds that it took."""
     last = time.monotonic()
     while True:
         time.sleep(max(0.0, last + 1 - time.monotonic()))  # which Locust has made one greenlet's own
         now = time.monotonic()
-        look(now - last)
+        yield now - last
         last = now
 
 
@@ -57,26 +57,17 @@ class Usage:
         return (seconds, resident) if seen else None
 
 
-class ClientWatch:
-    """Notes in a process's recorder how busy that process is, and how late."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-        self._usage = Usage([psutil.Process().pid])
-
-    def look(self, passed: float) -> None:
-        """Note what this process used.
-
-        Args:
-            passed: seconds since the last look; a second was due, what is more was late.
-        """
-        recorder, used = self._recorder, self._usage.since_last()
+def watch_client(recorder: Recorder) -> None:
+    """Note in this process's recorder, every second, how busy the process is, and how late."""
+    usage = Usage([os.getpid()])
+    for passed in each_second():
+        used = usage.since_last()
         if recorder.measuring:
-            recorder.most[LATE] = max(recorder.most.get(LATE, 0.0), passed - 1)
+            recorder.greatest(LATE, passed - 1)  # a second was due
         if used is not None:
             recorder.totals[CLIENT_CPU] += used[0]
             recorder.totals[CLIENT_SECONDS] += passed
-            recorder.most[BUSIEST] = max(recorder.most.get(BUSIEST, 0.0), used[0] / passed)
+            recorder.greatest(BUSIEST, used[0] / passed)
 
 
 class Timeline:

@@ -66,20 +66,14 @@ class Threshold(BaseModel):
         alone explains it: the direct path breaks the same bound, or the client itself was late.
         """
         measured = metrics.get(self.metric)
+        unit = measured.unit if measured else "s" if self.metric.endswith(PERCENTILES) else ""
+        rule = f"{self.operator} {shown(self.limit, unit)}"
         if measured is None:
-            unit = "s" if self.metric.endswith(PERCENTILES) else ""
-            rule = f"{self.operator} {shown(self.limit, unit)}"
             return Verdict(self.metric, rule, None, "not measured", passed=False, words=NOTHING)
         holds = self._holds(measured)
         excuse = "" if holds else self._excuse(metrics)
-        return Verdict(
-            name=self.metric,
-            rule=f"{self.operator} {shown(self.limit, measured.unit)}",
-            value=measured.value,
-            shown=shown(measured.value, measured.unit),
-            passed=None if excuse else holds,
-            words=excuse or self.words,
-        )
+        words, told = excuse or self.words, shown(measured.value, unit)
+        return Verdict(self.metric, rule, measured.value, told, passed=None if excuse else holds, words=words)
 
     def _holds(self, measured: Figure) -> bool:
         return OPERATORS[self.operator](measured.value, self.limit)

@@ -2,76 +2,160 @@
 
 from __future__ import annotations
 
-from abc import ABC
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+import random
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Mapping
+from typing import ClassVar, Final
 
-from locust import User
+import gevent
+from gevent.event import Event
+from locust import constant, task
+from locust.env import Environment
 
 from loadtests.common.run import GATEWAY
-from loadtests.runs.recorder import ANSWERED, Recorder
 from loadtests.scenarios.director import Director
-from loadtests.scenarios.options import add_every
-from loadtests.scenarios.scenario import AddArgument, Scenario
-from loadtests.users.returning import ReturningUser
-from loadtests.users.user import WAYS
+from loadtests.scenarios.scenario import Scenario
+from loadtests.users.connection import Connection
+from loadtests.users.user import WAYS, WebSocketUser
+
+JITTER_SECONDS: Final = 1.0
+"""A client waits a random part of this before it comes back, so that a crowd does not come at one moment."""
+
+MOST_PAUSE_SECONDS: Final = 5.0
+
+MARK: Final = "mark the moment"
+CUT: Final = "cut the connection"
+"""Orders for the users."""
 
 CONNECTING: Final = tuple(f"{operation} {WAYS[GATEWAY]}" for operation in ("connect", "reconnect"))
 """Operations that a gateway refuses with a status, or by hanging up."""
 
-FIGURES: Final = ("were away", "back after", "longest away", "refused", "answered", "lost")
-"""What `tell_returns` sets."""
+
+class ReturningUser(WebSocketUser):
+    """Comes back whatever ends its connection, and sends a heartbeat once a period until it is answered.
+
+    Attributes:
+        served: whether it is connected and was answered on this connection.
+        unanswered: whether its last message has no reply yet.
+        absences: how often it was away, from the end of a connection until the first reply on the next.
+        marked_at: when the scenario did what made users lose their connections; 0 if it has not yet.
+    """
+
+    wait_time = constant(0)  # it waits in its task, where the end of its connection wakes it
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        self.served = False
+        self.unanswered = False
+        self.absences = 0
+        self.marked_at = 0.0
+        self._connection: Connection | None = None
+        self._ended = Event()
+        self._ended_at: float | None = None
+        self._messages = 0
+
+    def totals(self) -> Mapping[str, float]:
+        """Return whether it is served, how often it was away, and whether a message has no reply."""
+        return {"served": self.served, "were away": self.absences, "lost": self.unanswered}
+
+    def on_stop(self) -> None:
+        """Leave in order."""
+        self.leave(self._connection)
+
+    def obey(self, order: str) -> None:
+        """Note the moment, or lose the connection as with a network that fails."""
+        if order == MARK:
+            self.marked_at = time.monotonic()
+        elif order == CUT and self._connection is not None:
+            self.ending = True
+            self._connection.abort()
+
+    @task
+    def live(self) -> None:
+        """Come back if need be; else wait for the next moment and send."""
+        if self._connection is None or not self._connection.open:
+            self._come_back()
+            return
+        if not self.unanswered:
+            self._ended.wait(self.until_due())
+        if self._connection.open:
+            self._send(self._connection)
+
+    def _come_back(self) -> None:
+        first = self._ended_at is None
+        pause = JITTER_SECONDS
+        while True:
+            if not first:
+                gevent.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
+                pause = min(2 * pause, MOST_PAUSE_SECONDS)
+            self._ended.clear()
+            self._connection = self.connect(operation="connect" if first else "reconnect")
+            if self._connection is not None:
+                self._send(self._connection)
+                return
+            first = False
+
+    def _send(self, connection: Connection) -> None:
+        if not self.unanswered:
+            self._messages += 1
+            self.unanswered = True
+        seconds = self.ask(connection, message_id=f"{self.number}-{self._messages}", again=True)
+        if seconds is None:
+            return
+        self.unanswered = False
+        self.served = True
+        if self._ended_at is not None:
+            now = time.monotonic()
+            self.absences += 1
+            self.recorder.greatest("longest away", now - self._ended_at)
+            if self.marked_at:
+                self.recorder.greatest("back after", now - self.marked_at)
+            self._ended_at = None
+
+    def gateway_ended(self, code: str) -> None:
+        """Note when, and wake up."""
+        super().gateway_ended(code)
+        self.served = False
+        if self._ended_at is None:  # a user that is closed again before it was served is still away
+            self._ended_at = time.monotonic()
+        self._ended.set()
 
 
 class Comeback(Scenario, ABC):
-    """Users that come back."""
+    """Users that come back.
+
+    Attributes:
+        rest: how long they go on when all are back, as a share of the time.
+    """
 
     seconds = 30
     part = 3
+    rest: ClassVar[float] = 1 / 3
+    counts: ClassVar[Mapping[str, str]] = {
+        "were away": "", "back after": "s", "longest away": "s", "refused": "", "answered": "", "lost": "",
+    }  # fmt: skip
 
-    def add_options(self, add: AddArgument) -> None:
-        """Add the pace."""
-        add_every(add)
-
-    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Return how many are served, were away, and have a message without a reply."""
-        ours = [user for user in users if isinstance(user, ReturningUser)]
-        return {
-            "served": sum(user.served for user in ours),
-            "were away": sum(len(user.away) for user in ours),
-            "lost": sum(user.unanswered for user in ours),
-        }
-
-    def most(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Return the longest absence, and how long after the marked moment the last user was back."""
-        away = [user for user in users if isinstance(user, ReturningUser) and user.away]
-        return {
-            "longest away": max((seconds for user in away for seconds in user.away), default=0.0),
-            "back after": max((user.back_at - user.marked_at for user in away), default=0.0),
-        }
-
-    def connect(self, director: Director) -> None:
-        """Wait until every user was served, and let the crowd settle."""
-        director.ramp()
-        director.until(_all_served(director), "all served")
-        director.event(f"{director.options.num_users} connections are open")
-        director.settle()
-
-    def wait_for_all(self, director: Director) -> None:
-        """Wait until every user is served again."""
-        director.until(_all_served(director), "all back")
+    def run(self, director: Director) -> None:
+        """Connect, measure, break something, wait until everyone is back."""
+        users = director.options.num_users
+        director.connect(users, "served")
+        director.measure(director.seconds / self.part)
+        self.strike(director)
+        director.until(lambda counted: counted.totals["served"] >= users, "all back")
         director.event("all are back")
+        gevent.sleep(director.seconds * self.rest)
+        closes = director.counted().closes.copy()  # without the load's own
+        director.leave()
+        refused = director.counted().failures(*CONNECTING)
+        director.figures["refused"] = sum(failure.count for failure in refused)
+        self.tell(director, closes)
 
-    def tell_returns(self, director: Director) -> None:
-        """Set the figures of the users that were away, and of what was lost."""
-        counted = director.counted()
-        director.figure("were away", counted.totals["were away"])
-        director.figure("back after", counted.most["back after"], "s")
-        director.figure("longest away", counted.most["longest away"], "s")
-        director.figure("refused", sum(failure.count for failure in counted.failures(*CONNECTING)))
-        director.figure("answered", counted.totals[ANSWERED])
-        director.figure("lost", counted.totals["lost"])
+    @abstractmethod
+    def strike(self, director: Director) -> None:
+        """Break something, and note how."""
 
-
-def _all_served(director: Director) -> Callable[[Recorder], bool]:
-    return lambda counted: counted.totals["served"] >= director.options.num_users
+    @abstractmethod
+    def tell(self, director: Director, closes: Counter[str]) -> None:
+        """Set the figures of the scenario's own, by the connections that were closed."""

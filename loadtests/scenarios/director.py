@@ -11,10 +11,9 @@ import gevent
 from locust.runners import STATE_RUNNING, MasterRunner, Runner
 
 from loadtests.common.errors import LoadTestError
-from loadtests.common.run import Event, Figure
+from loadtests.common.run import Event
 from loadtests.runs.recorder import AWAITED, CONNECTIONS, Recorder
-from loadtests.stack.asking import studio_connections
-from loadtests.stack.system import System
+from loadtests.stack import System, studio_connections
 from loadtests.users.crowd import JOIN, LEAVE, LEAVE_AT_ONCE, MEASURE, ORDER, SETTLE, STOP_MEASURING
 from loadtests.users.tokens import Tokens
 
@@ -43,7 +42,7 @@ class Director:
 
     Attributes:
         events: what was done to the system.
-        figures: the scenario's own results.
+        figures: the scenario's own results, by name.
         studios: connections on each Studio at the height of the run, if the gateway tells.
         left: whether the users were told to leave.
     """
@@ -55,7 +54,7 @@ class Director:
         self.system = system
         self.seconds = seconds
         self.events: list[Event] = []
-        self.figures: dict[str, Figure] = {}
+        self.figures: dict[str, float] = {}
         self.studios: dict[str, int] = {}
         self.left = False
         self._runner = runner
@@ -141,10 +140,11 @@ class Director:
         while self._runner.state != STATE_RUNNING:
             gevent.sleep(LOOK_SECONDS)
 
-    def connect(self, count: int) -> None:
-        """Wait until so many users are connected, and let the crowd settle."""
+    def connect(self, count: int, reached: str = CONNECTIONS) -> None:
+        """Wait until so many users are connected, or whatever else is counted, and let the crowd settle."""
         self.ramp()
-        self.until(lambda counted: counted.totals[CONNECTIONS] >= count, "all connected")
+        words = "all connected" if reached == CONNECTIONS else f"all {reached}"
+        self.until(lambda counted: counted.totals[reached] >= count, words)
         self.event(f"{count} connections are open")
         self.settle()
 
@@ -165,10 +165,6 @@ class Director:
             gevent.sleep(LOOK_SECONDS)
         self.studios = studio_connections(self.system.gateways[0])
 
-    def rest(self, seconds: float) -> None:
-        """Let the users go on for so long."""
-        gevent.sleep(seconds)
-
     def leave(self) -> None:
         """Let every user end what it is at and go; what the gateway closed is counted before this."""
         self.event("the end: all users leave")
@@ -183,7 +179,3 @@ class Director:
     def event(self, what: str) -> None:
         """Note that something was done to the system."""
         self.events.append(Event(round(self.at, 3), what))
-
-    def figure(self, name: str, value: float, unit: str = "") -> None:
-        """Set a result of the scenario's own."""
-        self.figures[name] = Figure(name, value, unit)

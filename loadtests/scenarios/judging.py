@@ -1,23 +1,26 @@
-"""Put together what a run has shown, judge it by its thresholds, and leave the results."""
+"""Put together what a run has shown, leave the results, and say what was broken."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from argparse import Namespace
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from loadtests.common.run import Figure, Run, Setting
+from loadtests.common.run import Figure, Run
 from loadtests.common.units import shown
-from loadtests.runs.recorder import Recorder
-from loadtests.runs.sampling import BUSIEST, CLIENT_CPU, CLIENT_SECONDS, LATE
-from loadtests.runs.table import could_not_go_on, summary
-from loadtests.runs.thresholds import LATE_SECONDS, metric_names
+from loadtests.runs.recorder import MOST_CONNECTIONS, Recorder
+from loadtests.runs.sampling import BUSIEST, CLIENT_CPU, CLIENT_FIGURES, CLIENT_SECONDS, LATE, Timeline
+from loadtests.runs.thresholds import LATE_SECONDS
 from loadtests.scenarios.console import CONSOLE
-from loadtests.scenarios.folder import REPORT, write_folder
+from loadtests.scenarios.director import Director
+from loadtests.scenarios.options import settings
+from loadtests.scenarios.results import REPORT, summary, write_folder
 from loadtests.scenarios.scenario import Scenario
 
 EXIT_FAILED: Final = 1
@@ -30,17 +33,62 @@ BUSY: Final = 0.9
 GATEWAY: Final = "memmie-gateway"
 VERSIONS: Final = ("locust", "gevent", "websockets", GATEWAY)
 
-_SETTINGS: Final = ("seconds", "every", "messages", "group", "pin", "abusers")
-_LIMITS: Final = ("user_connections", "message_rate", "message_burst", "message_delay")
-"""Options that say what is done, not where."""
+
+def put_together(
+    scenario: Scenario,
+    director: Director,
+    timeline: Timeline,
+    *,
+    started: datetime,
+    machine: dict[str, str | int],
+    stopped: str,
+) -> Run:
+    """Return what a run has shown.
+
+    Args:
+        scenario: the scenario.
+        director: has what was counted and done.
+        timeline: what was seen from second to second.
+        started: when.
+        machine: what it ran on.
+        stopped: why the scenario could not go on; "" if it came to its end.
+    """
+    counted, options, system = director.counted(), director.options, director.system
+    values = {**_client(counted), **director.figures}
+    if not stopped:  # else what users counted was not all that was to come
+        counts = {name: counted.totals.get(name, counted.most.get(name, 0.0)) for name in scenario.counts}
+        values = {**counts, **values}
+    units = {**scenario.counts, **scenario.figures, **CLIENT_FIGURES}
+    return Run(
+        scenario=scenario.name,
+        about=scenario.about,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(director.at, 3),
+        gateway_url=system.gateways[0],
+        direct_url=system.studios[0] if system.studios else None,
+        settings=settings(options, director.seconds),
+        machine=machine,
+        versions=_versions(options),
+        latencies=counted.latencies(),
+        requests=counted.requests(),
+        failures=counted.failures(),
+        closes=dict(counted.closes),
+        studios=director.studios,
+        timeline=tuple(timeline.seconds),
+        events=tuple(director.events),
+        figures=tuple(Figure(name, values[name], unit) for name, unit in units.items() if name in values),
+        measured=scenario.measured_time(director.seconds),
+        most_connections=int(counted.totals[MOST_CONNECTIONS]),
+        stopped=stopped,
+    )
 
 
-def client_figures(counted: Recorder) -> list[Figure]:
+def _client(counted: Recorder) -> dict[str, float]:
     """Return what the load itself used, and say it if that was too much."""
     watched = counted.totals[CLIENT_SECONDS]
     if not watched:
-        return []
-    busiest, late = counted.most[BUSIEST], counted.most.get(LATE, 0.0)
+        return {}
+    busiest, late = counted.most[BUSIEST], counted.most[LATE]
     if busiest > BUSY:
         CONSOLE.say(
             f"note: the client used {shown(busiest, 'share')} of its core: what it shows is partly its own"
@@ -48,39 +96,17 @@ def client_figures(counted: Recorder) -> list[Figure]:
     if late > LATE_SECONDS:
         words = "something else keeps this machine busy, or the load is too much for it"
         CONSOLE.say(f"note: the client was up to {shown(late, 's')} late: {words}")
-    return [
-        Figure(CLIENT_CPU, counted.totals[CLIENT_CPU] / watched, "share"),
-        Figure(BUSIEST, busiest, "share"),
-        Figure(LATE, late, "s"),
-    ]
+    return {CLIENT_CPU: counted.totals[CLIENT_CPU] / watched, BUSIEST: busiest, LATE: late}
 
 
-def metrics(scenario: Scenario) -> tuple[str, ...]:
-    """Return the names of everything that thresholds of a scenario may be about."""
-    return metric_names(scenario.latencies, (*scenario.figures, CLIENT_CPU, BUSIEST, LATE))
-
-
-def settings(scenario: Scenario, options: Namespace, seconds: float) -> dict[str, Setting]:
-    """Return the options that say what was done."""
-    found: dict[str, Setting] = {"connections": options.num_users, "users a second": options.spawn_rate}
-    for name in (*_SETTINGS, *_LIMITS):
-        if hasattr(options, name) and not (
-            name == "pin" and options.gateway
-        ):  # nothing was started to be pinned
-            found[name] = getattr(options, name)
-    return {**found, "seconds": seconds} if scenario.timed else found
-
-
-def versions(options: Namespace) -> dict[str, str]:
+def _versions(options: Namespace) -> dict[str, str]:
     """Return the versions of what took part, without ours if the gateway is another."""
     found = {}
     for name in VERSIONS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
+        if name == GATEWAY and options.gateway:
             continue
-    if options.gateway:
-        found.pop(GATEWAY, None)
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
     return found
 
 
@@ -108,19 +134,13 @@ def leave_results(run: Run, folder: Path | None) -> int:
         CONSOLE.complain(unwritten)
     elif folder is not None:
         CONSOLE.say(f"report: {folder / REPORT}")
-    _say_what_was_broken(run)
+    if run.stopped:
+        CONSOLE.complain(f"could not go on: {run.stopped}")
+    for each in run.thresholds:
+        if not each.passed:
+            CONSOLE.complain(f"{each.name} is {each.shown}, and must be {each.rule}: {each.words}")
+    if run.passed is None:
+        CONSOLE.complain(f"not judged: {run.not_judged}")
     if unwritten or run.passed is False:
         return EXIT_FAILED
     return 0 if run.passed else EXIT_NOT_JUDGED
-
-
-def _say_what_was_broken(run: Run) -> None:
-    if run.stopped:
-        CONSOLE.complain(could_not_go_on(run))
-    for verdict in run.thresholds:
-        if not verdict.passed:
-            CONSOLE.complain(
-                f"{verdict.name} is {verdict.shown}, and must be {verdict.rule}: {verdict.words}"
-            )
-    if run.passed is None:
-        CONSOLE.complain(f"not judged: {run.not_judged}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import Action, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
+import tomllib
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -11,10 +13,11 @@ import psutil
 
 from loadtests.common.errors import UsageError
 from loadtests.common.options import MOST_CONNECTIONS, seconds, whole
+from loadtests.common.run import Setting
 from loadtests.common.supervisor import ROOT
 from loadtests.scenarios.director import SETTLE_SECONDS
-from loadtests.scenarios.scenario import AddArgument, Scenario
-from loadtests.stack.system import System
+from loadtests.scenarios.scenario import Scenario
+from loadtests.stack import System
 
 THRESHOLDS: Final = ROOT / "loadtests" / "thresholds.toml"
 
@@ -26,79 +29,58 @@ STOP_SECONDS: Final = 15
 
 _PARTS: Final = {1: "all of it", 2: "the half {} only", 3: "the third {} only"}
 
-_FOREIGN: Final = ("direct", "auth_url", "token_file", "gateway_pid", "studio_pid")
-"""Options about a system that runs already."""
+_GROUPS: Final = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
+_DOES, _, _SYSTEM = _GROUPS
 
 
 def add_options(scenario: Scenario, parser: ArgumentParser) -> None:
     """Add a scenario's options to a parser, and its values for Locust's own."""
     parser.set_defaults(num_users=scenario.connections, spawn_rate=RAMP_PER_SECOND, stop_timeout=STOP_SECONDS)
-    group = parser.add_argument_group(f"what {scenario.name} does")
-
-    def add(*names: str, **details: Any) -> Action:
-        action = group.add_argument(*names, **details)
-        setattr(action, "include_in_web_ui", True)  # noqa: B010 - Locust's own attribute of an argparse action
-        return action
-
-    if scenario.timed:
-        part = _PARTS[scenario.part].format(scenario.measured)
-        add(
-            "--seconds", type=seconds, metavar="SECONDS",
-            help=f"length of the run after the ramp and {SETTLE_SECONDS:g} s to settle; latencies are of {part} "
-            f"(default: what -t leaves, or {scenario.seconds:g})",
-        )  # fmt: skip
-    scenario.add_options(add)
-    group.add_argument(
-        "--thresholds", default=str(THRESHOLDS), metavar="FILE",
-        help="what must hold (default: loadtests/thresholds.toml)",
-    )  # fmt: skip
-    group.add_argument(
-        "--out", type=_directory, metavar="DIR", help="folder for run.json, the CSV files and the report"
-    )
+    latencies = _PARTS[scenario.part].format(scenario.measured)
+    for title, options in _GROUPS.items():
+        group = parser.add_argument_group(title.format(scenario=scenario))
+        for name, details in options.items():
+            if scenario.name not in details.get("scenarios", [scenario.name]):
+                continue
+            more: dict[str, Any] = {key: details[key] for key in ("action", "metavar") if key in details}
+            action = group.add_argument(
+                name,
+                type=_reader(details.get("type")),
+                default=details.get("default", [] if "action" in details else None),
+                help=details["help"].format(scenario=scenario, latencies=latencies),
+                **more,
+            )
+            if title == _DOES:
+                setattr(action, "include_in_web_ui", True)  # noqa: B010 - Locust's own attribute of an action
+    parser.set_defaults(thresholds=str(THRESHOLDS))
     group.add_argument(
         "--pin", action=BooleanOptionalAction, default=scenario.pinned,
         help="give a gateway that is started here a core for itself, and everything else the others",
     )  # fmt: skip
-    add(
-        "--within", type=seconds, default=30.0, metavar="SECONDS",
-        help="how long all users may take to connect, or to come back (default: 30)",
-    )  # fmt: skip
-    _add_system(parser)
 
 
-def _add_system(parser: ArgumentParser) -> None:
-    system = parser.add_argument_group("a system that runs already (without --gateway one is started here)")
-    system.add_argument(
-        "--gateway", type=_url("ws", "wss"), action="append", default=[], metavar="URL",
-        help="WebSocket address of the gateway; a second one if another gateway takes over",
-    )  # fmt: skip
-    system.add_argument(
-        "--direct", type=_url("ws", "wss"), action="append", default=[], metavar="URL",
-        help="WebSocket address of a Studio behind it; may be given several times",
-    )  # fmt: skip
-    system.add_argument(
-        "--auth-url", type=_url("http", "https"), metavar="URL",
-        help="a fake Auth that the gateway asks, which mints the tokens (POST /_control/tokens)",
-    )  # fmt: skip
-    system.add_argument(
-        "--token-file", metavar="FILE", help="tokens instead, one a line, each of another user"
-    )
-    system.add_argument(
-        "--gateway-pid", type=whole(1, 1 << 22), action="append", default=[], metavar="PID",
-        help="the gateway's process, for CPU and memory, and for scenarios that end it",
-    )  # fmt: skip
-    system.add_argument(
-        "--studio-pid", type=whole(1, 1 << 22), action="append", default=[], metavar="PID",
-        help="a Studio's process, for scenarios that kill it",
-    )  # fmt: skip
+def settings(options: Namespace, length: float) -> dict[str, Setting]:
+    """Return the options that say what was done, the scenario's length among them."""
+    names = [_dest(name) for name in _GROUPS[_DOES]]
+    found = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    if "seconds" in found:
+        found["seconds"] = length
+    if not options.gateway:  # else nothing was started to be pinned
+        found["pin"] = options.pin
+    return {"connections": options.num_users, "users a second": options.spawn_rate, **found}
 
 
-def add_every(add: AddArgument) -> None:
-    """Add the option for the users' pace."""
-    add(
-        "--every", type=seconds, default=1.0, metavar="SECONDS",
-        help="pause between a user's messages (default: 1)",
-    )  # fmt: skip
+def _reader(kind: str | list[Any] | None) -> Callable[[str], Any]:
+    match kind:
+        case "seconds":
+            return seconds
+        case "folder":
+            return _directory
+        case [int(least), int(most)]:
+            return whole(least, most)
+        case [*schemes]:
+            return _url(*schemes)
+    return str
 
 
 def _directory(text: str) -> str:
@@ -162,18 +144,26 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
         UsageError: the options do not go together, or a process does not exist.
     """
     if options.worker or options.master or options.processes:
-        _check_distributed(scenario, options)
-    if options.worker:
-        return  # it gets its options from the master
+        if not scenario.distributed:
+            raise UsageError(
+                f"{scenario.name} cannot be distributed: it starts or ends processes on this machine; "
+                "run it without --master, --worker and --processes"
+            )
+        if options.worker:
+            return  # it gets its options from the master
+        if not options.gateway:
+            raise UsageError(
+                f"{scenario.name} can only be distributed against a system that runs already: give --gateway ws://…"
+            )
     if not 1 <= options.num_users <= MOST_CONNECTIONS:
         raise UsageError(
             f"{options.num_users} users given, a whole number from 1 to {MOST_CONNECTIONS} needed (-u)"
         )
     seconds_of(scenario, options)
     if not options.gateway:
-        for name in _FOREIGN:
-            if getattr(options, name):
-                raise UsageError(f"{_flag(name)} is for --gateway, which is missing")
+        for name in _GROUPS[_SYSTEM]:
+            if getattr(options, _dest(name)):
+                raise UsageError(f"{name} is for --gateway, which is missing")
         return
     if options.auth_url and options.token_file:
         raise UsageError("--auth-url mints tokens and --token-file has some: give one of them")
@@ -182,25 +172,14 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
             f"{scenario.name} needs --auth-url http://… (a fake Auth, which mints tokens) or --token-file FILE: "
             "users connect with a token"
         )
-    if missing := scenario.missing(foreign_system(options)):
-        raise UsageError(f"{scenario.name} needs {missing}")
-    for name in ("gateway_pid", "studio_pid"):
-        for pid in getattr(options, name):
+    for name, (count, words) in scenario.needs.items():
+        if len(getattr(options, name)) < count:
+            raise UsageError(f"{scenario.name} needs {words}")
+    for name in ("--gateway-pid", "--studio-pid"):
+        for pid in getattr(options, _dest(name)):
             if not psutil.pid_exists(pid):
-                raise UsageError(f"there is no process {pid} on this machine ({_flag(name)})")
+                raise UsageError(f"there is no process {pid} on this machine ({name})")
 
 
-def _check_distributed(scenario: Scenario, options: Namespace) -> None:
-    if not scenario.distributed:
-        raise UsageError(
-            f"{scenario.name} cannot be distributed: it starts or ends processes on this machine; "
-            "run it without --master, --worker and --processes"
-        )
-    if not options.worker and not options.gateway:
-        raise UsageError(
-            f"{scenario.name} can only be distributed against a system that runs already: give --gateway ws://…"
-        )
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _dest(name: str) -> str:
+    return name.removeprefix("--").replace("-", "_")

@@ -9,13 +9,10 @@ import contextlib
 import resource
 import signal
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import gevent
 import locust
@@ -27,42 +24,33 @@ from locust.runners import MasterRunner, Runner, WorkerRunner
 
 from loadtests.common.errors import LoadTestError, UsageError
 from loadtests.common.machine import describe, raise_open_files
-from loadtests.common.run import Run
 from loadtests.common.supervisor import ROOT
 from loadtests.interrupted import EXIT_INTERRUPTED, SIGNALS
-from loadtests.runs.recorder import MOST_CONNECTIONS
 from loadtests.runs.sampling import Timeline, each_second
-from loadtests.runs.thresholds import judged, read_thresholds
+from loadtests.runs.thresholds import Threshold, judged, read_thresholds
 from loadtests.scenarios.console import CONSOLE
 from loadtests.scenarios.director import Director
-from loadtests.scenarios.folder import run_folder
-from loadtests.scenarios.judging import (
-    EXIT_FAILED,
-    EXIT_USAGE,
-    client_figures,
-    leave_results,
-    metrics,
-    settings,
-    versions,
-)
+from loadtests.scenarios.judging import EXIT_FAILED, EXIT_USAGE, leave_results, put_together
 from loadtests.scenarios.options import add_options, check_options, foreign_system, seconds_of
+from loadtests.scenarios.results import run_folder
 from loadtests.scenarios.scenario import Scenario
-from loadtests.stack.own import own_stack
-from loadtests.stack.system import System
+from loadtests.stack import System, own_stack
 from loadtests.users.crowd import REPORT, Crowd
-from loadtests.users.first import try_first
 from loadtests.users.outcomes import RefusedError
-from loadtests.users.tokens import Tokens, mint, read_tokens
+from loadtests.users.tokens import Tokens, mint, read_tokens, try_first
 
 RESULTS: Final = ROOT / "loadtests" / "results"
 
 LIMITED: Final = "a limit by address or user: see loadtests/README.md, A gateway that is not ours"
 """What to do if a gateway that is not ours refused most of a crowd with 429."""
 
+Kind = TypeVar("Kind", bound=Scenario)
 
-def play(scenario: Scenario) -> None:
-    """Have Locust play a scenario; a locustfile ends with this."""
+
+def play(scenario: Kind) -> Kind:
+    """Have Locust play a scenario, and return it; a locustfile ends with this."""
     Play(scenario, locust.events)
+    return scenario
 
 
 class Play:
@@ -72,6 +60,9 @@ class Play:
         scenario: the scenario.
         events: Locust's.
     """
+
+    _runner: Runner
+    _options: Namespace
 
     def __init__(self, scenario: Scenario, events: Any) -> None:
         self._scenario = scenario
@@ -91,41 +82,38 @@ class Play:
         add_options(self._scenario, parser)
         options, _ = parser.parse_known_args()
         try:
-            check_options(self._scenario, options)
-            read_thresholds(Path(options.thresholds), self._scenario.name, metrics(self._scenario))
+            self._checked(options)
             _raise_open_files(0 if options.worker else options.num_users)
         except UsageError as error:
             CONSOLE.complain(str(error))
             raise SystemExit(EXIT_USAGE) from None
 
+    def _checked(self, options: Namespace) -> list[Threshold]:
+        check_options(self._scenario, options)
+        return read_thresholds(Path(options.thresholds), self._scenario.name, self._scenario.metrics)
+
     def _init(self, environment: Environment, runner: Runner, **_: object) -> None:
-        options = _options(environment)
+        scenario, self._runner = self._scenario, runner
+        self._options = options = environment.parsed_options or Namespace()
         runner.register_message(REPORT, self._take_report)
         if isinstance(runner, MasterRunner):
             CONSOLE.say(f"waiting for workers: --worker --master-port {runner.server.port}")
         else:
-            scenario = self._scenario
-            self._crowd = Crowd(
-                environment,
-                runner,
-                totals=scenario.totals,
-                most=scenario.most,
-                measures_ramp=not scenario.timed,
-            )
-        if options.headless and self._scenario.timed:
-            options.seconds, options.run_time = seconds_of(self._scenario, options), None  # it ends by itself
+            self._crowd = Crowd(environment, runner, measures_ramp=not scenario.timed)
+        if options.headless and scenario.timed:
+            options.seconds, options.run_time = seconds_of(scenario, options), None  # it ends by itself
 
     def _take_report(self, msg: Message, **_: object) -> None:
         if self._director is not None:
             self._director.report(msg.node_id, *msg.data)
 
     def _start(self, environment: Environment, **_: object) -> None:
-        if isinstance(environment.runner, WorkerRunner):
+        if isinstance(self._runner, WorkerRunner):
             if self._crowd is None or not self._crowd.joined:
                 CONSOLE.complain(
                     "this worker came when the run had begun: start the master with --expect-workers N"
                 )
-                gevent.spawn(environment.runner.quit)
+                gevent.spawn(self._runner.quit)
                 raise GreenletExit  # no user is started
             return
         self._end_on_signals()
@@ -139,7 +127,7 @@ class Play:
     def _play(self, environment: Environment) -> None:
         code = EXIT_FAILED
         try:
-            code = self._judge(environment)
+            code = self._judge()
         except LoadTestError as error:
             CONSOLE.complain("\n".join([str(error), *getattr(error, "__notes__", [])[:1]]))
             code = EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
@@ -149,91 +137,76 @@ class Play:
             if not self._interrupted:
                 for number, handler in self._handlers.items():
                     signal.signal(number, handler)
-                gevent.spawn(_end_test, environment)
+                gevent.spawn(self._runner.quit if self._options.headless else self._runner.stop)
 
-    def _judge(self, environment: Environment) -> int:
+    def _judge(self) -> int:
         """Prepare a run, let it happen, judge it and leave its results; return the exit code."""
-        scenario, options = self._scenario, _options(environment)
-        check_options(scenario, options)  # the web page may have changed them
-        thresholds = read_thresholds(Path(options.thresholds), scenario.name, metrics(scenario))
+        scenario, options = self._scenario, self._options
+        thresholds = self._checked(options)  # the web page may have changed them
         machine = describe()  # with all its cores, though this process may be pinned to some of them below
-        started = datetime.now(UTC)
-        with ExitStack() as stack:
+        began = datetime.now(UTC)
+        with contextlib.ExitStack() as stack:
             folder = None
             if options.out or CONSOLE.follows:
-                default = RESULTS / f"{scenario.name}-{started:%Y%m%d-%H%M%S}"
+                default = RESULTS / f"{scenario.name}-{began:%Y%m%d-%H%M%S}"
                 folder = stack.enter_context(run_folder(Path(options.out) if options.out else None, default))
-            with self._system(options) as system:
-                self._director = director = self._prepare(environment, system, options, started)
-                self._prepared.set()
-                run = self._run(director)
+            with self._system() as system:
+                director = self._prepare(system, began)
+                timeline = Timeline(system.gateway_pids)
+                stopped = self._run(director, timeline)
+                run = put_together(
+                    scenario, director, timeline, started=began, machine=machine, stopped=stopped
+                )
             _ignore_signals()  # everything has ended: what was measured is written whole
-            run = replace(run, machine=machine, started=started.isoformat(timespec="seconds"))
             return leave_results(judged(run, thresholds), folder)
 
-    @contextlib.contextmanager
-    def _system(self, options: Namespace) -> Iterator[System]:
+    def _system(self) -> contextlib.AbstractContextManager[System]:
+        scenario, options = self._scenario, self._options
         if options.gateway:
-            yield foreign_system(options)
-            return
+            return contextlib.nullcontext(foreign_system(options))
         CONSOLE.say("starting Auth, Studios and the gateway")
-        with own_stack(self._scenario.plan(options)) as system:
-            yield system
+        return own_stack(
+            options.num_users,
+            gateways=scenario.gateways,
+            pinned_gateways=options.pin,
+            settings=scenario.gateway_settings(options),
+        )
 
-    def _prepare(
-        self, environment: Environment, system: System, options: Namespace, started: datetime
-    ) -> Director:
-        scenario, runner = self._scenario, environment.runner
-        assert runner is not None  # noqa: S101 - Locust has one before a test starts
+    def _prepare(self, system: System, began: datetime) -> Director:
+        scenario, runner, options = self._scenario, self._runner, self._options
         scenario.prepare(options)
         workers = len(runner.clients) if isinstance(runner, MasterRunner) else 0
         tokens = _tokens(scenario.accounts(options), workers, system, options)
         if options.gateway:
             try_first(system, tokens, options.within)
         # The web page's clock is running already.
-        spent = 0.0 if options.headless else (datetime.now(UTC) - started).total_seconds()
-        return Director(runner, options, system, tokens, seconds_of(scenario, options, spent=spent))
+        spent = 0.0 if options.headless else (datetime.now(UTC) - began).total_seconds()
+        seconds = seconds_of(scenario, options, spent=spent)
+        self._director = director = Director(runner, options, system, tokens, seconds)
+        self._prepared.set()
+        return director
 
-    def _run(self, director: Director) -> Run:
-        scenario = self._scenario
-        timeline = Timeline(director.system.gateway_pids)
+    def _run(self, director: Director, timeline: Timeline) -> str:
+        """Let the scenario happen; return why it could not go on, or ""."""
 
-        def look(passed: float) -> None:
-            CONSOLE.tell(scenario.name, timeline.look(director.counted(), director.at, passed))
+        def look() -> None:
+            for passed in each_second():
+                CONSOLE.tell(self._scenario.name, timeline.look(director.counted(), director.at, passed))
 
-        sampler = gevent.spawn(each_second, look)
-        stopped = ""
+        sampler = gevent.spawn(look)
         try:
-            scenario.run(director)
+            self._scenario.run(director)
         except LoadTestError as error:
             director.event(f"the scenario ends here: {error}")
-            stopped = "; ".join([str(error), *_advice(director)])
+            worst = director.counted().failures()[:1]
             director.leave_at_once()
+            if self._options.gateway and any(each.reason.startswith(RefusedError.LIMITED) for each in worst):
+                return f"{error}; {LIMITED}"  # a stack of its own has limits that bind nobody
+            return str(error)
         finally:
             sampler.kill()
             CONSOLE.clear()
-        counted, options = director.counted(), director.options
-        return Run(
-            scenario=scenario.name,
-            about=scenario.about,
-            started="",
-            seconds=round(director.at, 3),
-            gateway_url=director.system.gateways[0],
-            direct_url=director.system.studios[0] if director.system.studios else None,
-            settings=settings(scenario, options, director.seconds),
-            versions=versions(options),
-            latencies=counted.latencies(),
-            requests=counted.requests(),
-            failures=counted.failures(),
-            closes=dict(counted.closes),
-            studios=director.studios,
-            timeline=tuple(timeline.seconds),
-            events=tuple(director.events),
-            figures=(*director.figures.values(), *client_figures(counted)),
-            measured=scenario.measured_time(director.seconds),
-            most_connections=int(counted.totals[MOST_CONNECTIONS]),
-            stopped=stopped,
-        )
+        return ""
 
     def _stopping(self, **_: object) -> None:
         """Let the scenario come to an early end if somebody stops the test, and wait for its results."""
@@ -245,8 +218,7 @@ class Play:
             return
         self._interrupted = True
         environment.stop_timeout = 0.0
-        if environment.runner is not None:
-            environment.runner.stop()
+        self._runner.stop()
         self._driver.kill()  # everything it has started ends with it
         environment.process_exit_code = EXIT_INTERRUPTED
         CONSOLE.complain("interrupted; everything it started has ended, and no results were written")
@@ -271,18 +243,6 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _end_test(environment: Environment) -> None:
-    if environment.runner is not None:
-        end = environment.runner.quit if _options(environment).headless else environment.runner.stop
-        end()
-
-
-def _options(environment: Environment) -> Namespace:
-    options: Namespace | None = environment.parsed_options
-    assert options is not None  # noqa: S101 - Locust has parsed them before its first event
-    return options
-
-
 def _raise_open_files(connections: int) -> None:
     """Take what the connections need, the second ones straight to a Studio included, and keep what is more."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -299,10 +259,3 @@ def _tokens(accounts: int, workers: int, system: System, options: Namespace) -> 
     if len(tokens.tokens) < accounts:
         CONSOLE.say(f"note: {len(tokens.tokens)} tokens for {accounts} users: some share one, and its limits")
     return tokens
-
-
-def _advice(director: Director) -> list[str]:
-    """Return what can be done if the scenario could not go on; a stack of its own has limits that bind nobody."""
-    worst = director.counted().failures()[:1]
-    limited = any(each.reason.startswith(RefusedError.LIMITED) for each in worst)
-    return [LIMITED] if director.options.gateway and limited else []

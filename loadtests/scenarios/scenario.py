@@ -1,26 +1,22 @@
-"""What a scenario is: options, users, what happens to them, and the figures that show it."""
+"""What a scenario is: users, what happens to them, and the figures that show it."""
 
 from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from argparse import Action, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from argparse import Namespace
+from collections.abc import Mapping
 from typing import ClassVar
-
-from locust import User
 
 from loadtests.common.run import GATEWAY, WHOLE
 from loadtests.common.units import shown
+from loadtests.runs.sampling import CLIENT_FIGURES
+from loadtests.runs.thresholds import metric_names
 from loadtests.scenarios.director import Director
-from loadtests.stack.system import Plan, System
-
-AddArgument = Callable[..., Action]
-"""What adds an option; takes what `ArgumentParser.add_argument` takes."""
 
 
 class Scenario(ABC):
-    """One load scenario; the docstring of its locustfile is its help.
+    """One load scenario; the docstring of its locustfile is its help, and its options are in options.toml.
 
     Attributes:
         connections: the number of users unless -u says otherwise; most have one connection.
@@ -30,8 +26,11 @@ class Scenario(ABC):
         part: latencies count for one in so many parts of the time.
         pinned: whether a stack of its own gives the gateway a core for itself, unless --no-pin or --pin is given.
         distributed: whether it can run with --master and --worker.
+        gateways: how many a stack of its own has.
+        needs: options that a system that runs already needs: how many of each, and how to ask for it.
         latencies: which ones it measures, of `gateway`, `direct` and `overhead`.
-        figures: the names of the results that it sets.
+        counts: results that its users count by these names, with their units; 0 if there was nothing to count.
+        figures: results that `run` sets, with their units.
     """
 
     connections: ClassVar[int] = 1000
@@ -41,8 +40,11 @@ class Scenario(ABC):
     part: ClassVar[int] = 1
     pinned: ClassVar[bool] = True
     distributed: ClassVar[bool] = False
+    gateways: ClassVar[int] = 1
+    needs: ClassVar[Mapping[str, tuple[int, str]]] = {}
     latencies: ClassVar[tuple[str, ...]] = (GATEWAY,)
-    figures: ClassVar[tuple[str, ...]]
+    counts: ClassVar[Mapping[str, str]] = {}
+    figures: ClassVar[Mapping[str, str]] = {}
 
     @property
     def name(self) -> str:
@@ -59,40 +61,27 @@ class Scenario(ABC):
         """What it shows, in one sentence."""
         return self.teaches.partition("\n")[0]
 
-    def add_options(self, add: AddArgument) -> None:
-        """Add the scenario's own options."""
-        del add
-
-    def prepare(self, options: Namespace) -> None:
-        """Set how many users of each class there are, if there is more than one class."""
-        del options
-
-    def plan(self, options: Namespace) -> Plan:
-        """Return the stack it starts unless --gateway is given."""
-        return Plan(connections=options.num_users, pinned=options.pin)
-
-    def accounts(self, options: Namespace) -> int:
-        """Return how many tokens it needs."""
-        return int(options.num_users)
-
-    def missing(self, system: System) -> str:
-        """Return which option a system that runs already needs in addition, and why; "" for none."""
-        del system
-        return ""
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of everything that thresholds may be about."""
+        return metric_names(self.latencies, (*self.counts, *self.figures, *CLIENT_FIGURES))
 
     def measured_time(self, seconds: float) -> str:
         """Return what the latencies are of, in words."""
         return f"the {shown(seconds / self.part, 's')} {self.measured}" if self.timed else WHOLE
 
-    def totals(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Return numbers of the users that are added up over the workers."""
-        del users
+    def prepare(self, options: Namespace) -> None:
+        """Set how many users of each class there are, if there is more than one class."""
+        del options
+
+    def gateway_settings(self, options: Namespace) -> Mapping[str, object]:
+        """Return settings for the gateways of a stack of its own, which else have limits that are never reached."""
+        del options
         return {}
 
-    def most(self, users: Sequence[User]) -> Mapping[str, float]:
-        """Return numbers of the users of which the greatest counts."""
-        del users
-        return {}
+    def accounts(self, options: Namespace) -> int:
+        """Return how many tokens it needs."""
+        return int(options.num_users)
 
     @abstractmethod
     def run(self, director: Director) -> None:

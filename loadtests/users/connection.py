@@ -1,4 +1,6 @@
-"""A WebSocket for greenlets: one of its own reads all the time, so that no ping, event or close waits for a user.
+"""A WebSocket for greenlets, with requests and replies: a reply has the message's id (spec §4).
+
+A greenlet of its own reads all the time, so that no ping, event or close waits for a user.
 
 The frames are `websockets`' Sans-I/O protocol: it takes whole reads, so that each message has the time its bytes
 arrived, where `websocket-client` reads a frame in pieces and tells no time.
@@ -6,13 +8,15 @@ arrived, where `websocket-client` reads a frame in pieces and tells no time.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import gevent
-from gevent.event import Event
+from gevent import GreenletExit, Timeout
+from gevent.event import AsyncResult, Event
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
@@ -20,10 +24,17 @@ from websockets.http11 import Response
 from websockets.protocol import CLOSED, OPEN
 from websockets.uri import parse_uri
 
-from loadtests.users.outcomes import NO_CLOSE_FRAME, ClosedError, OperationError, RefusedError
+from loadtests.users.outcomes import (
+    NO_CLOSE_FRAME,
+    ClosedError,
+    OperationError,
+    RefusedError,
+    UnexpectedReplyError,
+)
 from loadtests.users.wire import CONNECT_SECONDS, Wire
 
 CLOSE_SECONDS: Final = 5.0
+REPLY_SECONDS: Final = 10.0
 MAX_MESSAGE_BYTES: Final = 1 << 24
 
 MOST_REASON: Final = 200
@@ -32,6 +43,14 @@ MOST_REASON: Final = 200
 _CODE: Final = re.compile("[a-z_]{1,40}")
 """What a refusal's `code` may look like to be counted by: nothing that differs from one to the next, such as a token."""
 
+BLOB_UPDATED: Final = "blob.updated"
+
+Document = dict[str, Any]
+
+
+def ignore(*_: object) -> None:
+    """Take what is of no interest: an event, or the end of a connection."""
+
 
 class Connection:
     """One open WebSocket.
@@ -39,7 +58,8 @@ class Connection:
     Args:
         url: its address.
         headers: more headers of the handshake.
-        on_message: called in the reading greenlet with each message and when it arrived (nanoseconds, see `Wire`).
+        on_event: called in the reading greenlet with each message that is not an expected reply, and when it arrived
+            (nanoseconds, see `Wire`).
         on_end: called once, with the close code in digits or `NO_CLOSE_FRAME`.
         buffer_bytes: see `Wire`.
 
@@ -56,13 +76,16 @@ class Connection:
         url: str,
         headers: Mapping[str, str],
         *,
-        on_message: Callable[[bytes, int], None],
-        on_end: Callable[[str], None],
+        on_event: Callable[[Document, int], None] = ignore,
+        on_end: Callable[[str], None] = ignore,
         buffer_bytes: int | None = None,
     ) -> None:
         self.code: str | None = None
-        self._on_message = on_message
+        self._on_event = on_event
         self._on_end = on_end
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, AsyncResult] = {}
+        self._given_up: set[str] = set()
         self._fragments: list[bytes] = []
         self._may_read = Event()
         self._may_read.set()
@@ -99,6 +122,52 @@ class Connection:
         except OSError:
             self._reader.join(CLOSE_SECONDS)  # it learns how the connection ended
             raise ClosedError(self.code) from None
+
+    def ask(
+        self, message: Document, *, reply_type: str, message_id: str | None = None
+    ) -> tuple[float, Document]:
+        """Send a message and wait for its reply.
+
+        Args:
+            message: without its id.
+            reply_type: what the reply must be.
+            message_id: the id; None takes the next number.
+
+        Returns:
+            the seconds between the two, and the reply.
+
+        Raises:
+            OperationError: there was no such reply.
+        """
+        message_id = message_id or str(next(self._numbers))
+        waiting = self._waiting[message_id] = AsyncResult()
+        try:
+            sent = self.send(json.dumps({"id": message_id, **message}).encode())
+            received, reply = waiting.get(timeout=REPLY_SECONDS)
+        except Timeout:
+            self._given_up.add(message_id)
+            raise OperationError(f"no reply within {REPLY_SECONDS:g} s") from None
+        except GreenletExit:  # the run ends
+            self._given_up.add(message_id)
+            raise
+        finally:
+            self._waiting.pop(message_id, None)
+        if reply.get("type") != reply_type:
+            raise UnexpectedReplyError(reply.get("type"))
+        return (received - sent) / 1e9, reply
+
+    def create_blob(self, data: object = "") -> str:
+        """Have Studio create a blob; return its id.
+
+        Raises:
+            OperationError: there was no such reply.
+        """
+        blob = {"processor_id": "load", "schema_id": "load", "data": data}
+        _, created = self.ask({"type": "create_blob", "data": blob}, reply_type="blob.created")
+        try:
+            return str(created["data"]["id"])
+        except (LookupError, TypeError):
+            raise UnexpectedReplyError(None) from None
 
     def stop_reading(self) -> None:
         """Leave what comes from now on in the kernel's buffer, and then in the gateway's."""
@@ -181,6 +250,8 @@ class Connection:
         if self.code is None:
             received = self._protocol.close_rcvd
             self.code = NO_CLOSE_FRAME if received is None else str(int(received.code))
+            for waiting in list(self._waiting.values()):
+                waiting.set_exception(ClosedError(self.code))
             self._on_end(self.code)
 
     def _take(self, events: Sequence[object], at: int) -> None:
@@ -190,7 +261,26 @@ class Connection:
                 if frame.fin:
                     message = b"".join(self._fragments)
                     self._fragments.clear()
-                    self._on_message(message, at)
+                    self._received(message, at)
+
+    def _received(self, message: bytes, at: int) -> None:
+        try:
+            document = json.loads(message)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            document = {}  # not a reply, and an event of no type
+        message_id = document.get("id")
+        if not isinstance(message_id, str):
+            message_id = ""
+        # Removed at once, so that a duplicate, even in the same read, is not taken for the reply.
+        waiting = self._waiting.pop(message_id, None)
+        if waiting is not None:
+            waiting.set((at, document))
+        elif message_id in self._given_up:
+            self._given_up.discard(message_id)  # it is late, which was reported already
+        else:
+            self._on_event(document, at)
 
     def _flush(self) -> int:
         chunks = self._protocol.data_to_send()

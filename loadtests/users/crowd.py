@@ -9,20 +9,19 @@ from __future__ import annotations
 import gc
 from argparse import Namespace
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
 
 import gevent
 from locust import User
 from locust.env import Environment
 from locust.runners import Runner
 
-from loadtests.common.run import GATEWAY, Path
+from loadtests.common.run import Path
 from loadtests.runs.recorder import Recorder
-from loadtests.runs.sampling import ClientWatch, each_second
-from loadtests.stack.system import System
-from loadtests.users.tokens import Tokens
+from loadtests.runs.sampling import watch_client
+from loadtests.stack import System
+from loadtests.users.tokens import Tokens, address
 
 JOIN: Final = "join"
 ORDER: Final = "order"
@@ -37,18 +36,7 @@ STOP_MEASURING: Final = "stop measuring"
 MOVE: Final = "move to the second gateway"
 LEAVE: Final = "leave"
 LEAVE_AT_ONCE: Final = "leave at once"
-"""Orders for a crowd."""
-
-MARK: Final = "mark the moment"
-CUT: Final = "cut the connection"
-PUBLISH: Final = "publish"
-STOP_PUBLISHING: Final = "stop publishing"
-MISBEHAVE: Final = "misbehave"
-GIVE_UP: Final = "give up"
-"""Orders for its users."""
-
-Numbers = Callable[[Sequence[Any]], Mapping[str, float]]
-"""Computes numbers of a scenario's own from its users."""
+"""Orders for a crowd; any other is for its users."""
 
 
 class Crowd:
@@ -57,8 +45,6 @@ class Crowd:
     Args:
         environment: Locust's.
         runner: Locust's, which brings the messages.
-        totals: numbers that are added up over the processes of a run.
-        most: numbers of which the greatest of all processes counts.
         measures_ramp: whether latencies count from the start.
 
     Attributes:
@@ -71,14 +57,10 @@ class Crowd:
         gateway_url: where they connect to.
     """
 
-    def __init__(
-        self, environment: Environment, runner: Runner, *, totals: Numbers, most: Numbers, measures_ramp: bool
-    ) -> None:
+    def __init__(self, environment: Environment, runner: Runner, *, measures_ramp: bool) -> None:
         self.joined = False
         self._environment = environment
         self._runner = runner
-        self._totals = totals
-        self._most = most
         self._measures_ramp = measures_ramp
         self._greenlets: list[gevent.Greenlet] = []
         environment.crowd = self  # type: ignore[attr-defined]  # where its users find it
@@ -92,7 +74,7 @@ class Crowd:
         self.options = self._environment.parsed_options or Namespace()
         self.joined = True
         self.everyone: int = part["everyone"]
-        self.users: list[User] = []
+        self.users: list[Any] = []  # of WebSocketUser, which imports this module
         self.recorder = Recorder()
         self.system = System(gateways=tuple(part["gateways"]), studios=tuple(part["studios"]))
         self.gateway_url = self.system.gateways[0]
@@ -103,11 +85,13 @@ class Crowd:
         self._obeyed = 0
         if self._measures_ramp:
             self.recorder.measure()
-        watch = ClientWatch(self.recorder)
-        self._greenlets = [gevent.spawn(each_second, watch.look), gevent.spawn(self._report_again_and_again)]
+        self._greenlets = [
+            gevent.spawn(watch_client, self.recorder),
+            gevent.spawn(self._report_again_and_again),
+        ]
 
     def _request(self, **request: Any) -> None:
-        self.recorder.request(**request)
+        self.recorder.request(**request)  # each run has another
 
     def add(self, user: User) -> tuple[int, int]:
         """Add a user; return its number among the users of its class, and among all, from 0."""
@@ -140,7 +124,7 @@ class Crowd:
             self._runner.stop()
         else:
             for user in self.users:
-                getattr(user, "obey")(order)  # noqa: B009 - every user here is a WebSocketUser
+                user.obey(order)
         self._obeyed = number
         self._report()
 
@@ -150,20 +134,8 @@ class Crowd:
             self._report()
 
     def _report(self) -> None:
-        self.recorder.totals.update(self._totals(self.users))
-        self.recorder.most.update(self._most(self.users))
+        sums: Counter[str] = Counter()
+        for user in self.users:
+            sums.update(user.totals())
+        self.recorder.totals.update(sums)
         self._runner.send_message(REPORT, [self._obeyed, self.recorder.as_message()])
-
-
-def address(
-    path: Path, account: int, system: System, tokens: Tokens, *, gateway: str
-) -> tuple[str, dict[str, str]]:
-    """Return where an account connects to, and the headers of its handshake.
-
-    Through the gateway that is the token; straight to a Studio it is what a gateway would tell about the user.
-    """
-    if path == GATEWAY:
-        return gateway, {"Authorization": f"Bearer {tokens.of(account)}"}
-    user_id = tokens.user_id(account)
-    studio = system.studios[account % len(system.studios)]
-    return f"{studio}?user_id={quote(user_id, safe='')}", {"X-User-ID": user_id}

@@ -1,4 +1,7 @@
-"""Tokens for users: minted by a fake Auth, or read from a file. They are never printed, logged or recorded."""
+"""Tokens for users, minted by a fake Auth or read from a file, and the addresses where a user connects with one.
+
+Tokens are never printed, logged or recorded.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
+from gevent import Timeout
 from gevent.pool import Pool
 
 from loadtests.common.errors import UsageError
+from loadtests.common.run import DIRECT, GATEWAY
+from loadtests.common.run import Path as Way
+from loadtests.stack import System
+from loadtests.users.connection import Connection
+from loadtests.users.outcomes import OperationError, RefusedError
 from memmie_harness.tokens import MintError, mint_token
 
 TTL_SECONDS: Final = 24 * 3600
 """Longer than any run."""
 
 MINTED_AT_ONCE: Final = 8
+
+ANSWER_SECONDS: Final = 10.0
+
+HINTS: Final = {
+    401: "it does not know the token (--auth-url, --token-file)",
+    403: "it does not admit this address or this user",
+    404: "is that the right path?",
+    429: "CONNECT_RATE_PER_IP and CONNECT_BURST_PER_IP must allow a crowd from one address",
+}
+"""What may be the reason for a refusal, by its status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +105,40 @@ def read_tokens(path: Path) -> Tokens:
     if not tokens:
         raise UsageError(f"{path} has no token, one a line is expected (--token-file)")
     return Tokens(tokens)
+
+
+def address(
+    path: Way, account: int, system: System, tokens: Tokens, *, gateway: str
+) -> tuple[str, dict[str, str]]:
+    """Return where an account connects to, and the headers of its handshake.
+
+    Through the gateway that is the token; straight to a Studio it is what a gateway would tell about the user.
+    """
+    if path == GATEWAY:
+        return gateway, {"Authorization": f"Bearer {tokens.of(account)}"}
+    user_id = tokens.user_id(account)
+    studio = system.studios[account % len(system.studios)]
+    return f"{studio}?user_id={quote(user_id, safe='')}", {"X-User-ID": user_id}
+
+
+def try_first(system: System, tokens: Tokens, within: float) -> None:
+    """Connect to each gateway and each Studio once: what is wrong with all connections is wrong with these.
+
+    Raises:
+        UsageError: one of them cannot be connected to within so many seconds; says where, and why.
+    """
+    tries = [(*address(GATEWAY, 0, system, tokens, gateway=url), "--gateway") for url in system.gateways]
+    for number, _ in enumerate(system.studios):
+        tries.append((*address(DIRECT, number, system, tokens, gateway=""), "--direct"))
+    patience = min(within, ANSWER_SECONDS)
+    for url, headers, option in tries:
+        try:
+            with Timeout(patience, OperationError(f"no answer within {patience:g} s")):
+                connection = Connection(url, headers)
+        except OperationError as error:
+            words = [str(error)]
+            if isinstance(error, RefusedError):
+                words += [error.answer, HINTS.get(error.status, "")]
+            told = ": ".join(filter(None, words)).replace(tokens.of(0), "…")
+            raise UsageError(f"{url.partition('?')[0]}: {told} ({option})") from None
+        connection.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from gevent import GreenletExit
@@ -11,8 +11,8 @@ from locust import User
 from locust.env import Environment
 
 from loadtests.common.run import DIRECT, GATEWAY, Path
-from loadtests.runs.recorder import ANSWERED, UNANSWERED
-from loadtests.users.conversation import Conversation, Document
+from loadtests.runs.recorder import ANSWERED, CLOSED, LOST
+from loadtests.users.connection import Connection, Document, ignore
 from loadtests.users.crowd import Crowd
 from loadtests.users.outcomes import OperationError, UnexpectedReplyError
 
@@ -47,6 +47,10 @@ class WebSocketUser(User):
     def obey(self, order: str) -> None:
         """Do what a scenario tells all its users to do; see `Crowd`."""
 
+    def totals(self) -> Mapping[str, float]:
+        """Return numbers of this user that are added up over all users, by their names in `Recorder.totals`."""
+        return {}
+
     def until_due(self, number: int | None = None) -> float:
         """Return the seconds until this user's next moment, or that of the user with another number.
 
@@ -64,14 +68,15 @@ class WebSocketUser(User):
         operation: str = "connect",
         on_event: Callable[[Document, int], None] | None = None,
         buffer_bytes: int | None = None,
-    ) -> Conversation | None:
+    ) -> Connection | None:
         """Connect through the gateway or straight to a Studio; return None if that failed, which is reported."""
         name = f"{operation} {WAYS[path]}"
         began = time.perf_counter()
         try:
-            conversation = Conversation(
+            connection = Connection(
                 *self.crowd.address(path, self.account),
-                on_end=self.gateway_ended if path == GATEWAY else _ignore,
+                # What fails on one that is only there for comparison says so itself.
+                on_end=self.gateway_ended if path == GATEWAY else ignore,
                 on_event=on_event or self._unasked,
                 buffer_bytes=buffer_bytes,
             )
@@ -85,11 +90,11 @@ class WebSocketUser(User):
             self.recorder.opened()
             self.ending = False
         self.report(name, time.perf_counter() - began)
-        return conversation
+        return connection
 
     def ask(
         self,
-        conversation: Conversation,
+        connection: Connection,
         path: Path = GATEWAY,
         *,
         message_id: str | None = None,
@@ -98,7 +103,7 @@ class WebSocketUser(User):
         """Send a heartbeat and wait for its reply; return the seconds, or None if that failed, which is reported.
 
         Args:
-            conversation: where to.
+            connection: where to.
             path: which way that is.
             message_id: the heartbeat's; None takes the next number.
             again: whether the message will be sent again after a failure, so that it is not lost yet.
@@ -107,9 +112,9 @@ class WebSocketUser(User):
         began = time.perf_counter()
         measured = self.recorder.sent()
         try:
-            seconds, _ = conversation.ask({"type": "heartbeat"}, reply_type="ack", message_id=message_id)
+            seconds, _ = connection.ask({"type": "heartbeat"}, reply_type="ack", message_id=message_id)
         except OperationError as error:
-            self.recorder.totals[UNANSWERED] += not again
+            self.recorder.totals[LOST] += not again
             self.report(name, time.perf_counter() - began, error)
             return None
         finally:
@@ -118,12 +123,12 @@ class WebSocketUser(User):
         self.report(name, seconds, path=path, measured=measured)
         return seconds
 
-    def leave(self, *conversations: Conversation | None) -> None:
+    def leave(self, *connections: Connection | None) -> None:
         """Close connections in order."""
         self.ending = True
-        for conversation in conversations:
-            if conversation is not None:
-                conversation.connection.close()
+        for connection in connections:
+            if connection is not None:
+                connection.close()
 
     def report(
         self,
@@ -157,12 +162,9 @@ class WebSocketUser(User):
         self.recorder.ended()
         if not self.ending:
             self.recorder.closes[code] += 1
+            self.recorder.totals[CLOSED] += 1
 
     def _unasked(self, message: Document, _: int) -> None:
         """Count a reply nobody waits for, such as a duplicate, as a failure; Studio's own events are none."""
         if "id" in message or not isinstance(message.get("type"), str):
             self.report("no message", 0, UnexpectedReplyError(message.get("type")))
-
-
-def _ignore(_: str) -> None:
-    """If a connection ends that is only there for comparison, what fails on it says so."""

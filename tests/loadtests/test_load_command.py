@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,8 +39,7 @@ words = "nothing may be lost"
 DECLARED = """
 import importlib, json
 from loadtests.runs.thresholds import SCENARIOS
-from loadtests.scenarios.judging import metrics
-print(json.dumps({name: metrics(importlib.import_module(f"loadtests.{name}").SCENARIO) for name in SCENARIOS}))
+print(json.dumps({name: importlib.import_module(f"loadtests.{name}").SCENARIO.metrics for name in SCENARIOS}))
 """
 
 running = partial(scripts.running, "load.py")
@@ -209,63 +209,103 @@ async def test_an_event_reaches_every_connection_of_its_user(tmp_path: Path) -> 
     assert figures["deliveries"] > 7 * figures["events"]
 
 
-@pytest.mark.parametrize(
-    ("scenario", "words"),
-    [
-        ("steady", "latencies are of all of it"),
-        ("storm", "latencies are of the third before the cut only"),
-        ("slow", "latencies are of the half after some stop reading only"),
-    ],
-)
-async def test_the_help_says_what_the_seconds_are_of(scenario: str, words: str) -> None:
-    code, told, _ = await finished(scenario, "--help")
+MEASURED = [
+    ("steady", "latencies are of all of it"),
+    ("storm", "latencies are of the third before the cut only"),
+    ("slow", "latencies are of the half after some stop reading only"),
+]
+"""What the help of a scenario says."""
+
+REFUSED = [
+    (["steady", "--connections", "0"], "0 users given, a whole number from 1"),
+    (["steady", "-t", "2s"], "-t 2s leaves nothing to measure: the ramp takes 4 s, and settling 2 s"),
+    (["drain", "--master"], "drain cannot be distributed: it starts or ends processes on this machine"),
+    (["slow", "--worker"], "slow cannot be distributed: it starts or ends processes on this machine"),
+    (
+        ["steady", "--master"],
+        "can only be distributed against a system that runs already: give --gateway",
+    ),
+    (["soak", "--processes", "2"], "can only be distributed against a system that runs already"),
+    (["steady", "--gateway", "ws://gw/ws?token=x"], "without a user, a query"),
+    (["steady", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "steady needs --direct"),
+    (["failover", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--studio-pid"),
+    (["drain", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--gateway a second time"),
+    (["steady", "--out", ""], "nothing given, a folder's name needed"),
+    (["steady", "--out", "/proc/x"], "/proc/x cannot be made: No such file or directory (--out)"),
+    (
+        ["storm", "--gateway", "ws://gw/ws", "--token-file", "/dev/null"],
+        "/dev/null has no token, one a line is expected (--token-file)",
+    ),
+    (
+        ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://127.0.0.1:9"],
+        "the Auth at http://127.0.0.1:9 did not answer: [Errno 111] Connection refused (--auth-url",
+    ),
+    (["steady", "--direct", "ws://studio/ws"], "--direct is for --gateway, which is missing"),
+    (["slow", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "slow needs --gateway-pid"),
+    (["storm", "--gateway", "ws://gw/ws"], "storm needs --auth-url"),
+    (
+        ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--token-file", "tokens"],
+        "give one of them",
+    ),
+    (
+        ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--gateway-pid", "4194304"],
+        "there is no process 4194304 on this machine (--gateway-pid)",
+    ),
+    (["steady", "--thresholds", "/no/such/file"], "/no/such/file cannot be read"),
+    (["steady", "--thresholds", "/dev/null"], "/dev/null has no rule for steady"),
+]
+"""Arguments that cannot be used, and what is said about them."""
+
+EACH_IN_A_FORK = """
+import json, os, runpy, sys
+fork, waitpid = os.fork, os.waitpid  # before Locust replaces them by gevent's
+import locust.main, loadtests.scenarios.play
+
+codes, folder = [], sys.argv[2]
+for number, arguments in enumerate(json.loads(sys.argv[1])):
+    child = fork()
+    if not child:
+        for stream in (1, 2):
+            os.dup2(os.open(f"{folder}/{number}.{stream}", os.O_CREAT | os.O_WRONLY), stream)
+        sys.argv = ["load.py", *arguments]
+        runpy.run_path("loadtests/load.py", run_name="__main__")
+        sys.exit(0)
+    codes.append(os.waitstatus_to_exitcode(waitpid(child, 0)[1]))
+print(json.dumps(codes))
+"""
+"""Runs the command with each of several lists of arguments; Locust, which takes seconds, is imported once."""
+
+Said = Callable[[list[str]], tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
+    """What the command answers to arguments of `MEASURED` and `REFUSED`: exit code, standard output and error."""
+    folder = tmp_path_factory.mktemp("said")
+    asked = [*([scenario, "--help"] for scenario, _ in MEASURED), *(arguments for arguments, _ in REFUSED)]
+    script = [sys.executable, "-c", EACH_IN_A_FORK, json.dumps(asked), str(folder)]
+    codes = json.loads(subprocess.run(script, cwd=ROOT, check=True, capture_output=True).stdout)  # noqa: S603 - ours
+
+    def answer(arguments: list[str]) -> tuple[int, str, str]:
+        number = asked.index(arguments)
+        out, err = ((folder / f"{number}.{stream}").read_text() for stream in (1, 2))
+        return codes[number], out, err
+
+    return answer
+
+
+@pytest.mark.parametrize(("scenario", "words"), MEASURED)
+def test_the_help_says_what_the_seconds_are_of(scenario: str, words: str, said: Said) -> None:
+    code, told, _ = said([scenario, "--help"])
     assert code == 0
     assert words in " ".join(told.split())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["steady", "--connections", "0"], "0 users given, a whole number from 1"),
-        (["steady", "-t", "2s"], "-t 2s leaves nothing to measure: the ramp takes 4 s, and settling 2 s"),
-        (["drain", "--master"], "drain cannot be distributed: it starts or ends processes on this machine"),
-        (["slow", "--worker"], "slow cannot be distributed: it starts or ends processes on this machine"),
-        (
-            ["steady", "--master"],
-            "can only be distributed against a system that runs already: give --gateway",
-        ),
-        (["soak", "--processes", "2"], "can only be distributed against a system that runs already"),
-        (["steady", "--gateway", "ws://gw/ws?token=x"], "without a user, a query"),
-        (["steady", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "steady needs --direct"),
-        (["failover", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--studio-pid"),
-        (["drain", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--gateway a second time"),
-        (["steady", "--out", ""], "nothing given, a folder's name needed"),
-        (["steady", "--out", "/proc/x"], "/proc/x cannot be made: No such file or directory (--out)"),
-        (
-            ["storm", "--gateway", "ws://gw/ws", "--token-file", "/dev/null"],
-            "/dev/null has no token, one a line is expected (--token-file)",
-        ),
-        (
-            ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://127.0.0.1:9"],
-            "the Auth at http://127.0.0.1:9 did not answer: [Errno 111] Connection refused (--auth-url",
-        ),
-        (["steady", "--direct", "ws://studio/ws"], "--direct is for --gateway, which is missing"),
-        (["slow", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "slow needs --gateway-pid"),
-        (["storm", "--gateway", "ws://gw/ws"], "storm needs --auth-url"),
-        (
-            ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--token-file", "tokens"],
-            "give one of them",
-        ),
-        (
-            ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--gateway-pid", "4194304"],
-            "there is no process 4194304 on this machine (--gateway-pid)",
-        ),
-        (["steady", "--thresholds", "/no/such/file"], "/no/such/file cannot be read"),
-        (["steady", "--thresholds", "/dev/null"], "/dev/null has no rule for steady"),
-    ],
-)
-async def test_what_cannot_be_used_is_said_before_anything_runs(arguments: list[str], words: str) -> None:
-    code, table, complaint = await finished(*arguments)
+@pytest.mark.parametrize(("arguments", "words"), REFUSED)
+def test_what_cannot_be_used_is_said_before_anything_runs(
+    arguments: list[str], words: str, said: Said
+) -> None:
+    code, table, complaint = said(arguments)
     assert code == 2
     assert table == ""
     assert words in complaint

@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 from tests.loadtests.scripts import ROOT, finished
 
-from loadtests.stack.own import own_stack
-from loadtests.stack.system import Plan, System
+from loadtests.stack import System, own_stack
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("locust") is None, reason="the load group is not installed"),
@@ -50,7 +49,7 @@ async def locust(scenario: str, *arguments: str) -> AsyncIterator[Process]:
 @pytest.fixture(scope="module")
 def system() -> Iterator[System]:
     """Start what a run with --gateway loads."""
-    with own_stack(Plan(connections=100, pinned=False)) as system:
+    with own_stack(100, pinned_gateways=False) as system:
         yield system
 
 
@@ -83,7 +82,6 @@ def figures_of(run: dict[str, Any]) -> dict[str, float]:
     return {figure["name"]: figure["value"] for figure in run["figures"]}
 
 
-@pytest.mark.slow
 async def test_a_master_judges_what_two_workers_have_measured(system: System, tmp_path: Path) -> None:
     thresholds = tmp_path / "lax.toml"
     thresholds.write_text(LAX)

@@ -9,7 +9,7 @@ import pytest
 
 from loadtests.common.errors import UsageError
 from loadtests.common.run import Run, Second
-from loadtests.scenarios.folder import run_folder, write_folder
+from loadtests.scenarios.results import run_folder, write_folder
 
 RUN = Run(
     scenario="steady",

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from loadtests.common.distribution import latency
 from loadtests.common.run import WHOLE, Run
-from loadtests.runs.table import summary
+from loadtests.scenarios.results import summary
 
 
 def run(samples: int) -> Run:

@@ -1,4 +1,4 @@
-"""A run's folder: run.json, requests.csv, timeline.csv and the report."""
+"""What a run leaves: a folder with run.json, requests.csv, timeline.csv and the report, and a short table."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import csv
 import itertools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
 from loadtests.common.errors import UsageError
 from loadtests.common.run import Request, Run, Second
+from loadtests.common.units import shown
 from loadtests.report.run import write as write_report
 
 RUN: Final = "run.json"
@@ -21,6 +22,10 @@ REQUESTS: Final = "requests.csv"
 TIMELINE: Final = "timeline.csv"
 REPORT: Final = "report.html"
 
+FEW: Final = 100
+"""Of fewer samples, the slowest hundredth is the greatest alone."""
+
+VERDICTS: Final = {True: "passed", False: "BROKEN", None: "not judged"}
 
 _UNITS: Final = {
     "at": "at_seconds",
@@ -103,3 +108,35 @@ def _write_table(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
         writer = csv.DictWriter(file, names)
         writer.writerow({name: _UNITS.get(name, name) for name in names})
         writer.writerows(asdict(row) for row in rows)
+
+
+def summary(run: Run) -> str:
+    """Return what a run has shown, as lines of text."""
+    latencies = [
+        [path, f"{of.count:,}", *(shown(value, "s") for value in (of.p50, of.p95, of.p99, of.max))]
+        for path, of in run.latencies.items()
+    ]
+    few = [
+        f"{path}: {of.count} samples: p99 is the greatest"
+        for path, of in run.latencies.items()
+        if of.count < FEW
+    ]
+    verdicts = [[VERDICTS[each.passed], f"{each.name} {each.rule}", each.shown] for each in run.thresholds]
+    heads = [["latency", "count", "p50", "p95", "p99", "max"]]
+    blocks = [
+        [f"{run.scenario}: {run.about}"],
+        [*_aligned(heads + latencies), run.scope, *few] if latencies else [],
+        _aligned([figure.name, shown(figure.value, figure.unit)] for figure in run.figures),
+        [f"{failure.name}: {failure.reason} ({failure.count})" for failure in run.failures],
+        [f"closed {code}: {count}" for code, count in run.closes.items()],
+        [f"could not go on: {run.stopped}"] if run.stopped else [],
+        _aligned(verdicts),
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _aligned(rows: Iterable[list[str]]) -> list[str]:
+    """Return lines with columns, the first to the left, the others to the right."""
+    table = list(rows)
+    first, *others = (max(map(len, column)) for column in zip(*table, strict=True)) if table else [0]
+    return ["  ".join([head.ljust(first), *map(str.rjust, cells, others)]).rstrip() for head, *cells in table]
