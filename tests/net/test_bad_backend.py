@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
-from tests.net.pair import Dial, GatewayLog, StartGateway
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import Head, Peer, upgrade_request
 
@@ -130,6 +131,19 @@ async def test_a_refusal_of_this_client_is_passed_on(
     assert answer.body == b"ok"
     assert await client.read_rest() == b""
     assert (await log.line("refused"))["cause"] == "studio_refused"
+
+
+async def test_it_breaks_the_protocol_right_behind_its_answer_and_leaves(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    gateway = await start_gateway()
+    client, backend = await ask(gateway, dial, auth, studio)
+    accept(backend, behind=b"\xff" * 16)
+    backend.leave()
+    assert (await client.read_head()).status == 101
+    assert (await client.read_close())[0] == 1002
+    client.leave()
+    await until(partial(nobody_is_left, gateway))
 
 
 async def test_a_studio_that_is_not_there(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:
