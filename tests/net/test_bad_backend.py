@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from functools import partial
+from typing import Any
 
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
@@ -12,6 +15,7 @@ from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_gateway.net.sessions.session import Session
 
 
 async def ask(gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio) -> tuple[Peer, Peer]:
@@ -144,6 +148,33 @@ async def test_it_breaks_the_protocol_right_behind_its_answer_and_leaves(
     assert (await client.read_close())[0] == 1002
     client.leave()
     await until(partial(nobody_is_left, gateway))
+
+
+async def test_a_session_that_fails_at_its_start_ends(
+    start_gateway: StartGateway,
+    dial: Dial,
+    auth: FakeAuth,
+    studio: ScriptedStudio,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """This would be a bug, which is reported; but neither connection stays."""
+    failure = ValueError("a bug")
+
+    def fail(_: Session) -> None:
+        raise failure
+
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    monkeypatch.setattr(Session, "start", fail)
+    gateway = await start_gateway()
+    client, backend = await ask(gateway, dial, auth, studio)
+    accept(backend)
+    with contextlib.suppress(ConnectionError):
+        await client.read_rest()
+    with contextlib.suppress(ConnectionError):
+        await backend.read_rest()
+    await until(partial(nobody_is_left, gateway))
+    assert [context["exception"] for context in reported] == [failure]
 
 
 async def test_a_studio_that_is_not_there(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:

@@ -123,8 +123,7 @@ class WebSocketRoute:
             opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
         except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
             opening.refuse(RefusedError(Cause.INTERNAL))
-            context = {"message": "a client could not be served", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+            _report_bug(error)
 
     def _check(self, arrival: Arrival) -> None:
         if not self.options.enabled:
@@ -152,7 +151,11 @@ class WebSocketRoute:
             on_end=self._ended,
         )
         self._sessions.add(session)
-        session.start()
+        try:
+            session.start()
+        except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
+            session.abort()
+            _report_bug(error)
 
     def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
@@ -229,3 +232,8 @@ class _Opening:
     def abandon(self, link: BackendLink) -> None:
         """Drop a connection that is not needed."""
         link.handover.transport.abort()
+
+
+def _report_bug(error: Exception) -> None:
+    context = {"message": "a client could not be served", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)
