@@ -15,6 +15,7 @@ from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_gateway.core.websocket import handshake
 from memmie_gateway.net.sessions.session import Session
 
 
@@ -175,6 +176,27 @@ async def test_a_session_that_fails_at_its_start_ends(
         await backend.read_rest()
     await until(partial(nobody_is_left, gateway))
     assert [context["exception"] for context in reported] == [failure]
+
+
+async def test_a_session_that_cannot_be_made_leaves_no_connection(
+    start_gateway: StartGateway,
+    dial: Dial,
+    auth: FakeAuth,
+    studio: ScriptedStudio,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    monkeypatch.setattr(handshake, "client_answer", fail)
+    gateway = await start_gateway()
+    client, backend = await ask(gateway, dial, auth, studio)
+    accept(backend)
+    assert (await client.read_head()).status == 500
+    with contextlib.suppress(ConnectionError):
+        assert await backend.read_rest() == b""
+    await until(partial(nobody_is_left, gateway))
 
 
 async def test_a_studio_that_is_not_there(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:

@@ -138,9 +138,22 @@ class WebSocketRoute:
         if self._admission.draining:
             opening.abandon(link)
             raise RefusedError(Cause.DRAINING)
+        try:
+            session = self._make_session(opening, admitted, link)
+        except Exception:
+            opening.abandon(link)
+            raise
+        self._sessions.add(session)
+        try:
+            session.start()
+        except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
+            session.abort()
+            _report_bug(error)
+
+    def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
         opening.upgrade.accept(link.response, admitted.credentials)
-        session = Session(
+        return Session(
             SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),
             opening.handover,
             link,
@@ -150,12 +163,6 @@ class WebSocketRoute:
             slots=admitted.slots,
             on_end=self._ended,
         )
-        self._sessions.add(session)
-        try:
-            session.start()
-        except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
-            session.abort()
-            _report_bug(error)
 
     def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
