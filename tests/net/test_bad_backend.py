@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+from functools import partial
+from typing import Any
 
 import pytest
-from tests.net.pair import Dial, GatewayLog, StartGateway
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_gateway.core.websocket import handshake
+from memmie_gateway.net.sessions.session import Session
 
 
 async def ask(gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio) -> tuple[Peer, Peer]:
@@ -130,6 +136,67 @@ async def test_a_refusal_of_this_client_is_passed_on(
     assert answer.body == b"ok"
     assert await client.read_rest() == b""
     assert (await log.line("refused"))["cause"] == "studio_refused"
+
+
+async def test_it_breaks_the_protocol_right_behind_its_answer_and_leaves(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    gateway = await start_gateway()
+    client, backend = await ask(gateway, dial, auth, studio)
+    accept(backend, behind=b"\xff" * 16)
+    backend.leave()
+    assert (await client.read_head()).status == 101
+    assert (await client.read_close())[0] == 1002
+    client.leave()
+    await until(partial(nobody_is_left, gateway))
+
+
+async def test_a_session_that_fails_at_its_start_ends(
+    start_gateway: StartGateway,
+    dial: Dial,
+    auth: FakeAuth,
+    studio: ScriptedStudio,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """This would be a bug, which is reported; but neither connection stays."""
+    failure = ValueError("a bug")
+
+    def fail(_: Session) -> None:
+        raise failure
+
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    monkeypatch.setattr(Session, "start", fail)
+    gateway = await start_gateway()
+    client, backend = await ask(gateway, dial, auth, studio)
+    accept(backend)
+    with contextlib.suppress(ConnectionError):
+        await client.read_rest()
+    with contextlib.suppress(ConnectionError):
+        await backend.read_rest()
+    await until(partial(nobody_is_left, gateway))
+    assert [context["exception"] for context in reported] == [failure]
+
+
+async def test_a_session_that_cannot_be_made_leaves_no_connection(
+    start_gateway: StartGateway,
+    dial: Dial,
+    auth: FakeAuth,
+    studio: ScriptedStudio,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError
+
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    monkeypatch.setattr(handshake, "client_answer", fail)
+    gateway = await start_gateway()
+    client, backend = await ask(gateway, dial, auth, studio)
+    accept(backend)
+    assert (await client.read_head()).status == 500
+    with contextlib.suppress(ConnectionError):
+        assert await backend.read_rest() == b""
+    await until(partial(nobody_is_left, gateway))
 
 
 async def test_a_studio_that_is_not_there(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:

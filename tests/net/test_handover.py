@@ -401,6 +401,16 @@ async def test_last_words_to_a_peer_that_is_gone(
     assert held.holder.losses == 1
 
 
+async def test_last_words_to_a_peer_that_has_left_unnoticed(hold: Hold) -> None:
+    """asyncio notices it only when it writes, and then has no connection to half-close."""
+    held = await hold()
+    held.transport.pause_reading()
+    held.peer.leave()
+    await held.peer.writer.wait_closed()
+    held.handover.end(b"goodbye", linger=True)
+    await held.lost()
+
+
 async def test_last_words_of_a_task_do_not_cancel_it(hold: Hold) -> None:
     held = await hold()
     done: list[str] = []

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 from functools import partial
+from typing import Any
 
 import pytest
 from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, until
@@ -17,6 +18,7 @@ from tests.net.wire import BINARY, TEXT, Peer, build, upgrade_request
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.request import Request
+from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.listener import SPARE, HeadReader
 from memmie_gateway.net.sessions.leg import Leg
@@ -330,3 +332,36 @@ async def test_a_connection_leaves_nothing_to_the_garbage_collector(
         await until(lambda: not left())
     finally:
         gc.enable()
+
+
+async def test_a_full_gateway_still_serves_its_health(start_gateway: StartGateway, dial: Dial) -> None:
+    gateway = await start_gateway(MAX_CONNECTIONS="2")
+    for _ in range(4):
+        await dial(gateway)
+    await until(lambda: len(gateway.parts.listener.pending) == 4)
+    client = await dial(gateway)
+    client.write(HEALTH)
+    assert (await client.read_head()).status == 200
+
+
+async def test_a_bug_while_a_client_is_admitted(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client is answered, it holds no slot any more, and the bug is reported."""
+    failure = ValueError("a bug")
+
+    def fail(*_: object) -> None:
+        raise failure
+
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="1")
+    monkeypatch.setattr(Dispatcher, "dispatch", fail)
+    for _ in range(2):  # the second finds the slot of the first
+        client = await dial(gateway)
+        client.write(upgrade_request(auth.mint()))
+        answer = await client.read_head()
+        assert (answer.status, json.loads(answer.body)["code"]) == (500, "internal_error")
+        assert await client.read_rest() == b""
+        await until(partial(nobody_is_left, gateway))
+    assert [context["exception"] for context in reported] == [failure] * 2

@@ -144,6 +144,15 @@ class Handover(asyncio.Protocol):
         if not linger:
             transport.close()
             return
-        if transport.can_write_eof():
-            transport.write_eof()
         self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.abort)
+        finish_writing(transport)
+
+
+def finish_writing(transport: asyncio.Transport) -> None:
+    """Tell the peer that nothing follows, if the transport can; the peer may still be sending."""
+    if not transport.can_write_eof():
+        return
+    try:
+        transport.write_eof()
+    except OSError:  # asyncio: the peer has reset the connection, and the loop has not noticed it yet
+        transport.abort()

@@ -123,8 +123,7 @@ class WebSocketRoute:
             opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
         except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
             opening.refuse(RefusedError(Cause.INTERNAL))
-            context = {"message": "a client could not be served", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+            _report_bug(error)
 
     def _check(self, arrival: Arrival) -> None:
         if not self.options.enabled:
@@ -139,9 +138,22 @@ class WebSocketRoute:
         if self._admission.draining:
             opening.abandon(link)
             raise RefusedError(Cause.DRAINING)
+        try:
+            session = self._make_session(opening, admitted, link)
+        except Exception:
+            opening.abandon(link)
+            raise
+        self._sessions.add(session)
+        try:
+            session.start()
+        except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
+            session.abort()
+            _report_bug(error)
+
+    def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
         opening.upgrade.accept(link.response, admitted.credentials)
-        session = Session(
+        return Session(
             SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),
             opening.handover,
             link,
@@ -151,8 +163,6 @@ class WebSocketRoute:
             slots=admitted.slots,
             on_end=self._ended,
         )
-        self._sessions.add(session)
-        session.start()
 
     def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
@@ -229,3 +239,8 @@ class _Opening:
     def abandon(self, link: BackendLink) -> None:
         """Drop a connection that is not needed."""
         link.handover.transport.abort()
+
+
+def _report_bug(error: Exception) -> None:
+    context = {"message": "a client could not be served", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -16,6 +16,7 @@ from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket.closing import Flow
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.keepalive import Keepalive
+from memmie_gateway.net.handover import finish_writing
 
 try:
     from fcntl import ioctl
@@ -160,8 +161,8 @@ class Leg(asyncio.Protocol):
 
     def hang_up(self) -> None:
         """Send nothing more to this side, but let it read what was already sent."""
-        if not self.transport.is_closing() and self.transport.can_write_eof():
-            self.transport.write_eof()
+        if not self.transport.is_closing():
+            finish_writing(self.transport)
 
     # Back-pressure.
 
