@@ -110,6 +110,8 @@ class WebSocketRoute:
 
     def _serve(self, opening: _Opening) -> Steps[None]:
         try:
+            if not self.options.enabled:
+                raise RefusedError(Cause.DISABLED)  # noqa: TRY301 - every refusal is answered below
             self._admission.ensure_open()
             self._check(opening.arrival)
             admitted = yield from self._admission.admit(opening.arrival, opening.late_token)
@@ -126,8 +128,6 @@ class WebSocketRoute:
             _report_bug(error)
 
     def _check(self, arrival: Arrival) -> None:
-        if not self.options.enabled:
-            raise RefusedError(Cause.DISABLED)
         problem = handshake.check_upgrade(arrival.request)
         if problem is not None:
             raise RefusedError(*problem)

@@ -143,11 +143,14 @@ class TerminatedHere:
         """Do nothing, because the client already has a 101."""
 
     def close_code(self, error: RefusedError) -> int | None:
-        """Return the close code, or None if the client already has a Close frame."""
-        return None if self._reader is not None and self._reader.closing else error.close_code
+        """Return the close code, or None if the client has no 101 yet, or already has a Close frame."""
+        return None if self._reader is None or self._reader.closing else error.close_code
 
     def refuse(self, error: RefusedError) -> None:
-        """Send a Close frame, unless the client already has one."""
+        """Send a Close frame, unless the client already has one; without a 101 send an HTTP response."""
+        if self._reader is None:
+            self._handover.end(refusal_answer(error))
+            return
         code = self.close_code(error)
         frame = b"" if code is None else control_frame(CLOSE, close_payload(code, error.reason), key=None)
         self._handover.end(frame, linger=True)
