@@ -59,7 +59,8 @@ async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:
     except (OSError, WebSocketException, EOFError) as error:
         if isinstance(error, OSError):
             raise_exhaustion(error)
-        raise ProbeError(f"the health check failed: {error}") from None
+        words = (isinstance(error, OSError) and error.strerror) or error
+        raise ProbeError(f"the health check failed ({words})") from None
     except Exception as error:  # noqa: BLE001 - see below
         # Such as a redirect to an invalid URL: nothing that a backend sends may end its health checks.
         raise ProbeError(f"the health check failed: {type(error).__name__}: {error}") from None
