@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from http.client import HTTPConnection, HTTPException
@@ -114,8 +115,9 @@ def run(
     try:
         asyncio.run(_serve(fake))
     except OSError as error:
-        # asyncio's own text would repeat the address. A failed look-up of a name has a negative number.
-        words = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
+        # asyncio's own text would repeat the address.
+        number = 0 if isinstance(error, socket.gaierror) else error.errno
+        words = os.strerror(number) if number else error.strerror or error
         parser.exit(_BAD_ARGUMENTS, f"{parser.prog}: cannot listen on {fake.host}:{fake.port}: {words}\n")
     return 0
 

@@ -18,8 +18,8 @@ STACK_SETTINGS: Final = ("HOST", "PORT", "AUTH_URL", "STUDIO_WS_URLS")
 
 DEV_DESCRIPTION: Final = """\
 Run the whole stack in one process on 127.0.0.1: a fake Auth, fake Studios and the installed gateway.
-First it waits until the gateway is ready, sends one heartbeat through the gateway, and checks the answer (ack).
-Then it prints every address, a token and commands to paste. It runs until Ctrl-C.
+First it waits until the gateway is ready. Then it sends one heartbeat through the gateway and checks the ack.
+At last it prints every address, a token and commands to paste. It runs until Ctrl-C.
 """
 """What `memmie dev --help` begins with."""
 

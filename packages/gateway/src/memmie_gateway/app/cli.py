@@ -189,7 +189,9 @@ async def _run(gateway: Gateway) -> int:
     try:
         await gateway.start()
     except (OSError, UnicodeError) as error:  # UnicodeError: HOST is not a valid host name
-        words = _words(error) if isinstance(error, OSError) else error
+        from memmie_gateway.net.http1.system_errors import words_of
+
+        words = words_of(error) if isinstance(error, OSError) else "this is not a valid host name"
         _print_error(
             f"cannot listen on {settings.host} port {settings.port}: {words}. "
             "The settings HOST and PORT choose the address."
@@ -206,12 +208,6 @@ async def _run(gateway: Gateway) -> int:
     insisting.cancel()
     await stopping
     return 0
-
-
-def _words(error: OSError) -> str:
-    """Return what the system says about an error; asyncio's own text would repeat the address."""
-    # A failed look-up of a name has a negative number.
-    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
 
 
 def _check(options: argparse.Namespace) -> int:

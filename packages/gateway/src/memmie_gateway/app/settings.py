@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     )
     health_recovery_seconds: PositiveSeconds = Field(
         2,
-        description="Time in seconds between health checks of an unhealthy backend. It also applies if the health of the "
+        description="Time in seconds between health checks of an unhealthy backend. This time also applies if the health of the "
         "backend is not known yet, or if its last health check or its last connection failed.",
     )
     health_timeout_seconds: PositiveSeconds = Field(
@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     ws_timeout_seconds: Seconds = Field(
         300,
         description="Maximum time in seconds without a message; 0 for no limit. "
-        "If neither side sends one for this time, the gateway closes the connection with 1001.",
+        "If neither side sends a message for this time, the gateway closes the connection with 1001.",
     )
     ping_interval_seconds: Seconds = Field(
         20,
@@ -216,7 +216,7 @@ class Settings(BaseSettings):
         65_536,
         ge=1024,
         le=1 << 26,
-        description="Number of bytes that the gateway buffers for a slow receiver. With more, it stops reading from the sender.",
+        description="Number of bytes that the gateway buffers for a slow receiver. If more bytes wait, the gateway stops reading from the sender.",
     )
     drain_seconds: Seconds = Field(
         10,
