@@ -136,7 +136,7 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def wheels(session: nox.Session) -> None:
-    """Each wheel installs into an empty environment with what it names itself, and runs."""
+    """Each wheel installs into an empty environment, with only its own dependencies, and runs."""
     _build_wheels(session)
     pins = Path("requirements/run.txt").resolve()
     for name, command in COMMANDS.items():
@@ -228,7 +228,7 @@ def containers(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """The peers benchmark: what the gateway costs beside a user's other choices. Arguments go to it."""
+    """The peers benchmark: the costs of the gateway and of other proxies. Arguments go to the benchmark."""
     session.install(
         "-r", "requirements/dev.txt", "-r", "requirements/workspace.txt", "-r", "requirements/peers.txt"
     )
@@ -244,7 +244,7 @@ def load(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def smoke(session: nox.Session) -> None:
-    """The load scenarios in short, and the tests of their command: what CI runs of them. `-- --slow` runs all tests."""
+    """Short runs of two load scenarios, and the tests that need Locust, as in CI. `-- --slow` runs all these tests."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
     names = ("load_command", "load_foreign", "load_lies", "load_locust", "tokens")
     tests = (f"tests/loadtests/test_{name}.py" for name in names)
@@ -263,7 +263,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def pins(session: nox.Session) -> None:
-    """Resolve anew and export the pins, with hashes and without addresses, to requirements/."""
+    """Resolve the dependencies again and write their versions and hashes to requirements/."""
     session.install("-r", "requirements/tools.txt")
     session.run("uv", "lock", "--upgrade")
     for name, selection in PIN_FILES.items():

@@ -17,13 +17,14 @@ SETTINGS = """\
 
 Every setting is an environment variable.
 An empty variable counts as not set.
-With an invalid value the gateway does not start.
-It exits with code 2 and prints one line that names the variable, the value and what is allowed.
-A variable that looks like a misspelt setting is reported at the start.
-`memmie-gateway settings` prints this list, and `memmie-gateway check` tries your settings out.
+If a setting is invalid, the gateway does not start, and exits with code 2.
+It prints one line for each invalid setting, with the variable, the value and what is allowed.
+When the gateway starts, it also reports variables that look like misspelt settings; so does `memmie-gateway check`.
+`memmie-gateway settings` prints this list.
+`memmie-gateway check` validates your settings, and tests the connections to Auth and to each backend.
 
-A *backend* is a Studio instance that the gateway forwards connections to.
-After Auth has validated a token, the gateway keeps the result in its cache for `AUTH_CACHE_SECONDS`.
+*Auth* is your service that validates tokens, and *Studio* is your WebSocket service.
+A *backend* is one running instance of Studio.
 
 """
 

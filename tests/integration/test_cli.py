@@ -107,8 +107,8 @@ async def test_a_closed_pipe_is_no_traceback() -> None:
     assert err == b""
 
 
-NUMBER = "valid number"
-WHOLE = "valid integer"
+NUMBER = "must be a number. "
+WHOLE = "must be a whole number. "
 
 # What somebody may write, and what the answer must tell them.
 BAD = [
@@ -120,11 +120,20 @@ BAD = [
     ("MAX_HEAD_BYTES", "100", "greater than or equal to 1024"),
     ("MAX_HEADERS", "0", "greater than or equal to 1"),
     ("HEAD_SECONDS", "0", "greater than 0"),
-    ("TRUSTED_PROXIES", "10.0.0.1/8", "a network such as 10.0.0.0/8"),
-    ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "a network such as 10.0.0.0/8"),
+    (
+        "TRUSTED_PROXIES",
+        "10.0.0.1/8",
+        "is not a network such as 10.0.0.0/8, because its address is not the first one",
+    ),
+    ("TRUSTED_PROXIES", "192.168.7.9/16", "did you mean 192.168.0.0/16? Meaning of TRUSTED_PROXIES: "),
+    ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy' is not a network such as 10.0.0.0/8. "),
     ("ALLOWED_ORIGINS", "app.example.com", "an origin such as https://app.example.com"),
     ("AUTH_URL", "auth:8001", "a URL such as http://auth:8001"),
-    ("AUTH_URL", "http://auth:port", "a URL such as http://auth:8001"),
+    (
+        "AUTH_URL",
+        "http://auth:port",
+        "a URL such as http://auth:8001: the port must be a number from 0 to 65535. ",
+    ),
     ("AUTH_URL", "http://auth:8001/a\u00e4", "must be percent-encoded"),
     ("STUDIO_WS_URLS", "ws://studio:8010/w s", "must be percent-encoded"),
     ("AUTH_TIMEOUT_SECONDS", "5s", NUMBER),
@@ -179,6 +188,8 @@ def test_a_bad_setting_is_one_line_and_exit_2(
     [line] = capsys.readouterr().err.splitlines()
     assert line.startswith(f"memmie-gateway: {name}={value!r}: ")
     assert allowed in line
+    meaning = next(row.meaning for row in rows() if row.name == name)
+    assert f"Meaning of {name}: {meaning.partition(' One of `')[0]}" in line
 
 
 @pytest.mark.parametrize("level", ["INFO", "Warning"])
@@ -211,7 +222,9 @@ def test_credentials_in_a_url_are_refused_and_not_repeated(
 
 def test_every_setting_that_can_be_bad_is_tried() -> None:
     # A host is whatever the resolver takes; see below.
-    assert {name for name, _, _ in BAD} == {row.name for row in rows()} - {"HOST"}
+    assert {name for name, _, _ in BAD} == {row.name for row in rows()} - {"HOST"}, (
+        "add an invalid value of each new setting to BAD, and remove old settings from it"
+    )
 
 
 async def test_serving_with_bad_settings_names_each_of_them(run: Run) -> None:
@@ -232,7 +245,7 @@ async def test_an_address_that_cannot_be_had_is_one_line_and_exit_2(run: Run) ->
 
     assert ran.exit_code == 2
     assert ran.err.startswith(f"memmie-gateway: cannot listen on 127.0.0.1 port {port}: ")
-    assert "address already in use" in ran.err
+    assert ran.err.endswith(": Address already in use. The settings HOST and PORT choose the address.\n")
     assert (ran.out, ran.err.count("\n")) == ("", 1)
 
 
@@ -240,7 +253,9 @@ async def test_a_host_that_is_no_name_is_one_line_and_exit_2(run: Run) -> None:
     ran = await run("serve", HOST="a..b", LOG_FORMAT="json")
 
     assert ran.exit_code == 2
-    assert ran.err.startswith("memmie-gateway: cannot listen on a..b port 8000: ")
+    assert ran.err.startswith(
+        "memmie-gateway: cannot listen on a..b port 8000: this is not a valid host name. "
+    )
     assert (ran.out, ran.err.count("\n")) == ("", 1)
 
 
@@ -269,7 +284,7 @@ async def test_check_tries_auth_and_every_studio(
         ("studio", second.ws_url, True),
     ]
     assert answer["checks"][0]["detail"] == "Auth answered with something that is not JSON"
-    assert "Connect call failed" in answer["checks"][1]["detail"]
+    assert answer["checks"][1]["detail"] == "the health check failed (Connection refused)"
 
 
 async def test_check_distrusts_an_auth_that_accepts_anything(

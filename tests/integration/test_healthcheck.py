@@ -50,6 +50,7 @@ async def test_it_tells_by_its_exit_code_whether_the_gateway_is_ready(
     exit_code, complaint = await healthcheck(memmie_gateway)
     assert exit_code == 1
     assert complaint.count("\n") == 1
+    assert "no answer from http://" in complaint
     assert "/ready: " in complaint
     exit_code, complaint = await healthcheck(memmie_gateway, "--live")
     assert exit_code == 1

@@ -71,4 +71,4 @@ def test_the_generated_pages_are_up_to_date(name: str) -> None:
         text for path, text in runpy.run_path(str(GENERATE))["pages"]().items() if path.name == name
     ]
 
-    assert (GENERATE.parent / name).read_text(encoding="utf-8") == expected, "run python docs/generate.py"
+    assert (GENERATE.parent / name).read_text(encoding="utf-8") == expected, "run `nox -s docs`"

@@ -540,7 +540,7 @@ async def test_a_connection_leaves_nothing_for_the_garbage_collector(
     [
         (
             "127.0.0.1:1",
-            r"Connection refused|Connect call failed \('127.0.0.1', 1\)",
+            "Connection refused",
         ),  # uvloop's words, asyncio's
         (f"{'a' * 64}.test", "it is not a valid host name"),
     ],

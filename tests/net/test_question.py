@@ -145,7 +145,7 @@ async def test_a_response_that_does_not_come_in_time(make_question: MakeQuestion
     ("host", "why"),
     [
         # uvloop's words, asyncio's
-        ("127.0.0.1:1", r"Connection refused|Connect call failed \('127.0.0.1', 1\)"),
+        ("127.0.0.1:1", "Connection refused"),
         (f"{'a' * 64}.test", "it is not a valid host name"),
     ],
 )

@@ -16,34 +16,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit code: 0, 1 for an unhealthy fake, 2 for bad arguments."""
     defaults = AuthSettings()
     parser, serve = make_parser(
-        "memmie-fake-auth", "A faithful fake of the Auth service, with faults on demand.", default_port=8001
+        "memmie-fake-auth",
+        "A fake of the Auth service for development and tests, with faults on demand.",
+        default_port=8001,
     )
     serve.add_argument(
         "--access-ttl",
         type=float,
         default=defaults.access_ttl_seconds,
         metavar="SECONDS",
-        help="how long a token from register, login or refresh is valid (default: %(default)s)",
+        help="time for which a token from register, login or refresh is valid (default: %(default)s)",
     )
     serve.add_argument(
         "--refresh-ttl",
         type=float,
         default=defaults.refresh_ttl_seconds,
         metavar="SECONDS",
-        help="how long a refresh token is valid (default: %(default)s)",
+        help="time for which a refresh token is valid (default: %(default)s)",
     )
     serve.add_argument(
         "--refusal",
         choices=("status", "body"),
         default=defaults.refusal,
-        help="how `validate` refuses a token: `status` answers 401, `body` answers 200 with valid: false "
+        help="the answer of `validate` to an invalid token: 401 with `status`, or 200 and valid: false with `body` "
         "(default: %(default)s)",
     )
     serve.add_argument(
         "--signing-key-file",
         type=Path,
         metavar="PEM",
-        help="a file with the RSA private key that signs tokens; by default a key is made at the start",
+        help="a file with the RSA private key that signs tokens; by default the fake makes a new key when it starts",
     )
     return run(parser, "memmie-fake-auth", _make, arguments)
 

@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from http.client import HTTPConnection, HTTPException
@@ -45,28 +47,37 @@ def make_parser(
     serve = commands.add_parser(
         "serve",
         help="listen until Ctrl-C or SIGTERM",
-        description="Listen until Ctrl-C or SIGTERM (both end with exit code 0). Once listening, one JSON line "
-        'is printed: {"event": "listening", "url": …, "port": …}. Exit code 2: bad arguments, or the port is taken.',
-        epilog="Script faults with POST /_control/faults, read what was received with GET /_control/log, "
-        "clear both with POST /_control/reset. This program is not meant for production.",
+        description="Listen until Ctrl-C or SIGTERM. When the fake listens, it prints one JSON line: "
+        '{"event": "listening", "url": …, "port": …}. '
+        "Exit codes: 0 stopped by Ctrl-C or SIGTERM; 2 an argument is bad, or the address cannot be bound.",
+        epilog="POST /_control/faults scripts faults, GET /_control/log returns what the fake received, and "
+        "POST /_control/reset clears both. This program is not for production.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     serve.add_argument(
         "--port",
         type=int,
         default=default_port,
-        help="the port to listen on; 0 takes a free one (default: %(default)s)",
+        help="the port to listen on; 0 takes a free port (default: %(default)s)",
     )
     serve.add_argument(
-        "--log-entries", type=int, default=10_000, help="how many log entries are kept (default: %(default)s)"
+        "--log-entries",
+        type=int,
+        default=10_000,
+        help="maximum number of log entries that the fake keeps (default: %(default)s)",
     )
     healthcheck = commands.add_parser(
         "healthcheck",
-        help="ask a fake on this machine whether it serves; for container health checks",
-        description="Exit code 0: its control API answers; 1: it does not. Scripted faults do not make it unhealthy.",
+        help="check whether a running fake answers, for container health checks",
+        description="Send a request to the control API of a running fake. "
+        "Exit codes: 0 the control API answers; 1 it does not answer. Scripted faults do not change the result.",
     )
-    healthcheck.add_argument("--host", default="127.0.0.1", help="its address (default: %(default)s)")
-    healthcheck.add_argument("--port", type=int, default=default_port, help="its port (default: %(default)s)")
+    healthcheck.add_argument(
+        "--host", default="127.0.0.1", help="the address of the fake (default: %(default)s)"
+    )
+    healthcheck.add_argument(
+        "--port", type=int, default=default_port, help="the port of the fake (default: %(default)s)"
+    )
     commands.add_parser("version", help="print the version")
     return parser, serve
 
@@ -104,9 +115,10 @@ def run(
     try:
         asyncio.run(_serve(fake))
     except OSError as error:
-        parser.exit(
-            _BAD_ARGUMENTS, f"{parser.prog}: cannot listen on {fake.host}:{fake.port}: {error.strerror}\n"
-        )
+        # asyncio's own text would repeat the address.
+        number = 0 if isinstance(error, socket.gaierror) else error.errno
+        words = os.strerror(number) if number else error.strerror or error
+        parser.exit(_BAD_ARGUMENTS, f"{parser.prog}: cannot listen on {fake.host}:{fake.port}: {words}\n")
     return 0
 
 
@@ -117,10 +129,11 @@ def _problem_of(host: str, port: int) -> str:
         connection.request("GET", "/_control/faults")
         status = connection.getresponse().status
     except (OSError, HTTPException) as error:
-        return f"no answer from {host}:{port}: {error}"
+        words = (isinstance(error, OSError) and error.strerror) or error
+        return f"no answer from {host}:{port}: {words}"
     finally:
         connection.close()
-    return "" if status == 200 else f"{host}:{port} answered {status}: is it a fake?"
+    return "" if status == 200 else f"{host}:{port} answered {status} instead of 200. Is this program a fake?"
 
 
 async def _serve(fake: FakeServer) -> None:

@@ -13,13 +13,13 @@ from memmie_fake_studio.settings import StudioSettings
 from memmie_fake_studio.studio import FakeStudio
 
 _OPTIONS: Final = {
-    "auth_url": "the address of Auth, which validates HTTP tokens; without it X-User-ID is trusted",
-    "max_message_bytes": "the largest WebSocket message and HTTP body, in bytes",
-    "ping_interval_seconds": "seconds between pings to each client; 0 sends none",
-    "pong_timeout_seconds": "seconds without a pong after which a client is disconnected; 0 disables this",
+    "auth_url": "the address of Auth, for the validation of HTTP tokens; without it, the fake trusts X-User-ID",
+    "max_message_bytes": "maximum size of a WebSocket message or an HTTP body, in bytes",
+    "ping_interval_seconds": "seconds between pings to each client; 0 for no pings",
+    "pong_timeout_seconds": "maximum seconds without a pong; after that the client is disconnected; 0 for no limit",
     "write_timeout_seconds": "maximum seconds until a full send buffer drains; after that the client is disconnected",
     "close_timeout_seconds": "maximum seconds for a closing handshake",
-    "queue_messages": "maximum number of events that wait for a slow client; one more disconnects it",
+    "queue_messages": "maximum number of events that wait for a slow client; with one more the client is disconnected",
     "auth_timeout_seconds": "maximum seconds until Auth answers",
     "max_items": "maximum number of blobs, of buckets and of books",
 }
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     defaults = StudioSettings()
     parser, serve = make_parser(
         "memmie-fake-studio",
-        "A faithful fake of the Studio service, with faults on demand.",
+        "A fake of the Studio service for development and tests, with faults on demand.",
         default_port=8010,
     )
     for name, words in _OPTIONS.items():
@@ -39,12 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shown = f"{words} (default: {default})" if default else words
         serve.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=shown)
     serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket is open")
-    serve.add_argument("--echo", action="store_true", help="send every data frame on /ws straight back")
+    serve.add_argument("--echo", action="store_true", help="send every data frame on /ws back to the client")
     serve.add_argument(
         "--no-compression", dest="compression", action="store_false", help="refuse permessage-deflate"
     )
     serve.add_argument(
-        "--no-log-messages", dest="log_messages", action="store_false", help="log no WebSocket messages"
+        "--no-log-messages", dest="log_messages", action="store_false", help="do not log WebSocket messages"
     )
     serve.add_argument(
         "--subprotocol",
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME",
-        help="a subprotocol that Studio speaks; may be repeated",
+        help="a subprotocol that the fake accepts; repeat this option for several",
     )
     return run(parser, "memmie-fake-studio", _make, arguments)
 

@@ -1,4 +1,4 @@
-"""An authenticated WebSocket gateway: `Gateway(settings)`, `start()`, `stop()`."""
+"""A WebSocket gateway that validates tokens: `Gateway(settings)`, `start()`, `stop()`."""
 
 from __future__ import annotations
 

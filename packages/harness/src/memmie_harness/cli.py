@@ -18,21 +18,23 @@ STACK_SETTINGS: Final = ("HOST", "PORT", "AUTH_URL", "STUDIO_WS_URLS")
 
 DEV_DESCRIPTION: Final = """\
 Run the whole stack in one process on 127.0.0.1: a fake Auth, fake Studios and the installed gateway.
-It waits until the gateway is ready, sends one heartbeat through it and checks the ack, prints every address,
-a token and commands to paste, and runs until Ctrl-C.
+First it waits until the gateway is ready. Then it sends one heartbeat through the gateway and checks the ack.
+At last it prints every address, a token and commands to paste. It runs until Ctrl-C.
 """
 """What `memmie dev --help` begins with."""
 
 DEV_EPILOG: Final = f"""\
-ports:      gateway at the base, Auth at base + 1, Studios from base + 10
-exit codes: 0 checked and stopped, 1 the check failed (the reason is on standard error), 2 a port in use or an
-            invalid option or setting, 130 interrupted before the check was over
+ports:      the gateway at PORT (--port-base), Auth at PORT + 1, the first Studio at PORT + 10
+exit codes: 0    the check succeeded, and the stack is stopped
+            1    the check failed; the reason is on standard error
+            2    a port is in use, or an option or a setting is invalid
+            130  a signal stopped the command before the end of the check
 
 examples:
   memmie dev                            the stack on ports {DEFAULT_BASE}, {DEFAULT_BASE + 1}, {DEFAULT_BASE + 10} and {DEFAULT_BASE + 11}
-  memmie dev --port-base 0              on any free ports, beside another stack
-  memmie dev --once                     check that it works on this machine, by the exit code
-  memmie dev --json --port-base 0       for scripts: print one JSON object, then run
+  memmie dev --port-base 0              on any free ports, if another stack runs already
+  memmie dev --once                     check this machine: exit code 0 means that it works
+  memmie dev --json --port-base 0       for scripts: print one JSON object and keep running
   memmie dev --env MAX_CONNECTIONS_PER_USER=1
 """
 """What `memmie dev --help` ends with."""
@@ -49,12 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="memmie", description="Run memmie-gateway on a laptop.")
+    parser = argparse.ArgumentParser(
+        prog="memmie", description="Run memmie-gateway on your own machine, for development."
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     dev = commands.add_parser(
         "dev",
-        help="run Auth, Studios and the gateway, ready to use",
+        help="run the whole stack: a fake Auth, fake Studios and the gateway",
         description=DEV_DESCRIPTION,
         epilog=DEV_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -64,14 +68,14 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=DEFAULT_BASE,
         metavar="PORT",
-        help=f"the gateway's port; the other ports are above it (default {DEFAULT_BASE}, 0 = any free ports)",
+        help=f"the port of the gateway; the other ports follow from it (default {DEFAULT_BASE}, 0 = any free ports)",
     )
     dev.add_argument(
         "--studios",
         type=int,
         default=2,
         metavar="N",
-        help=f"how many Studios, 1 to {MAX_STUDIOS} (default 2)",
+        help=f"number of Studios, 1 to {MAX_STUDIOS} (default 2)",
     )
     dev.add_argument(
         "--env",
@@ -79,11 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="one more setting of the gateway, as in its environment; may be repeated",
+        help="a setting of the gateway; repeat this option for several settings",
     )
-    dev.add_argument("--once", action="store_true", help="stop after the check")
+    dev.add_argument("--once", action="store_true", help="stop the stack after the check")
     dev.add_argument(
-        "--json", action="store_true", help="write one JSON object to standard output, nothing else"
+        "--json", action="store_true", help="write only one JSON object to standard output, and no text"
     )
     dev.set_defaults(run=_dev, parser=dev)
 

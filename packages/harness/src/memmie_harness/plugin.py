@@ -42,21 +42,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--memmie-target",
         default="process",
         metavar="process|inprocess|container|URL",
-        help="the gateway under test: `process` starts the installed one as a process per test (default), "
-        "`inprocess` runs it inside pytest's process (for a debugger), `container` starts the image memmie-gateway "
-        "per test (needs the extra `containers` and a Docker engine), a URL selects a gateway that already runs. "
-        "With a URL, tests that need a stack of their own are skipped.",
+        help="the gateway under test. `process` (default): each test starts the installed gateway as a process. "
+        "`inprocess`: the gateway runs inside pytest's process, for a debugger. "
+        "`container`: each test starts the image memmie-gateway; this needs the extra `containers` and a Docker engine. "
+        "URL: the tests use a gateway that already runs; tests that need their own stack are skipped.",
     )
     group.addoption(
         "--memmie-image",
         metavar="IMAGE",
-        help="with --memmie-target=container: the gateway's image (default: memmie-gateway:latest)",
+        help="with --memmie-target=container: the image of the gateway (default: memmie-gateway:latest)",
     )
     group.addoption(
         "--memmie-auth-url",
         metavar="URL",
-        help="with --memmie-target=URL: the address of that gateway's fake Auth, which mints the tests' tokens "
-        "(`memmie dev` prints both)",
+        help="with --memmie-target=URL: the address of the fake Auth of this gateway. The fake Auth makes the tokens for the "
+        "tests. `memmie dev` prints both addresses.",
     )
 
 

@@ -24,8 +24,8 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 
 _DESCRIPTION = """\
-An authenticated WebSocket gateway. A client connects with a token, the gateway validates
-the token with Auth, connects to a healthy backend (Studio) and forwards messages both ways."""
+A WebSocket gateway. A client connects with a token, and the gateway validates the token
+with Auth. Then it connects to a healthy backend (Studio) and forwards messages both ways."""
 
 _EPILOG = """\
 Settings come from environment variables. Start with these:
@@ -36,8 +36,8 @@ Settings come from environment variables. Start with these:
   TRUSTED_PROXIES         10.0.0.0/8        accept X-Forwarded-For from these networks
   ALLOWED_ORIGINS         https://app.example.com
 
-`memmie-gateway settings` lists all of them with their defaults.
-`memmie-gateway check` tries them out before you deploy."""
+`memmie-gateway settings` lists all settings with their defaults.
+`memmie-gateway check` tests your settings before you deploy."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,15 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "serve",
         help="run the gateway",
-        description="Run the gateway. SIGTERM, SIGINT or SIGHUP drains it; a second signal ends it at once. "
-        "Exit codes: 0 drained; 1 ended at once by a second signal; "
-        "2 an invalid setting, or an address that cannot be bound.",
+        description="Run the gateway. SIGTERM, SIGINT or SIGHUP drains the gateway; a second signal ends it at once. "
+        "Exit codes: 0 the drain is complete; 1 a second signal ended the gateway; "
+        "2 a setting is invalid, or the address cannot be bound.",
     )
     check = commands.add_parser(
         "check",
-        help="validate the settings, and try Auth and each backend",
-        description="Validate the settings, and try Auth and each backend. It does not listen. "
-        "Exit codes: 0 everything works; 1 Auth or a backend does not; 2 an invalid setting.",
+        help="validate the settings, and test the connections to Auth and to each backend",
+        description="Validate the settings, and test the connections to Auth and to each backend. "
+        "This command opens no port. "
+        "Exit codes: 0 everything works; 1 Auth or a backend does not work; 2 a setting is invalid.",
     )
     check.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     settings = commands.add_parser("settings", help="list every setting with its default and meaning")
@@ -69,14 +70,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     healthcheck = commands.add_parser(
         "healthcheck",
         help="check whether the gateway on this machine is ready, for container health checks",
-        description="Send GET /ready to the gateway on this machine. HOST and PORT say where it listens. "
-        "Exit codes: 0 ready; 1 not ready, or not reachable.",
+        description="Send GET /ready to the gateway on this machine, at the address in HOST and PORT. "
+        "Exit codes: 0 the gateway is ready; 1 it is not ready, or does not answer.",
     )
     healthcheck.add_argument(
         "--live",
         action="store_true",
-        help="send GET /health instead; use this if a failed check restarts the gateway, "
-        "because a restart does not repair a backend",
+        help="send GET /health instead, which does not depend on the backends; "
+        "use it for checks that restart the gateway",
     )
     commands.add_parser("version", help="print the version")
     options = parser.parse_args(arguments)
@@ -188,8 +189,13 @@ async def _run(gateway: Gateway) -> int:
     try:
         await gateway.start()
     except (OSError, UnicodeError) as error:  # UnicodeError: HOST is not a valid host name
-        words = error.strerror if isinstance(error, OSError) else error
-        _print_error(f"cannot listen on {settings.host} port {settings.port}: {words} (HOST, PORT)")
+        from memmie_gateway.net.http1.system_errors import words_of
+
+        words = words_of(error) if isinstance(error, OSError) else "this is not a valid host name"
+        _print_error(
+            f"cannot listen on {settings.host} port {settings.port}: {words}. "
+            "The settings HOST and PORT choose the address."
+        )
         return EXIT_USAGE
     await asked.wait()
     stopping = asyncio.ensure_future(gateway.stop(settings.drain_seconds))

@@ -42,5 +42,6 @@ def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
         finally:
             connection.close()
     except (OSError, HTTPException, ValueError) as error:
-        return f"{where}: {error}"
+        words = (isinstance(error, OSError) and error.strerror) or error
+        return f"no answer from {where}: {words}"
     return "" if answer.status == 200 else f"{where} answered {answer.status}: {body}"

@@ -47,21 +47,21 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", description="Address to listen on; `0.0.0.0` is every IPv4 address.")  # noqa: S104 - a server's default
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free port.")
     websocket_enabled: bool = Field(
-        default=True, description="Accept WebSocket connections. If false, they get 503."
+        default=True, description="Accept WebSockets. If false, every WebSocket gets 503."
     )
     max_connections: PositiveCount = Field(
         10_000,
         description="Maximum number of open connections of all kinds in this process. Further WebSockets get 503. "
-        "There is a reserve of 64 connections for requests such as `/health`.",
+        "The gateway accepts 64 more connections than this, for requests such as `/health`.",
     )
     max_head_bytes: int = Field(
         16_384,
         ge=1024,
         le=1 << 20,
-        description="Maximum size of a request head in bytes. A larger one gets 431.",
+        description="Maximum size of a request head in bytes. A request with a larger head gets 431.",
     )
     max_headers: PositiveCount = Field(
-        100, description="Maximum number of header fields in a request. A request with more gets 431."
+        100, description="Maximum number of header fields in a request. A request with more fields gets 431."
     )
     head_seconds: PositiveSeconds = Field(
         10,
@@ -70,14 +70,14 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
         (),
         description="Networks of your proxies in CIDR notation, comma separated. "
-        "X-Forwarded-* headers are accepted from them only.",
+        "The gateway accepts X-Forwarded-* headers only from these networks.",
     )
     allowed_origins: Annotated[tuple[str, ...], CommaSeparated] = Field(
         ("*",),
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
-            "`https://*.example.com`. `*` allows every origin, which is safe unless clients send tokens in cookies. "
-            "Other origins get 403."
+            "`https://*.example.com`. Other origins get 403. `*` allows every origin. "
+            "Do not use `*` if browsers attach credentials by themselves, such as cookies or client certificates."
         ),
     )
 
@@ -88,44 +88,45 @@ class Settings(BaseSettings):
     )
     auth_cache_seconds: Seconds = Field(
         60,
-        description="Time in seconds for which Auth's answer about a valid token is cached. "
-        "It is never used after the token has expired.",
+        description="Time in seconds for which the gateway caches Auth's answer about a valid token. "
+        "The cached answer is never used after the token has expired.",
     )
     auth_refusal_cache_seconds: Seconds = Field(
-        5, description="Time in seconds for which Auth's answer about an invalid token is cached."
+        5, description="Time in seconds for which the gateway caches Auth's answer about an invalid token."
     )
     auth_cache_size: PositiveCount = Field(
         10_000,
-        description="Maximum number of tokens in the cache. The least recently used are removed first.",
+        description="Maximum number of tokens in the cache. The least recently used token is removed first.",
     )
     auth_max_connections: PositiveCount = Field(50, description="Maximum number of connections to Auth.")
     auth_breaker_failures: Count = Field(
-        5, description="Consecutive failures of Auth that open its circuit breaker; 0 disables the breaker."
+        5,
+        description="Number of consecutive failures of Auth that open its circuit breaker; 0 disables the breaker.",
     )
     auth_breaker_seconds: PositiveSeconds = Field(
         5,
-        description="Time in seconds for which the circuit stays open. "
-        "Meanwhile only clients with a cached token can connect; others get 503.",
+        description="Time in seconds for which the circuit breaker of Auth stays open. "
+        "During this time only clients with a cached token can connect; other clients get 503.",
     )
     first_message_auth: bool = Field(
         default=False,
-        description='Accept the token in the first message, `{"type":"auth",…}`, if the handshake has no token.',
+        description='If the handshake has no token, accept the token in the first message, `{"type":"auth",…}`.',
     )
     first_message_seconds: PositiveSeconds = Field(
         5,
-        description="Maximum time in seconds until this first message arrives. "
-        "After that the connection is closed with 1008.",
+        description="Maximum time in seconds until the first message with the token arrives; see FIRST_MESSAGE_AUTH. "
+        "After that the gateway closes the connection with 1008.",
     )
 
     # Backends
     studio_ws_urls: Annotated[tuple[str, ...], CommaSeparated] = Field(
         ("ws://localhost:8010/ws",),
-        description="WebSocket URLs of the backends, which are your Studio instances, comma separated.",
+        description="WebSocket URLs of the backends, comma separated. A backend is an instance of your Studio.",
     )
     lb_strategy: Strategy = Field(
         Strategy.STICKY,
         description="How to choose a backend for a user without live connections. "
-        "Further connections of a user go to the same backend.",
+        "With every strategy, a user with live connections gets the backend of these connections.",
     )
     dial_timeout_seconds: PositiveSeconds = Field(
         5,
@@ -133,97 +134,103 @@ class Settings(BaseSettings):
         "After that the next backend is tried.",
     )
     health_interval_seconds: PositiveSeconds = Field(
-        30, description="Time in seconds between health checks of a healthy backend."
+        30, description="Time in seconds between health checks of a healthy backend without a recent failure."
     )
     health_recovery_seconds: PositiveSeconds = Field(
         2,
-        description="Time in seconds between health checks of a backend that is not known to be healthy, or failed its last check.",
+        description="Time in seconds between health checks of an unhealthy backend. This time also applies if the health of the "
+        "backend is not known yet, or if its last health check or its last connection failed.",
     )
     health_timeout_seconds: PositiveSeconds = Field(
         5, description="Maximum time in seconds for a health check."
     )
     health_rise: PositiveCount = Field(
-        1, description="Consecutive successes that make an unhealthy backend healthy again."
+        1, description="Number of consecutive successes that make an unhealthy backend healthy again."
     )
     health_fall: PositiveCount = Field(
-        2, description="Consecutive failures that make a healthy backend unhealthy."
+        2, description="Number of consecutive failures that make a healthy backend unhealthy."
     )
 
     # Limits
     max_connections_per_ip: Count = Field(
         10,
         description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
-        "Further ones get 429. "
-        "Connections with a request that is not answered yet are counted separately; their limit is 16 higher.",
+        "Further WebSockets get 429. Connections with an unanswered request have a separate limit for each address: "
+        "it is this value plus 16, or no limit if this value is 0.",
     )
     max_connections_per_user: Count = Field(
-        5, description="Maximum number of WebSockets of one user; 0 for no limit. Further ones get 429."
+        5, description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429."
     )
     connect_rate_per_ip: Rate = Field(
-        10, description="Handshakes per second from one address; 0 for no limit. Further ones get 429."
+        10,
+        description="Maximum number of handshakes per second from one address; 0 for no limit. Further handshakes get 429.",
     )
     connect_burst_per_ip: PositiveCount = Field(
-        50, description="Handshakes that one address may send in a burst, faster than CONNECT_RATE_PER_IP."
+        50,
+        description="Maximum number of handshakes that one address may send at once, faster than CONNECT_RATE_PER_IP.",
     )
     message_rate_per_user: Rate = Field(
         100,
-        description="Frames per second from one user, over all connections; 0 for no limit. "
-        "A faster sender is slowed down.",
+        description="Maximum number of frames per second from one user, over all connections; 0 for no limit. "
+        "A message has one frame or more, and every frame counts. "
+        "If a user sends faster, the gateway reads more slowly from this user.",
     )
     message_burst_per_user: PositiveCount = Field(
-        200, description="Frames that one user may send in a burst, faster than MESSAGE_RATE_PER_USER."
+        200,
+        description="Maximum number of frames that one user may send at once, faster than MESSAGE_RATE_PER_USER.",
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
         10,
-        description="Maximum time in seconds for one wait of a sender that is too fast. "
-        "If a longer wait is needed, the connection is closed with 1008.",
+        description="Maximum time in seconds for which the gateway stops reading from a user that sends too fast. "
+        "If a longer pause is needed, the gateway closes the connection with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,
         ge=125,
         le=1 << 31,
         description="Maximum size of a message in bytes, over all fragments. "
-        "A larger one closes the connection with 1009.",
+        "After a larger message the gateway closes the connection with 1009.",
     )
 
     # Sessions
     ws_timeout_seconds: Seconds = Field(
         300,
-        description="Time in seconds without a message in either direction, after which a connection is closed with 1001; "
-        "0 for never.",
+        description="Maximum time in seconds without a message; 0 for no limit. "
+        "If neither side sends a message for this time, the gateway closes the connection with 1001.",
     )
     ping_interval_seconds: Seconds = Field(
         20,
-        description="Time in seconds without data from a client or backend, after which it is pinged; 0 for never.",
+        description="Time in seconds without data from a client or backend; 0 for no pings. "
+        "After this time the gateway sends a ping to the silent side.",
     )
     ping_timeout_seconds: PositiveSeconds = Field(
         20,
         description="Maximum time in seconds until a client or backend answers a ping. "
-        "After that the connection is closed.",
+        "After that the gateway closes the connection.",
     )
     close_timeout_seconds: PositiveSeconds = Field(
         5,
-        description="Maximum time in seconds for a closing handshake. After that the connection is aborted.",
+        description="Maximum time in seconds for a closing handshake. After that the gateway aborts the connection.",
     )
     write_buffer_bytes: int = Field(
         65_536,
         ge=1024,
         le=1 << 26,
-        description="Bytes buffered for a slow receiver before the gateway stops reading from the sender.",
+        description="Number of bytes that the gateway buffers for a slow receiver. If more bytes wait, the gateway stops reading from the sender.",
     )
     drain_seconds: Seconds = Field(
         10,
-        description="Time in seconds over which the closing of live connections is spread after SIGTERM. "
-        "The stop timeout of a container must be longer than the sum of DRAIN_SECONDS and CLOSE_TIMEOUT_SECONDS.",
+        description="Time in seconds in which the gateway closes its live connections after SIGTERM, one after the other. "
+        "A container needs a stop timeout longer than DRAIN_SECONDS + CLOSE_TIMEOUT_SECONDS.",
     )
 
     # Logs
     log_format: Literal["auto", "json", "console"] = Field(
         "auto",
-        description="`json`, `console` or `auto`, which is `console` on a terminal and `json` elsewhere.",
+        description="Format of the log: `json`, `console` or `auto`. `auto` means `console` on a terminal and `json` elsewhere.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The lowest level that is logged: `debug`, `info`, `warning` or `error`."
+        "info", description="The lowest level that the gateway logs: `debug`, `info`, `warning` or `error`."
     )
 
     @classmethod
@@ -273,8 +280,8 @@ class Settings(BaseSettings):
         for text in value:
             try:
                 ipaddress.ip_network(text)
-            except ValueError as error:
-                raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8: {error}") from None
+            except ValueError:
+                raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8{_meant(text)}") from None
         return value
 
     @field_validator("allowed_origins")
@@ -323,15 +330,32 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: matches[0] for name, matches in near.items() if matches}
 
 
+def _meant(text: str) -> str:
+    """Return a question about the network that an address with a prefix length is probably meant to be, or ""."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return ""
+    return f", because its address is not the first one of the network; did you mean {network}?"
+
+
+_EXPECTED = {
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "float_parsing": "must be a number",
+}
+"""Our words for an expected value, by pydantic's type of the error."""
+
+
 def _explain(error: ValidationError) -> list[str]:
     """Return one line for each invalid variable: the value given, the value expected, and the meaning."""
     lines = []
     for problem in error.errors():
         name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
         field = Settings.model_fields.get(name.lower())
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "bool_parsing":
-            message = "Input should be true or false"
-        meaning = f" ({field.description})" if field is not None else ""
-        lines.append(_CREDENTIALS.sub("//***@", f"{name}={problem['input']!r}: {message}{meaning}"))
+        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+        message = _EXPECTED.get(problem["type"], message)
+        end = "" if message.endswith("?") else "."
+        meaning = f" Meaning of {name}: {field.description}" if field is not None else ""
+        lines.append(_CREDENTIALS.sub("//***@", f"{name}={problem['input']!r}: {message}{end}{meaning}"))
     return lines

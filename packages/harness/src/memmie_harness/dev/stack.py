@@ -27,7 +27,7 @@ TOKEN_SECONDS: Final = 24 * 3600
 
 WHY_NO_PORT: Final = {
     errno.EADDRINUSE: "is in use: stop the program that listens on it",
-    errno.EACCES: "needs privileges that this user does not have: take one above 1023",
+    errno.EACCES: "needs privileges that this user does not have: choose a port above 1023",
     errno.EADDRNOTAVAIL: "is not available on 127.0.0.1",
 }
 """Why a port cannot be bound, and what to do, by error number."""
@@ -142,5 +142,5 @@ def _port_of(service: str, port: int) -> Iterator[None]:
             raise
         raise PortError(
             f"port {port} (for {service}) {WHY_NO_PORT[error.errno]}, "
-            "or choose others with --port-base (0 = any free ports)"
+            "or choose other ports with --port-base (0 = any free ports)"
         ) from error

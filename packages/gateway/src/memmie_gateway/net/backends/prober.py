@@ -17,6 +17,7 @@ from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import first_to_answer
 from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http1.system_errors import words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:
     except (OSError, WebSocketException, EOFError) as error:
         if isinstance(error, OSError):
             raise_exhaustion(error)
-        raise ProbeError(f"the health check failed: {error}") from None
+        words = words_of(error) if isinstance(error, OSError) else error
+        raise ProbeError(f"the health check failed ({words})") from None
     except Exception as error:  # noqa: BLE001 - see below
         # Such as a redirect to an invalid URL: nothing that a backend sends may end its health checks.
         raise ProbeError(f"the health check failed: {type(error).__name__}: {error}") from None

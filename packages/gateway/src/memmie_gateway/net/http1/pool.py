@@ -17,6 +17,7 @@ from memmie_gateway.net.http1.exhaustion import raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import connect
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import HttpError
+from memmie_gateway.net.http1.system_errors import words_of
 from memmie_gateway.net.http1.url import ServiceUrl
 
 IDLE_SECONDS: Final = 15.0
@@ -126,7 +127,7 @@ class Pool:
             )
         except OSError as error:
             raise_exhaustion(error)
-            raise HttpError(error.strerror or str(error)) from None
+            raise HttpError(words_of(error)) from None
         self._connections.add(connection)
         if self._closed:
             connection.close()

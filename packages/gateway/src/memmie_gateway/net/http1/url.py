@@ -49,9 +49,12 @@ class ServiceUrl:
         wanted = f"{url!r} is not a URL such as {example}"
         try:
             parts = urlsplit(url)
+        except ValueError:  # brackets around something that is not an IPv6 address, for example
+            raise ValueError(wanted) from None
+        try:
             port = parts.port
-        except ValueError as error:
-            raise ValueError(f"{wanted}: {error}") from None
+        except ValueError:
+            raise ValueError(f"{wanted}: the port must be a number from 0 to 65535") from None
         if parts.scheme not in (plain, secure) or not parts.hostname:
             raise ValueError(wanted)
         if parts.username is not None:
