@@ -81,8 +81,11 @@ These are the ends of live connections.
 When a live connection ends, each side that is still connected gets a Close frame.
 There are two exceptions:
 
-- A Close frame cannot be sent inside another frame. If the rest of that frame does not come, the connection is aborted without a Close frame.
-- A second SIGTERM ends the process immediately. Then all connections are aborted without a Close frame.
+- A Close frame cannot be sent inside another frame.
+  If the rest of that frame does not come, the connection is aborted without a Close frame.
+- A second SIGTERM ends the process immediately.
+  Then all live connections are aborted without a Close frame.
+  They have no `closed` line in the log, but the log line `cut_short` counts them.
 
 *Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
 The code and the reason stay the same.
