@@ -34,28 +34,42 @@ REFUSALS = """\
 <!-- Written by docs/generate.py from memmie_gateway.core.outcomes. -->
 
 When the gateway refuses a connection, or a live connection ends, there is exactly one cause.
-Each cause has a stable code, the first column of these tables.
-You find this code in four places:
+Each cause has a stable code.
+The code is in the first column of these tables.
 
-- `code` in the JSON body of a refusal,
-- `cause` in the log,
-- `reason` in the metric `gateway_refusals_total`,
-- `type` in the metric `gateway_websocket_errors_total`, for a live connection that ended with an error.
+If a client is refused, you find the code in these places:
+
+- `code` in the JSON body of the HTTP answer, except for `studio_refused` (see below),
+- `cause` in the log line `refused`,
+- `reason` in the metric `gateway_refusals_total`.
+
+If a live connection ends, you find the code in these places:
+
+- `cause` in the log line `closed`,
+- `type` in the metric `gateway_websocket_errors_total`, but only if the connection ended with an error.
+
+`client_closed`, `studio_closed`, `idle` and `shutting_down` are not errors, so this metric does not count them.
 
 The column *by* says which party caused the refusal or the end.
-The column *retry* says whether it makes sense to try again soon.
+In the column *retry*, "yes" means that the client should try again soon.
+An empty cell means that the gateway does not give this advice.
 
 ## Refused
 
-These are the refusals during the handshake.
-The client gets the HTTP status and the body `{"error": words, "code": code}`.
+A refused client has no live connection to a backend yet.
+It gets the HTTP status and the body `{"error": words, "code": code}`.
+If the client has left (`client_left`), it gets no answer.
 If *retry* is "yes", the answer has a `Retry-After` header.
 
-With first-message auth the gateway accepts the upgrade before it knows the token.
-It can then no longer send an HTTP status, so the client gets the close code instead.
+With first-message auth, a client may send its token in its first message.
+The gateway then accepts the upgrade before it reads the token.
+After the upgrade it cannot send an HTTP status, so the client gets the close code instead.
 
-A backend's own refusal with a 4xx status (`studio_refused`) is passed on with its status and body.
-With first-message auth the client gets the close code 4000 + this status instead.
+The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
+The client then gets the HTTP status and the body of Studio.
+With first-message auth, the client gets the close code 4000 + the status of Studio instead.
+The 400 and the 1008 in the row of `studio_refused` are defaults.
+They apply only if the gateway does not know the status of Studio, and in this version it always does.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|
@@ -65,10 +79,19 @@ ENDS = """
 ## Ended
 
 These are the ends of live connections.
-Each side that is still connected gets a Close frame.
-*Passed on* means that one side sent a Close frame, and that the gateway forwards it to the other side with the same code and reason.
+When a live connection ends, each side that is still connected gets a Close frame.
+There are two exceptions:
+
+- A Close frame cannot be sent inside another frame.
+  If the rest of that frame does not come, the connection is aborted without a Close frame.
+- A second SIGTERM ends the process immediately.
+  Then all live connections are aborted without a Close frame.
+  They have no `closed` line in the log, but the log line `cut_short` counts them.
+
+*Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
+The code and the reason stay the same.
 *Lost* means that the connection to this side is gone, so nothing can be sent to it.
-`token_ended` is reserved: in this version a connection does not end when its token expires.
+`token_ended` is reserved for later: in this version a connection does not end when its token expires.
 
 | code | words | by | close code to the client | close code to Studio | retry |
 |---|---|---|---|---|---|
