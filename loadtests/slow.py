@@ -5,9 +5,8 @@ asks Studio for 128 KiB again and again, and reads nothing. In the end all buffe
 (about 20 MB, most of it in the kernel), and the gateway stops reading from it. The gateway must not keep more data for
 a slow reader than its own buffers hold. Studio disconnects a slow reader, which then connects again.
 
-Latencies are those of the other users in the second half. For `memory per slow reader`, the gateway's
-memory is read when all users are connected, and again at the end. The difference is divided by the number of slow
-readers.
+Latencies are those of the other users in the second half. For `memory per slow reader`, the gateway's memory is measured
+when all users are connected, and again at the end. The difference is divided by the number of slow readers.
 """
 
 import json
