@@ -242,7 +242,10 @@ REFUSED = [
     ),
     (["steady", "--direct", "ws://studio/ws"], "--direct works only with --gateway, which is not given"),
     (["slow", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "slow needs --gateway-pid"),
-    (["storm", "--gateway", "ws://gw/ws"], "storm needs tokens: give --auth-url http://… (a fake Auth) or --token-file FILE"),
+    (
+        ["storm", "--gateway", "ws://gw/ws"],
+        "storm needs tokens: give --auth-url http://… (a fake Auth) or --token-file FILE",
+    ),
     (
         ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--token-file", "tokens"],
         "--auth-url and --token-file are both given: tokens come from one of them only",
