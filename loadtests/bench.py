@@ -1,4 +1,4 @@
-"""The peers benchmark: what the gateway costs beside a user's other choices.
+"""The peers benchmark: what the gateway costs, compared with other proxies and libraries.
 
 Run it as a script, `python loadtests/bench.py --help`; the command itself is in `benchmark/command.py`.
 """

@@ -1,10 +1,13 @@
-"""The gateway gets SIGTERM under load and a second one takes over: everyone moves, nothing is lost.
+"""The gateway gets SIGTERM under load and a second gateway takes over: all users move, and nothing may be lost.
 
-After a third of the time the gateway gets SIGTERM, as in a rolling update; from then on new connections go to a second
-one with the same Studios. The first closes its users with 1001, over DRAIN_SECONDS (5 in a stack of its own), so that
-they do not all come at once; each comes back after a random part of a second and resends what was not answered.
-When all are back, it goes on for another third of the time. `closed otherwise` counts users that were not told 1001;
-`drained after` is the end of the first gateway's process.
+After a third of the time the first gateway gets SIGTERM, as in a rolling update. From then on, users connect to a
+second gateway with the same Studios. The first gateway closes its connections with 1001. It spreads this over
+DRAIN_SECONDS (5 without --gateway), so that not all users connect again at once. Each user waits for a random part of a
+second, connects again and sends again what was not answered. When all users are back, the run goes on for another third
+of the time.
+
+`closed with another code` counts connections that were not closed with 1001. `drained after` is the time from SIGTERM
+until the process of the first gateway ended.
 """
 
 import signal
@@ -15,7 +18,7 @@ from typing import ClassVar, Final
 
 import psutil
 
-from loadtests.scenarios.comeback import MARK, Comeback, ReturningUser
+from loadtests.scenarios.comeback import ANOTHER_CODE, MARK, Comeback, ReturningUser
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
 from loadtests.users.crowd import MOVE
@@ -38,7 +41,7 @@ class Drain(Comeback):
         "gateway": (2, "--gateway a second time: the gateway that takes over"),
         "gateway_pid": (1, "--gateway-pid PID, the process of the gateway that is shut down"),
     }
-    figures: ClassVar = {"drained after": "s", "closed otherwise": ""}
+    figures: ClassVar = {"drained after": "s", ANOTHER_CODE: ""}
 
     def gateway_settings(self, _: Namespace) -> Mapping[str, object]:
         """Let them take their time."""
@@ -61,7 +64,7 @@ class Drain(Comeback):
 
     def tell(self, director: Director, closes: Counter[str]) -> None:
         """Tell who was closed in another way."""
-        director.figures["closed otherwise"] = closes.total() - closes[GOING_AWAY]
+        director.figures[ANOTHER_CODE] = closes.total() - closes[GOING_AWAY]
 
 
 def _ended(process: psutil.Process) -> bool:

@@ -1,9 +1,11 @@
-"""A Studio is killed under load: its users come back on another, nobody else notices, nothing is lost.
+"""A Studio is killed under load: its users must come back on another Studio, and nothing may be lost.
 
-After a third of the time the first Studio is killed (SIGKILL). The gateway closes its users with 1012, which means:
-connect again. They do, after a random part of a second, and resend what was not answered; when all are back, it goes
-on for the rest of the time. `closed besides` counts users that were closed without having been on that Studio;
-`closed otherwise`, those that were not told 1012.
+After a third of the time the first Studio is killed (SIGKILL). The gateway closes the connections to it with 1012,
+which means "connect again". Each of these users waits for a random part of a second and connects again. Then it sends
+again what was not answered. When all users are back, the run goes on for the rest of the time.
+
+`closed on another Studio` counts closed connections that were not on the killed Studio. `closed with another code`
+counts connections that were not closed with 1012.
 """
 
 import os
@@ -12,7 +14,7 @@ from collections import Counter
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
-from loadtests.scenarios.comeback import MARK, Comeback, ReturningUser
+from loadtests.scenarios.comeback import ANOTHER_CODE, MARK, Comeback, ReturningUser
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
 from loadtests.stack import studio_connections
@@ -23,6 +25,8 @@ RECONNECT: Final = "1012"
 """The close code the gateway sends if the Studio is gone (spec §1)."""
 
 NOTICE_SECONDS: Final = 15.0
+
+ELSEWHERE: Final = "closed on another Studio"
 
 NEEDED: Final = (
     "--direct ws://… and --studio-pid PID, the address and the process of the Studio that is to be killed"
@@ -35,7 +39,7 @@ class Failover(Comeback):
     measured = "before the kill"
     rest = 2 / 3
     needs: ClassVar = {"direct": (1, NEEDED), "studio_pid": (1, NEEDED)}
-    figures: ClassVar = {"on the killed Studio": "", "closed besides": "", "closed otherwise": ""}
+    figures: ClassVar = {"on the killed Studio": "", ELSEWHERE: "", ANOTHER_CODE: ""}
 
     def strike(self, director: Director) -> None:
         """Kill the first Studio, and wait until its users were told."""
@@ -55,8 +59,8 @@ class Failover(Comeback):
 
     def tell(self, director: Director, closes: Counter[str]) -> None:
         """Tell what else was closed."""
-        director.figures["closed besides"] = closes.total() - director.figures["on the killed Studio"]
-        director.figures["closed otherwise"] = closes.total() - closes[RECONNECT]
+        director.figures[ELSEWHERE] = closes.total() - director.figures["on the killed Studio"]
+        director.figures[ANOTHER_CODE] = closes.total() - closes[RECONNECT]
 
 
 SCENARIO = play(Failover())

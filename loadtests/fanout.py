@@ -1,9 +1,10 @@
-"""Each user has many connections, and one event a second that must reach all of them, once and in order.
+"""Each account has many connections: one event a second must reach all of them, once and in order.
 
-Connections are shared out among accounts, --group to each. One connection of each account updates a blob once a second;
-Studio sends the event to all others of that account. They must be on the same Studio for that: the gateway's part. The
-latency is from sending the update until an event has arrived. A gateway that runs elsewhere must allow a user
-so many connections (MAX_CONNECTIONS_PER_USER).
+Each account has --group connections. One of them updates a blob once a second. Studio sends the event to all other
+connections of the account. This works only if the gateway connects all of them to the same Studio. The latency is the
+time from sending the update until an event has arrived.
+
+A gateway that runs elsewhere must allow a user that many connections (MAX_CONNECTIONS_PER_USER).
 """
 
 import time

@@ -9,13 +9,13 @@ from typing import Final
 EXIT_USAGE: Final = 2
 
 _HOW: Final = (
-    "`nox -s bench -- …` and `nox -s load -- …` install everything; "
-    "or: uv pip install -r requirements/load.txt -r requirements/workspace.txt"
+    "Install them with `.venv/bin/uv pip install -r requirements/load.txt -r requirements/workspace.txt`. "
+    "`nox -s load -- …` and `nox -s bench -- …` need no such step, because they install into an environment of their own."
 )
 
 
 def demand(command: str, *modules: str) -> None:
     """End the process if a module that the command needs is not installed."""
     if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
-        print(f"{command}: not installed here: {', '.join(missing)}. {_HOW}", file=sys.stderr)
+        print(f"{command}: these libraries are not installed: {', '.join(missing)}. {_HOW}", file=sys.stderr)
         sys.exit(EXIT_USAGE)

@@ -1,15 +1,18 @@
-"""Abusers take all they can get, beside well-behaved users: the limits hold them, the others notice nothing.
+"""Some users send and connect far too much: the limits must stop these abusers, and the other users must not notice.
 
-Half the time is peace. Then each abuser opens twice the connections a user may have, and sends far more on each than it
-may on all; when one is closed, it begins again. `abuser's share` is how much of what it may send in that time, its burst
-and what is held back included, came through to Studio. The abusers are among the users of -u.
+In the first half of the time, only the well-behaved users are active. In the second half, each abuser tries to open
+twice as many connections as a user may have. On each connection it sends far more than it may send on all of them. When
+a connection is closed, the abuser opens another. The number of users (-u) includes the abusers.
 
-A stack of its own has the limits that the options say. A gateway that runs elsewhere (--gateway) must have the same:
+`abuser's share` is a quotient: the messages of an abuser that Studio answered, divided by the messages that the limits
+allow in this time. The burst and the maximum delay count as allowed.
+
+Without --gateway, the gateway is started with the limits in the options. With --gateway, it must have the same limits:
   MAX_CONNECTIONS_PER_USER         --user-connections
   MESSAGE_RATE_PER_USER            --message-rate
   MESSAGE_BURST_PER_USER           --message-burst
   MESSAGE_RATE_MAX_DELAY_SECONDS   --message-delay
-and room for a crowd from one address: MAX_CONNECTIONS_PER_IP, CONNECT_RATE_PER_IP, CONNECT_BURST_PER_IP.
+It must also allow many connections from one address: MAX_CONNECTIONS_PER_IP, CONNECT_RATE_PER_IP, CONNECT_BURST_PER_IP.
 """
 
 import time
@@ -38,7 +41,7 @@ TOO_MANY: Final = 429
 
 REFUSED: Final = "abusers' connections refused"
 CLOSED: Final = "abusers' connections closed"
-MOST_OPEN: Final = "abuser's connections, at most"
+MOST_OPEN: Final = "abuser's connections, maximum"
 """What abusers count: 429s, connections that the other side closed, and the most that one of them had at a time."""
 
 ANSWERED: Final = "abuser answered"

@@ -1,10 +1,13 @@
-"""What does the gateway do under load?
+"""Put a gateway under load.
 
-Each scenario is a crowd of WebSocket users, something that happens to them, and thresholds that must hold
-(loadtests/thresholds.toml). Without --gateway it starts everything it needs on this machine: a fake Auth, fake Studios
-and memmie-gateway; with it, any gateway with any Studio can be loaded.
+A scenario starts many WebSocket users. Most scenarios then cause a disturbance, such as the end of a Studio. At the
+end, the scenario checks its results against the thresholds in loadtests/thresholds.toml.
 
-`load.py SCENARIO` is `locust -f loadtests/SCENARIO.py --headless` with less output and a folder of results.
+Without --gateway, the scenario starts everything it needs on this machine: a fake Auth, fake Studios and
+memmie-gateway. With --gateway, it uses a gateway that runs already; this may be any gateway, with any Studio.
+
+`load.py SCENARIO` does the same as `locust -f loadtests/SCENARIO.py --headless`. It prints less, and it always leaves a
+folder of results.
 
 Scenarios:
 {scenarios}
@@ -17,9 +20,12 @@ Examples:
   load.py SCENARIO --help                        what a scenario does, and its options
   locust -f loadtests/SCENARIO.py                the same with Locust's web page; `locust --help` has its options
 
-Exit code 0: every threshold held. 1: one was broken, or the scenario could not go on. 2: wrong usage, or nobody
-could connect. 3: not judged, as this machine was too busy. 130: interrupted; everything it started has ended, and
-no results were written.
+Exit codes:
+  0    every threshold held
+  1    a threshold was broken, or the scenario could not go on
+  2    wrong usage, or no user could connect
+  3    not judged, because this machine was too busy
+  130  interrupted; all processes that the run started have ended, and no results were written
 """
 
 import argparse
@@ -42,7 +48,11 @@ def main() -> None:
 
     docs = {name: ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or "" for name in SCENARIOS}
     abouts = "\n".join(f"  {name:9} {doc.splitlines()[0]}" for name, doc in docs.items())
-    parser = _parser("SCENARIO", "most have one connection", (__doc__ or "").format(scenarios=abouts))
+    parser = _parser(
+        "SCENARIO",
+        "a user has one connection; one in ten in steady, and the abusers in limits, have more",
+        (__doc__ or "").format(scenarios=abouts),
+    )
     parser.add_argument("scenario", choices=SCENARIOS, metavar="SCENARIO", help="see above")
     if not sys.argv[1:] or sys.argv[1] in {"-h", "--help"}:
         parser.print_help()
@@ -72,7 +82,9 @@ def _parser(scenario: str, users: str, words: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
         add_help=False,
     )
-    parser.add_argument("--connections", metavar="N", help=f"users, as Locust's -u ({users})")
+    parser.add_argument(
+        "--connections", metavar="N", help=f"number of users, the same as Locust's -u ({users})"
+    )
     parser.add_argument("--json", action="store_true", help="print run.json instead of the table")
     return parser
 
@@ -86,7 +98,7 @@ def _teach(name: str) -> None:
     scenario = importlib.import_module(f"loadtests.{name}").SCENARIO
     parser = _parser(name, f"default: {scenario.connections}", scenario.teaches)
     add_options(scenario, parser)
-    parser.epilog = "Besides, any option of Locust's own, such as --csv or --master: see `locust --help`."
+    parser.epilog = "Locust's own options work too, such as --csv or --master: see `locust --help`."
     parser.print_help()
 
 

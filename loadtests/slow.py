@@ -1,9 +1,12 @@
-"""One in twenty reads nothing of what it asks for: the others must not notice, nor the gateway's memory.
+"""One user in twenty stops reading: the other users must not notice, and the gateway's memory must not grow much.
 
-Half the time is peace: everyone sends heartbeats. Then one user in twenty exchanges 128 KiB with Studio again and
-again and reads nothing of it, until all buffers between the two are full (some 20 MB, most of it the kernel's) and it
-is held back. The gateway must keep no more for it than its own buffers hold; Studio disconnects it, and it begins again.
-Latencies are the others', in the second half; `memory per slow reader` is what the gateway has grown by at its end.
+In the first half of the time, every user sends heartbeats. In the second half, one user in twenty is a slow reader: it
+asks Studio for 128 KiB again and again, and reads nothing. In the end all buffers between it and Studio are full
+(about 20 MB, most of it in the kernel), and the gateway stops reading from it. The gateway must not keep more data for
+a slow reader than its own buffers hold. Studio disconnects a slow reader, which then connects again.
+
+Latencies are those of the other users in the second half. For `memory per slow reader`, the gateway's memory is measured
+when all users are connected, and again at the end. The difference is divided by the number of slow readers.
 """
 
 import json

@@ -1,9 +1,12 @@
-"""Numbered, checksummed messages of mixed sizes both ways: none may be lost, duplicated or reordered.
+"""Messages with a number and a checksum go both ways: none may be lost, duplicated, reordered or damaged.
 
-Each user has a blob and updates it with a text that holds its number, a checksum and 16 bytes to 64 KiB of padding.
-Studio's reply holds the whole blob: the text, and its version, which counts the updates that Studio has seen. So the
-numbers show what happened on the way up, the versions what happened on the way down. 64 messages of a connection
-are on their way at a time, so latencies are mostly waiting in line. It ends when all are answered.
+Each user has a blob, and each of its messages updates this blob. An update has a number, a checksum and 16 bytes to
+64 KiB of padding. Studio counts the updates of a blob. Its reply has the whole text and this count as `version`. The
+numbers show what happened to messages from client to Studio. The versions show what happened to messages from Studio
+to client.
+
+A connection has up to 64 messages without a reply at a time. So most of a latency is the wait for earlier messages. The
+run ends when all messages are answered.
 """
 
 import json

@@ -1,10 +1,13 @@
-"""Many connections with a heartbeat a second each: what the gateway adds, and whether anything is lost.
+"""Many connections send a heartbeat each second: how much time does the gateway add, and is anything lost?
 
-Users connect at 250 a second, then everyone sends a heartbeat each second, at moments spread evenly over it.
-A tenth of the users hold a second connection straight to a Studio and send the same message on both, one after the
-other, in turn first: the difference of the two is the overhead, without what client, Studio and machine do to both.
-A message's time ends when the kernel has its reply, not when a busy client gets to read it. If a message takes as long
-without the gateway, the machine is too busy to judge the overhead (exit code 3).
+250 users connect each second. Then every user sends a heartbeat each second, and the heartbeats are spread evenly over
+the second. One user in ten has a second connection straight to a Studio. It sends the same message on both connections,
+one after the other, and a different one goes first each time. The overhead is the difference between the two times.
+Delays of the client, the Studio and the machine affect both times, so they are not part of the overhead.
+
+The time of a message ends when the kernel has its reply, even if a busy client reads the reply later. If the messages
+straight to a Studio break the same threshold as the overhead, the machine is too busy. Then the overhead is not judged
+(exit code 3).
 """
 
 from typing import ClassVar
@@ -22,7 +25,7 @@ class Steady(Heartbeats):
     part = 1
     distributed = True
     needs: ClassVar = {
-        "direct": (1, "--direct ws://…: overhead is the difference to a Studio asked directly")
+        "direct": (1, "--direct ws://…: the overhead is the difference to a connection straight to a Studio")
     }
 
     def run(self, director: Director) -> None:

@@ -1,10 +1,12 @@
-"""Every connection is cut at once: how soon all are back, and how often Auth was asked.
+"""All connections are cut at once: how soon is every user back, and how often does the gateway ask Auth?
 
-When all connections are open and have been served for a third of the time, and after 2 s more to settle, the client
-resets every one of them (RST), as a failing network or load balancer does. Each user comes back after a random part of
-a second, and again with longer pauses if it is refused. A user is back when its first message is answered; when all
-are, it goes on for another third. Auth must be asked once for each token: the gateway remembers its answers, and asks
-once for all that come at the same moment. `closed` counts the connections that the gateway ended for itself.
+All users connect and send heartbeats for a third of the time. 2 s later the client resets all connections (RST), as a
+failing network or load balancer does. Each user waits for a random part of a second and connects again. If it is
+refused, it tries again with longer pauses. A user is back when its first message is answered. When all users are back,
+the run goes on for another third of the time.
+
+The gateway must ask Auth only once for each token. It caches the answers of Auth. For simultaneous connections with
+one token it sends only one request. `closed` counts connections that the gateway itself closed.
 """
 
 from collections import Counter

@@ -135,8 +135,8 @@ class Run:
     def scope(self) -> str:
         """What the latencies and everything else are of, in words."""
         if self.measured == WHOLE:
-            return f"of {WHOLE}"
-        return f"of {self.measured} only; all else counts {WHOLE}, ramp and end included"
+            return f"from {WHOLE}"
+        return f"from {self.measured} only; all other figures are from {WHOLE}, including ramp and end"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as run.json has it; `files.parsed(Run, text)` reads it."""

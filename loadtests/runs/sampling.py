@@ -15,7 +15,7 @@ from loadtests.runs.recorder import CONNECTIONS, Histogram, Recorder
 
 CLIENT_CPU: Final = "client CPU"
 BUSIEST: Final = "client CPU, busiest second"
-LATE: Final = "client late, at most"
+LATE: Final = "client delay, maximum"
 CLIENT_FIGURES: Final = {CLIENT_CPU: "share", BUSIEST: "share", LATE: "s"}
 """Figures of the load itself, which every run has, and their units."""
 

@@ -24,7 +24,7 @@ OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "==": operator.eq,
 }
 
-NOTHING: Final = "there was nothing to measure it by"
+NOTHING: Final = "the run has no value for this rule"
 """Why a rule is broken without a measured value."""
 
 TOO_BUSY: Final = "this machine was too busy"
@@ -86,7 +86,7 @@ class Threshold(BaseModel):
         if late is not None and late.value > LATE_SECONDS:
             return f"{TOO_BUSY}: the client was up to {shown(late.value, 's')} late"
         if direct is not None and not self._holds(direct):
-            return f"{TOO_BUSY}: directly to a Studio {percentile} was {shown(direct.value, 's')}, without any gateway"
+            return f"{TOO_BUSY}: without any gateway, {percentile} was {shown(direct.value, 's')} directly to a Studio"
         return ""
 
 
@@ -117,8 +117,7 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[T
     found = [rule for name, listed in rules.items() if name == scenario for rule in listed]
     if not found:
         raise UsageError(
-            f"{path} has no rule for {scenario}: each begins with [[{scenario}]], and without one nothing is judged "
-            "(--thresholds)"
+            f"{path} has no rule for {scenario}, so nothing would be judged: begin a rule with [[{scenario}]] (--thresholds)"
         )
     for rule in found:
         if rule.metric not in metrics:

@@ -25,6 +25,9 @@ JITTER_SECONDS: Final = 1.0
 
 MOST_PAUSE_SECONDS: Final = 5.0
 
+ANOTHER_CODE: Final = "closed with another code"
+"""Figure: connections without the close code of the scenario."""
+
 MARK: Final = "mark the moment"
 CUT: Final = "cut the connection"
 """Orders for the users."""

@@ -91,10 +91,10 @@ def _client(counted: Recorder) -> dict[str, float]:
     busiest, late = counted.most[BUSIEST], counted.most[LATE]
     if busiest > BUSY:
         CONSOLE.say(
-            f"note: the client used {shown(busiest, 'share')} of its core: what it shows is partly its own"
+            f"note: the client used {shown(busiest, 'share')} of its core, so part of the latency is its own"
         )
     if late > LATE_SECONDS:
-        words = "something else keeps this machine busy, or the load is too much for it"
+        words = "another program keeps this machine busy, or the load is too much for it"
         CONSOLE.say(f"note: the client was up to {shown(late, 's')} late: {words}")
     return {CLIENT_CPU: counted.totals[CLIENT_CPU] / watched, BUSIEST: busiest, LATE: late}
 

@@ -27,7 +27,7 @@ RAMP_PER_SECOND: Final = 250
 STOP_SECONDS: Final = 15
 """How long users may take to end what they are at and to close, unless --stop-timeout says otherwise."""
 
-_PARTS: Final = {1: "all of it", 2: "the half {} only", 3: "the third {} only"}
+_PARTS: Final = {1: "all the time", 2: "only in the half {}", 3: "only in the third {}"}
 
 _GROUPS: Final = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
 _DOES, _, _SYSTEM = _GROUPS
@@ -55,7 +55,7 @@ def add_options(scenario: Scenario, parser: ArgumentParser) -> None:
     parser.set_defaults(thresholds=str(THRESHOLDS))
     group.add_argument(
         "--pin", action=BooleanOptionalAction, default=scenario.pinned,
-        help="give a gateway that is started here a core for itself, and everything else the others",
+        help="reserve one core for the gateway that the run starts; everything else uses the other cores",
     )  # fmt: skip
 
 
@@ -163,14 +163,13 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
     if not options.gateway:
         for name in _GROUPS[_SYSTEM]:
             if getattr(options, _dest(name)):
-                raise UsageError(f"{name} is for --gateway, which is missing")
+                raise UsageError(f"{name} works only with --gateway, which is not given")
         return
     if options.auth_url and options.token_file:
-        raise UsageError("--auth-url mints tokens and --token-file has some: give one of them")
+        raise UsageError("--auth-url and --token-file are both given: tokens come from one of them only")
     if not options.auth_url and not options.token_file:
         raise UsageError(
-            f"{scenario.name} needs --auth-url http://… (a fake Auth, which mints tokens) or --token-file FILE: "
-            "users connect with a token"
+            f"{scenario.name} needs tokens: give --auth-url http://… (a fake Auth) or --token-file FILE"
         )
     for name, (count, words) in scenario.needs.items():
         if len(getattr(options, name)) < count:

@@ -6,6 +6,7 @@ A locustfile calls `play` with its scenario. Locust starts and stops the users; 
 from __future__ import annotations
 
 import contextlib
+import logging
 import resource
 import signal
 from argparse import ArgumentParser, Namespace
@@ -97,11 +98,15 @@ class Play:
         self._options = options = environment.parsed_options or Namespace()
         runner.register_message(REPORT, self._take_report)
         if isinstance(runner, MasterRunner):
-            CONSOLE.say(f"waiting for workers: --worker --master-port {runner.server.port}")
+            CONSOLE.say(f"waiting for workers; start them with --worker --master-port {runner.server.port}")
         else:
             self._crowd = Crowd(environment, runner, measures_ramp=not scenario.timed)
         if options.headless and scenario.timed:
             options.seconds, options.run_time = seconds_of(scenario, options), None  # it ends by itself
+            # Locust would say "No run time limit set", even if -t is given.
+            logging.getLogger("locust.main").addFilter(
+                lambda record: "No run time" not in record.getMessage()
+            )
 
     def _take_report(self, msg: Message, **_: object) -> None:
         if self._director is not None:
@@ -111,7 +116,7 @@ class Play:
         if isinstance(self._runner, WorkerRunner):
             if self._crowd is None or not self._crowd.joined:
                 CONSOLE.complain(
-                    "this worker came when the run had begun: start the master with --expect-workers N"
+                    "this worker is too late, because the run has begun: start the master with --expect-workers N"
                 )
                 gevent.spawn(self._runner.quit)
                 raise GreenletExit  # no user is started

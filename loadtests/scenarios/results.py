@@ -57,9 +57,9 @@ def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
         else:
             chosen.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made: {error.strerror} (--out)") from None
+        raise UsageError(f"{folder} cannot be created: {error.strerror} (--out)") from None
     if (folder / RUN).exists():
-        raise UsageError(f"{folder} holds a run already: another folder is needed (--out)")
+        raise UsageError(f"{folder} already has the results of a run: choose another folder (--out)")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(f"{folder} cannot be written to (--out)")
     try:
@@ -117,7 +117,7 @@ def summary(run: Run) -> str:
         for path, of in run.latencies.items()
     ]
     few = [
-        f"{path}: {of.count} samples: p99 is the greatest"
+        f"{path} has only {of.count} samples, so p99 is the maximum"
         for path, of in run.latencies.items()
         if of.count < FEW
     ]
@@ -125,7 +125,7 @@ def summary(run: Run) -> str:
     heads = [["latency", "count", "p50", "p95", "p99", "max"]]
     blocks = [
         [f"{run.scenario}: {run.about}"],
-        [*_aligned(heads + latencies), run.scope, *few] if latencies else [],
+        [*_aligned(heads + latencies), f"latencies are {run.scope}", *few] if latencies else [],
         _aligned([figure.name, shown(figure.value, figure.unit)] for figure in run.figures),
         [f"{failure.name}: {failure.reason} ({failure.count})" for failure in run.failures],
         [f"closed {code}: {count}" for code, count in run.closes.items()],

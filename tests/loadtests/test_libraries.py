@@ -33,7 +33,7 @@ async def test_what_is_missing_is_named_in_one_line(command: str, module: str, r
     assert process.returncode == 2
     assert out == b""
     [line] = words.decode().splitlines()
-    assert line.startswith(f"{command}: not installed here: ")
+    assert line.startswith(f"{command}: these libraries are not installed: ")
     assert module in line
     assert "requirements/load.txt" in line
 

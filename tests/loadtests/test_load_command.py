@@ -210,9 +210,9 @@ async def test_an_event_reaches_every_connection_of_its_user(tmp_path: Path) -> 
 
 
 MEASURED = [
-    ("steady", "latencies are of all of it"),
-    ("storm", "latencies are of the third before the cut only"),
-    ("slow", "latencies are of the half after some stop reading only"),
+    ("steady", "latencies are measured all the time"),
+    ("storm", "latencies are measured only in the third before the cut"),
+    ("slow", "latencies are measured only in the half after some stop reading"),
 ]
 """What the help of a scenario says."""
 
@@ -231,7 +231,7 @@ REFUSED = [
     (["failover", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--studio-pid"),
     (["drain", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--gateway a second time"),
     (["steady", "--out", ""], "nothing given, a folder's name needed"),
-    (["steady", "--out", "/proc/x"], "/proc/x cannot be made: No such file or directory (--out)"),
+    (["steady", "--out", "/proc/x"], "/proc/x cannot be created: No such file or directory (--out)"),
     (
         ["storm", "--gateway", "ws://gw/ws", "--token-file", "/dev/null"],
         "/dev/null has no token, one a line is expected (--token-file)",
@@ -240,19 +240,25 @@ REFUSED = [
         ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://127.0.0.1:9"],
         "the Auth at http://127.0.0.1:9 did not answer: [Errno 111] Connection refused (--auth-url",
     ),
-    (["steady", "--direct", "ws://studio/ws"], "--direct is for --gateway, which is missing"),
+    (["steady", "--direct", "ws://studio/ws"], "--direct works only with --gateway, which is not given"),
     (["slow", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "slow needs --gateway-pid"),
-    (["storm", "--gateway", "ws://gw/ws"], "storm needs --auth-url"),
+    (
+        ["storm", "--gateway", "ws://gw/ws"],
+        "storm needs tokens: give --auth-url http://… (a fake Auth) or --token-file FILE",
+    ),
     (
         ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--token-file", "tokens"],
-        "give one of them",
+        "--auth-url and --token-file are both given: tokens come from one of them only",
     ),
     (
         ["storm", "--gateway", "ws://gw/ws", "--auth-url", "http://auth", "--gateway-pid", "4194304"],
         "there is no process 4194304 on this machine (--gateway-pid)",
     ),
     (["steady", "--thresholds", "/no/such/file"], "/no/such/file cannot be read"),
-    (["steady", "--thresholds", "/dev/null"], "/dev/null has no rule for steady"),
+    (
+        ["steady", "--thresholds", "/dev/null"],
+        "/dev/null has no rule for steady, so nothing would be judged: begin a rule with [[steady]]",
+    ),
 ]
 """Arguments that cannot be used, and what is said about them."""
 

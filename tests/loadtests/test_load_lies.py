@@ -188,7 +188,7 @@ async def test_a_client_that_stands_still_says_so_itself(tmp_path: Path) -> None
     suspending = from_the_middle_on(suspend_the_client_once)
     _, said, run = await run_steady(suspending, tmp_path, at=EVERY, seconds=3)
 
-    (late_by,) = [figure["value"] for figure in run["figures"] if figure["name"] == "client late, at most"]
+    (late_by,) = [figure["value"] for figure in run["figures"] if figure["name"] == "client delay, maximum"]
     assert late_by > 0.4  # the look that was due in the meantime came up to a second after its beginning
     assert "note: the client was up to " in said
 

@@ -181,9 +181,9 @@ def test_a_run_that_could_not_go_on_says_why_and_not_as_a_threshold() -> None:
 
 def test_what_the_latencies_are_of_is_told_at_the_top_and_beside_them() -> None:
     found = parsed(page(replace(FULL, measured="the 5 s before SIGTERM")))
-    scope = "the 5 s before SIGTERM only; all else counts the whole run, ramp and end included."
-    assert f"Latencies are of {scope}" in found.texts("header")[0]
-    assert any(text.endswith(f" The times are of {scope}") for text in found.texts("p"))
+    scope = "the 5 s before SIGTERM only; all other figures are from the whole run, including ramp and end."
+    assert f"Latencies are from {scope}" in found.texts("header")[0]
+    assert any(text.endswith(f" The times are from {scope}") for text in found.texts("p"))
     assert "Latencies are" not in parsed(page(MINIMAL)).texts("header")[0]
 
 

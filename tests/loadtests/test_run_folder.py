@@ -40,14 +40,17 @@ def test_two_runs_of_one_second_have_two_folders(tmp_path: Path) -> None:
 def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
     with run_folder(tmp_path, tmp_path / "other") as folder:
         write_folder(RUN, folder)
-    with pytest.raises(UsageError, match="holds a run already"), run_folder(tmp_path, tmp_path / "other"):
+    with (
+        pytest.raises(UsageError, match="already has the results of a run: choose another folder"),
+        run_folder(tmp_path, tmp_path / "other"),
+    ):
         pass
     assert (tmp_path / "run.json").exists()
 
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be made"), run_folder(tmp_path / "file" / "x", tmp_path):
+    with pytest.raises(UsageError, match="cannot be created"), run_folder(tmp_path / "file" / "x", tmp_path):
         pass
 
 

@@ -23,16 +23,16 @@ def run(samples: int) -> Run:
 
 
 def test_too_few_samples_for_a_percentile_are_told() -> None:
-    assert "gateway: 99 samples: p99 is the greatest" in summary(run(99))
-    assert "p99 is the greatest" not in summary(run(100))
+    assert "gateway has only 99 samples, so p99 is the maximum" in summary(run(99))
+    assert "p99 is the maximum" not in summary(run(100))
 
 
 def test_what_the_latencies_are_of_is_told() -> None:
-    rest = "all else counts the whole run, ramp and end included"
+    rest = "all other figures are from the whole run, including ramp and end"
     storm, soak = replace(run(100), measured="the 5 s before the cut"), replace(run(100), measured=WHOLE)
-    assert f"of the measured time only; {rest}" in summary(run(100)).splitlines()
-    assert f"of the 5 s before the cut only; {rest}" in summary(storm).splitlines()
-    assert "of the whole run" in summary(soak).splitlines()
+    assert f"latencies are from the measured time only; {rest}" in summary(run(100)).splitlines()
+    assert f"latencies are from the 5 s before the cut only; {rest}" in summary(storm).splitlines()
+    assert "latencies are from the whole run" in summary(soak).splitlines()
 
 
 def test_a_run_that_could_not_go_on_says_so_in_a_line() -> None:

@@ -70,7 +70,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
             "metric 'overhead p98' given, one of these needed: 'failures', 'overhead p99', 'client CPU, busiest second'",
         ),
         (RULE.replace('"<"', '"=<"'), "operator: Input should be '<', '<=', '>', '>=' or '==' ('=<' given)"),
-        (RULE.replace("steady", "storm"), "has no rule for steady: each begins with [[steady]]"),
+        (
+            RULE.replace("steady", "storm"),
+            "has no rule for steady, so nothing would be judged: begin a rule with [[steady]]",
+        ),
     ],
 )
 def test_a_bad_file_is_refused_and_the_error_says_where(tmp_path: Path, text: str, words: str) -> None:
@@ -128,7 +131,7 @@ def test_the_names_of_metrics_are_those_that_a_run_has() -> None:
             0.010,
             0.1,
             None,
-            "this machine was too busy: directly to a Studio p99 was 10 ms, without any gateway",
+            "this machine was too busy: without any gateway, p99 was 10 ms directly to a Studio",
         ),
         (0.002, 0.3, None, "this machine was too busy: the client was up to 300 ms late"),
     ],
@@ -139,7 +142,7 @@ def test_a_busy_machine_is_no_slow_gateway(
     metrics = {
         "overhead p99": Figure("overhead p99", 0.012, "s"),
         "direct p99": Figure("direct p99", direct_p99, "s"),
-        "client late, at most": Figure("client late, at most", late, "s"),
+        "client delay, maximum": Figure("client delay, maximum", late, "s"),
         "gateway p99": Figure("gateway p99", 0.022, "s"),
     }
     verdict = rule("overhead p99", "<", 0.01, "too slow").judge(metrics)
@@ -151,7 +154,7 @@ def test_a_busy_machine_is_no_slow_gateway(
 
 
 def test_a_run_is_not_judged_only_where_nothing_else_is_broken() -> None:
-    busy = (*RUN.figures, Figure("client late, at most", 0.5, "s"))
+    busy = (*RUN.figures, Figure("client delay, maximum", 0.5, "s"))
     run = replace(RUN, figures=busy)
     unjudged, holds, broken = (
         rule("overhead p99", "<", 0.001, "too slow"), rule("lost", "==", 0, ""), rule("lost", ">", 0, "")
