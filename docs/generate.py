@@ -68,8 +68,8 @@ After the upgrade it cannot send an HTTP status, so the client gets the close co
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
 The client then gets the HTTP status and the body of Studio.
 With first-message auth, the client gets the close code 4000 + the status of Studio instead.
-The 400 and the 1008 in the row of `studio_refused` are defaults.
-They apply only if the gateway does not know the status of Studio, and in this version it always does.
+The 400 and the 1008 in the row of `studio_refused` are for a refusal with an unknown status.
+In this version the gateway always knows the status, so they are never sent.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|
@@ -82,8 +82,9 @@ These are the ends of live connections.
 When a live connection ends, each side that is still connected gets a Close frame.
 There are two exceptions:
 
-- A Close frame cannot be sent inside another frame.
-  If the rest of that frame does not come, the connection is aborted without a Close frame.
+- When a connection ends, the gateway may have forwarded only a part of a frame.
+  It cannot send a Close frame before the rest of this frame has come.
+  If the rest does not come, the gateway aborts the connection without a Close frame.
 - A second SIGTERM ends the process immediately.
   Then all live connections are aborted without a Close frame.
   They have no `closed` line in the log, but the log line `cut_short` counts them.

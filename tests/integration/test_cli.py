@@ -123,9 +123,9 @@ BAD = [
     (
         "TRUSTED_PROXIES",
         "10.0.0.1/8",
-        "is not a network such as 10.0.0.0/8, because its address is not the first one",
+        "'10.0.0.1/8' is not a network, because it does not begin with the first address. Did you mean 10.0.0.0/8?",
     ),
-    ("TRUSTED_PROXIES", "192.168.7.9/16", "did you mean 192.168.0.0/16? Meaning of TRUSTED_PROXIES: "),
+    ("TRUSTED_PROXIES", "192.168.7.9/16", "Did you mean 192.168.0.0/16? Meaning of TRUSTED_PROXIES: "),
     ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy' is not a network such as 10.0.0.0/8. "),
     ("ALLOWED_ORIGINS", "app.example.com", "an origin such as https://app.example.com"),
     ("AUTH_URL", "auth:8001", "a URL such as http://auth:8001"),

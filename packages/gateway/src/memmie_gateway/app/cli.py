@@ -76,8 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     healthcheck.add_argument(
         "--live",
         action="store_true",
-        help="send GET /health instead, which does not depend on the backends; "
-        "use it for checks that restart the gateway",
+        help="send GET /health instead; its answer does not depend on the backends. "
+        "Use this option if your platform restarts the gateway after a failed check",
     )
     commands.add_parser("version", help="print the version")
     options = parser.parse_args(arguments)

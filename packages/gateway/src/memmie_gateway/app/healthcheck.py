@@ -33,6 +33,8 @@ def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
     host, port = given.get("HOST", ""), given.get("PORT") or "8000"
     host = EVERYWHERE.get(host, host)
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
+    if not port.isdecimal():
+        return f"PORT={port!r}: must be a whole number"
     try:
         connection = HTTPConnection(host, int(port), timeout=ANSWER_SECONDS)
         try:

@@ -51,8 +51,8 @@ class Settings(BaseSettings):
     )
     max_connections: PositiveCount = Field(
         10_000,
-        description="Maximum number of open connections of all kinds in this process. Further WebSockets get 503. "
-        "The gateway accepts 64 more connections than this, for requests such as `/health`.",
+        description="Number of open connections, of all kinds, above which further WebSockets get 503. "
+        "Up to 64 more connections are accepted, for requests such as `/health`.",
     )
     max_head_bytes: int = Field(
         16_384,
@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
             "`https://*.example.com`. Other origins get 403. `*` allows every origin. "
-            "Do not use `*` if browsers attach credentials by themselves, such as cookies or client certificates."
+            "Do not use `*` if browsers add cookies or client certificates to the handshake."
         ),
     )
 
@@ -134,12 +134,14 @@ class Settings(BaseSettings):
         "After that the next backend is tried.",
     )
     health_interval_seconds: PositiveSeconds = Field(
-        30, description="Time in seconds between health checks of a healthy backend without a recent failure."
+        30,
+        description="Time in seconds between health checks of a healthy backend. "
+        "If its last health check or its last connection failed, HEALTH_RECOVERY_SECONDS applies instead.",
     )
     health_recovery_seconds: PositiveSeconds = Field(
         2,
-        description="Time in seconds between health checks of an unhealthy backend. This time also applies if the health of the "
-        "backend is not known yet, or if its last health check or its last connection failed.",
+        description="Time in seconds between health checks of an unhealthy backend. It also applies before the health "
+        "of a backend is known, and after a failed health check or a failed connection.",
     )
     health_timeout_seconds: PositiveSeconds = Field(
         5, description="Maximum time in seconds for a health check."
@@ -155,8 +157,8 @@ class Settings(BaseSettings):
     max_connections_per_ip: Count = Field(
         10,
         description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
-        "Further WebSockets get 429. Connections with an unanswered request have a separate limit for each address: "
-        "it is this value plus 16, or no limit if this value is 0.",
+        "Further WebSockets get 429. A second limit counts the connections of one address whose request is not "
+        "answered yet: it is MAX_CONNECTIONS_PER_IP plus 16. A value of 0 switches off both limits.",
     )
     max_connections_per_user: Count = Field(
         5, description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429."
@@ -167,7 +169,8 @@ class Settings(BaseSettings):
     )
     connect_burst_per_ip: PositiveCount = Field(
         50,
-        description="Maximum number of handshakes that one address may send at once, faster than CONNECT_RATE_PER_IP.",
+        description="Number of handshakes that one address may send in a short time without keeping to "
+        "CONNECT_RATE_PER_IP.",
     )
     message_rate_per_user: Rate = Field(
         100,
@@ -177,7 +180,8 @@ class Settings(BaseSettings):
     )
     message_burst_per_user: PositiveCount = Field(
         200,
-        description="Maximum number of frames that one user may send at once, faster than MESSAGE_RATE_PER_USER.",
+        description="Number of frames that one user may send in a short time without keeping to "
+        "MESSAGE_RATE_PER_USER.",
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
         10,
@@ -281,7 +285,7 @@ class Settings(BaseSettings):
             try:
                 ipaddress.ip_network(text)
             except ValueError:
-                raise ValueError(f"{text!r} is not a network such as 10.0.0.0/8{_meant(text)}") from None
+                raise ValueError(f"{text!r} {_why_no_network(text)}") from None
         return value
 
     @field_validator("allowed_origins")
@@ -330,13 +334,13 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: matches[0] for name, matches in near.items() if matches}
 
 
-def _meant(text: str) -> str:
-    """Return a question about the network that an address with a prefix length is probably meant to be, or ""."""
+def _why_no_network(text: str) -> str:
+    """Return why a text is not a network, and which network is probably meant."""
     try:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
-        return ""
-    return f", because its address is not the first one of the network; did you mean {network}?"
+        return "is not a network such as 10.0.0.0/8"
+    return f"is not a network, because it does not begin with the first address. Did you mean {network}?"
 
 
 _EXPECTED = {
