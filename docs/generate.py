@@ -56,7 +56,7 @@ An empty cell means that the gateway does not give this advice.
 
 ## Refused
 
-A refused client has no live connection to a backend yet.
+A client can be refused only before it has a live connection to a backend.
 It gets the HTTP status and the body `{"error": words, "code": code}`.
 If the client has left (`client_left`), it gets no answer.
 If *retry* is "yes", the answer has a `Retry-After` header.
@@ -68,8 +68,8 @@ After the upgrade it cannot send an HTTP status, so the client gets the close co
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
 The client then gets the HTTP status and the body of Studio.
 With first-message auth, the client gets the close code 4000 + the status of Studio instead.
-The 400 and the 1008 in the row of `studio_refused` are for a refusal with an unknown status.
-In this version the gateway always knows the status, so they are never sent.
+The row of `studio_refused` has 400 and 1008 for a refusal with an unknown status.
+In this version the gateway always knows the status, so it uses the status of Studio instead of these two values.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|
@@ -78,7 +78,7 @@ In this version the gateway always knows the status, so they are never sent.
 ENDS = """
 ## Ended
 
-These are the ends of live connections.
+This table has the causes that end a live connection.
 When a live connection ends, each side that is still connected gets a Close frame.
 There are two exceptions:
 

@@ -123,7 +123,7 @@ BAD = [
     (
         "TRUSTED_PROXIES",
         "10.0.0.1/8",
-        "'10.0.0.1/8' is not a network, because it does not begin with the first address. Did you mean 10.0.0.0/8?",
+        "'10.0.0.1/8' is not a network: 10.0.0.1 is not the first address of 10.0.0.0/8. Did you mean 10.0.0.0/8?",
     ),
     ("TRUSTED_PROXIES", "192.168.7.9/16", "Did you mean 192.168.0.0/16? Meaning of TRUSTED_PROXIES: "),
     ("TRUSTED_PROXIES", "10.0.0.0/8,proxy", "'proxy' is not a network such as 10.0.0.0/8. "),

@@ -233,7 +233,7 @@ async def test_a_machine_that_is_slow_without_the_gateway_is_not_judged(tmp_path
     assert code == 3, said
     assert run["latencies"]["overhead"]["p99"] > 0.01
     assert run["passed"] is None
-    assert run["not_judged"].startswith("this machine was too busy: directly to a Studio p50 was ")
+    assert run["not_judged"].startswith("this machine was too busy: without any gateway, p50 was ")
     verdicts = {verdict["name"]: verdict["passed"] for verdict in run["thresholds"]}
     assert verdicts == {
         "failures": True,

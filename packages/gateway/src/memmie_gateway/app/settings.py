@@ -157,8 +157,8 @@ class Settings(BaseSettings):
     max_connections_per_ip: Count = Field(
         10,
         description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
-        "Further WebSockets get 429. A second limit counts the connections of one address whose request is not "
-        "answered yet: it is MAX_CONNECTIONS_PER_IP plus 16. A value of 0 switches off both limits.",
+        "Further WebSockets get 429. There is a second limit, for connections that wait for the answer to their request: "
+        "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, there is neither limit.",
     )
     max_connections_per_user: Count = Field(
         5, description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429."
@@ -169,7 +169,7 @@ class Settings(BaseSettings):
     )
     connect_burst_per_ip: PositiveCount = Field(
         50,
-        description="Number of handshakes that one address may send in a short time without keeping to "
+        description="Number of handshakes that one address may send in a short time, even if this is faster than "
         "CONNECT_RATE_PER_IP.",
     )
     message_rate_per_user: Rate = Field(
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     )
     message_burst_per_user: PositiveCount = Field(
         200,
-        description="Number of frames that one user may send in a short time without keeping to "
+        description="Number of frames that one user may send in a short time, even if this is faster than "
         "MESSAGE_RATE_PER_USER.",
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
@@ -340,7 +340,8 @@ def _why_no_network(text: str) -> str:
         network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return "is not a network such as 10.0.0.0/8"
-    return f"is not a network, because it does not begin with the first address. Did you mean {network}?"
+    address = text.partition("/")[0]
+    return f"is not a network: {address} is not the first address of {network}. Did you mean {network}?"
 
 
 _EXPECTED = {
