@@ -64,7 +64,7 @@ class Crowd:
         self._measures_ramp = measures_ramp
         self._greenlets: list[gevent.Greenlet] = []
         environment.crowd = self  # type: ignore[attr-defined]  # where its users find it
-        environment.events.request.add_listener(self._request)  # type: ignore[no-untyped-call]
+        environment.events.request.add_listener(self._request)  # type: ignore[no-untyped-call]  # Locust's
         runner.register_message(JOIN, lambda msg, **_: self._join(msg.data))
         runner.register_message(ORDER, lambda msg, **_: gevent.spawn(self._obey, *msg.data))
 

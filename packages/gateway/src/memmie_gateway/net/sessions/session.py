@@ -11,11 +11,11 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from memmie_gateway.core.client_address import Client
 from memmie_gateway.core.identity import Identity
-from memmie_gateway.core.limits import TokenBucket
+from memmie_gateway.core.limits import Slot, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
 from memmie_gateway.core.websocket.closing import (
@@ -89,13 +89,6 @@ class SessionInfo(NamedTuple):
     identity: Identity
 
 
-class Releasable(Protocol):
-    """The slots of a client in the limits on concurrent connections."""
-
-    def release(self) -> None:
-        """Release the slots; a second call does nothing."""
-
-
 class Session:
     """One client joined to a backend, from the upgrade to the end of both connections.
 
@@ -147,7 +140,7 @@ class Session:
         options: SessionOptions,
         bucket: TokenBucket | None,
         rng: random.Random,
-        slots: Releasable,
+        slots: Slot,
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
