@@ -32,6 +32,8 @@ FAMILIES = {
     ("gateway_websocket_closes", "counter", ("by", "code")),
     ("gateway_refusals", "counter", ("reason", "status")),
     ("gateway_pending_connections", "gauge", ()),
+    ("gateway_evictions", "counter", ("evidence", "mode")),
+    ("gateway_evictions_waiting", "gauge", ("evidence",)),
     ("gateway_backend_healthy", "gauge", ("backend",)),
     ("gateway_auth_latency_seconds", "histogram", ()),
     ("gateway_auth_verdicts", "counter", ("outcome", "source")),

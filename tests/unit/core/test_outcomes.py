@@ -35,6 +35,7 @@ SPEC = {
     Cause.DRAINING: (503, 1001, True),
     Cause.DISABLED: (503, 1013, False),
     Cause.AUTH_UNAVAILABLE: (503, 1013, True),
+    Cause.AUTH_UNUSABLE: (502, 1011, False),
     Cause.NO_BACKEND: (503, 1013, True),
     Cause.BACKEND_FAILED: (503, 1013, True),
     Cause.BACKEND_REFUSED: (400, 1008, False),
@@ -54,6 +55,9 @@ SPEC = {
     Cause.BACKEND_VIOLATION: (0, 1002, False),
     Cause.CLIENT_BAD_TEXT: (0, 1007, False),
     Cause.BACKEND_BAD_TEXT: (0, 1002, False),
+    Cause.BACKEND_UNHEALTHY: (0, 1012, True),
+    Cause.MOVED: (0, 1012, True),
+    Cause.REPLACED: (0, 1001, False),
     Cause.TOKEN_ENDED: (0, 4401, False),
 }
 
@@ -94,5 +98,12 @@ def test_closes_of_the_ends_themselves_are_the_only_ones_without_words(cause: Ca
 
 
 def test_normal_ends_are_no_errors() -> None:
-    expected = {Cause.CLIENT_CLOSED, Cause.BACKEND_CLOSED, Cause.CLIENT_LEFT, Cause.DRAINING, Cause.IDLE}
+    expected = {
+        Cause.CLIENT_CLOSED,
+        Cause.BACKEND_CLOSED,
+        Cause.CLIENT_LEFT,
+        Cause.DRAINING,
+        Cause.IDLE,
+        Cause.MOVED,
+    }
     assert expected == {cause for cause in Cause if not cause.ending.error}

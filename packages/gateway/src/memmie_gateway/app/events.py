@@ -6,6 +6,8 @@ from collections import Counter
 
 from structlog.typing import FilteringBoundLogger
 
+from memmie_gateway.core.evictions import Evidence
+from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.sessions.session import Session
@@ -73,6 +75,18 @@ class Events:
             "claims_dropped",
             bytes=size,
             detail="the claims that Auth returned are too large, so the gateway keeps none of them",
+        )
+
+    def would_evict(self, session: Session, evidence: Evidence, cause: Cause) -> None:
+        """Log that a session would have been ended, if `EVICTIONS` were `act`."""
+        about = session.describe()
+        self._log.warning(
+            "would_evict",
+            request_id=about["request_id"],
+            user_id=about["user_id"],
+            backend=about["backend"],
+            evidence=evidence.value,
+            cause=cause.ending.code,
         )
 
     def ended(self, session: Session) -> None:

@@ -23,6 +23,7 @@ from memmie_gateway.core.health import Health
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool
+from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
 _UP: Final = "client->backend"
@@ -65,6 +66,7 @@ class GatewayCollector:
         sessions: the live sessions.
         events: counts refusals and ended sessions.
         authenticator: counts the requests to Auth.
+        evictor: counts the evictions.
         pending: returns the number of connections with a request that is not answered yet.
         lag: measures the event loop.
         log_stream: counts the lines that were dropped.
@@ -78,6 +80,7 @@ class GatewayCollector:
         sessions: SessionRegistry,
         events: Events,
         authenticator: CachedAuthenticator,
+        evictor: Evictor,
         pending: Callable[[], int],
         lag: LoopLag,
         log_stream: LogStream,
@@ -87,6 +90,7 @@ class GatewayCollector:
         self._sessions = sessions
         self._events = events
         self._authenticator = authenticator
+        self._evictor = evictor
         self._pending = pending
         self._lag = lag
         self._log_stream = log_stream
@@ -97,6 +101,7 @@ class GatewayCollector:
         yield from self._traffic()
         yield from self._backends()
         yield from self._ends()
+        yield from self._evictions()
         yield from self._auth_metrics()
         yield from self._process()
 
@@ -171,6 +176,25 @@ class GatewayCollector:
         )
         pending.add_metric([], self._pending())
         yield pending
+
+    def _evictions(self) -> Iterator[Metric]:
+        evictor = self._evictor
+        evicted = CounterMetricFamily(
+            "gateway_evictions",
+            "Connections that the gateway ended on evidence, or would have ended if EVICTIONS were act.",
+            labels=["evidence", "mode"],
+        )
+        for evidence, number in evictor.evicted.items():
+            evicted.add_metric([evidence.value, evictor.mode.value], number)
+        yield evicted
+        waiting = GaugeMetricFamily(
+            "gateway_evictions_waiting",
+            "Connections that the gateway will end on evidence as soon as EVICT_PER_SECOND and other limits allow it.",
+            labels=["evidence"],
+        )
+        for evidence, number in evictor.waiting():
+            waiting.add_metric([evidence.value], number)
+        yield waiting
 
     def _auth_metrics(self) -> Iterator[Metric]:
         auth = self._authenticator

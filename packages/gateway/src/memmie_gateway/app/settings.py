@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from memmie_gateway.core.balancer import Strategy
 from memmie_gateway.core.client_address import Network
+from memmie_gateway.core.evictions import Mode
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
 
@@ -28,6 +29,8 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 _NEAR = 0.9
 """How similar a variable must be to a setting to count as misspelt, from 0 to 1. About one letter in ten may differ."""
+
+_PATH = re.compile(r"/[!-~]*")
 
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")  # in a URL; a message must not repeat them
 
@@ -99,14 +102,36 @@ class Settings(BaseSettings):
         description="Maximum number of tokens in the cache. The least recently used token is removed first.",
     )
     auth_max_connections: PositiveCount = Field(50, description="Maximum number of connections to Auth.")
+    auth_stale_seconds: Seconds = Field(
+        600,
+        description="Time in seconds for which the gateway still uses Auth's last answer about a valid token "
+        "after AUTH_CACHE_SECONDS, while Auth fails; 0 for never. "
+        "The last answer is never used after the token has expired.",
+    )
     auth_breaker_failures: Count = Field(
         5,
-        description="Number of consecutive failures of Auth that open its circuit breaker; 0 disables the breaker.",
+        description="Number of failures of Auth within 10 seconds that open its circuit breaker; 0 disables the breaker. "
+        "The failures must affect at least three client addresses, and at least half of those whose tokens were sent to Auth.",
     )
     auth_breaker_seconds: PositiveSeconds = Field(
-        5,
-        description="Time in seconds for which the circuit breaker of Auth stays open. "
-        "During this time only clients with a cached token can connect; other clients get 503.",
+        1,
+        description="Time in seconds between two checks whether Auth works again, while its circuit breaker is open. "
+        "Until then only clients with a cached token can connect; other clients get 503.",
+    )
+    auth_recheck_seconds: Seconds = Field(
+        0,
+        description="Time in seconds after which the gateway asks Auth again about the token of a live connection; "
+        "0 for never. If Auth refuses the token twice, the gateway closes the connection with 4401.",
+    )
+    token_end: Literal["close", "keep"] = Field(
+        "close",
+        description="What happens to a live connection when its token expires: "
+        "`close` closes it with 4401, `keep` keeps it open.",
+    )
+    token_leeway_seconds: Seconds = Field(
+        0,
+        description="Time in seconds for which a token stays valid after it has expired, "
+        "because the clocks of Auth and the gateway may differ.",
     )
     first_message_auth: bool = Field(
         default=False,
@@ -151,6 +176,44 @@ class Settings(BaseSettings):
     )
     health_fall: PositiveCount = Field(
         2, description="Number of consecutive failures that make a healthy backend unhealthy."
+    )
+
+    health_check: Literal["ws", "http", "tcp", "off"] = Field(
+        "ws",
+        description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
+        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing.",
+    )
+    health_path: str = Field(
+        "",
+        description="Path of the health check on a backend, such as `/healthz`. "
+        "If it is empty, the path is that of the backend's URL followed by `/health`.",
+    )
+    unhealthy_sessions: Literal["close", "keep"] = Field(
+        "close",
+        description="What happens to the live connections of a backend that is unhealthy and sends nothing any more, "
+        "if another backend is healthy: `close` closes them with 1012, `keep` keeps them open.",
+    )
+    outlier_ejection: bool = Field(
+        default=True,
+        description="Send no new connections for a while to a backend that passes its health checks "
+        "but breaks the connections of many users.",
+    )
+    slow_start_seconds: Seconds = Field(
+        10,
+        description="Time in seconds in which a backend that has returned gets fewer new connections than the others; "
+        "0 for never. It applies only to LB_STRATEGY=least_connections.",
+    )
+    rebalance: Literal["split", "home", "off"] = Field(
+        "split",
+        description="When a connection is moved to another backend, with LB_STRATEGY=sticky: "
+        "`split` moves the connections of a user who has connections on several backends, "
+        "`home` also moves users whose backend was away and has returned, `off` moves none. "
+        "A move closes the connection with 1012.",
+    )
+    rebalance_after_seconds: Seconds = Field(
+        30,
+        description="Time in seconds for which a returned backend must be healthy before users move back to it; "
+        "see REBALANCE.",
     )
 
     # Limits
@@ -221,6 +284,17 @@ class Settings(BaseSettings):
         ge=1024,
         le=1 << 26,
         description="Number of bytes that the gateway buffers for a slow receiver. If more bytes wait, the gateway stops reading from the sender.",
+    )
+    evictions: Mode = Field(
+        Mode.ACT,
+        description="What the gateway does when evidence shows that a live connection must end, such as an unanswered ping: "
+        "`act` ends it, `observe` only counts and logs it, `off` does nothing. "
+        "This setting does not apply to expired tokens, protocol violations, limits and shutdown.",
+    )
+    evict_per_second: Rate = Field(
+        500,
+        description="Maximum number of connections per second that the gateway ends on evidence (see EVICTIONS); "
+        "0 for no limit.",
     )
     drain_seconds: Seconds = Field(
         10,
@@ -295,6 +369,13 @@ class Settings(BaseSettings):
             scheme, separator, host = text.partition("://")
             if text not in ("*", "null") and not (scheme and separator and host and "/" not in host):
                 raise ValueError(f"{text!r} is not an origin such as https://app.example.com")
+        return value
+
+    @field_validator("health_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if value and not _PATH.fullmatch(value):
+            raise ValueError(f"{value!r} is not a path such as /healthz")
         return value
 
     @field_validator("studio_ws_urls")

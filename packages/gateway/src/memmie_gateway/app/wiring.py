@@ -18,6 +18,7 @@ from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.balancer import Balancer
 from memmie_gateway.core.breaker import Breaker
+from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import Rate
 from memmie_gateway.core.verdicts import VerdictCache
@@ -30,6 +31,7 @@ from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import SessionOptions
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
@@ -48,6 +50,7 @@ class Parts:
     Attributes:
         admission: admits or refuses clients.
         authenticator: validates tokens.
+        evictor: ends sessions on evidence.
         http: serves all requests without a route at the listener.
         lag: measures the event loop.
         listener: reads heads, and hands connections to routes.
@@ -58,6 +61,7 @@ class Parts:
 
     admission: Admission
     authenticator: CachedAuthenticator
+    evictor: Evictor
     http: HttpServer
     lag: LoopLag
     listener: Listener
@@ -85,6 +89,9 @@ def make_parts(
     events = Events(log)
     resolver = Resolver()
     sessions = SessionRegistry()
+    evictor = Evictor(
+        Evictions(settings.evict_per_second), settings.evictions, live=sessions.__len__, events=events
+    )
     pool = _make_pool(settings, events, rng)
     authenticator = _make_authenticator(settings, resolver, events)
     lag = LoopLag()
@@ -132,6 +139,7 @@ def make_parts(
         sessions=sessions,
         events=events,
         authenticator=authenticator,
+        evictor=evictor,
         pending=lambda: len(listener.pending),
         lag=lag,
         log_stream=log_stream,
@@ -164,7 +172,7 @@ def make_parts(
         resolver,
         rng,
     )
-    return Parts(admission, authenticator, http, lag, listener, pool, prober, sessions)
+    return Parts(admission, authenticator, evictor, http, lag, listener, pool, prober, sessions)
 
 
 def _make_pool(settings: Settings, events: Events, rng: random.Random) -> BackendPool:

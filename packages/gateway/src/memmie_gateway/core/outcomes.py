@@ -121,6 +121,9 @@ class Cause(enum.Enum):
     AUTH_UNAVAILABLE = Ending(
         "auth_unavailable", "Auth cannot answer now, retry later", _AUTH, 503, 1013, retry=True
     )
+    AUTH_UNUSABLE = Ending(
+        "auth_answer_unusable", "Auth's answer about this token cannot be used", _AUTH, 502, 1011
+    )
     NO_BACKEND = Ending(
         "no_studio", "no Studio is available now, retry later", _BACKEND, 503, 1013, retry=True
     )
@@ -169,4 +172,11 @@ class Cause(enum.Enum):
         to_client=1002,
         to_backend=1007,
     )
+    BACKEND_UNHEALTHY = Ending(
+        "studio_unhealthy", "Studio is not healthy, reconnect", _BACKEND, to_client=1012, retry=True
+    )
+    MOVED = Ending(
+        "moved", "moving to another Studio, reconnect", _GATEWAY, to_client=1012, error=False, retry=True
+    )
+    REPLACED = Ending("replaced", "a new connection of this user takes this place", _CLIENT, to_client=1001)
     TOKEN_ENDED = Ending("token_ended", "the token expired or was revoked", _AUTH, to_client=4401)
