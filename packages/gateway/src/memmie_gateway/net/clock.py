@@ -1,10 +1,15 @@
-"""The clock by which other parties are judged: it stands still while the gateway itself does not run."""
+"""The clock by which other parties are judged: it stands still while the gateway itself does not run.
+
+`timeout` and `missed` use the clock that was started on the running loop. Code that only has to limit the time of one
+request then needs no clock as an argument.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from types import TracebackType
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from memmie_gateway.core.pause import STEP_SECONDS, Pauses
 
@@ -31,12 +36,15 @@ class Clock:
         """Start to notice pauses."""
         loop = asyncio.get_running_loop()
         self._pauses = Pauses(loop.time())
+        _RUNNING.setdefault(loop, self)
         self._timer = loop.call_later(STEP_SECONDS, self._step)
 
     def stop(self) -> None:
         """Stop to notice pauses."""
         if self._timer is not None:
             self._timer.cancel()
+            if _RUNNING.get(loop := asyncio.get_running_loop()) is self:
+                del _RUNNING[loop]
         self._pauses = self._timer = None
 
     @property
@@ -51,10 +59,6 @@ class Clock:
         """Return the time in seconds."""
         now = asyncio.get_running_loop().time()
         return now if self._pauses is None else self._pauses.read(now)
-
-    def timeout(self, seconds: float) -> Timeout:
-        """Return a context manager like `asyncio.timeout`, for which pauses do not count."""
-        return Timeout(self, seconds)
 
     def _step(self) -> None:
         self.time()
@@ -99,3 +103,21 @@ class Timeout:
             self._timer = loop.call_later(left, self._check)
         else:
             self._timeout.reschedule(loop.time())
+
+
+_RUNNING: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Clock]] = WeakKeyDictionary()
+_PLAIN: Final = Clock()
+
+
+def timeout(seconds: float) -> Timeout:
+    """Return a context manager like `asyncio.timeout`, for which pauses of this process do not count."""
+    return Timeout(_of_loop(), seconds)
+
+
+def missed() -> float:
+    """Return the seconds of all pauses so far. If it has changed, a failure may be due to a pause."""
+    return _of_loop().missed
+
+
+def _of_loop() -> Clock:
+    return _RUNNING.get(asyncio.get_running_loop(), _PLAIN)

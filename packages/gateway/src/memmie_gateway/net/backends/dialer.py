@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.steps import ready
 from memmie_gateway.core.websocket.handshake import Offer, check_response
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.connection import HttpConnection
@@ -88,7 +89,7 @@ class Dialer:
             ExhaustionError: a local resource is exhausted.
         """
         try:
-            async with asyncio.timeout(self._timeout):
+            async with clock.timeout(self._timeout):
                 return await self._dial(backend, head, offer)
         except TimeoutError:
             raise DialError(f"no answer within {self._timeout:g} seconds") from None

@@ -13,6 +13,7 @@ from websockets.exceptions import WebSocketException
 
 from memmie_gateway.core.health import next_probe
 from memmie_gateway.core.steps import ready
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import first_to_answer
@@ -52,7 +53,7 @@ async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:
         ExhaustionError: a local resource is exhausted.
     """
     try:
-        async with asyncio.timeout(timeout):
+        async with clock.timeout(timeout):
             addresses = await ready(resolver.addresses(where))
             return await _ping(where, await first_to_answer(where, addresses))
     except TimeoutError:
@@ -121,9 +122,12 @@ class Prober:
         options = self._options
         while True:
             doubted.clear()
+            missed = clock.missed()
             try:
                 await probe(backend.where, options.timeout, self._resolver)
             except ProbeError as error:
+                if clock.missed() != missed:
+                    continue  # the gateway itself was stopped, so this says nothing about the backend
                 backend.failed(str(error), doubt=False)
             except ExhaustionError:
                 pass  # this says nothing about the backend
