@@ -25,14 +25,16 @@ class Pauses:
         now: seconds of the monotonic clock.
 
     Attributes:
-        missed: seconds that were subtracted so far. A change means that there was a pause.
+        count: number of pauses so far.
+        missed: seconds that were subtracted so far.
     """
 
-    __slots__ = ("_seen", "_settled", "missed")
+    __slots__ = ("_seen", "_settled", "count", "missed")
 
     def __init__(self, now: float) -> None:
         self._seen = now
         self._settled = now
+        self.count = 0
         self.missed = 0.0
 
     def __repr__(self) -> str:
@@ -47,6 +49,7 @@ class Pauses:
         passed = now - self._seen
         self._seen = now
         if passed >= LATE_SECONDS:
+            self.count += 1
             self.missed += passed
             self._settled = now + SETTLE_SECONDS
         elif now < self._settled:

@@ -1,6 +1,6 @@
 """The clock by which other parties are judged: it stands still while the gateway itself does not run.
 
-`timeout` and `missed` use the clock that was started on the running loop. Code that only has to limit the time of one
+`timeout` and `pauses` use the clock that was started on the running loop. Code that only has to limit the time of one
 request then needs no clock as an argument.
 """
 
@@ -48,12 +48,12 @@ class Clock:
         self._pauses = self._timer = None
 
     @property
-    def missed(self) -> float:
-        """Seconds of all pauses since the start. If it has changed, what took too long may be the gateway's own fault."""
+    def pauses(self) -> int:
+        """Number of pauses since the start. If it has changed, a failure may be the gateway's own fault."""
         if self._pauses is None:
-            return 0.0
+            return 0
         self.time()
-        return self._pauses.missed
+        return self._pauses.count
 
     def time(self) -> float:
         """Return the time in seconds."""
@@ -114,9 +114,9 @@ def timeout(seconds: float) -> Timeout:
     return Timeout(_of_loop(), seconds)
 
 
-def missed() -> float:
-    """Return the seconds of all pauses so far. If it has changed, a failure may be due to a pause."""
-    return _of_loop().missed
+def pauses() -> int:
+    """Return the number of pauses so far. If it has changed, a failure may be the gateway's own fault."""
+    return _of_loop().pauses
 
 
 def _of_loop() -> Clock:

@@ -122,11 +122,11 @@ class Prober:
         options = self._options
         while True:
             doubted.clear()
-            missed = clock.missed()
+            pauses = clock.pauses()
             try:
                 await probe(backend.where, options.timeout, self._resolver)
             except ProbeError as error:
-                if clock.missed() != missed:
+                if clock.pauses() != pauses:
                     continue  # the gateway itself was stopped, so this says nothing about the backend
                 backend.failed(str(error), doubt=False)
             except ExhaustionError:

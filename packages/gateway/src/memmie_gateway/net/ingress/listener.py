@@ -358,11 +358,11 @@ class HeadReader(asyncio.Protocol):
 
     def _wait_for_head(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(
-            self._listener.options.head_seconds, self._late, clock.missed()
+            self._listener.options.head_seconds, self._late, clock.pauses()
         )
 
-    def _late(self, missed: float) -> None:
-        if clock.missed() != missed:
+    def _late(self, pauses: int) -> None:
+        if clock.pauses() != pauses:
             self._wait_for_head()  # the gateway itself was stopped, and the head may have come meanwhile
         else:
             self._refuse(Cause.HEAD_LATE, linger=False)

@@ -96,8 +96,7 @@ class Evictor:
             self._turn()
 
     def stop(self) -> None:
-        """Forget the evictions that wait; nothing is evicted any more."""
-        self.mode = Mode.OFF
+        """Forget the evictions that wait."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

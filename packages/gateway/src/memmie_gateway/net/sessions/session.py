@@ -366,7 +366,7 @@ class Session:
         return self._closing
 
     def _expire_later(self) -> None:
-        self._timer = self._loop.call_later(self.options.close_timeout, self._expire, self._clock.missed)
+        self._timer = self._loop.call_later(self.options.close_timeout, self._expire, self._clock.pauses)
 
     def _flows(self) -> Flows:
         if not (self._client.scanner.remaining or self._backend.scanner.remaining):
@@ -397,10 +397,10 @@ class Session:
             frame = control_frames.control_frame(control_frames.CLOSE, payload, key=key)
         leg.transport.write(frame)
 
-    def _expire(self, missed: float) -> None:
+    def _expire(self, pauses: int) -> None:
         """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
         closing = self._begin_closing()
-        paused = self._clock.missed != missed
+        paused = self._clock.pauses != pauses
         if paused or closing.progresses(max(self._client.backlog(), self._backend.backlog())):
             self._expire_later()
             return
