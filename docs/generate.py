@@ -80,8 +80,10 @@ ENDS = """
 
 This table has the causes that end a live connection.
 When a live connection ends, each side that is still connected gets a Close frame.
-There are two exceptions:
+There are three exceptions:
 
+- A side that is dead gets no Close frame.
+  The gateway aborts its connection (see [spec.md](spec.md), pings and dead sides).
 - When a connection ends, the gateway may have forwarded only a part of a frame.
   It cannot send a Close frame before the rest of this frame has come.
   If the rest does not come, the gateway aborts the connection without a Close frame.
@@ -91,7 +93,7 @@ There are two exceptions:
 
 *Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
 The code and the reason stay the same.
-*Lost* means that the connection to this side is gone, so nothing can be sent to it.
+*Lost* means that this side is gone or dead, so nothing is sent to it.
 `token_ended` is reserved for later: in this version a connection does not end when its token expires.
 
 | code | words | by | close code to the client | close code to Studio | retry |

@@ -170,6 +170,26 @@ async def test_a_studio_that_takes_nothing_lives_while_its_health_check_passes(
         task.cancel()
 
 
+@pytest.mark.parametrize(("interval", "pings"), [("60", 1), ("0", 3)])
+async def test_a_studio_may_be_pinged_at_any_time(join: Join, interval: str, pings: int) -> None:
+    """One that owes an answer is not pinged again; without keepalive nothing is owed."""
+    pair = await join(PING_INTERVAL_SECONDS=interval, PING_TIMEOUT_SECONDS="60")
+    session = pair.session
+    assert [session.ping_backend() for _ in range(3)] == [True] * 3
+    pair.client.send(TEXT, "behind the pings")
+    received = []
+    while (frame := await pair.studio.read_frame()).opcode == PING:
+        received.append(frame)
+    assert len(received) == pings
+    pair.studio.send(PONG, received[-1].payload)
+    pair.client.write(pair.client.frame(BINARY, bytes(100))[:50])
+    await pair.studio.read(50)
+    assert session.ping_backend() is False  # inside a frame it cannot be pinged
+    pair.client.reset()
+    await until(lambda: session.closing is not None)
+    assert session.ping_backend() is False
+
+
 # What a dead side gets.
 
 

@@ -452,6 +452,8 @@ def test_the_code_between_gateway_and_client(
         pytest.param([500, 500], [True, False], id="it does not move"),
         pytest.param([500, 501], [True, False], id="it grows"),
         pytest.param([500, 0], [True, False], id="all was taken"),
+        pytest.param([131], [False], id="only the Close frame was not received"),
+        pytest.param([132, 131], [True, True], id="more than the Close frame"),
     ],
 )
 def test_a_slow_reader_has_time_as_long_as_it_reads(backlogs: list[int], expected: list[bool]) -> None:

@@ -176,14 +176,14 @@ def test_switched_off() -> None:
     keepalive = Keepalive(Times(interval=0, timeout=5), now=0)
     assert look(keepalive, Look(1e9, NOTHING)) is NOTHING
     assert keepalive.next_look(0) == math.inf
-    assert not keepalive.on
+    keepalive.ping_sent(100)
+    assert not keepalive.pinged
 
 
 def test_repr() -> None:
     keepalive = Keepalive(TIMES, now=0)
     look(keepalive, Look(10, PING))
     assert repr(keepalive) == "<Keepalive since=10 pinged=True>"
-    assert keepalive.on
 
 
 def test_how_long_a_ping_is_unanswered() -> None:

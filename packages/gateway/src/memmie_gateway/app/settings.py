@@ -224,7 +224,9 @@ class Settings(BaseSettings):
         "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, there is neither limit.",
     )
     max_connections_per_user: Count = Field(
-        5, description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429."
+        5,
+        description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429. "
+        "But a WebSocket that has not answered a ping for 5 seconds is replaced by a new one.",
     )
     connect_rate_per_ip: Rate = Field(
         10,
@@ -272,8 +274,8 @@ class Settings(BaseSettings):
     )
     ping_timeout_seconds: PositiveSeconds = Field(
         20,
-        description="Maximum time in seconds until a client or backend answers a ping. "
-        "After that the gateway closes the connection.",
+        description="Maximum time in seconds until a client or backend answers a ping, "
+        "or takes some of the bytes that wait for it. After that the gateway ends the connection.",
     )
     close_timeout_seconds: PositiveSeconds = Field(
         5,

@@ -138,7 +138,7 @@ def make_parts(
         dispatcher=Dispatcher(pool, sessions.home),
         dialer=Dialer(resolver, timeout=settings.dial_timeout_seconds),
         sessions=sessions,
-        dead_sides=DeadSides(evictor, clock),
+        on_dead=DeadSides(evictor, clock).found,
         clock=clock,
         events=events,
         rng=rng,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -27,7 +28,6 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
-from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
@@ -76,7 +76,7 @@ class WebSocketRoute:
         dispatcher: finds a backend.
         dialer: connects to backends.
         sessions: the live sessions.
-        dead_sides: ends sessions of which one side is dead.
+        on_dead: called when one side of a session is dead.
         clock: tells the time for keepalive and the idle time-out.
         events: notified of refusals and ends.
         rng: creates keys.
@@ -91,7 +91,7 @@ class WebSocketRoute:
         dispatcher: Dispatcher,
         dialer: Dialer,
         sessions: SessionRegistry,
-        dead_sides: DeadSides,
+        on_dead: Callable[[Session, Side, Advice], None],
         clock: Clock,
         events: Events,
         rng: random.Random,
@@ -102,7 +102,7 @@ class WebSocketRoute:
         self._dispatcher = dispatcher
         self.dialer = dialer
         self._sessions = sessions
-        self._dead_sides = dead_sides
+        self._on_dead = on_dead
         self._clock = clock
         self.events = events
         self.rng = rng
@@ -175,17 +175,11 @@ class WebSocketRoute:
             rng=self.rng,
             slots=admitted.slots,
             clock=self._clock,
-            events=self,
+            on_dead=self._on_dead,
+            on_end=self._ended,
         )
 
-    # The events of sessions.
-
-    def dead(self, session: Session, side: Side, advice: Advice) -> None:
-        """End a session of which one side is dead."""
-        self._dead_sides.found(session, side, advice)
-
-    def over(self, session: Session) -> None:
-        """Forget a session that is over, and report it."""
+    def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
         closing = session.closing
         if closing is not None and closing.cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):

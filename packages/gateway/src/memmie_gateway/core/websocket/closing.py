@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
+from memmie_gateway.core.websocket.control_frames import MAX_CONTROL_PAYLOAD
 
 
 class State(enum.Enum):
@@ -113,6 +114,8 @@ class Abort:
 
 
 Step = Say | Finish | HangUp | Shut | Abort
+
+_MAX_CLOSE_BYTES: Final = MAX_CONTROL_PAYLOAD + 6
 
 _SHUT: Final = {side: Shut(side) for side in Side}
 
@@ -252,10 +255,11 @@ class ClosingHandshake:
         """Whether a slow reader makes progress, so that the deadline is extended.
 
         Args:
-            backlog: bytes that the slower side has not received yet. At the first deadline any backlog counts as
-                progress; at later ones it must have become smaller.
+            backlog: bytes that the slower side has not received yet. At the first deadline it counts as progress if it
+                is more than a Close frame, which a side that is gone does not receive either. At later deadlines it
+                must have become smaller.
         """
-        progress = bool(backlog) and (not self._backlog or backlog < self._backlog)
+        progress = 0 < backlog < self._backlog if self._backlog else backlog > _MAX_CLOSE_BYTES
         self._backlog = backlog
         return progress
 

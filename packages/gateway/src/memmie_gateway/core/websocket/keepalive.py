@@ -103,11 +103,6 @@ class Keepalive:
         return f"<Keepalive since={self._since} pinged={self.pinged}>"
 
     @property
-    def on(self) -> bool:
-        """Whether keepalive is on."""
-        return self._times.interval > 0
-
-    @property
     def pinged(self) -> bool:
         """Whether an answer to a ping is awaited."""
         return self._ping_at >= 0
@@ -180,8 +175,9 @@ class Keepalive:
         Args:
             position: number of bytes written to the side before it.
         """
-        self._ping_at = position
-        self._since = self._looked
+        if self._times.interval:
+            self._ping_at = position
+            self._since = self._looked
 
 
 class Idleness:

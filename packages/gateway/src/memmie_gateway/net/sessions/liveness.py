@@ -28,13 +28,16 @@ def look(leg: Leg, source: Leg, now: float, rng: random.Random) -> Advice:
     return advice
 
 
-def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> None:
-    """Ping a side now, unless it already owes an answer or a ping cannot be sent at once; arguments as for `look`."""
-    if look(leg, source, now, rng) is not Advice.NOTHING or leg.keepalive.pinged:
-        return
+def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> bool:
+    """Ping a side now, unless it already owes an answer; return whether it owes one. The arguments are those of `look`."""
+    look(leg, source, now, rng)
+    if leg.keepalive.pinged:
+        return True
     signs = _signs(leg, source)
-    if leg.keepalive.on and signs.may_ping and not signs.waiting:
+    possible = signs.may_ping and not (signs.waiting or signs.deaf)
+    if possible:
         _ping(leg, signs, rng)
+    return possible
 
 
 def inside_frame(leg: Leg) -> bool:

@@ -10,7 +10,8 @@ import asyncio
 import math
 import random
 import time
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Final
 
 from memmie_gateway.core.limits import Slot, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
@@ -42,16 +43,6 @@ _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (C
 _NOTHING_EARLY: Final = (b"", b"")
 
 
-class Events(Protocol):
-    """Receives the events of sessions."""
-
-    def dead(self, session: Session, side: Side, advice: Advice) -> None:
-        """One side of a session is dead. This is reported at every look until the session ends."""
-
-    def over(self, session: Session) -> None:
-        """Both connections of a session have ended; called once."""
-
-
 class Session:
     """One client joined to a backend, from the upgrade to the end of both connections.
 
@@ -64,7 +55,8 @@ class Session:
         rng: creates masking keys and ping payloads.
         slots: released when the client's connection has ended, even if the backend's connection is still open.
         clock: tells the time for keepalive and the idle time-out.
-        events: receives the events.
+        on_dead: called at every look at which a side is dead, with the session, the side and the advice.
+        on_end: called once, when both connections have ended.
 
     Attributes:
         info: as given.
@@ -82,9 +74,10 @@ class Session:
         "_clock",
         "_closing",
         "_early",
-        "_events",
         "_idleness",
         "_loop",
+        "_on_dead",
+        "_on_end",
         "_reserved_bits",
         "_rng",
         "_slots",
@@ -107,13 +100,15 @@ class Session:
         rng: random.Random,
         slots: Slot,
         clock: Clock,
-        events: Events,
+        on_dead: Callable[[Session, Side, Advice], None],
+        on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rng = rng
         self._slots: Slot | None = slots
         self._clock = clock
-        self._events = events
+        self._on_dead = on_dead
+        self._on_end = on_end
         self._closing: ClosingHandshake | None = None
         self._booked = NO_TRAFFIC
         self._reserved_bits = reserved_bits(link.response)  # negotiated with the client for the whole session
@@ -269,7 +264,7 @@ class Session:
             if self._timer is not None:
                 self._timer.cancel()
             self._detach()
-            self._events.over(self)
+            self._on_end(self)
             # Only the garbage collector frees reference cycles, and its pauses would delay all other sessions.
             self._client.leave()
             self._backend.leave()
@@ -289,7 +284,7 @@ class Session:
         for leg in (self._client, self._backend):
             advice = self._look_at(leg, now)
             if advice is Advice.SILENT or advice is Advice.STUCK:
-                self._events.dead(self, leg.side, advice)
+                self._on_dead(self, leg.side, advice)
         if self._closing is not None:
             return
         up, down = self._client.scanner, self._backend.scanner
@@ -311,12 +306,14 @@ class Session:
         wait = min(*waits, self._idleness.next_look(now))
         self._timer = self._loop.call_later(max(wait, SHORTEST_WAIT), self.look) if wait < math.inf else None
 
-    def ping(self, side: Side) -> None:
-        """Ping a side now, unless it already owes an answer."""
-        if self._closing is None:
-            now, leg = self._clock.time(), self._leg(side)
-            liveness.ping(leg, self.other(leg), now, self._rng)
-            self._look_again(now)
+    def ping_backend(self) -> bool:
+        """Ping the backend now, unless it already owes an answer; return whether it owes one."""
+        if self._closing is not None:
+            return False
+        now = self._clock.time()
+        owes = liveness.ping(self._backend, self._client, now, self._rng)
+        self._look_again(now)
+        return owes
 
     def is_dead(self, side: Side) -> bool:
         """Tell whether a side is dead at this moment."""
