@@ -262,7 +262,7 @@ async def test_a_flood_of_lines_is_read_and_bounded(make_target: MakeTarget) -> 
 
 async def test_without_a_gateway_installed_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memmie_harness.targets.process.GATEWAY_MODULE", "memmie_gateway_that_is_not_there")
-    with pytest.raises(TargetError, match="pip install memmie-gateway"):
+    with pytest.raises(TargetError, match="pip install --find-links DIR memmie-gateway"):
         await ProcessTarget({}).start()
 
 

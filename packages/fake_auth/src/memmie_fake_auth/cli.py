@@ -38,7 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--refusal",
         choices=("status", "body"),
         default=defaults.refusal,
-        help="the answer of `validate` to an invalid token: 401 with `status`, or 200 and valid: false with `body` "
+        help="how `validate` answers an invalid token: `status` means 401; `body` means 200 with a body that says "
+        '"valid": false '
         "(default: %(default)s)",
     )
     serve.add_argument(

@@ -49,9 +49,9 @@ def make_parser(
         help="listen until Ctrl-C or SIGTERM",
         description="Listen until Ctrl-C or SIGTERM. When the fake listens, it prints one JSON line: "
         '{"event": "listening", "url": …, "port": …}. '
-        "Exit codes: 0 stopped by Ctrl-C or SIGTERM; 2 an argument is bad, or the address cannot be bound.",
-        epilog="POST /_control/faults scripts faults, GET /_control/log returns what the fake received, and "
-        "POST /_control/reset clears both. This program is not for production.",
+        "Exit codes: 0 stopped by Ctrl-C or SIGTERM; 2 an argument is invalid, or the address cannot be bound.",
+        epilog="POST /_control/faults sets a fault, GET /_control/log returns the log of received requests, and "
+        "POST /_control/reset clears faults, log and stored data. This program is not for production.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     serve.add_argument(
@@ -70,7 +70,7 @@ def make_parser(
         "healthcheck",
         help="check whether a running fake answers, for container health checks",
         description="Send a request to the control API of a running fake. "
-        "Exit codes: 0 the control API answers; 1 it does not answer. Scripted faults do not change the result.",
+        "Exit codes: 0 the control API answers; 1 it does not answer. Faults do not change the result.",
     )
     healthcheck.add_argument(
         "--host", default="127.0.0.1", help="the address of the fake (default: %(default)s)"
