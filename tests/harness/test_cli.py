@@ -17,7 +17,7 @@ from memmie_harness import cli
         (["deploy"], "invalid choice: 'deploy'"),
         (["dev", "--port-base", "many"], "--port-base: invalid int value: 'many'"),
         (["dev", "--port-base", "65530"], "--port-base must be from 0 to 65524"),
-        (["dev", "--studios", "0"], "--studios must be 1 to 50, not 0"),
+        (["dev", "--studios", "0"], "--studios must be from 1 to 50, not 0"),
         (["dev", "--env", "NAME"], "'NAME' is not NAME=VALUE"),
         (["dev", "--env", "=1"], "'=1' is not NAME=VALUE"),
         (["dev", "--env", "port=1"], "port is set by the stack itself; see --port-base and --studios"),

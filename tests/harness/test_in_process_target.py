@@ -49,7 +49,7 @@ async def test_two_gateways_keep_apart() -> None:
 
 async def test_a_gateway_that_is_never_ready_is_stopped_again() -> None:
     target = InProcessTarget(ALONE, start_seconds=0.2)
-    with pytest.raises(TargetError, match=r"/ready was not 200 within 0\.2 s"):
+    with pytest.raises(TargetError, match=r"/ready did not answer 200 within 0\.2 s"):
         await target.start()
     with pytest.raises(TargetError, match="does not run"):
         _ = target.url

@@ -81,16 +81,16 @@ async def test_stop_is_harmless_before_the_start_and_twice(make_target: MakeTarg
 async def test_one_target_is_one_process(make_target: MakeTarget) -> None:
     target = make_target()
     await target.start()
-    with pytest.raises(TargetError, match="started before"):
+    with pytest.raises(TargetError, match="already started"):
         await target.start()
     await target.stop()
 
 
 def test_knows_no_address_and_no_process_before_the_start(make_target: MakeTarget) -> None:
     target = make_target()
-    with pytest.raises(TargetError, match=r"await target\.start\(\) first"):
+    with pytest.raises(TargetError, match=r"Call `await target\.start\(\)` first"):
         _ = target.url
-    with pytest.raises(TargetError, match=r"await target\.start\(\) first"):
+    with pytest.raises(TargetError, match=r"Call `await target\.start\(\)` first"):
         _ = target.pid
 
 
@@ -163,7 +163,7 @@ async def test_a_gateway_that_is_not_ready_in_time_is_reported_and_killed(make_t
         await target.wait_for_log(lambda record: record["event"] == "asked" and next(asked) == 2, 30)
         clock.put_forward(30)
         with pytest.raises(
-            TargetError, match=r"/ready was not 200 within 30 s; the last answer: 503 .*none healthy"
+            TargetError, match=r"/ready did not answer 200 within 30 s; the last answer: 503 .*none healthy"
         ) as caught:
             await starting
 

@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--refusal",
         choices=("status", "body"),
         default=defaults.refusal,
-        help="how `validate` answers an invalid token: `status` means 401; `body` means 200 with a body that says "
-        '"valid": false '
+        help="how `validate` answers an invalid token: `status` means with status 401; `body` means with status 200 "
+        'and "valid": false in the body '
         "(default: %(default)s)",
     )
     serve.add_argument(

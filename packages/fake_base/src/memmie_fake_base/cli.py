@@ -50,15 +50,15 @@ def make_parser(
         description="Listen until Ctrl-C or SIGTERM. When the fake listens, it prints one JSON line: "
         '{"event": "listening", "url": …, "port": …}. '
         "Exit codes: 0 stopped by Ctrl-C or SIGTERM; 2 an argument is invalid, or the address cannot be bound.",
-        epilog="POST /_control/faults sets a fault, GET /_control/log returns the log of received requests, and "
-        "POST /_control/reset clears faults, log and stored data. This program is not for production.",
+        epilog="POST /_control/faults sets a fault, GET /_control/log returns what the fake received, and "
+        "POST /_control/reset clears the faults, the log and the stored data. This program is not for production.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     serve.add_argument(
         "--port",
         type=int,
         default=default_port,
-        help="the port to listen on; 0 takes a free port (default: %(default)s)",
+        help="the port to listen on; 0 picks a free port (default: %(default)s)",
     )
     serve.add_argument(
         "--log-entries",

@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket is open")
     serve.add_argument("--echo", action="store_true", help="send every data frame on /ws back to the client")
     serve.add_argument(
-        "--no-compression", dest="compression", action="store_false", help="refuse permessage-deflate"
+        "--no-compression",
+        dest="compression",
+        action="store_false",
+        help="refuse to compress messages (permessage-deflate)",
     )
     serve.add_argument(
         "--no-log-messages", dest="log_messages", action="store_false", help="do not log WebSocket messages"
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME",
-        help="a subprotocol that the fake accepts; repeat this option for several",
+        help="a subprotocol that the fake accepts; repeat this option for several subprotocols",
     )
     return run(parser, "memmie-fake-studio", _make, arguments)
 

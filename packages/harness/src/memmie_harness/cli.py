@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=2,
         metavar="N",
-        help=f"number of Studios, 1 to {MAX_STUDIOS} (default 2)",
+        help=f"number of Studios, from 1 to {MAX_STUDIOS} (default 2)",
     )
     dev.add_argument(
         "--env",

@@ -43,7 +43,7 @@ class InProcessTarget(LoggedTarget):
     def url(self) -> str:
         """The HTTP address that the gateway listens on."""
         if self._service is None:
-            raise TargetError("this gateway does not run: await target.start() first")
+            raise TargetError("this gateway does not run. Call `await target.start()` first")
         return self._service.url.rstrip("/")
 
     async def start(self, *, until_ready: bool = True) -> None:

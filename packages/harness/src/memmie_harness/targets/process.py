@@ -109,7 +109,7 @@ class ProcessTarget(ExternalTarget):
                 that the process wrote.
         """
         if self._process is not None:
-            raise TargetError(f"this gateway was started before, as process {self.pid}: make another target")
+            raise TargetError(f"this gateway was already started, as process {self.pid}. Make a new target")
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.subprocess_exec(
             lambda: _ExitProtocol(LINE_BYTES, loop),
@@ -182,7 +182,7 @@ class ProcessTarget(ExternalTarget):
 
     def _started(self) -> Process:
         if self._process is None:
-            raise TargetError("this gateway was not started: await target.start() first")
+            raise TargetError("this gateway was not started. Call `await target.start()` first")
         return self._process
 
     async def _wait_started(self, *, until_ready: bool) -> None:
