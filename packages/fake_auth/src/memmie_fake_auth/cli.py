@@ -38,9 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--refusal",
         choices=("status", "body"),
         default=defaults.refusal,
-        help="how `validate` answers an invalid token: `status` means with status 401; `body` means with status 200 "
-        'and "valid": false in the body '
-        "(default: %(default)s)",
+        help="how `validate` refuses an invalid token. With `status` it answers 401. With `body` it answers 200, "
+        'and the body has "valid": false (default: %(default)s)',
     )
     serve.add_argument(
         "--signing-key-file",

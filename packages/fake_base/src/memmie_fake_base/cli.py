@@ -133,7 +133,11 @@ def _problem_of(host: str, port: int) -> str:
         return f"no answer from {host}:{port}: {words}"
     finally:
         connection.close()
-    return "" if status == 200 else f"{host}:{port} answered {status} instead of 200. Is this program a fake?"
+    return (
+        ""
+        if status == 200
+        else f"{host}:{port} answered {status} instead of 200. Is the program at this address a fake?"
+    )
 
 
 async def _serve(fake: FakeServer) -> None:
