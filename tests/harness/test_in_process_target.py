@@ -30,7 +30,7 @@ async def test_starts_waits_until_ready_logs_and_stops() -> None:
 
     assert [record["event"] for record in target.logs()][-1] == "stopped"
     assert target.log_tail() == "\n".join(lines)
-    with pytest.raises(TargetError, match="it was stopped"):
+    with pytest.raises(TargetError, match="the gateway was stopped"):
         await target.wait_for_log(lambda record: record["event"] == "never")
 
 

@@ -100,7 +100,7 @@ async def test_waits_for_log_lines_to_come(make_target: MakeTarget) -> None:
     async with aiohttp.ClientSession() as session, session.get(f"{target.url}/say/hello"):
         assert await target.wait_for_log(is_event("hello")) == {"event": "hello"}
 
-    with pytest.raises(TargetError, match=r"none came within 0\.01 s"):
+    with pytest.raises(TargetError, match=r"0\.01 seconds are over"):
         await target.wait_for_log(is_event("never"), 0.01)
     await target.stop()
     with pytest.raises(TargetError, match="exit code 0"):
@@ -199,9 +199,7 @@ async def test_a_cancelled_start_leaves_no_process(make_target: MakeTarget) -> N
 async def test_a_gateway_that_ignores_sigterm_is_killed_and_reported(make_target: MakeTarget) -> None:
     target = make_target("ignores-term", stop_seconds=0.3)
     await target.start()
-    with pytest.raises(
-        TargetError, match=r"SIGTERM did not end it: .* still runs after 0\.3 s; it was killed"
-    ):
+    with pytest.raises(TargetError, match=r"was killed, because it did not end within 0\.3 s after SIGTERM"):
         await target.stop()
 
     assert target.exit_code == -signal.SIGKILL

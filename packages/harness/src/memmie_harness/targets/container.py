@@ -139,7 +139,9 @@ class ContainerTarget(ExternalTarget):
             for line in _lines(container):
                 loop.call_soon_threadsafe(self._log.write, line)
             exit_code = _exit_code(container)
-            loop.call_soon_threadsafe(self._log.end, f"its container ended with exit code {exit_code}")
+            loop.call_soon_threadsafe(
+                self._log.end, f"the gateway's container ended with exit code {exit_code}"
+            )
             loop.call_soon_threadsafe(ended.set_result, exit_code)
 
         threading.Thread(target=follow, name=f"log of {container.name}", daemon=True).start()

@@ -72,7 +72,7 @@ class InProcessTarget(LoggedTarget):
         service, self._service = self._service, None
         if service is not None:
             await service.stop()
-            self._log.end("it was stopped")
+            self._log.end("the gateway was stopped")
 
     def _build(self, gateway_class: ServiceClass) -> Service:
         try:
