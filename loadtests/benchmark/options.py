@@ -41,20 +41,18 @@ def make_parser() -> argparse.ArgumentParser:
         epilog=table["epilog"].format(**about),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    existing = parser.add_mutually_exclusive_group()
     for flag, option in table["options"].items():
         if flag in types:
             option["type"] = types[flag]
         if "nargs" in option:  # argparse reads a default only if it is one text
             option["default"] = [types[flag](text) for text in option["default"]]
-        (existing if flag in {"--resume", "--overwrite"} else parser).add_argument(flag, **option)
+        parser.add_argument(flag, **option)
     parser.set_defaults(peers=",".join(PEERS), measure=",".join(MEASUREMENTS))
     return parser
 
 
 def _listed(about: Mapping[str, str]) -> str:
-    width = max(map(len, about))
-    return "\n".join(f"  {name:{width}}  {words}" for name, words in about.items())
+    return "\n".join(f"  {name:{max(map(len, about))}}  {words}" for name, words in about.items())
 
 
 def _rate(text: str) -> tuple[int, float]:
@@ -75,11 +73,9 @@ def _some_of(allowed: Iterable[str]) -> Callable[[str], list[str]]:
 
     def read(text: str) -> list[str]:
         names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-        for name in names:
+        for name in names or [""]:
             if name not in allowed:
                 raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
-        if not names:
-            raise argparse.ArgumentTypeError(f"none given, one or more of {', '.join(allowed)} needed")
         return names
 
     return read
@@ -87,8 +83,9 @@ def _some_of(allowed: Iterable[str]) -> Callable[[str], list[str]]:
 
 def _new_file(text: str) -> Path:
     path = Path(text)
-    if (path.exists() and not path.is_file()) or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} given, a file in a folder that exists needed")
+    is_free = not path.exists() or (path.is_file() and not path.stat().st_size)
+    if not is_free or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} given, a new file in a folder that exists needed")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             return path
