@@ -1,4 +1,4 @@
-"""The command of the peers benchmark: it measures, writes the files, and prints the tables."""
+"""The command of the peers benchmark: it reads the options, measures, writes the files, and prints the tables."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 import textwrap
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from loadtests.analysis.conclusions import document, headroom, noise, verdicts
 from loadtests.analysis.measurements import MEASUREMENTS, Cell, Record, cells, grouped
 from loadtests.benchmark.measuring import duration, measure_all, quoted, say, tasks
-from loadtests.benchmark.options import make_parser
 from loadtests.common.errors import LoadTestError, UsageError
 from loadtests.common.files import write_whole
 from loadtests.common.machine import Cores, describe
+from loadtests.common.options import MOST_CONNECTIONS, seconds, whole
 from loadtests.common.supervisor import end_children
 from loadtests.interrupted import EXIT_INTERRUPTED
 from loadtests.peers.peer import OURS, PEERS
 from loadtests.report import bench
+from loadtests.traffic.connection import NUMBER
+from loadtests.traffic.echo import MAX_FRAME_BYTES
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
@@ -31,7 +36,7 @@ WIDTH: Final = 120  # of lines of text
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = make_parser()
+    parser = _parser()
     options = parser.parse_args(arguments)
     if options.json is not None and options.json == options.html:
         parser.error("--json and --html need a file each")
@@ -128,3 +133,82 @@ def _print(text: str) -> None:
 def _complain(words: str, exit_code: int = EXIT_USAGE) -> int:
     say(f"bench.py: {words}")
     return exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, which `options.toml` describes."""
+    types: dict[str, Callable[[str], object]] = {
+        "--peers": _some_of(PEERS),
+        "--measure": _some_of(MEASUREMENTS),
+        "--connections": whole(1, MOST_CONNECTIONS),
+        "--sizes": whole(NUMBER.size, MAX_FRAME_BYTES),
+        "--rates": _rate,
+        "--connects": whole(3, MOST_CONNECTIONS),
+        "--hold": whole(1, MOST_CONNECTIONS),
+        "--seconds": seconds,
+        "--rounds": whole(1, 1000),
+        "--json": _new_file,
+        "--html": _new_file,
+    }
+    table = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
+    about = {
+        "measurements": _listed({name: measurement.title for name, measurement in MEASUREMENTS.items()}),
+        "peers": _listed({name: peer.about for name, peer in PEERS.items()}),
+    }
+    parser = argparse.ArgumentParser(
+        prog="bench.py",
+        description=table["description"],
+        epilog=table["epilog"].format(**about),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for flag, option in table["options"].items():
+        if flag in types:
+            option["type"] = types[flag]
+        if "nargs" in option:  # argparse reads a default only if it is one text
+            option["default"] = [types[flag](text) for text in option["default"]]
+        parser.add_argument(flag, **option)
+    parser.set_defaults(peers=",".join(PEERS), measure=",".join(MEASUREMENTS))
+    return parser
+
+
+def _listed(about: Mapping[str, str]) -> str:
+    return "\n".join(f"  {name:{max(map(len, about))}}  {words}" for name, words in about.items())
+
+
+def _rate(text: str) -> tuple[int, float]:
+    connections, _, rate = text.partition("x")
+    try:
+        found = int(connections), float(rate)
+    except ValueError:
+        found = 0, 0.0
+    if not (1 <= found[0] <= MOST_CONNECTIONS and 0.1 <= found[1] <= 10_000):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} given, connections x messages a second of each needed, such as 1000x1"
+        )
+    return found
+
+
+def _some_of(allowed: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a reader of names with commas between them."""
+
+    def read(text: str) -> list[str]:
+        names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        for name in names or [""]:
+            if name not in allowed:
+                raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
+        return names
+
+    return read
+
+
+def _new_file(text: str) -> Path:
+    path = Path(text)
+    is_free = not path.exists() or (path.is_file() and not path.stat().st_size)
+    if not is_free or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} given, a new file in a folder that exists needed")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        words = f"{text!r} given, where nothing can be written: {error.strerror}"
+        raise argparse.ArgumentTypeError(words) from None
