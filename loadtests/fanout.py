@@ -19,8 +19,13 @@ from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
 from loadtests.scenarios.scenario import Scenario
-from loadtests.users.connection import BLOB_UPDATED, Connection, Document
-from loadtests.users.outcomes import OperationError, UnexpectedReplyError
+from loadtests.users.connection import (
+    BLOB_UPDATED,
+    Connection,
+    Document,
+    OperationError,
+    UnexpectedReplyError,
+)
 from loadtests.users.user import WAYS, WebSocketUser
 from memmie_harness.numbered import Numbers
 
@@ -32,20 +37,14 @@ STOP_PUBLISHING: Final = "stop publishing"
 
 
 class GroupUser(WebSocketUser):
-    """One connection of an account; the first of each account publishes.
-
-    Attributes:
-        first: the first of its account.
-        published: how many events it has made.
-        received: the numbers of the events it has got.
-    """
+    """One connection of an account; the first of each account publishes."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         self.account = self.number // self.options.group
         self.first: GroupUser = self.crowd.users[self.account * self.options.group]
         self.published = 0
-        self.received = Numbers()
+        self.received = Numbers()  # of the events
         self._publishing = False
         self._connection: Connection | None = None
         self._blob_id = ""

@@ -28,8 +28,7 @@ from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, Heartbeats, HeartbeatUser, MisbehavingUser
 from loadtests.scenarios.play import play
-from loadtests.users.connection import Connection, Document
-from loadtests.users.outcomes import ClosedError, OperationError, RefusedError
+from loadtests.users.connection import ClosedError, Connection, Document, OperationError, RefusedError
 from loadtests.users.user import WAYS
 
 __all__ = ["AbusiveUser", "HeartbeatUser"]

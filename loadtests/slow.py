@@ -24,7 +24,7 @@ from loadtests.runs.sampling import Usage
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, Heartbeats, HeartbeatUser, MisbehavingUser
 from loadtests.scenarios.play import play
-from loadtests.users.outcomes import OperationError
+from loadtests.users.connection import OperationError
 
 __all__ = ["HeartbeatUser", "SlowUser"]
 
@@ -45,12 +45,7 @@ AGAIN_SECONDS: Final = 1.0
 
 
 class SlowUser(MisbehavingUser):
-    """Updates its blob again and again, and does not read the replies.
-
-    Attributes:
-        asked_bytes: the size of the replies it asked for.
-        disconnected: how often it was disconnected.
-    """
+    """Updates its blob again and again, and does not read the replies."""
 
     wait_time = constant(AGAIN_SECONDS)
 

@@ -17,7 +17,6 @@ from loadtests.common.run import Setting
 from loadtests.common.supervisor import ROOT
 from loadtests.scenarios.director import SETTLE_SECONDS
 from loadtests.scenarios.scenario import Scenario
-from loadtests.stack import System
 
 THRESHOLDS: Final = ROOT / "loadtests" / "thresholds.toml"
 
@@ -74,19 +73,11 @@ def _reader(kind: str | list[Any] | None) -> Callable[[str], Any]:
     match kind:
         case "seconds":
             return seconds
-        case "folder":
-            return _directory
         case [int(least), int(most)]:
             return whole(least, most)
         case [*schemes]:
             return _url(*schemes)
     return str
-
-
-def _directory(text: str) -> str:
-    if not text.strip():
-        raise ArgumentTypeError("nothing given, a folder's name needed")
-    return text
 
 
 def _url(*schemes: str) -> Callable[[str], str]:
@@ -102,27 +93,10 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return read
 
 
-def foreign_system(options: Namespace) -> System:
-    """Return the system that the options name."""
-    return System(
-        gateways=tuple(options.gateway),
-        gateway_pids=tuple(options.gateway_pid),
-        studios=tuple(options.direct),
-        studio_pids=tuple(options.studio_pid),
-        auth_url=options.auth_url or "",
-    )
-
-
 def seconds_of(scenario: Scenario, options: Namespace, *, spent: float = 0.0) -> float:
     """Return how long a scenario goes on after the ramp: --seconds, what -t leaves, or the scenario's own.
 
-    Args:
-        scenario: the scenario.
-        options: its options.
-        spent: seconds of -t that have passed already.
-
-    Raises:
-        UsageError: -t leaves nothing.
+    `spent` are the seconds of -t that have passed already.
     """
     if getattr(options, "seconds", None):
         return float(options.seconds)
@@ -131,18 +105,13 @@ def seconds_of(scenario: Scenario, options: Namespace, *, spent: float = 0.0) ->
     ramp = options.num_users / options.spawn_rate
     left: float = options.run_time - spent - ramp - SETTLE_SECONDS
     if left <= 0:
-        raise UsageError(
-            f"-t {options.run_time}s leaves nothing to measure: the ramp takes {ramp:g} s, and settling {SETTLE_SECONDS:g} s"
-        )
+        takes = f"the ramp takes {ramp:g} s, and settling {SETTLE_SECONDS:g} s"
+        raise UsageError(f"-t {options.run_time}s leaves nothing to measure: {takes}")
     return left
 
 
 def check_options(scenario: Scenario, options: Namespace) -> None:
-    """Look at what can be known before a run.
-
-    Raises:
-        UsageError: the options do not go together, or a process does not exist.
-    """
+    """Refuse options that do not go together, and processes that do not exist."""
     if options.worker or options.master or options.processes:
         if not scenario.distributed:
             raise UsageError(
@@ -152,13 +121,11 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
         if options.worker:
             return  # it gets its options from the master
         if not options.gateway:
-            raise UsageError(
-                f"{scenario.name} can only be distributed against a system that runs already: give --gateway ws://…"
-            )
+            need = "a system that runs already: give --gateway ws://…"
+            raise UsageError(f"{scenario.name} can only be distributed against {need}")
     if not 1 <= options.num_users <= MOST_CONNECTIONS:
-        raise UsageError(
-            f"{options.num_users} users given, a whole number from 1 to {MOST_CONNECTIONS} needed (-u)"
-        )
+        need = f"a whole number from 1 to {MOST_CONNECTIONS} needed (-u)"
+        raise UsageError(f"{options.num_users} users given, {need}")
     seconds_of(scenario, options)
     if not options.gateway:
         for name in _GROUPS[_SYSTEM]:
@@ -168,9 +135,8 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
     if options.auth_url and options.token_file:
         raise UsageError("--auth-url and --token-file are both given: tokens come from one of them only")
     if not options.auth_url and not options.token_file:
-        raise UsageError(
-            f"{scenario.name} needs tokens: give --auth-url http://… (a fake Auth) or --token-file FILE"
-        )
+        need = "tokens: give --auth-url http://… (a fake Auth) or --token-file FILE"
+        raise UsageError(f"{scenario.name} needs {need}")
     for name, (count, words) in scenario.needs.items():
         if len(getattr(options, name)) < count:
             raise UsageError(f"{scenario.name} needs {words}")

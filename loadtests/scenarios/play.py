@@ -29,21 +29,15 @@ from loadtests.common.supervisor import ROOT
 from loadtests.interrupted import EXIT_INTERRUPTED, SIGNALS
 from loadtests.runs.sampling import Timeline, each_second
 from loadtests.runs.thresholds import Threshold, judged, read_thresholds
-from loadtests.scenarios.console import CONSOLE
 from loadtests.scenarios.director import Director
-from loadtests.scenarios.judging import EXIT_FAILED, EXIT_USAGE, leave_results, put_together
-from loadtests.scenarios.options import add_options, check_options, foreign_system, seconds_of
-from loadtests.scenarios.results import run_folder
+from loadtests.scenarios.options import add_options, check_options, seconds_of, settings
+from loadtests.scenarios.results import CONSOLE, EXIT_FAILED, EXIT_USAGE, leave_results, run_folder
 from loadtests.scenarios.scenario import Scenario
 from loadtests.stack import System, own_stack
 from loadtests.users.crowd import REPORT, Crowd
-from loadtests.users.outcomes import RefusedError
 from loadtests.users.tokens import Tokens, mint, read_tokens, try_first
 
 RESULTS: Final = ROOT / "loadtests" / "results"
-
-LIMITED: Final = "a limit by address or user: see loadtests/README.md, A gateway that is not ours"
-"""What to do if a gateway that is not ours refused most of a crowd with 429."""
 
 Kind = TypeVar("Kind", bound=Scenario)
 
@@ -55,12 +49,7 @@ def play(scenario: Kind) -> Kind:
 
 
 class Play:
-    """A scenario in Locust.
-
-    Args:
-        scenario: the scenario.
-        events: Locust's.
-    """
+    """A scenario in Locust's events."""
 
     _runner: Runner
     _options: Namespace
@@ -153,14 +142,15 @@ class Play:
         with contextlib.ExitStack() as stack:
             folder = None
             if options.out or CONSOLE.follows:
-                default = RESULTS / f"{scenario.name}-{began:%Y%m%d-%H%M%S}"
-                folder = stack.enter_context(run_folder(Path(options.out) if options.out else None, default))
+                chosen = Path(options.out or RESULTS / f"{scenario.name}-{began:%Y%m%d-%H%M%S}")
+                folder = stack.enter_context(run_folder(chosen, may_exist=bool(options.out)))
             with self._system() as system:
                 director = self._prepare(system, began)
                 timeline = Timeline(system.gateway_pids)
                 stopped = self._run(director, timeline)
-                run = put_together(
-                    scenario, director, timeline, started=began, machine=machine, stopped=stopped
+                did = settings(options, director.seconds)
+                run = scenario.record(
+                    director, timeline, settings=did, started=began, machine=machine, stopped=stopped
                 )
             _ignore_signals()  # everything has ended: what was measured is written whole
             return leave_results(judged(run, thresholds), folder)
@@ -168,7 +158,8 @@ class Play:
     def _system(self) -> contextlib.AbstractContextManager[System]:
         scenario, options = self._scenario, self._options
         if options.gateway:
-            return contextlib.nullcontext(foreign_system(options))
+            there = (options.gateway, options.gateway_pid, options.direct, options.studio_pid)
+            return contextlib.nullcontext(System(*there, options.auth_url or ""))
         CONSOLE.say("starting Auth, Studios and the gateway")
         return own_stack(
             options.num_users,
@@ -203,14 +194,10 @@ class Play:
             self._scenario.run(director)
         except LoadTestError as error:
             director.event(f"the scenario ends here: {error}")
-            worst = director.counted().failures()[:1]
             director.leave_at_once()
-            if self._options.gateway and any(each.reason.startswith(RefusedError.LIMITED) for each in worst):
-                return f"{error}; {LIMITED}"  # a stack of its own has limits that bind nobody
             return str(error)
         finally:
             sampler.kill()
-            CONSOLE.clear()
         return ""
 
     def _stopping(self, **_: object) -> None:

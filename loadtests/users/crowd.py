@@ -48,13 +48,9 @@ class Crowd:
         measures_ramp: whether latencies count from the start.
 
     Attributes:
-        options: the run's.
         joined: whether it has got its part of a run.
         everyone: how many users all workers have together.
         users: all users that were ever here in this run.
-        recorder: counts them.
-        system: what they load.
-        gateway_url: where they connect to.
     """
 
     def __init__(self, environment: Environment, runner: Runner, *, measures_ramp: bool) -> None:
@@ -76,7 +72,7 @@ class Crowd:
         self.everyone: int = part["everyone"]
         self.users: list[Any] = []  # of WebSocketUser, which imports this module
         self.recorder = Recorder()
-        self.system = System(gateways=tuple(part["gateways"]), studios=tuple(part["studios"]))
+        self.system = System(part["gateways"], studios=part["studios"])
         self.gateway_url = self.system.gateways[0]
         self._tokens = Tokens(*part["tokens"])
         self._numbers: Counter[type[User]] = Counter()

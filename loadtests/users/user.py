@@ -12,12 +12,8 @@ from locust.env import Environment
 
 from loadtests.common.run import DIRECT, GATEWAY, Path
 from loadtests.runs.recorder import ANSWERED, CLOSED, LOST
-from loadtests.users.connection import Connection, Document, ignore
+from loadtests.users.connection import Connection, Document, OperationError, UnexpectedReplyError, ignore
 from loadtests.users.crowd import Crowd
-from loadtests.users.outcomes import OperationError, UnexpectedReplyError
-
-PROTOCOL: Final = "WS"
-"""What Locust calls the type of a request."""
 
 WAYS: Final = {GATEWAY: "via gateway", DIRECT: "directly"}
 
@@ -30,7 +26,7 @@ class WebSocketUser(User):
 
     Attributes:
         number: which user of its class this is, from 0.
-        account: the number of the account whose token it has.
+        account: the number of the account that its token is for.
         ending: whether it ends its connections itself; such ends are not counted.
     """
 
@@ -102,11 +98,7 @@ class WebSocketUser(User):
     ) -> float | None:
         """Send a heartbeat and wait for its reply; return the seconds, or None if that failed, which is reported.
 
-        Args:
-            connection: where to.
-            path: which way that is.
-            message_id: the heartbeat's; None takes the next number.
-            again: whether the message will be sent again after a failure, so that it is not lost yet.
+        `again` says that the message will be sent again after a failure, so that it is not lost yet.
         """
         name = f"heartbeat {WAYS[path]}"
         began = time.perf_counter()
@@ -139,17 +131,12 @@ class WebSocketUser(User):
         path: Path | None = None,
         measured: bool = False,
     ) -> None:
-        """Tell Locust, and with it the recorder, of an operation that took so many seconds.
+        """Report an operation to Locust, and with it to the recorder.
 
-        Args:
-            name: its kind.
-            seconds: how long it took.
-            error: why it failed; None if it did not.
-            path: the way of a message; None for anything else.
-            measured: whether a message counts for the latencies (see `Recorder.sent`).
+        A message has the path it went, and is measured or not (see `Recorder.sent`); other operations have no path.
         """
         self.environment.events.request.fire(
-            request_type=PROTOCOL,
+            request_type="WS",
             name=name,
             response_time=seconds * 1000,
             response_length=0,
