@@ -41,7 +41,7 @@ class GroupUser(WebSocketUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.account = self.number // self.options.group
+        self.account = self.beat = self.number // self.options.group
         self.first: GroupUser = self.crowd.users[self.account * self.options.group]
         self.published = 0
         self.received = Numbers()  # of the events
@@ -77,10 +77,6 @@ class GroupUser(WebSocketUser):
     def on_stop(self) -> None:
         """Leave in order."""
         self.leave(self._connection)
-
-    def wait_time(self) -> float:
-        """Wait for the account's moment."""
-        return self.until_due(self.account)
 
     @task
     def publish(self) -> None:

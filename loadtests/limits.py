@@ -36,8 +36,6 @@ __all__ = ["AbusiveUser", "HeartbeatUser"]
 BURST_SECONDS: Final = 2
 """A user may send so many seconds' worth of messages at once, unless --message-burst says otherwise."""
 
-TOO_MANY: Final = 429
-
 REFUSED: Final = "abusers' connections refused"
 CLOSED: Final = "abusers' connections closed"
 MOST_OPEN: Final = "abuser's connections, maximum"
@@ -82,7 +80,7 @@ class AbusiveUser(MisbehavingUser):
                 Connection(*self.crowd.address(GATEWAY, self.account), on_event=self._count)
             )
         except OperationError as error:
-            if isinstance(error, RefusedError) and error.status == TOO_MANY:
+            if isinstance(error, RefusedError) and error.status == 429:
                 self.recorder.totals[REFUSED] += 1
             else:
                 failure = error

@@ -41,13 +41,12 @@ BUFFER_BYTES: Final = 64 << 10
 """The client's receive buffer in the kernel; what it holds, the gateway need not hold."""
 
 STUCK_SECONDS: Final = 1.0
-AGAIN_SECONDS: Final = 1.0
 
 
 class SlowUser(MisbehavingUser):
     """Updates its blob again and again, and does not read the replies."""
 
-    wait_time = constant(AGAIN_SECONDS)
+    wait_time = constant(1)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)

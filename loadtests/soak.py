@@ -53,6 +53,7 @@ class SoakUser(WebSocketUser):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        self.recorder.measuring = True  # from the start
         self.upward = Numbers()  # of the messages, in the order in which Studio has counted them
         self.downward = Numbers()  # Studio's count, in the order in which the replies came
         self.damaged = 0  # replies whose text is not what was sent

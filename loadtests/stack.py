@@ -32,8 +32,6 @@ METRICS_SECONDS: Final = 5.0
 AUTH_SECONDS: Final = 30.0
 """How long an answer may take; Auth's log of many thousand entries takes a moment."""
 
-CONNECTIONS: Final = "gateway_websocket_connections"
-
 
 @dataclass(frozen=True, slots=True)
 class System:
@@ -56,11 +54,7 @@ def own_stack(
 ) -> Iterator[System]:
     """Run Auth, Studios and gateways, each a process, on free ports of 127.0.0.1 for the length of the block.
 
-    Args:
-        connections: the most that will be open at once.
-        gateways: how many; they have the same Studios.
-        pinned_gateways: whether the gateways have a core for themselves, and everything else the others.
-        settings: of the gateways (spec §7), besides those that join them to the rest and raise every limit.
+    The settings (spec §7) are for the gateways, which otherwise have limits that so many connections never reach.
     """
     cores = Cores.share_out() if pinned_gateways else Cores(None, None)
     with ExitStack() as stack:
@@ -119,7 +113,7 @@ def studio_connections(gateway_url: str) -> dict[str, int]:
             urlsplit(sample.labels["backend"]).netloc: int(sample.value)
             for family in text_string_to_metric_families(text)
             for sample in family.samples
-            if sample.name == CONNECTIONS and "backend" in sample.labels
+            if sample.name == "gateway_websocket_connections" and "backend" in sample.labels
         }
     except (HTTPException, OSError, ValueError):
         return {}

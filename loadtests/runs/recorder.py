@@ -45,7 +45,7 @@ class Histogram(Counter[int]):
         self[round(math.asinh(seconds / LINEAR_SECONDS) / WIDTH)] += 1
 
     def quantiles(self, shares: Sequence[float]) -> list[float]:
-        """Return, for rising shares of 1, the value that each share of at least one value does not exceed (nearest rank)."""
+        """Return, for each of some rising shares (0 to 1), the value that so many do not exceed (nearest rank)."""
         ordered, total = sorted(self.items()), self.total()
         position, seen, found = 0, ordered[0][1], []
         for share in shares:

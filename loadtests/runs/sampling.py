@@ -67,7 +67,7 @@ def watch_client(recorder: Recorder) -> None:
 
 
 class Timeline:
-    """The run second by second, with the usage of the gateway's processes; without pids it cannot be seen from here."""
+    """The run second by second, with the usage of the gateway's processes, if they can be seen from here."""
 
     def __init__(self, gateway_pids: Sequence[int]) -> None:
         self.seconds: list[Second] = []

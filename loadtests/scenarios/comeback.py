@@ -46,9 +46,7 @@ class ReturningUser(WebSocketUser):
         self.served = False  # whether it is connected and was answered on this connection
         self.unanswered = False  # whether its last message has no reply yet
         self.absences = 0  # each from the end of a connection until the first reply on the next
-        self.marked_at = (
-            0.0  # when the scenario did what made users lose their connections; 0 if it has not yet
-        )
+        self.marked_at = 0.0  # when the scenario made users lose their connections; 0 before
         self._connection: Connection | None = None
         self._ended = Event()
         self._ended_at: float | None = None

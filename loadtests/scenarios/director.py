@@ -41,9 +41,7 @@ class Director:
         self.seconds = seconds
         self.events: list[Event] = []  # what was done to the system
         self.figures: dict[str, float] = {}  # the scenario's own results, by name
-        self.studios: dict[
-            str, int
-        ] = {}  # connections on each at the height of the run, if the gateway tells
+        self.studios: dict[str, int] = {}  # connections on each at the run's height, if the gateway tells
         self.left = False  # whether the users were told to leave
         self._runner = runner
         self._workers = list(runner.clients) if isinstance(runner, MasterRunner) else ["local"]

@@ -46,10 +46,6 @@ class HeartbeatUser(WebSocketUser):
         """Leave in order."""
         self.leave(self._through, self._straight)
 
-    def wait_time(self) -> float:
-        """Wait for this user's moment."""
-        return self.until_due()
-
     @task
     def heartbeat(self) -> None:
         """Ask, and compare."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,6 +29,20 @@ STOP_SECONDS: Final = 15
 
 _PARTS: Final = {1: "all the time", 2: "only in the half {}", 3: "only in the third {}"}
 
+
+def _url(scheme: str, text: str) -> str:
+    """Read an address, with TLS or without, and without a query, which may hold a token."""
+    url = urlsplit(text)
+    more = url.query or url.username or url.fragment
+    if url.scheme not in {scheme, f"{scheme}s"} or not url.hostname or more:
+        raise ArgumentTypeError(f"{scheme}(s)://HOST:PORT/… needed, without a user, a query or a fragment")
+    return text
+
+
+_TYPES: Final[dict[str, Callable[[str], Any]]] = {
+    "text": str, "seconds": seconds, "ws": partial(_url, "ws"), "http": partial(_url, "http")
+}  # fmt: skip
+
 _GROUPS: Final = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
 _DOES, _, _SYSTEM = _GROUPS
 
@@ -41,13 +56,14 @@ def add_options(scenario: Scenario, parser: ArgumentParser) -> None:
         for name, details in options.items():
             if scenario.name not in details.get("scenarios", [scenario.name]):
                 continue
-            more: dict[str, Any] = {key: details[key] for key in ("action", "metavar") if key in details}
+            kind = details.get("type", "text")
             action = group.add_argument(
                 name,
-                type=_reader(details.get("type")),
+                action=details.get("action", "store"),
+                metavar=details["metavar"],
+                type=whole(*kind) if isinstance(kind, list) else _TYPES[kind],
                 default=details.get("default", [] if "action" in details else None),
                 help=details["help"].format(scenario=scenario, latencies=latencies),
-                **more,
             )
             if title == _DOES:
                 setattr(action, "include_in_web_ui", True)  # noqa: B010 - Locust's own attribute of an action
@@ -67,30 +83,6 @@ def settings(options: Namespace, length: float) -> dict[str, Setting]:
     if not options.gateway:  # else nothing was started to be pinned
         found["pin"] = options.pin
     return {"connections": options.num_users, "users a second": options.spawn_rate, **found}
-
-
-def _reader(kind: str | list[Any] | None) -> Callable[[str], Any]:
-    match kind:
-        case "seconds":
-            return seconds
-        case [int(least), int(most)]:
-            return whole(least, most)
-        case [*schemes]:
-            return _url(*schemes)
-    return str
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    """Return a reader of addresses of these schemes, without a query, which may hold a token."""
-
-    def read(text: str) -> str:
-        url = urlsplit(text)
-        if url.scheme not in schemes or not url.hostname or url.query or url.username or url.fragment:
-            allowed = " or ".join(f"{scheme}://HOST:PORT/…" for scheme in schemes)
-            raise ArgumentTypeError(f"{allowed} needed, without a user, a query or a fragment")
-        return text
-
-    return read
 
 
 def seconds_of(scenario: Scenario, options: Namespace, *, spent: float = 0.0) -> float:

@@ -89,7 +89,7 @@ class Play:
         if isinstance(runner, MasterRunner):
             CONSOLE.say(f"waiting for workers; start them with --worker --master-port {runner.server.port}")
         else:
-            self._crowd = Crowd(environment, runner, measures_ramp=not scenario.timed)
+            self._crowd = Crowd(environment, runner)
         if options.headless and scenario.timed:
             options.seconds, options.run_time = seconds_of(scenario, options), None  # it ends by itself
             # Locust would say "No run time limit set", even if -t is given.

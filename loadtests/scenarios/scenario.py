@@ -23,33 +23,20 @@ OURS: Final = "memmie-gateway"
 
 
 class Scenario(ABC):
-    """One load scenario; the docstring of its locustfile is its help, and its options are in options.toml.
+    """One load scenario; the docstring of its locustfile is its help, and its options are in options.toml."""
 
-    Attributes:
-        connections: the number of users unless -u says otherwise; most have one connection.
-        seconds: how long it goes on after the ramp unless --seconds or -t says otherwise.
-        timed: whether it lasts for so long; else it ends when its work is done.
-        measured: when latencies count, in words that follow on how long that is.
-        part: latencies count for one in so many parts of the time.
-        pinned: whether a stack of its own gives the gateway a core for itself, unless --no-pin or --pin is given.
-        distributed: whether it can run with --master and --worker.
-        gateways: how many a stack of its own has.
-        needs: options that a system that runs already needs: how many of each, and how to ask for it.
-        latencies: which ones it measures, of `gateway`, `direct` and `overhead`.
-        counts: results that its users count by these names, with their units; 0 if there was nothing to count.
-        figures: results that `run` sets, with their units.
-    """
-
-    connections: ClassVar[int] = 1000
-    seconds: ClassVar[float] = 60
-    timed: ClassVar[bool] = True
-    measured: ClassVar[str] = "after the ramp"
-    part: ClassVar[int] = 1
-    pinned: ClassVar[bool] = True
-    distributed: ClassVar[bool] = False
-    gateways: ClassVar[int] = 1
+    connections: ClassVar[int] = 1000  # the number of users unless -u says otherwise
+    seconds: ClassVar[float] = 60  # how long it goes on after the ramp unless --seconds or -t says otherwise
+    timed: ClassVar[bool] = True  # whether it lasts for so long; else it ends when its work is done
+    measured: ClassVar[str] = "after the ramp"  # when latencies count: follows on how long that is
+    part: ClassVar[int] = 1  # latencies count for one in so many parts of the time
+    pinned: ClassVar[bool] = True  # whether the gateway has a core for itself unless --no-pin is given
+    distributed: ClassVar[bool] = False  # whether it can run with --master and --worker
+    gateways: ClassVar[int] = 1  # of a stack of its own
+    # Options that a system that runs already needs: how many of each, and how to ask for it.
     needs: ClassVar[Mapping[str, tuple[int, str]]] = {}
-    latencies: ClassVar[tuple[str, ...]] = (GATEWAY,)
+    latencies: ClassVar[tuple[str, ...]] = (GATEWAY,)  # of `gateway`, `direct` and `overhead`
+    # Results by name, with their units: what users count (0 if there was nothing to count), and what `run` sets.
     counts: ClassVar[Mapping[str, str]] = {}
     figures: ClassVar[Mapping[str, str]] = {}
 
@@ -60,7 +47,7 @@ class Scenario(ABC):
 
     @property
     def teaches(self) -> str:
-        """What it shows, in one sentence; what happens, and what its figures mean."""
+        """What it shows, what happens, and what its figures mean."""
         return (sys.modules[type(self).__module__].__doc__ or "").strip()
 
     @property

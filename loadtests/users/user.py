@@ -22,13 +22,7 @@ GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 class WebSocketUser(User):
-    """A user with a token; subclasses have the tasks.
-
-    Attributes:
-        number: which user of its class this is, from 0.
-        account: the number of the account that its token is for.
-        ending: whether it ends its connections itself; such ends are not counted.
-    """
+    """A user with a token; subclasses have the tasks."""
 
     abstract = True
 
@@ -38,7 +32,8 @@ class WebSocketUser(User):
         self.options = self.crowd.options
         self.recorder = self.crowd.recorder
         self.number, self.account = self.crowd.add(self)
-        self.ending = False
+        self.beat = self.number  # users with the same beat send at the same moments
+        self.ending = False  # whether it ends its connections itself; such ends are not counted
 
     def obey(self, order: str) -> None:
         """Do what a scenario tells all its users to do; see `Crowd`."""
@@ -47,15 +42,19 @@ class WebSocketUser(User):
         """Return numbers of this user that are added up over all users, by their names in `Recorder.totals`."""
         return {}
 
-    def until_due(self, number: int | None = None) -> float:
-        """Return the seconds until this user's next moment, or that of the user with another number.
+    def until_due(self) -> float:
+        """Return the seconds until this user's next moment.
 
         Each user acts once every `--every` seconds at a moment of its own, so that a crowd does not beat in step.
         Moments that have passed are left out.
         """
         every = self.options.every
-        moment = self.crowd.overall(self.number if number is None else number) * GOLDEN % 1 * every
+        moment = self.crowd.overall(self.beat) * GOLDEN % 1 * every
         return float(every - (time.monotonic() - moment) % every)
+
+    def wait_time(self) -> float:
+        """Wait for this user's moment."""
+        return self.until_due()
 
     def connect(
         self,

@@ -69,9 +69,7 @@ class Wire:
         """Send all of it; return when that began."""
         with self._lock:
             at = time.time_ns()
-            sent = self._socket.send(data)
-            if sent < len(data):
-                self._socket.sendall(memoryview(data)[sent:])
+            self._socket.sendall(data)
             return at
 
     def receive(self) -> tuple[bytes, int]:
