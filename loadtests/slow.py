@@ -56,12 +56,9 @@ class SlowUser(MisbehavingUser):
 
     def totals(self) -> Mapping[str, float]:
         """Return whether it is held back, and the bytes it asked for."""
-        return {HELD_BACK: self.held_back, ASKED: self.asked_bytes}
-
-    @property
-    def held_back(self) -> bool:
-        """Whether it cannot send, as all buffers on the way to Studio are full, or was disconnected for that."""
-        return time.monotonic() - self._sending_since > STUCK_SECONDS or self.disconnected > 0
+        # It cannot send if all buffers on the way to Studio are full; then it is disconnected for that.
+        stuck = time.monotonic() - self._sending_since > STUCK_SECONDS
+        return {HELD_BACK: stuck or self.disconnected > 0, ASKED: self.asked_bytes}
 
     @task
     def ask_and_leave(self) -> None:

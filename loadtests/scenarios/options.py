@@ -19,8 +19,6 @@ from loadtests.common.supervisor import ROOT
 from loadtests.scenarios.director import SETTLE_SECONDS
 from loadtests.scenarios.scenario import Scenario
 
-THRESHOLDS: Final = ROOT / "loadtests" / "thresholds.toml"
-
 RAMP_PER_SECOND: Final = 250
 """New users a second unless -r says otherwise."""
 
@@ -67,7 +65,7 @@ def add_options(scenario: Scenario, parser: ArgumentParser) -> None:
             )
             if title == _DOES:
                 setattr(action, "include_in_web_ui", True)  # noqa: B010 - Locust's own attribute of an action
-    parser.set_defaults(thresholds=str(THRESHOLDS))
+    parser.set_defaults(thresholds=str(ROOT / "loadtests" / "thresholds.toml"))
     group.add_argument(
         "--pin", action=BooleanOptionalAction, default=scenario.pinned,
         help="reserve one core for the gateway that the run starts; everything else uses the other cores",

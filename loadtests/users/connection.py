@@ -8,6 +8,7 @@ arrived, where `websocket-client` reads a frame in pieces and tells no time.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -178,11 +179,8 @@ class Connection:
         self._may_read.set()
         if self.open:
             self._protocol.send_close(1000)
-            try:
+            with contextlib.suppress(OSError):  # it has ended by itself
                 self._flush()
-            except OSError:
-                pass  # it has ended by itself
-            else:
                 self._reader.join(CLOSE_SECONDS)
         self.abort()
         self._reader.join(CLOSE_SECONDS)
