@@ -31,13 +31,9 @@ from memmie_harness.numbered import Numbers
 
 ARRIVE_SECONDS: Final = 10.0
 
-PUBLISH: Final = "publish"
-STOP_PUBLISHING: Final = "stop publishing"
-"""Orders for the users."""
-
 
 class GroupUser(WebSocketUser):
-    """One connection of an account; the first of each account publishes."""
+    """One connection of an account; the first of each account publishes during the measured time."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -45,7 +41,6 @@ class GroupUser(WebSocketUser):
         self.first: GroupUser = self.crowd.users[self.account * self.options.group]
         self.published = 0
         self.received = Numbers()  # of the events
-        self._publishing = False
         self._connection: Connection | None = None
         self._blob_id = ""
 
@@ -59,11 +54,6 @@ class GroupUser(WebSocketUser):
             "duplicated": self.received.duplicated,
             "reordered": self.received.reordered,
         }
-
-    def obey(self, order: str) -> None:
-        """Publish, or stop publishing."""
-        if order in {PUBLISH, STOP_PUBLISHING}:
-            self._publishing = self.first is self and order == PUBLISH
 
     def on_start(self) -> None:
         """Connect; create the blob whose updates are the events."""
@@ -81,10 +71,10 @@ class GroupUser(WebSocketUser):
     @task
     def publish(self) -> None:
         """Make an event."""
-        if not self._publishing or self._connection is None:
+        if self.first is not self or self._connection is None or not self.recorder.measuring:
             return
         self.published += 1
-        data = {"number": self.published, "sent": time.time_ns(), "measured": self.recorder.measuring}
+        data = {"number": self.published, "sent": time.time_ns()}
         update = {"type": "update_blob", "data": {"blob_id": self._blob_id, "data": data}}
         name = f"update_blob {WAYS[GATEWAY]}"
         try:
@@ -100,12 +90,12 @@ class GroupUser(WebSocketUser):
             return  # such as that the blob was created
         try:
             data = event["data"]["data"]
-            number, sent, measured = int(data["number"]), int(data["sent"]), bool(data["measured"])
+            number, sent = int(data["number"]), int(data["sent"])
         except (LookupError, TypeError, ValueError):
             self.report(name, 0, UnexpectedReplyError(None))
             return
         self.received.take(number)
-        self.report(name, (at - sent) / 1e9, path=GATEWAY, measured=measured)
+        self.report(name, (at - sent) / 1e9, path=GATEWAY, measured=True)
 
 
 class Fanout(Scenario):
@@ -122,9 +112,7 @@ class Fanout(Scenario):
     def run(self, director: Director) -> None:
         """Connect, publish, wait for what is on its way, count."""
         director.connect(director.options.num_users)
-        director.order(PUBLISH)
         director.measure(director.seconds)
-        director.order(STOP_PUBLISHING)
         try:
             director.until(
                 lambda counted: not counted.totals["lost"], "all events have arrived", within=ARRIVE_SECONDS
