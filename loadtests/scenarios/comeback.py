@@ -26,7 +26,6 @@ JITTER_SECONDS: Final = 1.0
 MOST_PAUSE_SECONDS: Final = 5.0
 
 ANOTHER_CODE: Final = "closed with another code"
-"""Figure: connections without the close code of the scenario."""
 
 MARK: Final = "mark the moment"
 CUT: Final = "cut the connection"
@@ -124,6 +123,7 @@ class Comeback(Scenario, ABC):
 
     seconds = 30
     part = 3
+    code: ClassVar[str] = ""  # the close code that users get, if the scenario closes them in order
     rest: ClassVar[float] = 1 / 3  # how long they go on when all are back, as a share of the time
     counts: ClassVar[Mapping[str, str]] = {
         "were away": "", "back after": "s", "longest away": "s", "refused": "", "answered": "", "lost": "",
@@ -148,6 +148,6 @@ class Comeback(Scenario, ABC):
     def strike(self, director: Director) -> None:
         """Break something, and note how."""
 
-    @abstractmethod
     def tell(self, director: Director, closes: Counter[str]) -> None:
         """Set the figures of the scenario's own, by the connections that were closed."""
+        director.figures[ANOTHER_CODE] = closes.total() - closes[self.code]
