@@ -66,7 +66,7 @@ def read_tokens(path: Path) -> Tokens:
     try:
         tokens = path.read_text().split()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error} (--token-file)") from None
+        raise UsageError(f"the tokens cannot be read: {error} (--token-file)") from None
     if not tokens:
         raise UsageError(f"{path} has no token, one a line is expected (--token-file)")
     return Tokens(tokens)
