@@ -69,7 +69,7 @@ The cause `studio_refused` means that Studio itself answered the handshake with 
 The client then gets the HTTP status and the body of Studio.
 With first-message auth, the client gets the close code 4000 + the status of Studio instead.
 The row of `studio_refused` has 400 and 1008 for a refusal with an unknown status.
-In this version the gateway always knows the status, so it uses the status of Studio instead of these two values.
+In this version the gateway always knows the status of Studio, so no client gets these two values.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|

@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     )
     max_connections: PositiveCount = Field(
         10_000,
-        description="Number of open connections, of all kinds, above which further WebSockets get 503. "
+        description="Maximum number of open connections of all kinds. Further WebSockets get 503. "
         "Up to 64 more connections are accepted, for requests such as `/health`.",
     )
     max_head_bytes: int = Field(
@@ -220,8 +220,8 @@ class Settings(BaseSettings):
     max_connections_per_ip: Count = Field(
         10,
         description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
-        "Further WebSockets get 429. There is a second limit, for connections that wait for the answer to their request: "
-        "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, there is neither limit.",
+        "Further WebSockets get 429. A second limit applies to connections that wait for the answer to their request: "
+        "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, both limits are off.",
     )
     max_connections_per_user: Count = Field(
         5, description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429."
@@ -267,8 +267,7 @@ class Settings(BaseSettings):
     )
     ping_interval_seconds: Seconds = Field(
         20,
-        description="Time in seconds without data from a client or backend; 0 for no pings. "
-        "After this time the gateway sends a ping to the silent side.",
+        description="Time in seconds after which the gateway pings a client or backend that sends no data; 0 for no pings.",
     )
     ping_timeout_seconds: PositiveSeconds = Field(
         20,
