@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from tests.net.scripted_auth import Asked, ScriptedAuth
@@ -260,7 +261,7 @@ async def test_after_another_verdict_it_is_not_used(
     auth: ScriptedAuth,
     clock: Clock,
     status: int,
-    fields: dict[str, object],
+    fields: dict[str, Any],
     cause: Cause,
 ) -> None:
     await ask(authenticator, auth, "T", valid=True, user_id="u1")

@@ -18,6 +18,8 @@ from memmie_gateway.net.auth.guard import HOLD_SECONDS, MAX_PROBES, Guard
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop has a clock of its own
+
 TIMEOUT = 5.0
 
 Answer = asyncio.Future[Verdict]
@@ -151,14 +153,15 @@ async def test_what_says_nothing_about_auth_does_not_open_it(
     for address in "abcdef":
         with pytest.raises(type(outcome)):
             await auth.exchange(f"{address}1", outcome)
-    assert auth.told == auth.probes == []
+    assert not auth.told
+    assert not auth.probes
 
 
 async def test_failures_of_one_address_start_a_probe_which_decides(auth: Auth) -> None:
     await auth.fail("a1", "a2", "a3", "a4")
     await until(lambda: len(auth.probes) == 1)
     auth.answer_probe(0, alive=False)
-    await until(lambda: auth.told)
+    await until(lambda: bool(auth.told))
     assert (auth.told, auth.guard.circuit) == (["it fails"], Circuit.OPEN)
 
 
@@ -167,7 +170,7 @@ async def test_a_probe_that_is_answered_keeps_it_closed(auth: Auth, clock: Clock
     for number in range(100):
         await auth.fail(f"a{number}")
         clock.put_forward(0.1)
-    assert auth.told == []
+    assert not auth.told
     assert 7 <= len(auth.probes) <= 11  # one a second
 
 
@@ -177,7 +180,8 @@ async def test_a_question_that_was_given_up_says_nothing(auth: Auth) -> None:
     for task in asking:
         task.cancel()
     await asyncio.wait(asking)
-    assert auth.told == auth.probes == []
+    assert not auth.told
+    assert not auth.probes
 
 
 async def test_failures_while_the_gateway_itself_was_stopped_say_nothing(auth: Auth, clock: Clock) -> None:
@@ -188,7 +192,8 @@ async def test_failures_while_the_gateway_itself_was_stopped_say_nothing(auth: A
         await auth.answer(f"{address}1", FAILS)
     await asyncio.wait(asking)
     assert [isinstance(task.exception(), AuthUnavailableError) for task in asking] == [True] * 6
-    assert auth.told == auth.probes == []
+    assert not auth.told
+    assert not auth.probes
 
 
 async def test_time_waited_for_a_place_is_not_auths(clock: Clock, tasks: list[asyncio.Task[Verdict]]) -> None:
@@ -200,7 +205,8 @@ async def test_time_waited_for_a_place_is_not_auths(clock: Clock, tasks: list[as
     clock.put_forward(TIMEOUT + 0.1)
     await asyncio.wait(waiting)
     assert {str(task.exception()) for task in waiting} == {"too many questions to Auth were under way"}
-    assert auth.told == auth.probes == []
+    assert not auth.told
+    assert not auth.probes
 
 
 # Open, and the trial.
@@ -279,6 +285,31 @@ async def test_others_are_refused_if_it_does_not_close(
     assert "h1" not in auth.questions
 
 
+async def test_others_are_refused_at_once_when_it_opens_again(auth: Auth, clock: Clock) -> None:
+    await auth.begin_trial(clock)
+    asking = [auth.ask(token) for token in ("x1", "y1", "z1")]
+    held = auth.ask("h1")
+    for token in ("x1", "y1", "z1"):
+        await auth.answer(token, FAILS)
+    with pytest.raises(AuthUnavailableError, match="circuit breaker"):
+        await held
+    await asyncio.wait(asking)
+    assert "h1" not in auth.questions
+
+
+async def test_others_may_have_a_place_in_the_next_trial(
+    auth: Auth, clock: Clock, tasks: list[asyncio.Task[Verdict]]
+) -> None:
+    await auth.begin_trial(clock)
+    tasks += [auth.ask(token) for token in ("x1", "y1", "z1")]
+    held = auth.ask("h1")
+    await auth.next_probe(clock)
+    auth.answer_probe(-1, alive=True)
+    await auth.answer("h1", YES)
+    assert await held is YES
+    assert auth.guard.circuit is Circuit.CLOSED
+
+
 async def test_a_question_that_hangs_holds_up_a_trial_only_until_the_next_probe(
     auth: Auth, clock: Clock, tasks: list[asyncio.Task[Verdict]]
 ) -> None:
@@ -331,7 +362,7 @@ async def test_a_probe_while_the_gateway_was_stopped_or_exhausted_says_nothing(
     await until(lambda: len(auth.probes) == 2)
     auth.probes[1].set_exception(ExhaustionError("EMFILE"))
     await settle()
-    assert auth.told == []
+    assert not auth.told
 
 
 # The pace.

@@ -297,7 +297,7 @@ def test_memory_is_bounded_however_many_tokens_come() -> None:
     for store in (verdicts._identities, verdicts._others, verdicts._stale):
         assert store is not None
         assert len(store) <= 100
-        assert len(store._TLRUCache__order) <= 400  # type: ignore[attr-defined] # its private heap
+        assert len(store._TLRUCache__order) <= 400  # type: ignore[union-attr] # its private heap
 
 
 # Identities past their TTL.

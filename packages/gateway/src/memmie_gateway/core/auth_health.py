@@ -48,7 +48,7 @@ class Turn(enum.Enum):
     TRIAL = "trial"
     """It is part of the trial, and may be asked after the others in it."""
     HELD = "held"
-    """It may be asked if the trial that goes on closes the circuit soon."""
+    """It may be asked if the trial ends soon, and closes the circuit."""
     REFUSED = "refused"
     """It may not be asked."""
 
@@ -217,8 +217,9 @@ class AuthHealth:
         """
         if self.circuit is Circuit.CLOSED:
             return 0.0
+        # Clients round up to whole seconds. So that all are back soon after Auth is, few get more than one probe's time.
         wait = max(0.0, self.next_probe - now)
-        return 0.75 * wait + rng.uniform(0, max(1.0, self._probe_seconds))
+        return 0.75 * wait + rng.uniform(0, 0.6) * max(1.0, self._probe_seconds)
 
     def _open(self, now: float) -> None:
         self.circuit = Circuit.OPEN

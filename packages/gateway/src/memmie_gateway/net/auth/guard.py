@@ -7,6 +7,7 @@ closed, the pace. Only then does the time begin that Auth has for its answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -18,8 +19,8 @@ from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.auth.trial import Trial
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
-HOLD_SECONDS: Final = 0.25
-"""Seconds for which a question without a place in the trial waits for the trial to close the circuit."""
+HOLD_SECONDS: Final = 1.0
+"""Maximum number of seconds for which a question without a place in the trial waits for the trial to end."""
 
 PACE: Final = Rate(300, 3)
 """Questions per second after the circuit has closed: about 30 in 100 ms, and never 50 even if the loop is late."""
@@ -63,7 +64,6 @@ class Guard:
         self._timeout = timeout
         self._rng = rng
         self._trial = Trial()
-        self._closed = asyncio.Event()  # for those that are held
         self._why = ""  # the words of the last failed question
         self._probes: dict[asyncio.Task[None], float] = {}  # with their beginnings, the oldest first
         self._alive_at = float("-inf")  # the beginning of the last probe that found Auth alive
@@ -112,19 +112,21 @@ class Guard:
             AuthUnavailableError: there is no verdict.
             ExhaustionError: the gateway itself cannot connect to anything.
         """
+        if turn is Turn.HELD:
+            turn = await self._hold(address)
         if turn is Turn.TRIAL:
             async with self._trial.turn():
                 return await self._ask(send, address, digest, in_trial=True)
-        if turn is Turn.HELD:
-            await self._hold()
         return await self._ask(send, address, digest, in_trial=False)
 
-    async def _hold(self) -> None:
-        try:
+    async def _hold(self, address: str) -> Turn:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HOLD_SECONDS):
-                await self._closed.wait()
-        except TimeoutError:
-            raise circuit_open() from None
+                await self._trial.over.wait()
+        turn = self.turn(address)
+        if turn in (Turn.HELD, Turn.REFUSED):
+            raise circuit_open()
+        return turn
 
     async def _ask(
         self, send: Callable[[], Awaitable[Verdict]], address: str, digest: bytes, *, in_trial: bool
@@ -161,6 +163,8 @@ class Guard:
                     self._opened()
                 elif doubt is Doubt.PROBE:
                     self._start_probe()
+                elif self.circuit is Circuit.OPEN:
+                    self._trial.end()
             raise
         if not isinstance(verdict, Unusable) and self._health.answered(
             address, digest, asked_at=asked_at, now=_now(), in_trial=in_trial
@@ -171,7 +175,6 @@ class Guard:
     # The circuit.
 
     def _opened(self) -> None:
-        self._closed.clear()
         self.on_circuit(self._why)
         self._schedule()
 
@@ -179,7 +182,6 @@ class Guard:
         now = _now()
         self._pace = TokenBucket(PACE, now)
         self._paced_until = now + PACED_SECONDS
-        self._closed.set()
         self._trial.end()
         self.on_circuit("")
 
@@ -214,14 +216,20 @@ class Guard:
                 return  # a later probe has found Auth alive, or the gateway itself was late
             if self._health.probed(now, alive=False):
                 self._opened()
+            self._after_probe()
         except ExhaustionError:
             pass  # this says nothing about Auth
         else:
             self._alive_at = max(self._alive_at, began)
             self._health.probed(_now(), alive=True)
-            if self._health.circuit is Circuit.TRIAL:
-                before, self._trial = self._trial, Trial()
-                before.end()
+            self._after_probe()
+
+    def _after_probe(self) -> None:
+        """End the trial before the probe, and begin a new one if the probe led to that."""
+        before = self._trial
+        if self.circuit is Circuit.TRIAL:
+            self._trial = Trial()
+        before.end()
 
 
 def circuit_open() -> AuthUnavailableError:
