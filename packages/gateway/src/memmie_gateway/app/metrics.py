@@ -205,11 +205,13 @@ class GatewayCollector:
         yield latency
         verdicts = CounterMetricFamily(
             "gateway_auth_verdicts",
-            "Tokens validated, by source of the verdict: the cache, a request shared with another connection, or Auth.",
+            "Tokens validated, by source of the verdict: the cache, a request shared with another connection, Auth, "
+            "or Auth's last answer while Auth fails.",
             labels=["source", "outcome"],
         )
         verdicts.add_metric(["cache", "known"], auth.hits)
         verdicts.add_metric(["shared", "known"], auth.shared)
+        verdicts.add_metric(["stale", "known"], auth.stale)
         for outcome, number in auth.asked.items():
             verdicts.add_metric(["auth", outcome], number)
         yield verdicts
@@ -218,7 +220,7 @@ class GatewayCollector:
         yield cached
         circuit = GaugeMetricFamily(
             "gateway_auth_circuit_open",
-            "1 while the circuit of Auth is open or half-open after repeated failures.",
+            "1 while the circuit of Auth is open after repeated failures, also while clients' tokens are tried again.",
         )
         circuit.add_metric([], int(auth.circuit != "closed"))
         yield circuit

@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     # Auth
     auth_url: str = Field("http://localhost:8001", description="Base URL of the Auth service.")
     auth_timeout_seconds: PositiveSeconds = Field(
-        5, description="Maximum time in seconds until Auth answers. After that the client gets 503."
+        5,
+        description="Maximum time in seconds until Auth answers. After that the client gets 503. "
+        "It is also the maximum time for which a request to Auth waits for a free connection.",
     )
     auth_cache_seconds: Seconds = Field(
         60,
@@ -95,13 +97,20 @@ class Settings(BaseSettings):
         "The cached answer is never used after the token has expired.",
     )
     auth_refusal_cache_seconds: Seconds = Field(
-        5, description="Time in seconds for which the gateway caches Auth's answer about an invalid token."
+        5,
+        description="Time in seconds for which the gateway caches Auth's answer about an invalid token, "
+        "and an answer that cannot be used.",
     )
     auth_cache_size: PositiveCount = Field(
         10_000,
-        description="Maximum number of tokens in the cache. The least recently used token is removed first.",
+        description="Maximum number of valid tokens in the cache, and of invalid ones. "
+        "The least recently used token is removed first.",
     )
-    auth_max_connections: PositiveCount = Field(50, description="Maximum number of connections to Auth.")
+    auth_max_connections: PositiveCount = Field(
+        50,
+        description="Maximum number of connections to Auth. "
+        "The tokens of one client address use at most half of them.",
+    )
     auth_stale_seconds: Seconds = Field(
         600,
         description="Time in seconds for which the gateway still uses Auth's last answer about a valid token "
@@ -116,7 +125,7 @@ class Settings(BaseSettings):
     auth_breaker_seconds: PositiveSeconds = Field(
         1,
         description="Time in seconds between two checks whether Auth works again, while its circuit breaker is open. "
-        "Until then only clients with a cached token can connect; other clients get 503.",
+        "Until then only known users can connect (see AUTH_STALE_SECONDS); other clients get 503.",
     )
     auth_recheck_seconds: Seconds = Field(
         0,

@@ -16,8 +16,8 @@ from memmie_gateway.app.http import HttpServer, Readiness, make_app
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.settings import Settings
+from memmie_gateway.core.auth_health import AuthHealth
 from memmie_gateway.core.balancer import Balancer
-from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import Rate
@@ -93,7 +93,7 @@ def make_parts(
         Evictions(settings.evict_per_second), settings.evictions, live=sessions.__len__, events=events
     )
     pool = _make_pool(settings, events, rng)
-    authenticator = _make_authenticator(settings, resolver, events)
+    authenticator = _make_authenticator(settings, resolver, events, rng)
     lag = LoopLag()
     admission = Admission(
         Limits(
@@ -185,20 +185,26 @@ def _make_pool(settings: Settings, events: Events, rng: random.Random) -> Backen
     return BackendPool(Balancer(settings.lb_strategy, rng), make)
 
 
-def _make_authenticator(settings: Settings, resolver: Resolver, events: Events) -> CachedAuthenticator:
+def _make_authenticator(
+    settings: Settings, resolver: Resolver, events: Events, rng: random.Random
+) -> CachedAuthenticator:
     authenticator = CachedAuthenticator(
         settings.auth_url,
         cache=VerdictCache(
             size=settings.auth_cache_size,
             ttl=settings.auth_cache_seconds,
             refusal_ttl=settings.auth_refusal_cache_seconds,
+            stale_seconds=settings.auth_stale_seconds,
             clock=time.time,
             secret=os.urandom(32),
         ),
-        breaker=Breaker(failures=settings.auth_breaker_failures, open_seconds=settings.auth_breaker_seconds),
+        health=AuthHealth(
+            failures=settings.auth_breaker_failures, probe_seconds=settings.auth_breaker_seconds
+        ),
         resolver=resolver,
         timeout=settings.auth_timeout_seconds,
         max_connections=settings.auth_max_connections,
+        rng=rng,
     )
     authenticator.on_circuit = events.auth_circuit
     authenticator.on_claims_dropped = events.claims_dropped

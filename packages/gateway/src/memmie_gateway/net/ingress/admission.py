@@ -167,7 +167,7 @@ class Admission:
             credentials = (yield late) if must_wait(late) else late
         if credentials.token is None:
             raise RefusedError(Cause.TOKEN_MISSING)
-        asked = self._authenticator.authenticate(credentials.token)
+        asked = self._authenticator.authenticate(credentials.token, arrival.client.limit_key)
         identity = (yield asked) if must_wait(asked) else asked
         return credentials, identity
 
