@@ -81,6 +81,7 @@ class Backend:
         outlier: as given.
         checked_at: the URL of its health checks, "" for none.
         passes: whether its last health check passed; None before the first.
+        ejected: whether it gets no new connections for a while, because it broke those of many users.
         returned: the time at which it was last taken back into use after it was unhealthy or ejected, or `NEVER`.
         connections: number of live sessions and of dials under way.
         failures: number of failures of any kind.
@@ -104,6 +105,7 @@ class Backend:
         self.outlier = outlier or OutlierTracker(hold=0, probed=False)
         self.checked_at = ""
         self.passes: bool | None = None
+        self.ejected = False
         self.returned = NEVER
         self._was_away = False
         self.connections = 0
@@ -143,11 +145,6 @@ class Backend:
         self.connections -= 1
         if traffic is not None:
             self.traffic = self.traffic.plus(traffic)
-
-    @property
-    def ejected(self) -> bool:
-        """Whether it gets no new connections for a while, because it broke those of many users."""
-        return self.outlier.ejected
 
     # Evidence of its health.
 
@@ -203,6 +200,7 @@ class Backend:
             return
         if self.healthy and self._was_away:
             self.outlier.returned()
+            self.ejected = False
             self.returned = self._clock()
         self._was_away = not self.healthy
         self.on_change(self)
