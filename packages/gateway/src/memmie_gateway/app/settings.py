@@ -156,8 +156,8 @@ class Settings(BaseSettings):
     )
     dial_timeout_seconds: PositiveSeconds = Field(
         5,
-        description="Maximum time in seconds until a backend accepts a connection. "
-        "After that the next backend is tried.",
+        description="Maximum time in seconds until a backend accepts the connection of a client. "
+        "If a backend does not answer in half of this time, the next one is tried in the rest of it.",
     )
     health_interval_seconds: PositiveSeconds = Field(
         30,
@@ -182,7 +182,8 @@ class Settings(BaseSettings):
     health_check: Kind = Field(
         Kind.WS,
         description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
-        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing.",
+        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing: "
+        "a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
     )
     health_path: str = Field(
         "",
