@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -21,11 +22,14 @@ from memmie_gateway.core.balancer import Balancer
 from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import Rate
+from memmie_gateway.core.outlier import OutlierTracker
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.backends.ejector import Ejector
+from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.http1.resolver import Resolver
@@ -50,6 +54,7 @@ class Parts:
     Attributes:
         admission: admits or refuses clients.
         authenticator: validates tokens.
+        ejector: ejects backends that break sessions.
         evictor: ends sessions on evidence.
         http: serves all requests without a route at the listener.
         lag: measures the event loop.
@@ -61,6 +66,7 @@ class Parts:
 
     admission: Admission
     authenticator: CachedAuthenticator
+    ejector: Ejector
     evictor: Evictor
     http: HttpServer
     lag: LoopLag
@@ -88,12 +94,20 @@ def make_parts(
     """
     events = Events(log)
     resolver = Resolver()
+    resolver.on_stale = events.name_stale
+    resolver.on_several = events.several_addresses
     sessions = SessionRegistry()
     evictor = Evictor(
         Evictions(settings.evict_per_second), settings.evictions, live=sessions.__len__, events=events
     )
     pool = _make_pool(settings, events, rng)
     authenticator = _make_authenticator(settings, resolver, events, rng)
+    ejector = Ejector(
+        pool,
+        lambda backend: {session.info.identity.user_id for session in sessions.on_backend(backend)},
+        events,
+        enabled=settings.outlier_ejection,
+    )
     lag = LoopLag()
     admission = Admission(
         Limits(
@@ -128,14 +142,16 @@ def make_parts(
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
         admission=admission,
-        dispatcher=Dispatcher(pool, sessions.home),
-        dialer=Dialer(resolver, timeout=settings.dial_timeout_seconds),
+        dispatcher=Dispatcher(pool, sessions.home, settings.dial_timeout_seconds, _time),
+        dialer=Dialer(resolver),
+        ejector=ejector,
         sessions=sessions,
         events=events,
         rng=rng,
     )
     collector = GatewayCollector(
         pool=pool,
+        resolver=resolver,
         sessions=sessions,
         events=events,
         authenticator=authenticator,
@@ -167,22 +183,30 @@ def make_parts(
         ProbeOptions(
             interval=settings.health_interval_seconds,
             recovery_interval=settings.health_recovery_seconds,
-            timeout=settings.health_timeout_seconds,
+            check=settings.checks,
         ),
         resolver,
         rng,
     )
-    return Parts(admission, authenticator, evictor, http, lag, listener, pool, prober, sessions)
+    return Parts(admission, authenticator, ejector, evictor, http, lag, listener, pool, prober, sessions)
 
 
 def _make_pool(settings: Settings, events: Events, rng: random.Random) -> BackendPool:
     def make(where: BackendUrl) -> Backend:
         tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
-        backend = Backend(where, tracker)
+        outlier = OutlierTracker(
+            hold=settings.health_timeout_seconds, probed=settings.health_check is not Kind.OFF
+        )
+        backend = Backend(where, tracker, outlier, _time)
         backend.on_change = events.health_changed
         return backend
 
-    return BackendPool(Balancer(settings.lb_strategy, rng), make)
+    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, _time)
+
+
+def _time() -> float:
+    """Return the time of the event loop in seconds."""
+    return asyncio.get_running_loop().time()
 
 
 def _make_authenticator(
