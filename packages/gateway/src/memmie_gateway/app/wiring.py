@@ -24,6 +24,7 @@ from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import Rate
 from memmie_gateway.core.outlier import OutlierTracker
 from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
@@ -32,12 +33,15 @@ from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.options import SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import SessionOptions
+from memmie_gateway.net.sessions.replacement import Replacements
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 
@@ -54,6 +58,7 @@ class Parts:
     Attributes:
         admission: admits or refuses clients.
         authenticator: validates tokens.
+        clock: tells the time without the pauses of this process.
         ejector: ejects backends that break sessions.
         evictor: ends sessions on evidence.
         http: serves all requests without a route at the listener.
@@ -66,6 +71,7 @@ class Parts:
 
     admission: Admission
     authenticator: CachedAuthenticator
+    clock: Clock
     ejector: Ejector
     evictor: Evictor
     http: HttpServer
@@ -93,6 +99,7 @@ def make_parts(
         rng: creates ids and keys, and breaks ties.
     """
     events = Events(log)
+    clock = Clock()
     resolver = Resolver()
     resolver.on_stale = events.name_stale
     resolver.on_several = events.several_addresses
@@ -124,6 +131,7 @@ def make_parts(
         ),
         authenticator,
         full=lambda: listener.full(),  # noqa: PLW0108 - it is defined below
+        replace=Replacements(sessions, evictor).begin,
     )
     websocket = WebSocketRoute(
         WebSocketOptions(
@@ -136,8 +144,7 @@ def make_parts(
             max_message_bytes=settings.max_message_bytes,
             write_buffer_bytes=settings.write_buffer_bytes,
             idle_seconds=settings.ws_timeout_seconds,
-            ping_interval=settings.ping_interval_seconds,
-            ping_timeout=settings.ping_timeout_seconds,
+            keepalive=Times(settings.ping_interval_seconds, settings.ping_timeout_seconds),
             close_timeout=settings.close_timeout_seconds,
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
@@ -146,6 +153,8 @@ def make_parts(
         dialer=Dialer(resolver),
         ejector=ejector,
         sessions=sessions,
+        dead_sides=DeadSides(evictor, clock),
+        clock=clock,
         events=events,
         rng=rng,
     )
@@ -188,7 +197,9 @@ def make_parts(
         resolver,
         rng,
     )
-    return Parts(admission, authenticator, ejector, evictor, http, lag, listener, pool, prober, sessions)
+    return Parts(
+        admission, authenticator, clock, ejector, evictor, http, lag, listener, pool, prober, sessions
+    )
 
 
 def _make_pool(settings: Settings, events: Events, rng: random.Random) -> BackendPool:
