@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.verdicts import (
     MAX_USER_ID_LENGTH,
@@ -27,7 +28,9 @@ DIGEST = b"d"
 
 def read(status: int, body: bytes, dropped: list[int] | None = None) -> Verdict:
     sizes = [] if dropped is None else dropped
-    return read_verdict(Response(status, Headers(), body), DIGEST, now=NOW, on_claims_dropped=sizes.append)
+    return read_verdict(
+        Response(status, Headers(), body), DIGEST, now=NOW, ends=TokenEnds(), on_claims_dropped=sizes.append
+    )
 
 
 def yes(**fields: object) -> bytes:
@@ -43,6 +46,7 @@ def yes(**fields: object) -> bytes:
         ),
         pytest.param(200, yes(expires=2000.5), Identity("u1", 2000.5, DIGEST), id="parts of a second"),
         pytest.param(200, yes(expires=0), Identity("u1", 0, DIGEST), id="no end"),
+        pytest.param(200, yes(expires=None), Identity("u1", 0, DIGEST), id="null: no end"),
         pytest.param(
             200, b'{"valid":true,"user_id":"u1"}', Identity("u1", 0, DIGEST), id="no end named"
         ),
@@ -98,7 +102,6 @@ NO_VALID = "Auth answered without a boolean `valid`"
         (200, yes(user_id="\x00"), USER_ID),
         (200, yes(user_id="\ud800"), USER_ID),
         (200, yes(expires="2000"), EXPIRES),
-        (200, yes(expires=None), EXPIRES),
         (200, yes(expires=True), EXPIRES),
         (200, yes(expires=[]), EXPIRES),
         (200, yes(expires=float("nan")), EXPIRES),

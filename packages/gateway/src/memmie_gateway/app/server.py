@@ -80,6 +80,8 @@ class Gateway:
         async with contextlib.AsyncExitStack() as started:  # undone in reverse order, also if a step fails
             started.callback(parts.lag.stop)
             started.push_async_callback(parts.authenticator.stop)
+            started.push_async_callback(parts.rechecker.stop)
+            started.callback(parts.leases.stop)
             started.push_async_callback(parts.http.stop)
             started.push_async_callback(parts.prober.stop)
             started.push_async_callback(parts.listener.stop)

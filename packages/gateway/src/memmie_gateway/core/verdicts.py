@@ -11,6 +11,7 @@ from typing import Any, Final
 from cachetools import TLRUCache
 
 from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.response import Response
 
 MAX_USER_ID_LENGTH: Final = 256
@@ -51,7 +52,12 @@ Verdict = Identity | Refused
 
 
 def read_verdict(
-    response: Response, digest: bytes, *, now: float, on_claims_dropped: Callable[[int], None]
+    response: Response,
+    digest: bytes,
+    *,
+    now: float,
+    ends: TokenEnds,
+    on_claims_dropped: Callable[[int], None],
 ) -> Verdict:
     """Parse Auth's answer.
 
@@ -59,6 +65,7 @@ def read_verdict(
         response: the answer.
         digest: the digest of the token.
         now: unix seconds; an expired token is refused even if Auth says that it is valid.
+        ends: reads when the token ends.
         on_claims_dropped: called with the size in bytes if the claims are too large to keep.
 
     Raises:
@@ -77,15 +84,17 @@ def read_verdict(
         raise AuthUnavailableError("Auth answered without a boolean `valid`")
     if not answer["valid"]:
         return REFUSED
-    user_id, expires = answer.get("user_id"), answer.get("expires", 0)
+    user_id = answer.get("user_id")
     if (
         not isinstance(user_id, str)
         or not 0 < len(user_id) <= MAX_USER_ID_LENGTH
         or not user_id.isprintable()
     ):
         raise AuthUnavailableError("Auth answered `valid` without a usable `user_id`")
-    if isinstance(expires, bool) or not isinstance(expires, int | float) or expires != expires:  # noqa: PLR0124 - NaN
-        raise AuthUnavailableError("Auth answered with an `expires` that is not a number")
+    try:
+        expires = ends.read(answer.get("expires"), now)
+    except ValueError:
+        raise AuthUnavailableError("Auth answered with an `expires` that is not a number") from None
     if expires and expires <= now:
         return REFUSED
     claims = _claims(answer)

@@ -25,6 +25,7 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
+from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session, SessionInfo, SessionOptions
 
@@ -72,6 +73,7 @@ class WebSocketRoute:
         dispatcher: finds a backend.
         dialer: connects to backends.
         sessions: the live sessions.
+        leases: end sessions when their tokens end.
         events: notified of refusals and ends.
         rng: creates keys.
     """
@@ -85,6 +87,7 @@ class WebSocketRoute:
         dispatcher: Dispatcher,
         dialer: Dialer,
         sessions: SessionRegistry,
+        leases: Leases,
         events: Events,
         rng: random.Random,
     ) -> None:
@@ -94,6 +97,7 @@ class WebSocketRoute:
         self._dispatcher = dispatcher
         self.dialer = dialer
         self._sessions = sessions
+        self._leases = leases
         self.events = events
         self.rng = rng
 
@@ -144,6 +148,7 @@ class WebSocketRoute:
             opening.abandon(link)
             raise
         self._sessions.add(session)
+        self._leases.begun(session, admitted.credentials.token or "")
         try:
             session.start()
         except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
@@ -166,6 +171,7 @@ class WebSocketRoute:
 
     def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
+        self._leases.ended(session)
         closing = session.closing
         if closing is not None and closing.cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
             session.backend.broke(f"a connection broke: {session.error or closing.reason}")

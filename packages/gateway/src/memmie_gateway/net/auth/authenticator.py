@@ -11,6 +11,7 @@ from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.credentials import plausible
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe
@@ -36,6 +37,7 @@ class CachedAuthenticator:
         breaker: stops requests to Auth after repeated failures.
         timeout: seconds for one request to Auth, including the wait for a free connection.
         max_connections: maximum number of connections to Auth.
+        ends: reads from Auth's answers when tokens end; None for no leeway.
 
     Attributes:
         asked: number of requests to Auth by outcome: "valid", "refused", "unavailable".
@@ -55,7 +57,9 @@ class CachedAuthenticator:
         breaker: Breaker,
         timeout: float,
         max_connections: int,
+        ends: TokenEnds | None = None,
     ) -> None:
+        self._ends = ends or TokenEnds()
         self._cache = cache
         self._breaker = breaker
         self._question = Question(
@@ -106,14 +110,33 @@ class CachedAuthenticator:
         if known is not None:
             self.hits += 1
             return _identity(known)
+        if digest in self._asking:
+            self.shared += 1
+        return self._wait(self._begin(token, digest))
+
+    def digest(self, token: str) -> bytes | None:
+        """Return the digest that identifies a token in identities; None if it does not have the form of a token."""
+        return self._cache.digest(token) if plausible(token) else None
+
+    async def ask_again(self, token: str) -> Verdict:
+        """Send a token to Auth even if there is a verdict on it in the cache, which the new one replaces.
+
+        Args:
+            token: a token that was valid before.
+
+        Raises:
+            AuthUnavailableError: Auth gave no verdict.
+            ExhaustionError: a resource of the gateway is exhausted.
+        """
+        return await asyncio.shield(self._begin(token, self._cache.digest(token)))
+
+    def _begin(self, token: str, digest: bytes) -> asyncio.Task[Verdict]:
+        """Return the request about a token that is under way; begin one if there is none."""
         task = self._asking.get(digest)
         if task is None:
-            task = asyncio.create_task(self._ask(token, digest))
-            self._asking[digest] = task
+            task = self._asking[digest] = asyncio.create_task(self._ask(token, digest))
             task.add_done_callback(lambda done: self._answered(digest, done))
-        else:
-            self.shared += 1
-        return self._wait(task)
+        return task
 
     async def _wait(self, task: asyncio.Task[Verdict]) -> Identity:
         try:
@@ -139,7 +162,9 @@ class CachedAuthenticator:
         words = "the request to Auth was interrupted"
         try:
             response = await self._question.ask(token)
-            verdict = read_verdict(response, digest, now=time.time(), on_claims_dropped=self._claims_dropped)
+            verdict = read_verdict(
+                response, digest, now=time.time(), ends=self._ends, on_claims_dropped=self._claims_dropped
+            )
             alive = True
         except AuthUnavailableError as error:
             self.asked["unavailable"] += 1

@@ -73,7 +73,7 @@ class SessionOptions:
 
 
 class SessionInfo(NamedTuple):
-    """The data of a session that never change.
+    """The data of a session; only its identity is replaced, when its token is renewed.
 
     Attributes:
         id: the request id, the same in the log, at the backend and in the answer to the client. A client may choose
@@ -93,7 +93,7 @@ class Session:
     """One client joined to a backend, from the upgrade to the end of both connections.
 
     Args:
-        info: the data that never change.
+        info: the data that identify it.
         client: the client's connection.
         link: the connection to the backend.
         options: limits and time-outs.
