@@ -18,6 +18,8 @@ from memmie_gateway.net.handover import LINGER_SECONDS
 SHUTDOWN_SECONDS: Final = 1.0
 """Maximum time in seconds that a request may still take when the gateway stops."""
 
+_NO_LIMIT: Final = 1 << 30  # of aiohttp, because the listener has already limited the head
+
 Readiness = Callable[[], tuple[bool, dict[str, object]]]
 """Returns whether the gateway is ready, and the facts that decide this."""
 
@@ -72,6 +74,9 @@ class HttpProtocol(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # None switches it off, which the annotation does not say
             lingering_time=LINGER_SECONDS,
+            max_line_size=_NO_LIMIT,
+            max_headers=_NO_LIMIT,
+            max_field_size=_NO_LIMIT,
             auto_decompress=False,  # a few compressed kilobytes can expand to gigabytes
         )
 

@@ -93,6 +93,8 @@ class RenewRoute:
             raise RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive") from None
         except web.HTTPRequestEntityTooLarge:
             raise RefusedError(Cause.BODY_TOO_BIG) from None
+        except ConnectionError:
+            raise RefusedError(Cause.CLIENT_LEFT) from None
 
 
 def _head_of(request: web.Request) -> Request:
