@@ -257,3 +257,22 @@ async def test_stopping_ends_the_timer(start: StartGateway, answers: AnsweringAu
     async with asyncio.timeout(5):
         await gateway.stop()
     assert leases._timer is rechecker._timer is None
+
+
+async def test_a_token_of_the_first_message_ends_too(
+    start: StartGateway, answers: AnsweringAuth, dial: Dial, studio: ScriptedStudio
+) -> None:
+    gateway = await start(FIRST_MESSAGE_AUTH="true", AUTH_RECHECK_SECONDS="600")
+    answers.valid("T", "u1", expires=soon())
+    client = await dial(gateway)
+    client.write(upgrade_request())
+    assert (await client.read_head()).status == 101
+    client.send(TEXT, '{"type":"auth","data":{"token":"T"}}')
+    studio_end = await studio.arrival()
+    accept(studio_end)
+    pair = Pair(gateway, client, studio_end)
+    await pair.exchange()
+    (raw,) = gateway.parts.rechecker._tokens.values()
+    assert raw.reveal() == "T"
+    later(gateway, HOUR + 1)
+    await ended(pair)

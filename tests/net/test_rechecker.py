@@ -243,11 +243,11 @@ async def test_new_clients_need_not_wait_for_rechecks(gateway: Gateway, enter: E
     ask = rechecker._ask
     most = 0
 
-    async def held(token: str) -> object:
+    async def held(token: str, address: str) -> object:
         nonlocal most
         most = max(most, len(rechecker._asking))
         await hold.wait()
-        return await ask(token)
+        return await ask(token, address)
 
     rechecker._ask = held  # type: ignore[assignment]
     clock.put_forward(INTERVAL)
@@ -267,7 +267,7 @@ async def test_a_bug_does_not_end_the_rechecks_of_a_token(
     loop, ask = asyncio.get_running_loop(), rechecker._ask
     loop.set_exception_handler(lambda _, context: told.append(context["message"]))
 
-    async def fail(_: str) -> object:
+    async def fail(*_: str) -> object:
         raise RuntimeError
 
     rechecker._ask = fail  # type: ignore[assignment]
@@ -319,7 +319,7 @@ async def test_stopping_drops_the_questions_under_way(gateway: Gateway, enter: E
     await enter("T", "u1")
     rechecker, cancelled = gateway.parts.rechecker, list[bool]()
 
-    async def never(_: str) -> object:
+    async def never(*_: str) -> None:
         try:
             await asyncio.sleep(PATIENCE)
         except asyncio.CancelledError:

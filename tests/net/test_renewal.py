@@ -190,7 +190,7 @@ async def test_the_new_token_comes_in_the_header_and_must_be_valid(
     assert missing.get("www-authenticate") == "Bearer"
     assert refusal(await renew(gateway, None, old, target=f"/token/renew?token={new}"))[0] == 401
     for kind in ("expired", "revoked", "bad_signature"):
-        assert refusal(await renew(gateway, auth.mint("u1", kind=kind), old)) == (401, "token_invalid")  # type: ignore[arg-type]
+        assert refusal(await renew(gateway, auth.mint("u1", kind=kind), old)) == (401, "token_invalid")
     assert refusal(await renew(gateway, "x" * 9000, old)) == (401, "token_invalid")
     assert gateway.parts.leases.renewed == 0
     await pair.exchange()
@@ -244,7 +244,7 @@ async def test_it_counts_against_the_connect_rate_of_the_client_behind_the_proxy
 async def test_one_address_may_have_only_so_many_under_way(
     start_gateway: StartGateway, auth: FakeAuth, renew: Renew, dial: Dial
 ) -> None:
-    gateway = await start_gateway()
+    gateway = await start_gateway(MAX_CONNECTIONS_PER_IP="100")
     token = auth.mint("u1")
     slow: list[Peer] = []
     for _ in range(MOST_AT_ONCE):

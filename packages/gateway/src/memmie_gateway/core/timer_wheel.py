@@ -23,13 +23,14 @@ class TimerWheel(Generic[K]):
         now: the time.
     """
 
-    __slots__ = ("_next", "_slot_of", "_slots", "_tick")
+    __slots__ = ("_next", "_size", "_slot_of", "_slots", "_tick")
 
     def __init__(self, *, tick: float, slots: int, now: float) -> None:
         self._tick = tick
+        self._size = slots
         self._slots: list[dict[K, float]] = [{} for _ in range(slots)]
         self._slot_of: dict[K, dict[K, float]] = {}
-        self._next = math.floor(now / tick)  # the first tick that `due` has not finished
+        self._next = int(now // tick)  # the first tick that `due` has not finished
 
     def __repr__(self) -> str:
         return f"<TimerWheel {len(self)}>"
@@ -40,10 +41,13 @@ class TimerWheel(Generic[K]):
 
     def schedule(self, key: K, when: float) -> None:
         """Set the time of a key, in place of an earlier one; with an infinite time it is never due."""
-        self.cancel(key)
-        if not math.isinf(when):
-            tick = max(math.floor(when / self._tick), self._next)  # a time in the past is due next
-            slot = self._slots[tick % len(self._slots)]
+        if key in self._slot_of:
+            self.cancel(key)
+        if -math.inf < when < math.inf:
+            tick = int(when // self._tick)
+            if tick < self._next:  # a time in the past is due next
+                tick = self._next
+            slot = self._slots[tick % self._size]
             slot[key] = when
             self._slot_of[key] = slot
 
@@ -60,7 +64,7 @@ class TimerWheel(Generic[K]):
             now: the time.
             most: maximum number of keys; the next call returns the rest.
         """
-        tick, size = math.floor(now / self._tick), len(self._slots)
+        tick, size = int(now // self._tick), self._size
         if not 0 <= tick - self._next < size:  # the clock was set, or a whole turn has passed
             self._next = tick - size + 1
         found: list[K] = []

@@ -118,16 +118,18 @@ class CachedAuthenticator:
         """Return the digest that identifies a token in identities; None if it does not have the form of a token."""
         return self._cache.digest(token) if plausible(token) else None
 
-    async def ask_again(self, token: str) -> Verdict:
+    async def ask_again(self, token: str, address: str) -> Verdict:
         """Send a token to Auth even if there is a verdict on it in the cache, which the new one replaces.
 
         Args:
             token: a token that was valid before.
+            address: the key of the address of a client with this token.
 
         Raises:
             AuthUnavailableError: Auth gave no verdict.
             ExhaustionError: a resource of the gateway is exhausted.
         """
+        del address
         return await asyncio.shield(self._begin(token, self._cache.digest(token)))
 
     def _begin(self, token: str, digest: bytes) -> asyncio.Task[Verdict]:

@@ -19,7 +19,9 @@ from memmie_gateway.net.ingress.admission import Admission
 PATH: Final = "/token/renew"
 
 MOST_AT_ONCE: Final = 16
-"""Maximum number of renewals from one address at the same time, because each may be sending its body slowly."""
+"""Maximum number of renewals from one address at the same time, because each may be sending its body slowly.
+
+As with other limits of an address that are not counted in WebSockets, there is none if MAX_CONNECTIONS_PER_IP is 0."""
 
 ReadBody = Callable[[], Awaitable[bytes]]
 """Reads the body of a request; it raises `RefusedError` if the body is too large or too late."""
@@ -95,7 +97,7 @@ class Renewal:
         token = next(iter(_BEARER.find(arrival.request)), None)
         if token is None:
             raise RefusedError(Cause.TOKEN_MISSING)
-        if not self._under_way.acquire(address, MOST_AT_ONCE):
+        if not self._under_way.acquire(address, MOST_AT_ONCE if self._admission.limits.per_address else 0):
             raise RefusedError(Cause.ADDRESS_FULL)
         try:
             old = _read(await read_body())

@@ -34,7 +34,8 @@ class Rechecker:
 
     Args:
         rechecks: decides which tokens to ask about, and which to condemn.
-        ask: asks Auth about a token, past the cache (see `CachedAuthenticator.ask_again`).
+        ask: asks Auth about a token of a client with this address key, past the cache (see
+            `CachedAuthenticator.ask_again`).
         most: maximum number of questions at the same time.
         sessions: the live sessions.
         evictor: ends the sessions of condemned tokens.
@@ -50,7 +51,7 @@ class Rechecker:
     def __init__(
         self,
         rechecks: Rechecks,
-        ask: Callable[[str], Awaitable[Verdict]],
+        ask: Callable[[str, str], Awaitable[Verdict]],
         *,
         most: int,
         sessions: SessionRegistry,
@@ -105,18 +106,28 @@ class Rechecker:
         self._rechecks.watch(identity.digest, identity.user_id, now, until)
 
     def _turn(self) -> None:
+        self._ask_due()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(TICK_SECONDS, self._turn) if self._tokens else None
+
+    def _ask_due(self) -> None:
         loop = asyncio.get_running_loop()
         room = self._most - len(self._asking)
         for digest in self._rechecks.due(loop.time(), room) if room else ():
-            task = loop.create_task(self._recheck(digest, self._tokens[digest]))
+            address = self._sessions.of_token(digest)[0].info.client.limit_key
+            task = loop.create_task(self._recheck(digest, self._tokens[digest], address))
             self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
-        self._timer = loop.call_later(TICK_SECONDS, self._turn) if self._tokens else None
+            task.add_done_callback(self._asked)
 
-    async def _recheck(self, digest: bytes, token: RawToken) -> None:
+    def _asked(self, task: asyncio.Task[None]) -> None:
+        self._asking.discard(task)
+        if self._timer is not None:
+            self._ask_due()
+
+    async def _recheck(self, digest: bytes, token: RawToken, address: str) -> None:
         verdict: Verdict | None
         try:
-            verdict = await self._ask(token.reveal())
+            verdict = await self._ask(token.reveal(), address)
         except (AuthUnavailableError, ExhaustionError):
             verdict = None
         except Exception as error:  # noqa: BLE001 - a bug must not end the rechecks of this token, and is logged
@@ -136,10 +147,10 @@ class Rechecker:
             self._warn(decision.refused, decision.asked)
 
     def _read(self, digest: bytes, verdict: Verdict | None) -> Answer:
-        if verdict is None:
-            return Answer.NONE
         if verdict is REFUSED:
             return Answer.REFUSED
+        if not isinstance(verdict, Identity):
+            return Answer.NONE
         live = self._sessions.of_token(digest)
         # A token that belongs to another user by now is no longer valid for this one.
         same = all(session.info.identity.user_id == verdict.user_id for session in live)
