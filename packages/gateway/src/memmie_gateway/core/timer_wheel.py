@@ -44,9 +44,7 @@ class TimerWheel(Generic[K]):
         if key in self._slot_of:
             self.cancel(key)
         if -math.inf < when < math.inf:
-            tick = int(when // self._tick)
-            if tick < self._next:  # a time in the past is due next
-                tick = self._next
+            tick = max(int(when // self._tick), self._next)  # a time in the past is due next
             slot = self._slots[tick % self._size]
             slot[key] = when
             self._slot_of[key] = slot
