@@ -102,7 +102,10 @@ def test_after_its_end_a_token_is_not_asked_about() -> None:
     auth = Auth(0)
     auth.rechecks.watch(b"a", "u", 0.0, until=10.0)
     auth.run(300)
+    auth.rechecks.watch(b"a", "u", auth.now, until=20.0)
+    auth.run(300)
     assert auth.asked == []
+    assert len(auth.rechecks._wheel) == 0
     auth.rechecks.watch(b"a", "u", auth.now)  # Auth has given it more time
     auth.run(SECONDS)
     assert auth.asked

@@ -112,7 +112,7 @@ def test_a_clock_that_is_set_back() -> None:
 TIMES = st.floats(-50, 300)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcde"), TIMES | st.none(), TIMES)), st.integers(1, 3))
 def test_it_does_what_a_dict_of_times_does(steps: list[tuple[str, float | None, float]], most: int) -> None:
     w, model = wheel(), dict[str, float]()

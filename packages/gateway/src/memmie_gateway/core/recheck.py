@@ -90,6 +90,7 @@ class Rechecks:
         self._watched: dict[bytes, _Watched] = {}
         self._suspects: dict[bytes, float] = {}  # token: when it was refused first
         self._condemned: set[bytes] = set()
+        self._expired: set[bytes] = set()  # not in the wheel, unless Auth gives them more time
         self._group = ControlGroup(rng)
 
     def __repr__(self) -> str:
@@ -111,6 +112,9 @@ class Rechecks:
         watched = self._watched.get(digest)
         if watched is not None:
             watched.until = until
+            if digest in self._expired and until > now:
+                self._expired.discard(digest)
+                self._in_turn(digest, now)
             return
         self._watched[digest] = _Watched(user_id, until)
         self._group.add(user_id, digest)
@@ -124,6 +128,7 @@ class Rechecks:
             self._wheel.cancel(digest)
             self._suspects.pop(digest, None)
             self._condemned.discard(digest)
+            self._expired.discard(digest)
 
     def is_condemned(self, digest: bytes) -> bool:
         """Tell whether the sessions of a token are still to be ended."""
@@ -136,7 +141,7 @@ class Rechecks:
             if self._watched[digest].until > now:
                 found.append(digest)
             else:
-                self._in_turn(digest, now)
+                self._expired.add(digest)
         return found
 
     def answered(self, digest: bytes, answer: Answer, now: float) -> Decision | None:
