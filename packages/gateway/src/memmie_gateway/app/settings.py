@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     )
     head_seconds: PositiveSeconds = Field(
         10,
-        description="Maximum time in seconds until a request head is complete. After that the client gets 408.",
+        description="Maximum time in seconds until a request head is complete. After that the client gets 408. "
+        "The same time applies to the body of `POST /token/renew`.",
     )
     trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
         (),
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
     )
     auth_recheck_seconds: Seconds = Field(
         0,
-        description="Time in seconds after which the gateway asks Auth again about the token of a live connection; "
+        description="Maximum time in seconds after which the gateway asks Auth again about the token of a live connection; "
         "0 for never. If Auth refuses the token twice, the gateway closes the connection with 4401.",
     )
     token_end: Literal["close", "keep"] = Field(

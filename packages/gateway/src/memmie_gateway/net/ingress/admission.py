@@ -161,10 +161,7 @@ class Admission:
             RefusedError: the client is refused, and holds no slots.
         """
         stores, limits, address = self.stores, self.limits, arrival.client.limit_key
-        took = stores.connects.take(address, limits.connects)
-        wait = (yield took) if must_wait(took) else took
-        if wait:
-            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
+        yield from self.limit_rate(address)
         acquired = stores.addresses.acquire(address, limits.per_address)
         slot = (yield acquired) if must_wait(acquired) else acquired
         if slot is None:
@@ -179,6 +176,17 @@ class Admission:
             slot.release()
             raise
         return Admitted(identity, credentials, HeldSlots(slot, user_slot))
+
+    def limit_rate(self, address: str) -> Steps[None]:
+        """Refuse a client that connects too often.
+
+        Raises:
+            RefusedError: the rate of this key for limits by address is exceeded.
+        """
+        took = self.stores.connects.take(address, self.limits.connects)
+        wait = (yield took) if must_wait(took) else took
+        if wait:
+            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
 
     def _authenticate(
         self, arrival: Arrival, late_token: LateToken | None
