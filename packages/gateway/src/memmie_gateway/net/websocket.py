@@ -23,17 +23,22 @@ from memmie_gateway.core.websocket.keepalive import Advice
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
+from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
 """The paths of the WebSocket route (spec §1)."""
+
+_BROKEN: Final = (Cause.BACKEND_GONE, Cause.BACKEND_SILENT, Cause.BACKEND_VIOLATION)
+"""The causes of ends that are evidence against the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +80,11 @@ class WebSocketRoute:
         admission: admits clients.
         dispatcher: finds a backend.
         dialer: connects to backends.
+        ejector: learns how sessions ended.
         sessions: the live sessions.
         on_dead: called when one side of a session is dead.
         clock: tells the time for keepalive and the idle time-out.
+        leases: end sessions when their tokens end.
         events: notified of refusals and ends.
         rng: creates keys.
     """
@@ -90,9 +97,11 @@ class WebSocketRoute:
         admission: Admission,
         dispatcher: Dispatcher,
         dialer: Dialer,
+        ejector: Ejector,
         sessions: SessionRegistry,
         on_dead: Callable[[Session, Side, Advice], None],
         clock: Clock,
+        leases: Leases,
         events: Events,
         rng: random.Random,
     ) -> None:
@@ -101,9 +110,11 @@ class WebSocketRoute:
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
+        self._ejector = ejector
         self._sessions = sessions
         self._on_dead = on_dead
         self._clock = clock
+        self._leases = leases
         self.events = events
         self.rng = rng
 
@@ -157,6 +168,7 @@ class WebSocketRoute:
             opening.abandon(link)
             raise
         self._sessions.add(session)
+        self._leases.begun(session, admitted.credentials.token or "")
         try:
             session.start()
         except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
@@ -181,9 +193,12 @@ class WebSocketRoute:
 
     def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
+        self._leases.ended(session)
         closing = session.closing
-        if closing is not None and closing.cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
+        cause = closing.cause if closing is not None else None
+        if closing is not None and cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
             session.backend.broke(f"a connection broke: {session.error or closing.reason}")
+        self._ejector.ended(session.backend, session.info.identity.user_id, broken=cause in _BROKEN)
         self.events.ended(session)
 
 
@@ -238,14 +253,14 @@ class _Opening:
 
     # The attempt (see `Dispatcher`).
 
-    def on(self, backend: Backend) -> Maybe[BackendLink]:
-        """Dial a backend."""
+    def on(self, backend: Backend, seconds: float) -> Maybe[BackendLink]:
+        """Dial a backend for at most `seconds`."""
         assert self.admitted is not None  # noqa: S101 - dispatch comes after admission
         self._backend = backend
         head, offer = self.upgrade.request_for(
             backend.where, self.admitted.credentials, self.admitted.identity.user_id
         )
-        return self._route.dialer.dial(backend, head, offer)
+        return self._route.dialer.dial(backend, head, offer, seconds)
 
     def failed(self, backend: Backend, words: str) -> None:
         """Report that a backend did not accept the connection."""

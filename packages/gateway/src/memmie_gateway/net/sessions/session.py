@@ -47,7 +47,7 @@ class Session:
     """One client joined to a backend, from the upgrade to the end of both connections.
 
     Args:
-        info: the data that never change.
+        info: the data that identify it.
         client: the client's connection.
         link: the connection to the backend.
         options: limits and time-outs.
