@@ -13,6 +13,7 @@ from tests.net.wire import BINARY, CLOSE, PING, PONG, TEXT, Peer, upgrade_reques
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_gateway.net.sessions.leg import TOO_FAST
 
 QUICK = {"PING_INTERVAL_SECONDS": "0.2", "PING_TIMEOUT_SECONDS": "0.3"}
 SMALL = {"limit": 1024, "receive_buffer": 4096}
@@ -182,6 +183,9 @@ async def test_a_studio_may_be_pinged_at_any_time(join: Join, interval: str, pin
         received.append(frame)
     assert len(received) == pings
     pair.studio.send(PONG, received[-1].payload)
+    session._backend.hold(TOO_FAST)
+    assert session.ping_backend() is False  # its answer would not be read
+    session._backend.release(TOO_FAST)
     pair.client.write(pair.client.frame(BINARY, bytes(100))[:50])
     await pair.studio.read(50)
     assert session.ping_backend() is False  # inside a frame it cannot be pinged

@@ -29,15 +29,20 @@ def look(leg: Leg, source: Leg, now: float, rng: random.Random) -> Advice:
 
 
 def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> bool:
-    """Ping a side now, unless it already owes an answer; return whether it owes one. The arguments are those of `look`."""
+    """Ping a side now, unless it already owes an answer; the arguments are those of `look`.
+
+    Returns:
+        Whether it now has to answer a ping, or to take what waits for it; False if its answer would not be read.
+    """
     look(leg, source, now, rng)
-    if leg.keepalive.pinged:
-        return True
     signs = _signs(leg, source)
-    possible = signs.may_ping and not (signs.waiting or signs.deaf)
-    if possible:
+    if signs.deaf:
+        return False
+    if leg.keepalive.pinged or signs.waiting:
+        return True
+    if signs.may_ping:
         _ping(leg, signs, rng)
-    return possible
+    return signs.may_ping
 
 
 def inside_frame(leg: Leg) -> bool:

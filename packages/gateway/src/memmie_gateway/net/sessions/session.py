@@ -307,13 +307,17 @@ class Session:
         self._timer = self._loop.call_later(max(wait, SHORTEST_WAIT), self.look) if wait < math.inf else None
 
     def ping_backend(self) -> bool:
-        """Ping the backend now, unless it already owes an answer; return whether it owes one."""
+        """Ping the backend now, unless it already owes an answer.
+
+        Returns:
+            Whether the backend now has to answer a ping, or to take what waits for it.
+        """
         if self._closing is not None:
             return False
         now = self._clock.time()
-        owes = liveness.ping(self._backend, self._client, now, self._rng)
+        has_to = liveness.ping(self._backend, self._client, now, self._rng)
         self._look_again(now)
-        return owes
+        return has_to
 
     def is_dead(self, side: Side) -> bool:
         """Tell whether a side is dead at this moment."""
