@@ -54,17 +54,18 @@ class Ejector:
     def __repr__(self) -> str:
         return f"<Ejector ejected={len(self._ejected)}>"
 
-    def ended(self, backend: Backend, user_id: str, *, broken: bool) -> None:
+    def ended(self, backend: Backend, user_id: str, began: float, *, broken: bool) -> None:
         """Note the end of a session.
 
         Args:
             backend: its backend.
             user_id: its user.
+            began: the loop's time at which it began.
             broken: whether the backend broke it.
         """
         if not self._enabled:
             return
-        if not backend.outlier.ended(user_id, asyncio.get_running_loop().time(), broken=broken):
+        if not backend.outlier.ended(user_id, began, asyncio.get_running_loop().time(), broken=broken):
             return
         backend.on_doubt()  # the evidence waits for a health check
         if self._timer is None:
