@@ -25,6 +25,8 @@ from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.leases import Leases
+from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
 _UP: Final = "client->backend"
@@ -69,6 +71,8 @@ class GatewayCollector:
         events: counts refusals and ended sessions.
         authenticator: counts the requests to Auth.
         evictor: counts the evictions.
+        leases: count the renewals.
+        rechecker: counts the rechecks of tokens.
         pending: returns the number of connections with a request that is not answered yet.
         lag: measures the event loop.
         log_stream: counts the lines that were dropped.
@@ -84,6 +88,8 @@ class GatewayCollector:
         events: Events,
         authenticator: CachedAuthenticator,
         evictor: Evictor,
+        leases: Leases,
+        rechecker: Rechecker,
         pending: Callable[[], int],
         lag: LoopLag,
         log_stream: LogStream,
@@ -95,6 +101,8 @@ class GatewayCollector:
         self._events = events
         self._authenticator = authenticator
         self._evictor = evictor
+        self._leases = leases
+        self._rechecker = rechecker
         self._pending = pending
         self._lag = lag
         self._log_stream = log_stream
@@ -107,6 +115,7 @@ class GatewayCollector:
         yield from self._ends()
         yield from self._evictions()
         yield from self._auth_metrics()
+        yield from self._tokens()
         yield from self._process()
 
     def _traffic(self) -> Iterator[Metric]:
@@ -221,11 +230,13 @@ class GatewayCollector:
         yield latency
         verdicts = CounterMetricFamily(
             "gateway_auth_verdicts",
-            "Tokens validated, by source of the verdict: the cache, a request shared with another connection, or Auth.",
+            "Tokens validated, by source of the verdict: the cache, a request shared with another connection, Auth, "
+            "or Auth's last answer while Auth fails.",
             labels=["source", "outcome"],
         )
         verdicts.add_metric(["cache", "known"], auth.hits)
         verdicts.add_metric(["shared", "known"], auth.shared)
+        verdicts.add_metric(["stale", "known"], auth.stale)
         for outcome, number in auth.asked.items():
             verdicts.add_metric(["auth", outcome], number)
         yield verdicts
@@ -234,10 +245,25 @@ class GatewayCollector:
         yield cached
         circuit = GaugeMetricFamily(
             "gateway_auth_circuit_open",
-            "1 while the circuit of Auth is open or half-open after repeated failures.",
+            "1 while the circuit of Auth is open after repeated failures, also while clients' tokens are tried again.",
         )
         circuit.add_metric([], int(auth.circuit != "closed"))
         yield circuit
+
+    def _tokens(self) -> Iterator[Metric]:
+        rechecks = CounterMetricFamily(
+            "gateway_auth_rechecks",
+            "Questions to Auth about the tokens of live connections, by what Auth said.",
+            labels=["outcome"],
+        )
+        for answer, number in self._rechecker.answers.items():
+            rechecks.add_metric([answer.value], number)
+        yield rechecks
+        renewed = CounterMetricFamily(
+            "gateway_renewed_connections", "Connections that were moved to a new token."
+        )
+        renewed.add_metric([], self._leases.renewed)
+        yield renewed
 
     def _process(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily(

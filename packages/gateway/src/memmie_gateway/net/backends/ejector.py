@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Final, Protocol
 
 from memmie_gateway.core.outlier import SHARE, may_eject
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.pool import BackendPool
 
@@ -49,6 +50,7 @@ class Ejector:
         self._events = events
         self._enabled = enabled
         self._ejected: set[Backend] = set()
+        self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -65,7 +67,12 @@ class Ejector:
         """
         if not self._enabled:
             return
-        if not backend.outlier.ended(user_id, began, asyncio.get_running_loop().time(), broken=broken):
+        now = asyncio.get_running_loop().time()
+        if broken and (pauses := clock.pauses()) != self._pauses:
+            self._pauses = pauses
+            for each in self._pool:
+                each.outlier.failed(now, now)  # while the gateway did not run, it answered nobody
+        if not backend.outlier.ended(user_id, began, now, broken=broken):
             return
         backend.on_doubt()  # the evidence waits for a health check
         if self._timer is None:

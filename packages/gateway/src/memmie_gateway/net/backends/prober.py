@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass
 
 from memmie_gateway.core.health import next_probe
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
@@ -78,10 +79,12 @@ class Prober:
         options, loop = self._options, asyncio.get_running_loop()
         while True:
             doubted.clear()
-            began = loop.time()
+            began, pauses = loop.time(), clock.pauses()
             try:
                 await options.check.probe(backend.where, self._resolver)
             except ProbeError as error:
+                if clock.pauses() != pauses:
+                    continue  # the gateway itself was stopped, so this says nothing about the backend
                 backend.failed_check(str(error), began)
             except ExhaustionError:
                 pass  # this says nothing about the backend
