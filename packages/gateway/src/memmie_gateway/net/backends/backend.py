@@ -158,20 +158,19 @@ class Backend:
             self._note(changed=self.tracker.good())
 
     def failed(self, reason: str) -> None:
-        """Count a dial that failed; further ones do not count until a health check has looked."""
-        self.failures += 1
+        """Count a dial that did not reach it; further ones do not count until a health check has looked."""
         now = self._clock()
         self.outlier.failed(now, now)
-        self._note(changed=self.tracker.doubt(reason))
-        self.on_doubt()
+        self.broke(reason)
 
     def unanswered(self, user_id: str, reason: str) -> None:
         """Count a dial that reached the backend, but got no answer.
 
-        If no health check can look whether this is so only for this user, it is as weak as an answer with an error.
+        It counts like a broken connection. But if no health check can look whether this is so only for this user, it is
+        as weak as an answer with an error.
         """
         if self.checked_at:
-            self.failed(reason)
+            self.broke(reason)
         else:
             self.refused(user_id, reason)
 
@@ -184,7 +183,7 @@ class Backend:
             self.on_doubt()
 
     def broke(self, reason: str) -> None:
-        """Count a broken connection; further ones do not count until a health check has looked."""
+        """Count a connection that broke; further ones do not count until a health check has looked."""
         self.failures += 1
         self._note(changed=self.tracker.doubt(reason))
         self.on_doubt()
