@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
+import json
+import subprocess
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -42,3 +47,32 @@ async def finished(script: str, *arguments: str) -> tuple[int, str, str]:
         out, err = await process.communicate()
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
+
+
+async def forked(script: str, *arguments: str) -> tuple[int, str, str]:
+    """Do the same as `finished`, but in a fork of a process that has imported Locust already (see forking.py).
+
+    The script may also be a file elsewhere, by its absolute path.
+    """
+    return await asyncio.to_thread(_forked, script, arguments)
+
+
+def _forked(script: str, arguments: Sequence[str]) -> tuple[int, str, str]:
+    process = _forking()
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with tempfile.TemporaryDirectory() as folder:
+        files = out, err = Path(folder, "out"), Path(folder, "err")
+        command = [str(ROOT / "loadtests" / script), arguments, *map(str, files)]
+        process.stdin.write(f"{json.dumps(command)}\n")
+        process.stdin.flush()
+        return int(process.stdout.readline()), out.read_text(), err.read_text()
+
+
+@functools.cache
+def _forking() -> subprocess.Popen[str]:
+    """Start the process that forks, which ends with its standard input, so with this process."""
+    command = ["env", "--default-signal=INT", sys.executable, str(Path(__file__).with_name("forking.py"))]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603 - ours
+    atexit.register(process.communicate)
+    return process

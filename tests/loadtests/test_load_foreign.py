@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 TOKEN = "made-up"
-finished = partial(scripts.finished, "load.py")
+forked = partial(scripts.forked, "load.py")
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ async def gateway(
 
 
 async def load(url: str, token_file: str, out: Path) -> tuple[int, str, str]:
-    return await finished(
+    return await forked(
         "storm", "--gateway", url, "--token-file", token_file, "--connections", "3", "--within", "2", "--out", str(out)
     )  # fmt: skip
 
