@@ -4,6 +4,7 @@ It reads a line of JSON for each command: the script, its arguments, and files f
 answers with the exit code. The fork is a process of its own, as with `locust --processes`.
 """
 
+import gc
 import json
 import os
 import runpy
@@ -21,6 +22,7 @@ import loadtests.scenarios.play  # noqa: E402, F401 - every scenario needs it
 
 def main() -> None:
     """Run one command after the other until standard input ends."""
+    gc.freeze()  # a fork would copy everything that it collects at its end
     for line in sys.stdin:
         script, arguments, out, err = json.loads(line)
         child = fork()
