@@ -142,15 +142,15 @@ async def test_a_broken_threshold_is_named_and_fails_the_run(tmp_path: Path) -> 
     assert "and must be == 0: nothing may be lost" in complaint
 
 
-async def test_a_short_soak_counts_every_message(tmp_path: Path) -> None:
-    code, printed, told = await forked("soak", "--messages", "2001", "--out", str(tmp_path), "--json")
+async def test_a_soak_counts_every_message(tmp_path: Path) -> None:
+    code, printed, told = await forked("soak", "--messages", "20001", "--out", str(tmp_path), "--json")
     assert code == 0, told
     run = json.loads(printed)
     assert run["measured"] == "the whole run"
     assert 0 < run["most_connections"] <= 20  # the first may have gone before the last has come
     assert run["events"][-1]["what"] == "all are answered"
     figures = {figure["name"]: figure["value"] for figure in run["figures"]}
-    assert figures["messages each way"] == 2001
+    assert figures["messages each way"] == 20001
     assert figures["lost"] == figures["duplicated"] == figures["reordered"] == figures["damaged"] == 0
 
 
