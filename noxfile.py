@@ -20,6 +20,8 @@ nox.options.reuse_venv = "yes"
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")  # the Pythons that are here, no others
+# Hundreds of Pythons start here: what they import is compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 if PYENV.is_dir():
     # pyenv's commands answer only for the versions that are switched on: switch on one of each.
@@ -30,8 +32,8 @@ PACKAGES = ["fake_base", "fake_auth", "fake_studio", "gateway", "harness"]
 CODE = ["packages", "tests", "loadtests", "docs", "noxfile.py"]
 DIST = Path("dist")
 
-WAITING = ["-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal"]
-"""Twice as many workers of pytest as cores, for tests that wait half of their time."""
+SIDE_BY_SIDE = ["-n", str(3 * (os.cpu_count() or 1) // 2), "--dist", "worksteal"]
+"""Tests wait for sockets and processes about a third of their time: that many more workers than cores."""
 
 PIN_FILES = {
     "tools.txt": ["--only-group", "tools"],
@@ -121,14 +123,14 @@ def core(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test that needs no container and no browser, against the built wheels. Arguments go to pytest."""
     _install_wheels(session)
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session(python=PYTHONS, default=False)
 def pythons(session: nox.Session) -> None:
     """The tests on every supported Python that is on this machine."""
     _install_wheels(session)
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
 
 @nox.session(default=False)
@@ -246,7 +248,7 @@ def smoke(session: nox.Session) -> None:
     names = ("load_command", "load_foreign", "load_lies", "load_locust", "tokens")
     tests = (f"tests/loadtests/test_{name}.py" for name in names)
     quick = [] if "--slow" in session.posargs else ["-m", "not slow"]
-    session.run("pytest", "-p", "no:locust", *WAITING, *quick, *tests)
+    session.run("pytest", "-p", "no:locust", *SIDE_BY_SIDE, *quick, *tests)
     # The thresholds hold on a machine that does nothing else.
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
 
