@@ -75,6 +75,7 @@ async def run_distributed(
             for each in (one, other):
                 await asyncio.wait_for(each.communicate(), 10)
     assert master.returncode is not None
+    assert (out / "run.json").exists(), said
     return master.returncode, said, json.loads((out / "run.json").read_text())
 
 
