@@ -33,7 +33,11 @@ from memmie_fake_studio.faults import STUDIO_FAULTS
         ("drip", {"bytes_per_second": 0}, "bytes_per_second: 0 given, 1 or more allowed"),
         ("reset", {"times": 0}, "times: 0 given, 1 or more allowed"),
         ("reset", {"route": "health"}, "route: 'health' given, allowed: a path such as"),
-        ("reset", {"user_id": "u1"}, "user_id: not a selector here; allowed: route"),
+        (
+            "reset",
+            {"user_id": "u1"},
+            "user_id: this fake cannot limit a fault to one user_id; allowed: route",
+        ),
     ],
 )
 def test_auth_says_what_is_wrong_with_a_script(
@@ -87,7 +91,7 @@ def test_a_fault_can_be_an_object() -> None:
         "struck": 0,
         "parameters": {"seconds": 2, "jitter": 0.0},
     }
-    with pytest.raises(ValueError, match="parameters belong to the fault object: jitter"):
+    with pytest.raises(ValueError, match="give parameters to the fault object, not to this call: jitter"):
         auth.script(Latency(seconds=2), jitter=1)
 
 

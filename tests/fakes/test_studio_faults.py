@@ -224,7 +224,7 @@ async def test_faults_of_one_connection_are_bounded(studio: FakeStudio, open_cli
         (connection,) = studio.connections
         for _ in range(100):
             studio.script("freeze", connection=connection.id, after_messages=1)
-        with pytest.raises(ValueError, match="100 faults wait on"):
+        with pytest.raises(ValueError, match="already has 100 faults that wait for a message"):
             studio.script("freeze", connection=connection.id, after_messages=1)
 
 

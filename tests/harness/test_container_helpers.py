@@ -45,7 +45,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("make", [GatewayContainer, FakeAuthContainer, StackContainers])
 def test_without_an_engine_each_helper_says_so(make: type) -> None:
-    with pytest.raises(ContainerError, match=r"no Docker engine answers \(`docker info`\): .*refused"):
+    with pytest.raises(ContainerError, match=r"no Docker engine answers \(try `docker info`\): .*refused"):
         make()
 
 

@@ -170,7 +170,7 @@ class FakeAuth(FakeServer):
         claims = self._claims(request)
         user_id = request.match_info["id"]
         if claims.user_id != user_id:
-            raise Problem(403, "forbidden", "this is another user")
+            raise Problem(403, "forbidden", "the token belongs to another user")
         user = self._users.get(user_id)
         if user is None:
             raise Problem(404, "not_found", "no such user is registered")

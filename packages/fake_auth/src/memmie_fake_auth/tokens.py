@@ -53,7 +53,9 @@ class TokenMint:
 
     def __init__(self, settings: AuthSettings) -> None:
         self.key = SigningKey(settings.signing_key)
-        self._revoked: BoundedStore[int] = BoundedStore("revoked tokens", settings.max_revocations)
+        self._revoked: BoundedStore[int] = BoundedStore(
+            "revoked tokens", settings.max_revocations, cleared_by_reset=False
+        )
 
     def mint(
         self, user_id: str, *, email: str, phone: str = "", ttl_seconds: float, kind: TokenKind = "valid"

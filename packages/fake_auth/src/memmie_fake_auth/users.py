@@ -76,7 +76,7 @@ class Users:
             Problem: 400, the address or the password is invalid; 409, the address is taken; 507, the limit is reached.
         """
         if not _EMAIL.fullmatch(email):
-            raise Problem(400, "bad_field", "email: this is no address; name@example.com is")
+            raise Problem(400, "bad_field", "email: this is not an address such as name@example.com")
         if len(password) < _MIN_PASSWORD:
             raise Problem(400, "bad_field", f"password: at least {_MIN_PASSWORD} characters are needed")
         salt = secrets.token_bytes(16)

@@ -44,7 +44,9 @@ class Authenticator:
             user_id = request.headers.get("X-User-ID", "")
             if not user_id:
                 raise Problem(
-                    401, "no_user", "X-User-ID is missing (this Studio has no auth_url and trusts it)"
+                    401,
+                    "no_user",
+                    "the header X-User-ID is missing; this Studio has no auth_url, so it takes the user from this header",
                 )
             return user_id
         token = bearer_token(request)

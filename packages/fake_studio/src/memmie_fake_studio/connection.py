@@ -133,7 +133,9 @@ class Connection:
             ValueError: too many faults wait on this connection.
         """
         if len(self._faults) >= _MAX_FAULTS:
-            raise ValueError(f"connection: {_MAX_FAULTS} faults wait on {self.id} already")
+            raise ValueError(
+                f"connection: {self.id} already has {_MAX_FAULTS} faults that wait for a message"
+            )
         if fault.after_messages:
             self._faults.append((self.received + fault.after_messages, fault))
         else:

@@ -145,7 +145,7 @@ class Content:
             depth, above = depth + 1, self.bucket(user_id, above).parent_id
         if depth > _MAX_DEPTH:
             raise Problem(
-                400, "bad_field", f"parent_id: buckets stand at most {_MAX_DEPTH} deep in each other"
+                400, "bad_field", f"parent_id: buckets can be nested at most {_MAX_DEPTH} levels deep"
             )
         self.buckets[bucket.id] = bucket
         return bucket
@@ -209,7 +209,7 @@ class Content:
 def _owned(store: BoundedStore[T], user_id: str, thing_id: str) -> T:
     thing = store.get(thing_id)
     if thing is None:
-        raise Problem(404, "not_found", f"no such thing among the {store.what}: {thing_id}")
+        raise Problem(404, "not_found", f"{store.what}: there is no item {thing_id!r}")
     if thing.user_id != user_id:
-        raise Problem(403, "forbidden", f"this one of the {store.what} is another user's")
+        raise Problem(403, "forbidden", f"{store.what}: the item {thing_id!r} belongs to another user")
     return thing

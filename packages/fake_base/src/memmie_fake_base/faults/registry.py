@@ -76,7 +76,9 @@ class FaultRegistry:
             ValueError: `times` or `route` is invalid, or too many faults are scripted.
         """
         if scripted.times is not None and scripted.times < 1:
-            raise ValueError(f"times: {scripted.times} given, 1 or more allowed (leave it out for always)")
+            raise ValueError(
+                f"times: {scripted.times} given, 1 or more allowed; without times there is no limit"
+            )
         if scripted.route != "*" and not scripted.route.startswith(("/", "*")):
             raise ValueError(f"route: {scripted.route!r} given, allowed: a path such as /ws, /api/* or *")
         if len(self._faults) >= _MAX_FAULTS:

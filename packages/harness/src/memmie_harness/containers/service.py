@@ -24,8 +24,8 @@ TAIL_LINES: Final = 50
 """How many lines of a log are shown by default."""
 
 WITHOUT_CLEANER: Final = (
-    "If no registry is available, set TESTCONTAINERS_RYUK_DISABLED=true in the environment; a run that is killed then "
-    "leaves its containers behind."
+    "If this machine cannot download the image of the cleaner, set TESTCONTAINERS_RYUK_DISABLED=true in the environment. "
+    "Without the cleaner, a run that is killed leaves its containers behind."
 )
 """What to do if the cleaner of testcontainers cannot be started."""
 
