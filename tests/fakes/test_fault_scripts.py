@@ -26,7 +26,7 @@ from memmie_fake_studio.faults import STUDIO_FAULTS
         ("latency", {"seconds": "soon"}, "latency: seconds is 'soon'; a number is expected"),
         ("latency", {"seconds": True}, "latency: seconds is True; a number is expected"),
         ("latency", {"seconds": 1, "color": 1}, "unknown parameter color; allowed: seconds, jitter"),
-        ("hang", {"seconds": 1}, "unknown parameter seconds; allowed: no parameters"),
+        ("hang", {"seconds": 1}, "unknown parameter seconds; this fault has no parameters"),
         ("error", {"status": 99}, "status: 99 given, allowed: 200-599"),
         ("html", {"status": 600}, "status: 600 given, allowed: 200-599"),
         ("garbage", {"size": 0}, "size: 0 given, 1 or more allowed"),
@@ -65,7 +65,7 @@ def test_auth_says_what_is_wrong_with_a_script(
         (
             "latency",
             {"connection": "c9", "seconds": 1},
-            "latency strikes requests: select by route or user_id",
+            "latency strikes requests, not open connections; use route or user_id instead of connection",
         ),
         ("freeze", {"connection": "c9", "times": 2}, "leave out route, user_id and times"),
     ],

@@ -95,7 +95,7 @@ async def test_grace_ends_even_if_a_client_does_not_answer(studio: FakeStudio, o
 
 
 async def test_starting_twice_is_an_error_and_stopping_twice_is_none(auth: FakeAuth) -> None:
-    with pytest.raises(RuntimeError, match="already listening"):
+    with pytest.raises(RuntimeError, match="already listens on"):
         await auth.start()
     await auth.stop()
     await auth.stop()

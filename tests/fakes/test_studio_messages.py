@@ -87,7 +87,7 @@ async def test_a_derived_blob_is_two_events(open_client: Any) -> None:
         ({"type": "subscribe", "data": {"types": "blob.*"}}, "types is a string; a list is expected"),
         (
             {"type": "subscribe", "data": {"types": [1]}},
-            "types holds a whole number; a list of strings is expected",
+            "types contains a whole number; a list of strings is expected",
         ),
         ({"type": "subscribe", "data": {"types": [str(n) for n in range(1001)]}}, "at most 1000 types"),
         ({"type": "heartbeat", "data": []}, "data is a list; an object is expected"),

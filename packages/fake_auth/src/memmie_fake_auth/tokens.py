@@ -74,9 +74,11 @@ class TokenMint:
             Problem: 507, for `revoked`: the limit of unexpired revoked tokens is reached.
         """
         if not user_id:
-            raise ValueError("user_id: empty; a text is expected")
+            raise ValueError("user_id is empty; a string that is not empty is expected")
         if not 0 < ttl_seconds < 10**10:
-            raise ValueError(f"ttl_seconds: {ttl_seconds} given, more than 0 (and finite) allowed")
+            raise ValueError(
+                f"ttl_seconds: {ttl_seconds} given, more than 0 and less than 10000000000 allowed"
+            )
         if kind not in KINDS:
             raise ValueError(f"kind: {kind!r} given, allowed: {', '.join(KINDS)}")
         now = time.time()

@@ -106,7 +106,7 @@ class Users:
         salt = user.salt if user else b"no such user    "
         given = await _hash(password, salt)
         if user is None or not hmac.compare_digest(given, user.password_hash):
-            raise Problem(401, "bad_credentials", "email or password is wrong")
+            raise Problem(401, "bad_credentials", "the email address or the password is wrong")
         return user
 
     def get(self, user_id: str) -> User | None:

@@ -101,7 +101,7 @@ class FakeServer(Hooks, ABC):
             OSError: the address cannot be bound, such as because the port is in use.
         """
         if self.running:
-            raise RuntimeError(f"already listening on {self.url}")
+            raise RuntimeError(f"this fake already listens on {self.url}")
         app = web.Application(
             middlewares=[self._log_request, answer_problems, self._strike_faults],
             client_max_size=self._max_body_bytes,

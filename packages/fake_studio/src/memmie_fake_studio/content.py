@@ -101,7 +101,7 @@ class Content:
     def create_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
         """Create a blob."""
         if "data" not in body:
-            raise Problem(400, "bad_field", "data is missing; any JSON is expected")
+            raise Problem(400, "bad_field", "data is missing; any JSON value is expected")
         blob = Blob(
             user_id=user_id,
             processor_id=required(body, "processor_id", str),
@@ -196,7 +196,7 @@ class Content:
         """Append a chapter to a book."""
         book = self.book(user_id, book_id)
         if len(book.chapters) >= _MAX_CHAPTERS:
-            raise Problem(507, "store_full", f"a book holds at most {_MAX_CHAPTERS} chapters")
+            raise Problem(507, "store_full", f"a book can have at most {_MAX_CHAPTERS} chapters")
         chapter = {"id": _new_id(), "title": required(body, "title", str)}
         book.chapters.append({**chapter, "content": optional(body, "content", str) or ""})
         book.updated = _now()

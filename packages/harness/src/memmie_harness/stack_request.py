@@ -49,11 +49,11 @@ def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
     for mark in reversed(list(marks)):
         if mark.args:
             raise ValueError(
-                f"mark memmie takes only keyword arguments, such as memmie(studios=3), not {mark.args[0]!r}"
+                f"mark memmie takes only keyword arguments, such as memmie(studios=3); {mark.args[0]!r} has no keyword"
             )
         for name, value in mark.kwargs.items():
             if name not in _CHECKS:
-                raise ValueError(f"mark memmie has the arguments {' and '.join(_CHECKS)}, not {name!r}")
+                raise ValueError(f"mark memmie has no argument {name!r}; allowed: {', '.join(_CHECKS)}")
             fits, wanted = _CHECKS[name]
             if not fits(value):
                 raise ValueError(f"mark memmie: {name} must be {wanted}, not {value!r}")

@@ -84,7 +84,9 @@ class FaultRegistry:
         if len(self._faults) >= _MAX_FAULTS:
             self._faults = {key: each for key, each in self._faults.items() if not each.spent}
         if len(self._faults) >= _MAX_FAULTS:
-            raise ValueError(f"{_MAX_FAULTS} faults are scripted, no more are allowed: delete some or reset")
+            raise ValueError(
+                f"{_MAX_FAULTS} faults are scripted, and no more are allowed; delete some of them, or reset the fake"
+            )
         self._faults[scripted.id] = scripted
 
     def remove(self, fault_id: str) -> bool:

@@ -81,7 +81,7 @@ class ServiceContainer(DockerContainer):
                 or the container was started before. Nothing of this start is left running.
         """
         if self._container is not None:
-            raise ContainerError(f"{self!r} was already started. Stop it first, or make a new one")
+            raise ContainerError(f"{self!r} was already started. Stop it first, or make a new container")
         with engine_answers():
             try:
                 self.get_docker_client().client.images.get(self.image)
