@@ -233,11 +233,11 @@ def test_the_signing_key_can_be_given() -> None:
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ({"access_ttl_seconds": 0}, "access_ttl_seconds: 0 given"),
-        ({"refusal": "shrug"}, "refusal: 'shrug' given, allowed: status, body"),
-        ({"max_users": 0}, "users: a limit of 0 given"),
-        ({"max_body_bytes": 1}, "max_body_bytes: 1 given"),
-        ({"log_entries": 0}, "log_entries: 0 given"),
+        ({"access_ttl_seconds": 0}, "access_ttl_seconds: 0 is given"),
+        ({"refusal": "shrug"}, "refusal: 'shrug' is given; allowed: status, body"),
+        ({"max_users": 0}, "users: a limit of 0 is given"),
+        ({"max_body_bytes": 1}, "max_body_bytes: 1 is given"),
+        ({"log_entries": 0}, "log_entries: 0 is given"),
     ],
 )
 def test_bad_settings_are_refused(setting: dict[str, Any], complaint: str) -> None:

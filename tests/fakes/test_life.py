@@ -112,5 +112,5 @@ async def test_a_taken_port_is_an_os_error_and_the_fake_can_be_started_later() -
 
 
 def test_an_invalid_port_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"port: 70000 given, allowed: 0-65535"):
+    with pytest.raises(ValueError, match=r"port: 70000 is given; allowed: 0-65535"):
         FakeAuth(port=70000)

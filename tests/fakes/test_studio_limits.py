@@ -217,12 +217,12 @@ async def test_opcode_of_a_ping_is_logged(studio: FakeStudio, open_client: Any) 
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ({"auth_url": "localhost:8001"}, "auth_url: 'localhost:8001' given"),
-        ({"ping_interval_seconds": -1}, "ping_interval_seconds: -1 given"),
-        ({"write_timeout_seconds": 0}, "write_timeout_seconds: 0 given"),
-        ({"max_message_bytes": 0}, "max_message_bytes: 0 given"),
-        ({"queue_messages": 0}, "queue_messages: 0 given"),
-        ({"max_items": 0}, "blobs: a limit of 0 given"),
+        ({"auth_url": "localhost:8001"}, "auth_url: 'localhost:8001' is given"),
+        ({"ping_interval_seconds": -1}, "ping_interval_seconds: -1 is given"),
+        ({"write_timeout_seconds": 0}, "write_timeout_seconds: 0 is given"),
+        ({"max_message_bytes": 0}, "max_message_bytes: 0 is given"),
+        ({"queue_messages": 0}, "queue_messages: 0 is given"),
+        ({"max_items": 0}, "blobs: a limit of 0 is given"),
     ],
 )
 def test_bad_settings_are_refused(setting: dict[str, Any], complaint: str) -> None:

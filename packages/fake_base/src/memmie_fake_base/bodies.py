@@ -56,7 +56,7 @@ def parse_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except ValueError as error:
-        raise Problem(400, "bad_json", f"this is not JSON: {error}") from None
+        raise Problem(400, "bad_json", f"the text is not JSON: {error}") from None
     except RecursionError:
         raise Problem(400, "bad_json", _TOO_DEEP) from None
     if not isinstance(value, dict):

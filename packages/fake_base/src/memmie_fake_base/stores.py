@@ -26,7 +26,7 @@ class BoundedStore(dict[str, V], Generic[V]):
     def __init__(self, what: str, limit: int, *, cleared_by_reset: bool = True) -> None:
         super().__init__()
         if limit < 1:
-            raise ValueError(f"{what}: a limit of {limit} given, 1 or more allowed")
+            raise ValueError(f"{what}: a limit of {limit} is given; allowed: 1 or more")
         self.what = what
         self.limit = limit
         self._cleared_by_reset = cleared_by_reset

@@ -211,6 +211,6 @@ def check_close(code: int, reason: str) -> None:
         ValueError: the code must not be sent (RFC 6455 §7.4), or the reason does not fit a control frame (§5.5).
     """
     if code not in EXTERNAL_CLOSE_CODES and not 3000 <= code <= 4999:
-        raise ValueError(f"code: {code} given, allowed: 1000-1003, 1007-1014, 3000-4999")
+        raise ValueError(f"code: {code} is given; allowed: 1000-1003, 1007-1014, 3000-4999")
     if len(reason.encode()) > 123:
-        raise ValueError(f"reason: {len(reason.encode())} bytes given, at most 123 allowed")
+        raise ValueError(f"reason: {len(reason.encode())} bytes are given; allowed: at most 123")

@@ -140,6 +140,6 @@ def _number(request: web.Request, name: str, default: int) -> int:
         return default
     if not given.isascii() or not given.isdigit() or len(given) > 9:
         raise Problem(
-            400, "bad_query", f"{name}: {given!r} given, allowed: a whole number from 0 to 999999999"
+            400, "bad_query", f"{name}: {given!r} is given; allowed: a whole number from 0 to 999999999"
         )
     return int(given)

@@ -77,10 +77,10 @@ class FaultRegistry:
         """
         if scripted.times is not None and scripted.times < 1:
             raise ValueError(
-                f"times: {scripted.times} given, 1 or more allowed; without times there is no limit"
+                f"times: {scripted.times} is given; allowed: 1 or more (without times there is no limit)"
             )
         if scripted.route != "*" and not scripted.route.startswith(("/", "*")):
-            raise ValueError(f"route: {scripted.route!r} given, allowed: a path such as /ws, /api/* or *")
+            raise ValueError(f"route: {scripted.route!r} is given; allowed: a path such as /ws, /api/* or *")
         if len(self._faults) >= _MAX_FAULTS:
             self._faults = {key: each for key, each in self._faults.items() if not each.spent}
         if len(self._faults) >= _MAX_FAULTS:
