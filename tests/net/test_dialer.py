@@ -251,10 +251,10 @@ async def test_a_refusal_of_the_client_is_its_response(studio: tuple[Studio, Bac
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n", "it answered 500 to the upgrade"),
-        (ACCEPT.replace(b"s3p", b"xxx"), "its answer to the upgrade is wrong: its Sec-WebSocket-Accept"),
-        (b"garbage\r\n\r\n", "its answer is not HTTP: "),
-        (ACCEPT[:20], "no answer within 0.2 seconds"),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n", "the backend answered the upgrade with 500"),
+        (ACCEPT.replace(b"s3p", b"xxx"), "the answer to the upgrade is wrong: the Sec-WebSocket-Accept"),
+        (b"garbage\r\n\r\n", "the answer is not HTTP: "),
+        (ACCEPT[:20], "the backend did not answer within 0.2 seconds"),
     ],
 )
 async def test_a_backend_that_does_not_accept(
@@ -262,7 +262,7 @@ async def test_a_backend_that_does_not_accept(
 ) -> None:
     script, backend = studio
     script.answer = answer
-    timeout = 0.2 if words.startswith("no answer") else PATIENCE
+    timeout = 0.2 if words.startswith("the backend did not answer") else PATIENCE
     with pytest.raises(DialError, match=f"^{words}"):
         await Dialer(Resolver(), timeout=timeout).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
     await script.ended.wait()

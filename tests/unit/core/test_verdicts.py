@@ -68,7 +68,7 @@ def test_answers(status: int, body: bytes, expected: Verdict) -> None:
     assert expected == read(status, body)
 
 
-USER_ID = "Auth answered `valid` without a usable `user_id`"
+USER_ID = "Auth answered that the token is valid, but without a usable `user_id`"
 EXPIRES = "Auth answered with an `expires` that is not a number"
 NO_JSON = "Auth answered with something that is not JSON"
 NO_VALID = "Auth answered without a boolean `valid`"

@@ -54,7 +54,7 @@ def test_good_handshakes(changes: Values) -> None:
 
 
 KEY_WORDS = "Sec-WebSocket-Key must be 16 bytes in base64"
-BODY_WORDS = "a WebSocket handshake has no body"
+BODY_WORDS = "a WebSocket handshake must not have a body"
 HOST_WORDS = "exactly one Host header is needed"
 VERSION_WORDS = Cause.WRONG_VERSION.ending.words
 
@@ -62,12 +62,12 @@ VERSION_WORDS = Cause.WRONG_VERSION.ending.words
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
-        pytest.param(request(method=b"POST"), "a WebSocket handshake is a GET", id="§4.1 1 method"),
+        pytest.param(request(method=b"POST"), "the method of a WebSocket handshake must be GET", id="§4.1 1 method"),
         pytest.param(request(version="1.0"), "a WebSocket handshake needs HTTP/1.1", id="§4.1 1 version"),
         pytest.param(request({b"host": ()}), HOST_WORDS, id="§4.1 4 no host"),
         pytest.param(request({b"host": (b"a", b"a")}), HOST_WORDS, id="RFC 9112 §3.2 two hosts"),
         pytest.param(
-            request({b"connection": (b"keep-alive",)}), "the Connection header must name upgrade", id="§4.1 6"
+            request({b"connection": (b"keep-alive",)}), "the Connection header must contain upgrade", id="§4.1 6"
         ),
         *[
             pytest.param(request({b"sec-websocket-key": keys}), KEY_WORDS, id=f"§4.1 7 key {keys!r}")
@@ -305,25 +305,43 @@ def accepted(changes: Values | None = None) -> Response:
     [
         ({}, ""),
         ({b"connection": (b"keep-alive, Upgrade",)}, ""),
-        ({b"upgrade": ()}, "its Upgrade header does not say websocket"),
-        ({b"upgrade": (b"h2c",)}, "its Upgrade header does not say websocket"),
-        ({b"connection": ()}, "its Connection header does not name upgrade"),
-        ({b"connection": (b"upgraded",)}, "its Connection header does not name upgrade"),
-        ({b"sec-websocket-accept": ()}, "its Sec-WebSocket-Accept does not fit the key"),
-        ({b"sec-websocket-accept": (ACCEPT.lower(),)}, "its Sec-WebSocket-Accept does not fit the key"),
-        ({b"sec-websocket-accept": (ACCEPT, ACCEPT)}, "its Sec-WebSocket-Accept does not fit the key"),
-        ({b"sec-websocket-accept": (b"\xff",)}, "its Sec-WebSocket-Accept does not fit the key"),
+        ({b"upgrade": ()}, "the Upgrade header is not websocket"),
+        ({b"upgrade": (b"h2c",)}, "the Upgrade header is not websocket"),
+        ({b"connection": ()}, "the Connection header does not contain upgrade"),
+        ({b"connection": (b"upgraded",)}, "the Connection header does not contain upgrade"),
+        ({b"sec-websocket-accept": ()}, "the Sec-WebSocket-Accept header does not match the key"),
+        (
+            {b"sec-websocket-accept": (ACCEPT.lower(),)},
+            "the Sec-WebSocket-Accept header does not match the key",
+        ),
+        (
+            {b"sec-websocket-accept": (ACCEPT, ACCEPT)},
+            "the Sec-WebSocket-Accept header does not match the key",
+        ),
+        ({b"sec-websocket-accept": (b"\xff",)}, "the Sec-WebSocket-Accept header does not match the key"),
         ({b"sec-websocket-protocol": (b"v1",)}, ""),
-        ({b"sec-websocket-protocol": (b"v3",)}, "it selected a subprotocol that was not offered"),
-        ({b"sec-websocket-protocol": (b"V1",)}, "it selected a subprotocol that was not offered"),
-        ({b"sec-websocket-protocol": (b"v1, v2",)}, "it selected a subprotocol that was not offered"),
-        ({b"sec-websocket-protocol": (b"v1", b"v2")}, "it selected a subprotocol that was not offered"),
-        ({b"sec-websocket-protocol": (b"bearer",)}, "it selected a subprotocol that was not offered"),
+        ({b"sec-websocket-protocol": (b"v3",)}, "the backend selected a subprotocol that was not offered"),
+        ({b"sec-websocket-protocol": (b"V1",)}, "the backend selected a subprotocol that was not offered"),
+        (
+            {b"sec-websocket-protocol": (b"v1, v2",)},
+            "the backend selected a subprotocol that was not offered",
+        ),
+        (
+            {b"sec-websocket-protocol": (b"v1", b"v2")},
+            "the backend selected a subprotocol that was not offered",
+        ),
+        (
+            {b"sec-websocket-protocol": (b"bearer",)},
+            "the backend selected a subprotocol that was not offered",
+        ),
         ({b"sec-websocket-extensions": (b"Permessage-Deflate; client_max_window_bits=10",)}, ""),
-        ({b"sec-websocket-extensions": (b"x-other",)}, "it accepted an extension that was not offered"),
+        (
+            {b"sec-websocket-extensions": (b"x-other",)},
+            "the backend accepted an extension that was not offered",
+        ),
         (
             {b"sec-websocket-extensions": (b"permessage-deflate", b"x-other")},
-            "it accepted an extension that was not offered",
+            "the backend accepted an extension that was not offered",
         ),
     ],
 )

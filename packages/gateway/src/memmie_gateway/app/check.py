@@ -66,7 +66,7 @@ async def _check_auth(settings: Settings) -> Result:
         if error.cause is not Cause.TOKEN_REFUSED:
             return Result("auth", settings.auth_url, ok=False, detail=str(error))
     else:
-        return Result("auth", settings.auth_url, ok=False, detail="it accepts an invalid token")
+        return Result("auth", settings.auth_url, ok=False, detail="Auth accepts an invalid token")
     finally:
         await auth.stop()
     milliseconds = (time.perf_counter() - started) * 1000
@@ -74,7 +74,7 @@ async def _check_auth(settings: Settings) -> Result:
         "auth",
         settings.auth_url,
         ok=True,
-        detail=f"it refuses an invalid token, as it should (answer after {milliseconds:.1f} ms)",
+        detail=f"Auth refuses an invalid token, as it should (answer after {milliseconds:.1f} ms)",
     )
 
 
@@ -83,7 +83,9 @@ async def _check_backend(url: str, timeout: float) -> Result:  # noqa: ASYNC109 
         seconds = await probe(BackendUrl.parse(url), timeout, Resolver())
     except (ProbeError, ExhaustionError) as error:
         return Result("studio", url, ok=False, detail=str(error))
-    return Result("studio", url, ok=True, detail=f"it answers a ping (after {seconds * 1000:.1f} ms)")
+    return Result(
+        "studio", url, ok=True, detail=f"the backend answers a ping (after {seconds * 1000:.1f} ms)"
+    )
 
 
 def show(results: list[Result]) -> str:

@@ -76,7 +76,7 @@ class HttpProtocol(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return super().handle_error(request, status, exc, message)
         if request.writer.output_size:
-            raise ConnectionError("the response is already under way")
+            raise ConnectionError("the gateway has already begun to send the response")
         ending = Cause.BAD_REQUEST.ending
         return web.json_response({"error": ending.words, "code": ending.code}, status=status)
 
@@ -85,7 +85,7 @@ class HttpProtocol(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send the response, and close the connection after it."""
         if isinstance(resp, web.HTTPExpectationFailed):
-            body = {"error": "no expectation but 100-continue is met here", "code": "expectation_failed"}
+            body = {"error": "the only supported expectation is 100-continue", "code": "expectation_failed"}
             resp = web.json_response(body, status=resp.status)
         resp.force_close()
         return await super().finish_response(request, resp, start_time)

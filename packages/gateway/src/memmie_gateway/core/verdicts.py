@@ -83,7 +83,7 @@ def read_verdict(
         or not 0 < len(user_id) <= MAX_USER_ID_LENGTH
         or not user_id.isprintable()
     ):
-        raise AuthUnavailableError("Auth answered `valid` without a usable `user_id`")
+        raise AuthUnavailableError("Auth answered that the token is valid, but without a usable `user_id`")
     if isinstance(expires, bool) or not isinstance(expires, int | float) or expires != expires:  # noqa: PLR0124 - NaN
         raise AuthUnavailableError("Auth answered with an `expires` that is not a number")
     if expires and expires <= now:

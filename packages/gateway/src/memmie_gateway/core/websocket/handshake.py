@@ -48,19 +48,19 @@ def check_upgrade(request: Request) -> tuple[Cause, str] | None:
     keys = headers.all(b"sec-websocket-key")
     problem = ""
     if request.method != "GET":
-        problem = "a WebSocket handshake is a GET"
+        problem = "the method of a WebSocket handshake must be GET"
     elif request.version != "1.1":
         problem = "a WebSocket handshake needs HTTP/1.1"
     elif len(headers.all(b"host")) != 1:
         problem = "exactly one Host header is needed"
     elif not headers.has(b"connection", b"upgrade"):
-        problem = "the Connection header must name upgrade"
+        problem = "the Connection header must contain upgrade"
     elif headers.all(b"sec-websocket-version") != (b"13",):
         return Cause.WRONG_VERSION, Cause.WRONG_VERSION.ending.words
     elif len(keys) != 1 or not _is_key(keys[0]):
         problem = "Sec-WebSocket-Key must be 16 bytes in base64"
     elif headers.all(b"transfer-encoding") or headers.all(b"content-length") not in ((), (b"0",)):
-        problem = "a WebSocket handshake has no body"
+        problem = "a WebSocket handshake must not have a body"
     return (Cause.BAD_HANDSHAKE, problem) if problem else None
 
 
@@ -158,16 +158,16 @@ def check_response(response: Response, offer: Offer) -> str:
     """Return the problem of an invalid 101 from a backend, or "" (RFC 6455 §4.1)."""
     headers = response.headers
     if headers.one(b"upgrade").lower() != "websocket":
-        return "its Upgrade header does not say websocket"
+        return "the Upgrade header is not websocket"
     if not headers.has(b"connection", b"upgrade"):
-        return "its Connection header does not name upgrade"
+        return "the Connection header does not contain upgrade"
     if headers.all(b"sec-websocket-accept") != (accept_for(offer.key),):
-        return "its Sec-WebSocket-Accept does not fit the key"
+        return "the Sec-WebSocket-Accept header does not match the key"
     selected = headers.one(b"sec-websocket-protocol")
     if selected and selected not in offer.subprotocols:
-        return "it selected a subprotocol that was not offered"
+        return "the backend selected a subprotocol that was not offered"
     if not extension_names(headers) <= offer.extensions:
-        return "it accepted an extension that was not offered"
+        return "the backend accepted an extension that was not offered"
     return ""
 
 

@@ -91,7 +91,7 @@ class Dialer:
             async with asyncio.timeout(self._timeout):
                 return await self._dial(backend, head, offer)
         except TimeoutError:
-            raise DialError(f"no answer within {self._timeout:g} seconds") from None
+            raise DialError(f"the backend did not answer within {self._timeout:g} seconds") from None
 
     async def _dial(self, backend: Backend, head: bytes, offer: Offer) -> BackendLink:
         connection = await self._connect(backend)
@@ -101,9 +101,9 @@ class Dialer:
             if 400 <= response.status < 500:
                 raise BackendRefusedError(response)
             if response.status != 101:
-                raise DialError(f"it answered {response.status} to the upgrade")
+                raise DialError(f"the backend answered the upgrade with {response.status}")
             if problem := check_response(response, offer):
-                raise DialError(f"its answer to the upgrade is wrong: {problem}")
+                raise DialError(f"the answer to the upgrade is wrong: {problem}")
             accepted = True
         except HttpError as error:
             raise DialError(str(error)) from None
@@ -125,7 +125,7 @@ class Dialer:
         except OSError as error:
             self._addresses.pop(backend, None)
             raise_exhaustion(error)
-            raise DialError(f"cannot connect: {error.strerror or error}") from None
+            raise DialError(f"the gateway cannot connect: {error.strerror or error}") from None
         return connection
 
     async def _resolve(self, backend: Backend) -> list[str]:

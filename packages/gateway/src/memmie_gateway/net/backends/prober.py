@@ -56,7 +56,7 @@ async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:
             addresses = await ready(resolver.addresses(where))
             return await _ping(where, await first_to_answer(where, addresses))
     except TimeoutError:
-        raise ProbeError(f"no pong within {timeout:g} seconds") from None
+        raise ProbeError(f"the health check got no pong within {timeout:g} seconds") from None
     except (OSError, WebSocketException, EOFError) as error:
         if isinstance(error, OSError):
             raise_exhaustion(error)
