@@ -168,7 +168,7 @@ MEASURED = [
 """What the help of a scenario says."""
 
 REFUSED = [
-    (["steady", "--connections", "0"], "0 users given, a whole number from 1"),
+    (["steady", "--connections", "0"], "the number of users (-u) must be from 1 to"),
     (["steady", "-t", "2s"], "-t 2s leaves nothing to measure: the ramp takes 4 s, and settling 2 s"),
     (["drain", "--master"], "drain cannot be distributed: it starts or ends processes on this machine"),
     (["slow", "--worker"], "slow cannot be distributed: it starts or ends processes on this machine"),

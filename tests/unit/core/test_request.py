@@ -56,8 +56,8 @@ def test_targets(target: bytes, path: str, query: tuple[tuple[str, str], ...]) -
             "1.1",
             "the URL has more than 100 query fields",
         ),
-        (b"/ws", "0.9", "the gateway supports only HTTP/1.1"),
-        (b"/ws", "2.0", "the gateway supports only HTTP/1.1"),
+        (b"/ws", "0.9", "only HTTP/1.1 is spoken here"),
+        (b"/ws", "2.0", "only HTTP/1.1 is spoken here"),
     ],
 )
 def test_bad_targets(target: bytes, version: str, message: str) -> None:

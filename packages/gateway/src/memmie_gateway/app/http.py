@@ -85,7 +85,7 @@ class HttpProtocol(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         """Send the response, and close the connection after it."""
         if isinstance(resp, web.HTTPExpectationFailed):
-            body = {"error": "the only supported expectation is 100-continue", "code": "expectation_failed"}
+            body = {"error": "no expectation but 100-continue is met here", "code": "expectation_failed"}
             resp = web.json_response(body, status=resp.status)
         resp.force_close()
         return await super().finish_response(request, resp, start_time)

@@ -51,7 +51,7 @@ class Request(NamedTuple):
                 form, is not ASCII, does not decode to UTF-8, or has too many query fields.
         """
         if version not in ("1.0", "1.1"):
-            raise BadRequestError("the gateway supports only HTTP/1.1")
+            raise BadRequestError("only HTTP/1.1 is spoken here")
         if absolute := _ABSOLUTE.match(target):
             target = b"/" + target[absolute.end() :].removeprefix(b"/")
         elif not target.startswith(b"/"):

@@ -48,19 +48,19 @@ def check_upgrade(request: Request) -> tuple[Cause, str] | None:
     keys = headers.all(b"sec-websocket-key")
     problem = ""
     if request.method != "GET":
-        problem = "the method of a WebSocket handshake must be GET"
+        problem = "a WebSocket handshake is a GET"
     elif request.version != "1.1":
         problem = "a WebSocket handshake needs HTTP/1.1"
     elif len(headers.all(b"host")) != 1:
         problem = "exactly one Host header is needed"
     elif not headers.has(b"connection", b"upgrade"):
-        problem = "the Connection header must contain upgrade"
+        problem = "the Connection header must name upgrade"
     elif headers.all(b"sec-websocket-version") != (b"13",):
         return Cause.WRONG_VERSION, Cause.WRONG_VERSION.ending.words
     elif len(keys) != 1 or not _is_key(keys[0]):
         problem = "Sec-WebSocket-Key must be 16 bytes in base64"
     elif headers.all(b"transfer-encoding") or headers.all(b"content-length") not in ((), (b"0",)):
-        problem = "a WebSocket handshake must not have a body"
+        problem = "a WebSocket handshake has no body"
     return (Cause.BAD_HANDSHAKE, problem) if problem else None
 
 
