@@ -183,7 +183,7 @@ def _rate(text: str) -> tuple[int, float]:
         found = 0, 0.0
     if not (1 <= found[0] <= MOST_CONNECTIONS and 0.1 <= found[1] <= 10_000):
         raise argparse.ArgumentTypeError(
-            f"{text!r} given, connections x messages a second of each needed, such as 1000x1"
+            f"{text!r} is not a pair of numbers such as 1000x1: connections, and messages per second of each"
         )
     return found
 
@@ -195,7 +195,7 @@ def _some_of(allowed: Iterable[str]) -> Callable[[str], list[str]]:
         names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
         for name in names or [""]:
             if name not in allowed:
-                raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
+                raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(allowed)}")
         return names
 
     return read
@@ -205,10 +205,10 @@ def _new_file(text: str) -> Path:
     path = Path(text)
     is_free = not path.exists() or (path.is_file() and not path.stat().st_size)
     if not is_free or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} given, a new file in a folder that exists needed")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a new file in a folder that exists")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
             return path
     except OSError as error:
-        words = f"{text!r} given, where nothing can be written: {error.strerror}"
+        words = f"{text!r} is in a folder in which nothing can be written: {error.strerror}"
         raise argparse.ArgumentTypeError(words) from None

@@ -18,7 +18,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = int(text) if text.isascii() and text.isdigit() else least - 1
         if not least <= number <= most:
-            raise ArgumentTypeError(f"{text!r} given, a whole number from {least} to {most} needed")
+            raise ArgumentTypeError(f"{text!r} is not a whole number from {least} to {most}")
         return number
 
     return read
@@ -31,5 +31,5 @@ def seconds(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0.1 <= number <= MOST_SECONDS:
-        raise ArgumentTypeError(f"{text!r} given, seconds from 0.1 to {MOST_SECONDS} needed")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds from 0.1 to {MOST_SECONDS}")
     return number

@@ -99,7 +99,7 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[T
     for rule in found:
         if rule.metric not in metrics:
             known = ", ".join(map(repr, metrics))
-            words = f"metric {rule.metric!r} given, one of these needed: {known}"
+            words = f"metric {rule.metric!r} is not one of these: {known}"
             raise UsageError(f"{path}: {words} (--thresholds)")
     return found
 

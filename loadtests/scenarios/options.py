@@ -114,8 +114,9 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
             need = "a system that runs already: give --gateway ws://…"
             raise UsageError(f"{scenario.name} can only be distributed against {need}")
     if not 1 <= options.num_users <= MOST_CONNECTIONS:
-        need = f"a whole number from 1 to {MOST_CONNECTIONS} needed (-u)"
-        raise UsageError(f"{options.num_users} users given, {need}")
+        raise UsageError(
+            f"the number of users (-u) must be from 1 to {MOST_CONNECTIONS}, not {options.num_users}"
+        )
     seconds_of(scenario, options)
     if not options.gateway:
         for name in _GROUPS[_SYSTEM]:

@@ -171,10 +171,13 @@ async def test_stores_are_bounded_and_say_so(http: aiohttp.ClientSession) -> Non
         status, refusal = await post(http, auth, "register", {**ADA, "email": "b@example.test"})
         assert (status, refusal["code"]) == (507, "store_full")
         assert "at most 1 users" in refusal["error"]
+        assert "/_control/reset removes all users" in refusal["error"]
         assert (await post(http, auth, "login", ADA))[0] == 200
         assert (await post(http, auth, "login", ADA))[0] == 507
         assert (await post(http, auth, "logout", None, session["token"]))[0] == 200
-        assert (await post(http, auth, "logout", None, auth.mint("u2")))[0] == 507
+        status, refusal = await post(http, auth, "logout", None, auth.mint("u2"))
+        assert status == 507
+        assert "reset" not in refusal["error"], "it does not clear the revoked tokens"
         assert (await post(http, auth, "login", {"email": "x" * 2000}))[0] == 413
 
 
@@ -230,11 +233,11 @@ def test_the_signing_key_can_be_given() -> None:
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ({"access_ttl_seconds": 0}, "access_ttl_seconds: 0 given"),
-        ({"refusal": "shrug"}, "refusal: 'shrug' given, allowed: status, body"),
-        ({"max_users": 0}, "users: a limit of 0 given"),
-        ({"max_body_bytes": 1}, "max_body_bytes: 1 given"),
-        ({"log_entries": 0}, "log_entries: 0 given"),
+        ({"access_ttl_seconds": 0}, "access_ttl_seconds: 0 is given"),
+        ({"refusal": "shrug"}, "refusal: 'shrug' is given; allowed: status, body"),
+        ({"max_users": 0}, "users: a limit of 0 is given"),
+        ({"max_body_bytes": 1}, "max_body_bytes: 1 is given"),
+        ({"log_entries": 0}, "log_entries: 0 is given"),
     ],
 )
 def test_bad_settings_are_refused(setting: dict[str, Any], complaint: str) -> None:

@@ -61,11 +61,11 @@ async def test_a_taken_port_is_one_line_and_exit_code_2(command: str) -> None:
     [
         (["memmie-fake-auth"], "required: COMMAND"),
         (["memmie-fake-auth", "serve", "--port", "x"], "argument --port: invalid int value: 'x'"),
-        (["memmie-fake-auth", "serve", "--port", "70000"], "port: 70000 given, allowed: 0-65535"),
-        (["memmie-fake-auth", "serve", "--access-ttl", "0"], "access_ttl_seconds: 0.0 given"),
+        (["memmie-fake-auth", "serve", "--port", "70000"], "port: 70000 is given; allowed: 0-65535"),
+        (["memmie-fake-auth", "serve", "--access-ttl", "0"], "access_ttl_seconds: 0.0 is given"),
         (["memmie-fake-auth", "serve", "--signing-key-file", "/nowhere"], "No such file or directory"),
-        (["memmie-fake-studio", "serve", "--auth-url", "x"], "auth_url: 'x' given"),
-        (["memmie-fake-studio", "serve", "--queue-messages", "0"], "queue_messages: 0 given"),
+        (["memmie-fake-studio", "serve", "--auth-url", "x"], "auth_url: 'x' is given"),
+        (["memmie-fake-studio", "serve", "--queue-messages", "0"], "queue_messages: 0 is given"),
     ],
 )
 def test_bad_arguments_are_one_line_and_exit_code_2(

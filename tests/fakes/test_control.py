@@ -37,9 +37,9 @@ async def test_faults_are_scripted_listed_and_deleted(http: aiohttp.ClientSessio
     ("body", "complaint"),
     [
         ({"fault": "no"}, "fault: 'no' is unknown; allowed: burst, close,"),
-        ({}, "fault is missing; a string is expected"),
+        ({}, "fault is missing or empty; a string is expected"),
         ({"fault": "reset", "times": "x"}, "times is a string; a whole number is expected"),
-        ({"fault": "error", "status": 1}, "status: 1 given, allowed: 200-599"),
+        ({"fault": "error", "status": 1}, "status: 1 is given; allowed: 200-599"),
         ([], "a list is given; a JSON object is expected"),
     ],
 )

@@ -21,19 +21,23 @@ from memmie_fake_studio.faults import STUDIO_FAULTS
             "'earthquake' is unknown; allowed: drip, error, garbage, hang, html, latency, reset",
         ),
         ("latency", {}, "latency: parameter seconds is missing"),
-        ("latency", {"seconds": -1}, "seconds: -1 given, 0 or more allowed"),
-        ("latency", {"seconds": float("nan")}, "seconds: nan given"),
+        ("latency", {"seconds": -1}, "seconds: -1 is given; allowed: 0 or more"),
+        ("latency", {"seconds": float("nan")}, "seconds: nan is given"),
         ("latency", {"seconds": "soon"}, "latency: seconds is 'soon'; a number is expected"),
         ("latency", {"seconds": True}, "latency: seconds is True; a number is expected"),
         ("latency", {"seconds": 1, "color": 1}, "unknown parameter color; allowed: seconds, jitter"),
-        ("hang", {"seconds": 1}, "unknown parameter seconds; allowed: no parameters"),
-        ("error", {"status": 99}, "status: 99 given, allowed: 200-599"),
-        ("html", {"status": 600}, "status: 600 given, allowed: 200-599"),
-        ("garbage", {"size": 0}, "size: 0 given, 1 or more allowed"),
-        ("drip", {"bytes_per_second": 0}, "bytes_per_second: 0 given, 1 or more allowed"),
-        ("reset", {"times": 0}, "times: 0 given, 1 or more allowed"),
-        ("reset", {"route": "health"}, "route: 'health' given, allowed: a path such as"),
-        ("reset", {"user_id": "u1"}, "user_id: not a selector here; allowed: route"),
+        ("hang", {"seconds": 1}, "unknown parameter seconds; this fault has no parameters"),
+        ("error", {"status": 99}, "status: 99 is given; allowed: 200-599"),
+        ("html", {"status": 600}, "status: 600 is given; allowed: 200-599"),
+        ("garbage", {"size": 0}, "size: 0 is given; allowed: 1 or more"),
+        ("drip", {"bytes_per_second": 0}, "bytes_per_second: 0 is given; allowed: 1 or more"),
+        ("reset", {"times": 0}, "times: 0 is given; allowed: 1 or more"),
+        ("reset", {"route": "health"}, "route: 'health' is given; allowed: a path such as"),
+        (
+            "reset",
+            {"user_id": "u1"},
+            "user_id: this fake cannot limit a fault to one user_id; allowed: route",
+        ),
     ],
 )
 def test_auth_says_what_is_wrong_with_a_script(
@@ -49,19 +53,19 @@ def test_auth_says_what_is_wrong_with_a_script(
 @pytest.mark.parametrize(
     ("fault", "parameters", "complaint"),
     [
-        ("close", {"code": 1006}, "code: 1006 given, allowed: 1000-1003, 1007-1014, 3000-4999"),
-        ("close", {"reason": "é" * 62}, "reason: 124 bytes given, at most 123 allowed"),
-        ("close", {"after_messages": -1}, "after_messages: -1 given"),
-        ("drop", {"how": "gently"}, "how: 'gently' given, allowed: rst, fin"),
-        ("truncate", {"promised": 10, "sent": 10}, "promised: 10 given, 11 or more allowed"),
+        ("close", {"code": 1006}, "code: 1006 is given; allowed: 1000-1003, 1007-1014, 3000-4999"),
+        ("close", {"reason": "é" * 62}, "reason: 124 bytes are given; allowed: at most 123"),
+        ("close", {"after_messages": -1}, "after_messages: -1 is given"),
+        ("drop", {"how": "gently"}, "how: 'gently' is given; allowed: rst, fin"),
+        ("truncate", {"promised": 10, "sent": 10}, "promised: 10 is given; allowed: 11 or more"),
         ("burst", {}, "burst: parameter count is missing"),
-        ("burst", {"count": 0}, "count: 0 given"),
-        ("refuse", {"status": 101}, "status: 101 given"),
+        ("burst", {"count": 0}, "count: 0 is given"),
+        ("refuse", {"status": 101}, "status: 101 is given"),
         ("freeze", {"connection": "c9"}, "connection: 'c9' is not open"),
         (
             "latency",
             {"connection": "c9", "seconds": 1},
-            "latency strikes requests: select by route or user_id",
+            "latency strikes requests, not open connections; use route or user_id instead of connection",
         ),
         ("freeze", {"connection": "c9", "times": 2}, "leave out route, user_id and times"),
     ],
@@ -87,7 +91,7 @@ def test_a_fault_can_be_an_object() -> None:
         "struck": 0,
         "parameters": {"seconds": 2, "jitter": 0.0},
     }
-    with pytest.raises(ValueError, match="parameters belong to the fault object: jitter"):
+    with pytest.raises(ValueError, match="give parameters to the fault object, not to this call: jitter"):
         auth.script(Latency(seconds=2), jitter=1)
 
 

@@ -95,7 +95,7 @@ async def test_grace_ends_even_if_a_client_does_not_answer(studio: FakeStudio, o
 
 
 async def test_starting_twice_is_an_error_and_stopping_twice_is_none(auth: FakeAuth) -> None:
-    with pytest.raises(RuntimeError, match="already listening"):
+    with pytest.raises(RuntimeError, match="already listens on"):
         await auth.start()
     await auth.stop()
     await auth.stop()
@@ -112,5 +112,5 @@ async def test_a_taken_port_is_an_os_error_and_the_fake_can_be_started_later() -
 
 
 def test_an_invalid_port_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"port: 70000 given, allowed: 0-65535"):
+    with pytest.raises(ValueError, match=r"port: 70000 is given; allowed: 0-65535"):
         FakeAuth(port=70000)

@@ -140,10 +140,10 @@ async def test_a_truncated_frame_is_no_protocol_error(studio: FakeStudio, open_c
 @pytest.mark.parametrize(
     ("parameters", "complaint"),
     [
-        ({"promised": 10}, "promised: 10 given, 11 or more allowed"),
-        ({"promised": 2**63}, "promised: 9223372036854775808 given, at most 9223372036854775807 allowed"),
-        ({"sent": -1}, "sent: -1 given, 0 or more allowed"),
-        ({"sent": 1024 * 1024 + 1}, "sent: 1048577 given, at most 1048576 allowed"),
+        ({"promised": 10}, "promised: 10 is given; allowed: 11 or more"),
+        ({"promised": 2**63}, "promised: 9223372036854775808 is given; allowed: at most 9223372036854775807"),
+        ({"sent": -1}, "sent: -1 is given; allowed: 0 or more"),
+        ({"sent": 1024 * 1024 + 1}, "sent: 1048577 is given; allowed: at most 1048576"),
     ],
 )
 def test_invalid_parameters_of_truncate_are_refused(parameters: dict[str, Any], complaint: str) -> None:
@@ -224,7 +224,7 @@ async def test_faults_of_one_connection_are_bounded(studio: FakeStudio, open_cli
         (connection,) = studio.connections
         for _ in range(100):
             studio.script("freeze", connection=connection.id, after_messages=1)
-        with pytest.raises(ValueError, match="100 faults wait on"):
+        with pytest.raises(ValueError, match="already has 100 faults that wait for a message"):
             studio.script("freeze", connection=connection.id, after_messages=1)
 
 

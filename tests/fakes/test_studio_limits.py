@@ -81,7 +81,11 @@ async def test_a_client_that_sends_no_pong_is_cut(open_client: Any) -> None:
         # The client library answers pings by itself, unless it does not read.
         client.ws.transport.pause_reading()
         entry = await studio.log.wait_for("close")
-        assert (entry["because"], entry["code"], entry["closed_by"]) == ("no pong", 1006, "studio")
+        assert (entry["because"], entry["code"], entry["closed_by"]) == (
+            "no pong came in time",
+            1006,
+            "studio",
+        )
         client.ws.transport.resume_reading()
 
 
@@ -93,7 +97,7 @@ async def test_a_client_that_lets_its_queue_fill_is_disconnected(open_client: An
             sent += await studio.emit("u1", "big.event", "x" * 100_000)
             await asyncio.sleep(0)
         entry = await studio.log.wait_for("close")
-        assert entry["because"] == "queue of 4 messages full"
+        assert entry["because"] == "the queue of 4 messages is full"
         client.ws.transport.resume_reading()
 
 
@@ -124,7 +128,7 @@ async def test_a_client_that_lets_bytes_wait_too_long_is_cut(open_client: Any) -
     ):
         client.ws.transport.pause_reading()
         await studio.emit("u1", "big.event", "x" * 900_000, count=20)
-        assert (await studio.log.wait_for("close"))["because"] == "write deadline"
+        assert (await studio.log.wait_for("close"))["because"] == "the client read too slowly"
         client.ws.transport.resume_reading()
 
 
@@ -165,7 +169,7 @@ async def test_a_close_handshake_that_is_not_finished_is_cut(open_client: Any) -
     async with FakeStudio(close_timeout_seconds=0.1) as studio, open_client(at=studio) as client:
         client.ws.transport.pause_reading()
         studio.connections[0].close(1000)
-        assert (await studio.log.wait_for("close"))["because"] == "close handshake too slow"
+        assert (await studio.log.wait_for("close"))["because"] == "the closing handshake took too long"
         client.ws.transport.resume_reading()
 
 
@@ -213,12 +217,12 @@ async def test_opcode_of_a_ping_is_logged(studio: FakeStudio, open_client: Any) 
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ({"auth_url": "localhost:8001"}, "auth_url: 'localhost:8001' given"),
-        ({"ping_interval_seconds": -1}, "ping_interval_seconds: -1 given"),
-        ({"write_timeout_seconds": 0}, "write_timeout_seconds: 0 given"),
-        ({"max_message_bytes": 0}, "max_message_bytes: 0 given"),
-        ({"queue_messages": 0}, "queue_messages: 0 given"),
-        ({"max_items": 0}, "blobs: a limit of 0 given"),
+        ({"auth_url": "localhost:8001"}, "auth_url: 'localhost:8001' is given"),
+        ({"ping_interval_seconds": -1}, "ping_interval_seconds: -1 is given"),
+        ({"write_timeout_seconds": 0}, "write_timeout_seconds: 0 is given"),
+        ({"max_message_bytes": 0}, "max_message_bytes: 0 is given"),
+        ({"queue_messages": 0}, "queue_messages: 0 is given"),
+        ({"max_items": 0}, "blobs: a limit of 0 is given"),
     ],
 )
 def test_bad_settings_are_refused(setting: dict[str, Any], complaint: str) -> None:

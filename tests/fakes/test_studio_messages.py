@@ -87,18 +87,18 @@ async def test_a_derived_blob_is_two_events(open_client: Any) -> None:
         ({"type": "subscribe", "data": {"types": "blob.*"}}, "types is a string; a list is expected"),
         (
             {"type": "subscribe", "data": {"types": [1]}},
-            "types holds a whole number; a list of strings is expected",
+            "types contains a whole number; a list of strings is expected",
         ),
         ({"type": "subscribe", "data": {"types": [str(n) for n in range(1001)]}}, "at most 1000 types"),
         ({"type": "heartbeat", "data": []}, "data is a list; an object is expected"),
         ({"type": "create_blob", "data": {"schema_id": "s", "data": 1}}, "processor_id is missing"),
         ({"type": "create_blob", "data": {"processor_id": "p", "schema_id": "s"}}, "data is missing"),
-        ({"type": "create_blob", "data": {**BLOB, "parent_id": "nope"}}, "no such thing among the blobs"),
+        ({"type": "create_blob", "data": {**BLOB, "parent_id": "nope"}}, "blobs: there is no item 'nope'"),
         (
             {"type": "create_blob", "data": {**BLOB, "bucket_ids": ["nope"]}},
-            "no such thing among the buckets",
+            "buckets: there is no item 'nope'",
         ),
-        ({"type": "update_blob", "data": {"id": "nope"}}, "no such thing among the blobs"),
+        ({"type": "update_blob", "data": {"id": "nope"}}, "blobs: there is no item 'nope'"),
         ({"type": "create_bucket", "data": {}}, "name is missing"),
         ({"type": "create_blob", "data": {**BLOB, "data": nested(200)}}, "nested too deeply"),
     ],
@@ -127,7 +127,7 @@ async def test_another_users_blob_is_out_of_reach(open_client: Any) -> None:
     async with open_client("u1") as owner, open_client("u2") as thief:
         blob = (await owner.ask(type="create_blob", data=BLOB))["data"]
         answer = await thief.ask(type="update_blob", data={"id": blob["id"], "data": "mine"})
-        assert answer["error"] == "this one of the blobs is another user's"
+        assert answer["error"] == f"blobs: the item {blob['id']!r} belongs to another user"
 
 
 async def test_subscribed_types_with_wildcards(studio: FakeStudio, open_client: Any) -> None:

@@ -32,7 +32,7 @@ async def test_a_running_gateway_says_that_its_log_cannot_be_read() -> None:
 
     assert not target.sees_logs
     assert target.log_tail() == ""
-    with pytest.raises(TargetError, match="cannot be read, because the gateway was not started here"):
+    with pytest.raises(TargetError, match="cannot be read, because this test run did not start the gateway"):
         target.logs()
-    with pytest.raises(TargetError, match="cannot be read, because the gateway was not started here"):
+    with pytest.raises(TargetError, match="cannot be read, because this test run did not start the gateway"):
         await target.wait_for_log(lambda _: True)

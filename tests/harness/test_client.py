@@ -40,13 +40,13 @@ async def test_another_answer_is_an_error() -> None:
     async with client_of(
         lambda identifier: [{"id": identifier, "type": "error", "error": "no"}]
     ) as connection:
-        with pytest.raises(HeartbeatError, match=r"answered with .*'error': 'no'"):
+        with pytest.raises(HeartbeatError, match=r"got no ack; the answer is .*'error': 'no'"):
             await heartbeat(connection)
 
 
 async def test_no_answer_is_an_error() -> None:
     async with client_of(lambda _: []) as connection:
-        with pytest.raises(HeartbeatError, match=r"no answer to a heartbeat within 0\.05 s"):
+        with pytest.raises(HeartbeatError, match=r"a heartbeat got no answer within 0\.05 s"):
             await heartbeat(connection, within=0.05)
 
 

@@ -45,7 +45,7 @@ def no_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("no_engine")
 @pytest.mark.parametrize("make", [GatewayContainer, FakeAuthContainer, StackContainers])
 def test_without_an_engine_each_helper_says_so(make: type) -> None:
-    with pytest.raises(ContainerError, match=r"no Docker engine answers \(`docker info`\): .*refused"):
+    with pytest.raises(ContainerError, match=r"no Docker engine answers \(try `docker info`\): .*refused"):
         make()
 
 
@@ -56,7 +56,9 @@ def test_without_an_engine_the_target_says_so() -> None:
 
 
 def test_a_stack_refuses_settings_of_its_port() -> None:
-    with pytest.raises(ValueError, match="HOST, PORT is set by the stack itself"):
+    with pytest.raises(
+        ValueError, match="settings must not contain HOST, PORT, because the stack itself sets"
+    ):
         StackContainers(settings={"PORT": 9000, "HOST": "::1", "LB_STRATEGY": "sticky"})
 
 
@@ -134,7 +136,7 @@ def test_a_log_digest_has_the_problems_and_the_last_lines(monkeypatch: pytest.Mo
 
 
 def test_a_stack_without_a_studio_is_refused() -> None:
-    with pytest.raises(ValueError, match="a stack needs at least 1 Studio, not 0"):
+    with pytest.raises(ValueError, match="studios is 0; a stack needs 1 Studio or more"):
         StackContainers(studios=0)
 
 

@@ -165,7 +165,7 @@ def test_a_failed_heartbeat_fails_the_check(capsys: pytest.CaptureFixture[str]) 
     out, err = capsys.readouterr()
 
     assert out == ""
-    assert "is ready, but a heartbeat failed: it answered " in err
+    assert "is ready, but a heartbeat failed: the gateway answered " in err
 
 
 def test_a_setting_that_the_gateway_refuses_is_reported(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,7 @@ async def test_every_waiter_gets_a_future_record() -> None:
 
 async def test_a_record_that_does_not_come_in_time_is_an_error() -> None:
     log = LogBuffer()
-    with pytest.raises(TargetError, match=r"0\.01 seconds are over"):
+    with pytest.raises(TargetError, match=r"did not come within 0\.01 seconds"):
         await log.wait_for(is_event("a"), within=0.01)
 
     log.write('{"event": "a"}')  # no waiter is left

@@ -158,7 +158,7 @@ def test_failures_are_explained(run_pytest: RunPytest) -> None:
         [
             "*TargetError: the gateway did not start: *exit code 2*",
             "*MAX_CONNECTIONS_PER_IP*",
-            "mark memmie has the arguments studios and env, not 'studio'",
+            "mark memmie has no argument 'studio'; allowed: studios, env",
             "*memmie gateway log, teardown included: <ProcessTarget pid=*",
             '{*"event": "listening"*',
             "*somebody*",
@@ -268,4 +268,4 @@ def test_a_token_of_a_running_stack_needs_its_auth(run_pytest: RunPytest) -> Non
         "def test_token(memmie_token): memmie_token()", ["--memmie-target=http://127.0.0.1:9"], inside=True
     )
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["with --memmie-target=URL a token needs --memmie-auth-url=URL"])
+    result.stdout.fnmatch_lines(["a test that needs a token needs --memmie-auth-url=URL, because*"])

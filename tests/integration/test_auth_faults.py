@@ -241,7 +241,7 @@ async def test_an_answer_that_cannot_be_used_is_502_and_remembered_for_that_toke
         assert (await clients.connect(token)).status == 502
     assert len(questions(memmie_auth)) == 1
     line = await memmie_gateway.wait_for_log(lambda record: record["event"] == "refused")
-    assert line["detail"] == "Auth answered `valid` without a usable `user_id`"
+    assert line["detail"] == "Auth answered that the token is valid, but without a usable `user_id`"
     assert await metric(memmie_gateway, "gateway_auth_verdicts_total", source="auth", outcome="unusable") == 1
 
     memmie_auth.unscript(scripted.id)

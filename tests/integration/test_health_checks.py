@@ -107,7 +107,7 @@ async def test_a_check_that_fails_says_what_was_checked(
     ("check", "path", "ok", "words"),
     [
         ("ws", "", False, "the health check of ws://127.0.0.1:{}/ws/health failed"),
-        ("ws", "/ws", True, "it answers a ping at ws://127.0.0.1:{}/ws"),
+        ("ws", "/ws", True, "the backend answers a ping at ws://127.0.0.1:{}/ws"),
         ("http", "/healthz", True, "it answers a GET request at http://127.0.0.1:{}/healthz"),
         ("http", "/nothing", False, "http://127.0.0.1:{}/nothing failed (it answered 404)"),
         ("tcp", "", True, "it accepts a connection at tcp://127.0.0.1:{}"),

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
+import functools
+import json
+import subprocess
 import sys
+import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+
+LOCUST = ("locust.main", "loadtests.scenarios.play")
+"""What every load scenario imports; Locust takes seconds of CPU."""
 
 END_SECONDS = 15.0
 """How long after SIGTERM a script may take before SIGKILL, which leaves behind what it has started."""
@@ -42,3 +50,45 @@ async def finished(script: str, *arguments: str) -> tuple[int, str, str]:
         out, err = await process.communicate()
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
+
+
+async def forked(
+    script: str, *arguments: str, given: str = "", modules: Sequence[str] = LOCUST
+) -> tuple[int, str, str]:
+    """Do the same as `finished`, but in a fork of a process that has imported these modules already (see forking.py).
+
+    The script may also be a file elsewhere, by its absolute path. It is given a text as its standard input.
+    """
+    return await asyncio.to_thread(_forked, script, arguments, given, tuple(modules))
+
+
+def _forked(
+    script: str, arguments: Sequence[str], given: str, modules: tuple[str, ...]
+) -> tuple[int, str, str]:
+    process = _forking(modules)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, name) for name in ("in", "out", "err")]
+        for file, text in zip(files, (given, "", ""), strict=True):
+            file.write_text(text)
+        command = [str(ROOT / "loadtests" / script), arguments, *map(str, files)]
+        process.stdin.write(f"{json.dumps(command)}\n")
+        process.stdin.flush()
+        code = int(process.stdout.readline())
+        return code, files[1].read_text(), files[2].read_text()
+
+
+@functools.cache
+def _forking(modules: tuple[str, ...]) -> subprocess.Popen[str]:
+    """Start the process that forks, which ends with its standard input, so with this process."""
+    command = [sys.executable, str(Path(__file__).with_name("forking.py")), *modules]
+    process = subprocess.Popen(  # noqa: S603 - ours
+        ["env", "--default-signal=INT", *command],  # noqa: S607 - see `running`
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(process.communicate)
+    return process

@@ -577,7 +577,7 @@ def test_what_a_file_has_is_not_overwritten(
     with pytest.raises(SystemExit) as exit_code:
         main(["--peers", "direct", option, str(file)])
     assert exit_code.value.code == 2
-    assert f"{str(file)!r} given, a new file in a folder that exists needed" in capsys.readouterr().err
+    assert f"{str(file)!r} must be a new file in a folder that exists" in capsys.readouterr().err
     assert file.read_text() == "results\n"
     file.write_text("")
     assert main(["--peers", "direct", option, str(file), "--dry-run"]) == 0

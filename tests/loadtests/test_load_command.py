@@ -7,10 +7,8 @@ import csv
 import importlib.util
 import json
 import signal
-import subprocess
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,20 +30,27 @@ limit = 0
 words = "nothing may be lost"
 """
 
-
-DECLARED = """
-import importlib, json
-from loadtests.runs.thresholds import SCENARIOS
-print(json.dumps({name: importlib.import_module(f"loadtests.{name}").SCENARIO.metrics for name in SCENARIOS}))
-"""
-
 running = partial(scripts.running, "load.py")
 finished = partial(scripts.finished, "load.py")
+forked = partial(scripts.forked, "load.py")
 
 
-async def test_a_steady_run_leaves_its_numbers_and_a_report(
-    metrics: dict[str, list[str]], tmp_path: Path
-) -> None:
+DECLARED = """
+import importlib, json, sys
+print(json.dumps(importlib.import_module(f"loadtests.{sys.argv[1]}").SCENARIO.metrics))
+"""
+
+
+async def metrics_of(scenario: str, tmp_path: Path) -> set[str]:
+    """What a scenario says that it measures; asked in another process, as Locust patches the one it is in."""
+    script = tmp_path / "declared.py"
+    script.write_text(DECLARED)
+    code, declared, told = await scripts.forked(str(script), scenario)
+    assert code == 0, told
+    return set(json.loads(declared))
+
+
+async def test_a_steady_run_leaves_its_numbers_and_a_report(tmp_path: Path) -> None:
     thresholds = tmp_path / "lax.toml"
     thresholds.write_text(LAX)
     out = tmp_path / "out"
@@ -70,7 +75,7 @@ async def test_a_steady_run_leaves_its_numbers_and_a_report(
     assert run["settings"]["connections"] == 20
     assert run["settings"]["pin"] is True
     assert "memmie-gateway" in run["versions"]
-    assert {figure["name"] for figure in run["figures"]} <= set(metrics["steady"])
+    assert {figure["name"] for figure in run["figures"]} <= await metrics_of("steady", tmp_path)
     with (out / "requests.csv").open() as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     assert rows["connect via gateway"]["count"] == "20"
@@ -82,7 +87,7 @@ async def test_a_steady_run_leaves_its_numbers_and_a_report(
 async def test_a_broken_threshold_is_named_and_fails_the_run(tmp_path: Path) -> None:
     thresholds = tmp_path / "strict.toml"
     thresholds.write_text(LAX.replace('"lost"', '"answered"'))
-    code, table, complaint = await finished(
+    code, table, complaint = await forked(
         "steady", "--connections", "3", "--seconds", "0.5", "--every", "0.1",
         "--thresholds", str(thresholds), "--out", str(tmp_path / "out"),
     )  # fmt: skip
@@ -91,37 +96,28 @@ async def test_a_broken_threshold_is_named_and_fails_the_run(tmp_path: Path) -> 
     assert "and must be == 0: nothing may be lost" in complaint
 
 
-async def test_a_short_soak_counts_every_message(tmp_path: Path) -> None:
-    code, printed, told = await finished("soak", "--messages", "2001", "--out", str(tmp_path), "--json")
+async def test_a_soak_counts_every_message(tmp_path: Path) -> None:
+    code, printed, told = await forked("soak", "--messages", "20001", "--out", str(tmp_path), "--json")
     assert code == 0, told
     run = json.loads(printed)
     assert run["measured"] == "the whole run"
     assert 0 < run["most_connections"] <= 20  # the first may have gone before the last has come
     assert run["events"][-1]["what"] == "all are answered"
     figures = {figure["name"]: figure["value"] for figure in run["figures"]}
-    assert figures["messages each way"] == 2001
+    assert figures["messages each way"] == 20001
     assert figures["lost"] == figures["duplicated"] == figures["reordered"] == figures["damaged"] == 0
 
 
-@pytest.fixture(scope="module")
-def metrics() -> dict[str, list[str]]:
-    """What each scenario says that it measures; asked in another process, as Locust patches the one it is in."""
-    asked = subprocess.run([sys.executable, "-c", DECLARED], cwd=ROOT, check=True, capture_output=True)  # noqa: S603 - ours
-    found: dict[str, list[str]] = json.loads(asked.stdout)
-    return found
-
-
 @pytest.mark.parametrize("scenario", ["slow", "limits"])
-async def test_rules_can_be_about_all_that_a_scenario_measures(
-    scenario: str, metrics: dict[str, list[str]], tmp_path: Path
-) -> None:
-    code, printed, told = await finished(
+async def test_rules_can_be_about_all_that_a_scenario_measures(scenario: str, tmp_path: Path) -> None:
+    code, printed, told = await forked(
         scenario, "--connections", "10", "--seconds", "0.5", "--out", str(tmp_path / "out"), "--json"
     )
     assert code in {0, 1}, told  # so short a run need not hold every threshold
     run = json.loads(printed)
-    assert {figure["name"] for figure in run["figures"]} <= set(metrics[scenario])
-    assert {f"{path} p50" for path in run["latencies"]} <= set(metrics[scenario])
+    metrics = await metrics_of(scenario, tmp_path)
+    assert {figure["name"] for figure in run["figures"]} <= metrics
+    assert {f"{path} p50" for path in run["latencies"]} <= metrics
 
 
 @pytest.mark.parametrize(
@@ -133,15 +129,16 @@ async def test_rules_can_be_about_all_that_a_scenario_measures(
     ],
 )
 async def test_users_come_back_and_lose_nothing(
-    scenario: str, codes: list[str], measured: str, metrics: dict[str, list[str]], tmp_path: Path
+    scenario: str, codes: list[str], measured: str, tmp_path: Path
 ) -> None:
-    code, printed, told = await finished(
-        scenario, "--connections", "20", "--seconds", "3", "--every", "0.2", "--out", str(tmp_path), "--json"
-    )
+    code, printed, told = await forked(
+        scenario, "--connections", "20", "--seconds", "3", "--every", "0.2",
+        "--out", str(tmp_path / "out"), "--json",
+    )  # fmt: skip
     assert code == 0, told
     run = json.loads(printed)
     figures = {figure["name"]: figure["value"] for figure in run["figures"]}
-    assert figures.keys() <= set(metrics[scenario])
+    assert figures.keys() <= await metrics_of(scenario, tmp_path)
     assert run["measured"] == measured
     assert figures["lost"] == 0
     assert figures["were away"] == figures.get("on the killed Studio", 20)
@@ -152,7 +149,7 @@ async def test_users_come_back_and_lose_nothing(
 
 
 async def test_an_event_reaches_every_connection_of_its_user(tmp_path: Path) -> None:
-    code, printed, told = await finished(
+    code, printed, told = await forked(
         "fanout", "--connections", "25", "--group", "10", "--seconds", "2", "--every", "0.2",
         "--out", str(tmp_path), "--json",
     )  # fmt: skip
@@ -171,7 +168,7 @@ MEASURED = [
 """What the help of a scenario says."""
 
 REFUSED = [
-    (["steady", "--connections", "0"], "0 users given, a whole number from 1"),
+    (["steady", "--connections", "0"], "the number of users (-u) must be from 1 to"),
     (["steady", "-t", "2s"], "-t 2s leaves nothing to measure: the ramp takes 4 s, and settling 2 s"),
     (["drain", "--master"], "drain cannot be distributed: it starts or ends processes on this machine"),
     (["slow", "--worker"], "slow cannot be distributed: it starts or ends processes on this machine"),
@@ -215,56 +212,17 @@ REFUSED = [
 ]
 """Arguments that cannot be used, and what is said about them."""
 
-EACH_IN_A_FORK = """
-import json, os, runpy, sys
-fork, waitpid = os.fork, os.waitpid  # before Locust replaces them by gevent's
-import locust.main, loadtests.scenarios.play
-
-codes, folder = [], sys.argv[2]
-for number, arguments in enumerate(json.loads(sys.argv[1])):
-    child = fork()
-    if not child:
-        for stream in (1, 2):
-            os.dup2(os.open(f"{folder}/{number}.{stream}", os.O_CREAT | os.O_WRONLY), stream)
-        sys.argv = ["load.py", *arguments]
-        runpy.run_path("loadtests/load.py", run_name="__main__")
-        sys.exit(0)
-    codes.append(os.waitstatus_to_exitcode(waitpid(child, 0)[1]))
-print(json.dumps(codes))
-"""
-"""Runs the command with each of several lists of arguments; Locust, which takes seconds, is imported once."""
-
-Said = Callable[[list[str]], tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
-    """What the command answers to arguments of `MEASURED` and `REFUSED`: exit code, standard output and error."""
-    folder = tmp_path_factory.mktemp("said")
-    asked = [*([scenario, "--help"] for scenario, _ in MEASURED), *(arguments for arguments, _ in REFUSED)]
-    script = [sys.executable, "-c", EACH_IN_A_FORK, json.dumps(asked), str(folder)]
-    codes = json.loads(subprocess.run(script, cwd=ROOT, check=True, capture_output=True).stdout)  # noqa: S603 - ours
-
-    def answer(arguments: list[str]) -> tuple[int, str, str]:
-        number = asked.index(arguments)
-        out, err = ((folder / f"{number}.{stream}").read_text() for stream in (1, 2))
-        return codes[number], out, err
-
-    return answer
-
 
 @pytest.mark.parametrize(("scenario", "words"), MEASURED)
-def test_the_help_says_what_the_seconds_are_of(scenario: str, words: str, said: Said) -> None:
-    code, told, _ = said([scenario, "--help"])
+async def test_the_help_says_what_the_seconds_are_of(scenario: str, words: str) -> None:
+    code, told, _ = await forked(scenario, "--help")
     assert code == 0
     assert words in " ".join(told.split())
 
 
 @pytest.mark.parametrize(("arguments", "words"), REFUSED)
-def test_what_cannot_be_used_is_said_before_anything_runs(
-    arguments: list[str], words: str, said: Said
-) -> None:
-    code, table, complaint = said(arguments)
+async def test_what_cannot_be_used_is_said_before_anything_runs(arguments: list[str], words: str) -> None:
+    code, table, complaint = await forked(*arguments)
     assert code == 2
     assert table == ""
     assert words in complaint

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 TOKEN = "made-up"
-finished = partial(scripts.finished, "load.py")
+forked = partial(scripts.forked, "load.py")
 
 
 @pytest.fixture
@@ -39,22 +39,23 @@ async def gateway(
     answer: Callable[[int, ServerConnection], Awaitable[Response | None]],
 ) -> AsyncIterator[str]:
     """Run a server that is asked with the number of the handshake, from 1, how to answer it."""
-    handshakes = 0
+    handshakes: list[asyncio.Task[Response | None]] = []
 
     async def process(connection: ServerConnection, _: Request) -> Response | None:
-        nonlocal handshakes
-        handshakes += 1
-        return await answer(handshakes, connection)
+        handshakes.append(asyncio.ensure_future(answer(len(handshakes) + 1, connection)))
+        return await handshakes[-1]
 
     async def keep(connection: ServerConnection) -> None:
         await connection.wait_closed()
 
     async with serve(keep, "127.0.0.1", 0, process_request=process) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+        for handshake in handshakes:
+            handshake.cancel()  # else the server waits for those that are never answered
 
 
 async def load(url: str, token_file: str, out: Path) -> tuple[int, str, str]:
-    return await finished(
+    return await forked(
         "storm", "--gateway", url, "--token-file", token_file, "--connections", "3", "--within", "2", "--out", str(out)
     )  # fmt: skip
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("locust") is None, reason="the load group is not installed"
 )
 
+forked = partial(scripts.forked, "load.py")
 finished = partial(scripts.finished, "load.py")
 
 TOKEN = "not-to-be-told-to-anybody"
@@ -118,11 +119,12 @@ async def run_steady(
     seconds: int = 1,
     connections: int = 10,
     direct: Answer = honestly,
+    run: Callable[..., Awaitable[tuple[int, str, str]]] = forked,
 ) -> tuple[int, str, dict[str, Any]]:
     tokens, out = tmp_path / "tokens.txt", tmp_path / "out"
     tokens.write_text(f"{TOKEN}\n")
     async with gateway(lie, at) as liar, gateway(direct, EVERY) as studio:
-        code, printed, told = await finished(
+        code, printed, told = await run(
             "steady", "--connections", str(connections), "--seconds", str(seconds), "--every", "0.1", "--out", str(out),
             "--gateway", liar, "--direct", studio, "--token-file", str(tokens),
         )  # fmt: skip
@@ -179,14 +181,15 @@ async def test_a_client_that_stands_still_says_so_itself(tmp_path: Path) -> None
         nonlocal stood_still
         if not stood_still:
             stood_still = True
-            (load,) = psutil.Process().children()
+            children = psutil.Process().children()
+            [load] = [child for child in children if "loadtests/load.py" in child.cmdline()]
             load.suspend()
             await asyncio.sleep(1.5)  # it is what is tested
             load.resume()
         await client.send(ack)
 
     suspending = from_the_middle_on(suspend_the_client_once)
-    _, said, run = await run_steady(suspending, tmp_path, at=EVERY, seconds=3)
+    _, said, run = await run_steady(suspending, tmp_path, at=EVERY, seconds=3, run=finished)
 
     (late_by,) = [figure["value"] for figure in run["figures"] if figure["name"] == "client delay, maximum"]
     assert late_by > 0.4  # the look that was due in the meantime came up to a second after its beginning

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.loadtests.scripts import ROOT, finished
+from tests.loadtests.scripts import ROOT, forked
 
 from loadtests.stack import System, own_stack
 
@@ -75,6 +75,7 @@ async def run_distributed(
             for each in (one, other):
                 await asyncio.wait_for(each.communicate(), 10)
     assert master.returncode is not None
+    assert (out / "run.json").exists(), said
     return master.returncode, said, json.loads((out / "run.json").read_text())
 
 
@@ -162,7 +163,7 @@ async def test_a_scenario_that_ends_processes_refuses_to_be_a_worker_in_one_sent
 
 
 async def test_the_help_of_each_scenario_teaches() -> None:
-    code, told, _ = await finished("load.py", "limits", "--help")
+    code, told, _ = await forked("load.py", "limits", "--help")
     assert code == 0
     assert "MESSAGE_RATE_MAX_DELAY_SECONDS   --message-delay" in told
     assert "--gateway URL" in told

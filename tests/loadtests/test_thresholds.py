@@ -67,7 +67,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         (RULE.replace("0.01", "true"), "limit: Input should be a valid number (True given)"),
         (
             RULE.replace("p99", "p98"),
-            "metric 'overhead p98' given, one of these needed: 'failures', 'overhead p99', 'client CPU, busiest second'",
+            "metric 'overhead p98' is not one of these: 'failures', 'overhead p99', 'client CPU, busiest second'",
         ),
         (RULE.replace('"<"', '"=<"'), "operator: Input should be '<', '<=', '>', '>=' or '==' ('=<' given)"),
         (

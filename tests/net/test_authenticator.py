@@ -203,7 +203,7 @@ async def test_an_answer_that_cannot_be_used_is_remembered_and_says_nothing_abou
         with pytest.raises(RefusedError) as raised:
             await ask(authenticator, auth, f"T{number}", address=f"192.0.2.{number}", valid=True, user_id=42)
         assert raised.value.cause is Cause.AUTH_UNUSABLE
-        assert str(raised.value) == "Auth answered `valid` without a usable `user_id`"
+        assert str(raised.value) == "Auth answered that the token is valid, but without a usable `user_id`"
     with pytest.raises(RefusedError) as known:
         authenticator.authenticate("T0", ADDRESS)
     assert known.value.cause is Cause.AUTH_UNUSABLE

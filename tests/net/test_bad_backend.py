@@ -44,32 +44,38 @@ def not_an_upgrade(status: str, *fields: str) -> bytes:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        pytest.param(not_an_upgrade("200 OK"), "it answered 200 to the upgrade", id="200"),
+        pytest.param(not_an_upgrade("200 OK"), "the backend answered the upgrade with 200", id="200"),
         pytest.param(
-            not_an_upgrade("302 Found", "Location: /elsewhere"), "it answered 302 to the upgrade", id="302"
+            not_an_upgrade("302 Found", "Location: /elsewhere"),
+            "the backend answered the upgrade with 302",
+            id="302",
         ),
-        pytest.param(not_an_upgrade("500 Oops"), "it answered 500 to the upgrade", id="500"),
-        pytest.param(not_an_upgrade("503 Busy"), "it answered 503 to the upgrade", id="503"),
-        pytest.param(b"\x00\xff" * 100, "its answer is not HTTP", id="garbage"),
-        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", "its answer is not HTTP", id="SSH"),
+        pytest.param(not_an_upgrade("500 Oops"), "the backend answered the upgrade with 500", id="500"),
+        pytest.param(not_an_upgrade("503 Busy"), "the backend answered the upgrade with 503", id="503"),
+        pytest.param(b"\x00\xff" * 100, "the answer is not HTTP", id="garbage"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP", id="SSH"),
         pytest.param(
             b"HTTP/1.1 101 Hm\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Accept: d3JvbmcgYWNjZXB0\r\n\r\n",
-            "its Sec-WebSocket-Accept does not fit the key",
+            "the Sec-WebSocket-Accept header does not match the key",
             id="wrong accept",
         ),
         pytest.param(
             b"HTTP/1.1 101 Hm\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
-            "its Upgrade header does not say websocket",
+            "the Upgrade header is not websocket",
             id="other upgrade",
         ),
         pytest.param(
             b"HTTP/1.1 101 Hm\r\nX: " + b"x" * (1 << 17),
-            "the head of its answer is too large",
+            "the head of the answer is too large",
             id="huge head",
         ),
-        pytest.param(b"", "no answer within 0.2 seconds", id="nothing"),
-        pytest.param(b"HTTP/1.1 101 Hm\r\nUpgrade:", "no answer within 0.2 seconds", id="half an answer"),
+        pytest.param(b"", "the backend did not answer within 0.2 seconds", id="nothing"),
+        pytest.param(
+            b"HTTP/1.1 101 Hm\r\nUpgrade:",
+            "the backend did not answer within 0.2 seconds",
+            id="half an answer",
+        ),
     ],
 )
 async def test_another_answer(
@@ -91,7 +97,7 @@ async def test_a_subprotocol_that_nobody_offered(
 ) -> None:
     client, asked = await ask(await unharmed(), dial, auth, studio)
     accept(asked, "Sec-WebSocket-Protocol: xml.v9")
-    await refused(client, log, "it selected a subprotocol that was not offered")
+    await refused(client, log, "the backend selected a subprotocol that was not offered")
 
 
 async def test_an_extension_that_nobody_offered(
@@ -100,12 +106,15 @@ async def test_an_extension_that_nobody_offered(
     """The client would have to fail the connection (RFC 6455 §4.1), after it was let in."""
     client, asked = await ask(await unharmed(), dial, auth, studio)
     accept(asked, "Sec-WebSocket-Extensions: permessage-deflate")
-    await refused(client, log, "it accepted an extension that was not offered")
+    await refused(client, log, "the backend accepted an extension that was not offered")
 
 
 @pytest.mark.parametrize(
     ("how", "words"),
-    [("finish", "it closed the connection instead of answering"), ("reset", "the connection broke")],
+    [
+        ("finish", "the service closed the connection without a complete answer"),
+        ("reset", "the connection broke"),
+    ],
 )
 @pytest.mark.parametrize("after", [b"", b"HTTP/1.1 101 Swi"])
 async def test_it_leaves_in_mid_handshake(

@@ -227,15 +227,23 @@ async def test_a_refusal_of_the_client_is_its_response(studio: tuple[Studio, Bac
 @pytest.mark.parametrize(
     ("answer", "words", "answers"),
     [
-        (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "it answered 500 to the upgrade", True),
-        (b"HTTP/1.1 302 Oops\r\nContent-Length: 0\r\n\r\n", "it answered 302 to the upgrade", True),
         (
-            ACCEPT.replace(b"s3p", b"xxx"),
-            "its answer to the upgrade is wrong: its Sec-WebSocket-Accept",
+            b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+            "the backend answered the upgrade with 500",
             True,
         ),
-        (b"garbage\r\n\r\n", "its answer is not HTTP: ", False),
-        (ACCEPT[:20], "no answer within 0.2 seconds", False),
+        (
+            b"HTTP/1.1 302 Oops\r\nContent-Length: 0\r\n\r\n",
+            "the backend answered the upgrade with 302",
+            True,
+        ),
+        (
+            ACCEPT.replace(b"s3p", b"xxx"),
+            "the answer to the upgrade is wrong: the Sec-WebSocket-Accept",
+            True,
+        ),
+        (b"garbage\r\n\r\n", "the answer is not HTTP: ", False),
+        (ACCEPT[:20], "the backend did not answer within 0.2 seconds", False),
     ],
 )
 async def test_a_backend_that_does_not_accept(
@@ -246,7 +254,7 @@ async def test_a_backend_that_does_not_accept(
 ) -> None:
     script, backend = studio
     script.answer = answer
-    timeout = 0.2 if words.startswith("no answer") else PATIENCE
+    timeout = 0.2 if words.startswith("the backend did not answer") else PATIENCE
     with pytest.raises(DialError, match=f"^{words}") as caught:
         await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, timeout)
     expected = DialRefusedError if answers else DialUnansweredError

@@ -19,7 +19,7 @@ from memmie_gateway.net.http1.response_reader import HttpError
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 UPGRADE = b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-CLOSED = "it closed the connection instead of answering"
+CLOSED = "the service closed the connection without a complete answer"
 
 
 class Service:
@@ -169,14 +169,14 @@ async def test_what_was_not_asked_for_is_not_the_next_response(service: Service)
     service.writer.write(OK)
     await service.gone()
     assert service.ended
-    with pytest.raises(HttpError, match=r"^it sent data without a request$"):
+    with pytest.raises(HttpError, match=r"^the service sent data without a request$"):
         await service.connection.request(REQUEST)
 
 
 async def test_what_is_sent_before_the_request_is_not_its_response(service: Service) -> None:
     service.writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
     await service.gone()
-    with pytest.raises(HttpError, match=r"^it sent data without a request$"):
+    with pytest.raises(HttpError, match=r"^the service sent data without a request$"):
         await service.connection.request(REQUEST)
 
 
@@ -189,7 +189,7 @@ async def test_a_request_on_a_connection_that_is_gone(service: Service) -> None:
 
 
 async def test_a_bad_response_ends_the_connection(service: Service) -> None:
-    with pytest.raises(HttpError, match=r"^its answer is not HTTP: "):
+    with pytest.raises(HttpError, match=r"^the answer is not HTTP: "):
         await service.answered(b"garbage\r\n\r\n")
     await service.gone()
     assert service.ended

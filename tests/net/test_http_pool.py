@@ -23,10 +23,10 @@ from memmie_gateway.net.http1.response_reader import MAX_BODY, MAX_HEAD, HttpErr
 
 TOKEN = "t"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-CLOSED = "^it closed the connection instead of answering$"
-NO_HTTP = "^its answer is not HTTP: "
-TOO_LARGE = "^its answer is too large$"
-HEAD_TOO_LARGE = "^the head of its answer is too large$"
+CLOSED = "^the service closed the connection without a complete answer$"
+NO_HTTP = "^the answer is not HTTP: "
+TOO_LARGE = "^the answer is too large$"
+HEAD_TOO_LARGE = "^the head of the answer is too large$"
 
 MakePool = Callable[..., Pool]
 
@@ -508,7 +508,7 @@ async def test_a_connection_leaves_nothing_for_the_garbage_collector(
             "127.0.0.1:1",
             "Connection refused",
         ),  # uvloop's words, asyncio's
-        (f"{'a' * 64}.test", "it is not a valid host name"),
+        (f"{'a' * 64}.test", "the host name is not valid"),
     ],
 )
 async def test_an_auth_that_is_not_there(make_pool: MakePool, host: str, why: str) -> None:

@@ -121,7 +121,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_nobodys_surprise(serv
 
 
 async def test_what_is_no_name_is_told_like_one_that_is_not_known() -> None:
-    with pytest.raises(OSError, match="it is not a valid host name"):
+    with pytest.raises(OSError, match="the host name is not valid"):
         await ready(Resolver().addresses(AuthUrl.parse(f"http://{'a' * 64}.test:8001")))
 
 

@@ -186,28 +186,28 @@ def test_a_refusal_that_the_connection_cuts_short_is_passed_on() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        pytest.param(b"garbage\r\n\r\n", "its answer is not HTTP: ", id="garbage"),
-        pytest.param(b"\x16\x03\x01\x00", "its answer is not HTTP: ", id="TLS"),
-        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", "its answer is not HTTP: ", id="SSH"),
+        pytest.param(b"garbage\r\n\r\n", "the answer is not HTTP: ", id="garbage"),
+        pytest.param(b"\x16\x03\x01\x00", "the answer is not HTTP: ", id="TLS"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP: ", id="SSH"),
         pytest.param(
-            b"HTTP/1.1 404 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", "its answer is not HTTP: ",
+            b"HTTP/1.1 404 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", "the answer is not HTTP: ",
             id="two sizes",
         ),
         pytest.param(
-            b"HTTP/1.1 404 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokx", "its answer is not HTTP: ", id="a bad chunk"
+            b"HTTP/1.1 404 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokx", "the answer is not HTTP: ", id="a bad chunk"
         ),
         pytest.param(
             b"HTTP/1.1 404 OK\r\nX: " + b"x" * MAX_HEAD + b"\r\nContent-Length: 2\r\n\r\nok",
-            "the head of its answer is too large", id="a head that is too large",
+            "the head of the answer is too large", id="a head that is too large",
         ),
-        pytest.param(b"HTTP/1.1 404 OK\r\nX: " + b"x" * MAX_HEAD, "the head of its answer is too large", id="half of one"),
+        pytest.param(b"HTTP/1.1 404 OK\r\nX: " + b"x" * MAX_HEAD, "the head of the answer is too large", id="half of one"),
         pytest.param(
-            b"HTTP/1.1 103 Hints\r\n\r\n" * (MAX_HEAD // 20), "the head of its answer is too large",
+            b"HTTP/1.1 103 Hints\r\n\r\n" * (MAX_HEAD // 20), "the head of the answer is too large",
             id="too many interim responses",
         ),
         pytest.param(
             b"HTTP/1.1 404 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX: " + b"x" * MAX_HEAD,
-            "the head of its answer is too large", id="a trailer that is too large",
+            "the head of the answer is too large", id="a trailer that is too large",
         ),
     ],
 )  # fmt: skip
@@ -222,12 +222,12 @@ def test_what_is_not_read(data: bytes, words: str, *, upgrade: bool) -> None:
 def test_an_upgrade_with_a_head_that_is_too_large() -> None:
     reader = ResponseReader()
     reader.expect(upgrade=True)
-    with pytest.raises(TooLargeError, match=r"^the head of its answer is too large$"):
+    with pytest.raises(TooLargeError, match=r"^the head of the answer is too large$"):
         reader.feed(UPGRADE[:-2] + b"X: " + b"x" * MAX_HEAD + b"\r\n\r\n" + FRAMES)
 
 
 def test_an_upgrade_that_was_not_asked_for() -> None:
-    with pytest.raises(HttpError, match=r"^its answer is not HTTP: an upgrade that was not asked for$"):
+    with pytest.raises(HttpError, match=r"^the answer is not HTTP: the gateway did not request an upgrade$"):
         ResponseReader().feed(UPGRADE)
 
 
@@ -235,7 +235,7 @@ def test_an_upgrade_that_was_not_asked_for() -> None:
 def test_a_body_that_is_too_large(size: bytes) -> None:
     reader = ResponseReader()
     assert reader.feed(b"HTTP/1.1 200 OK\r\n%s\r\n" % size + b"x" * MAX_BODY) is None
-    with pytest.raises(TooLargeError, match=r"^its answer is too large$"):
+    with pytest.raises(TooLargeError, match=r"^the answer is too large$"):
         reader.feed(b"x")
 
 

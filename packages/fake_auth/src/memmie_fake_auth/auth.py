@@ -118,7 +118,9 @@ class FakeAuth(FakeServer):
             self._refresh.redeem(required(await read_object(request), "refresh_token", str))
         )
         if user is None:
-            raise Problem(401, "invalid_refresh_token", "the user is gone")
+            raise Problem(
+                401, "invalid_refresh_token", "the user of the refresh token is no longer registered"
+            )
         return self._session(user)
 
     def _session(self, user: User, status: int = 200) -> web.Response:
@@ -138,11 +140,17 @@ class FakeAuth(FakeServer):
         in_body = optional(await read_object(request), "token", str)
         if in_header and in_body and in_header != in_body:
             raise Problem(
-                400, "two_tokens", "Authorization and the body's token differ; send one, or the same twice"
+                400,
+                "two_tokens",
+                "the token in the header Authorization differs from the token in the body; send only one token",
             )
         token = in_body or in_header
         if not token:
-            raise Problem(400, "no_token", 'no token: send Authorization: Bearer T, or a body {"token": T}')
+            raise Problem(
+                400,
+                "no_token",
+                'the token is missing; send the header "Authorization: Bearer T", or the body {"token": "T"}',
+            )
         try:
             claims = self._mint.verify(token)
         except RefusedTokenError as refusal:
@@ -170,10 +178,10 @@ class FakeAuth(FakeServer):
         claims = self._claims(request)
         user_id = request.match_info["id"]
         if claims.user_id != user_id:
-            raise Problem(403, "forbidden", "this is another user")
+            raise Problem(403, "forbidden", "the token belongs to another user")
         user = self._users.get(user_id)
         if user is None:
-            raise Problem(404, "not_found", "no such user is registered")
+            raise Problem(404, "not_found", "no user with this id is registered")
         return web.json_response(user.describe())
 
     def _claims(self, request: web.Request) -> Claims:

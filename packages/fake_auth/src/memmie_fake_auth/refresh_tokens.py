@@ -39,12 +39,14 @@ class RefreshTokens:
         """Return the user id of a refresh token, which becomes invalid.
 
         Raises:
-            Problem: 401, the refresh token is unknown, used or expired.
+            Problem: 401, the refresh token is unknown, was already used, or has expired.
         """
         # It is looked up by its digest, so that timing reveals nothing about the stored tokens.
         user_id, until = self._issued.pop(_digest(token), ("", 0.0))
         if until <= time.time():
-            raise Problem(401, "invalid_refresh_token", "the refresh token is unknown, used or expired")
+            raise Problem(
+                401, "invalid_refresh_token", "the refresh token is unknown, was already used, or has expired"
+            )
         return user_id
 
     def revoke_all_of(self, user_id: str) -> None:

@@ -53,7 +53,9 @@ class TokenMint:
 
     def __init__(self, settings: AuthSettings) -> None:
         self.key = SigningKey(settings.signing_key)
-        self._revoked: BoundedStore[int] = BoundedStore("revoked tokens", settings.max_revocations)
+        self._revoked: BoundedStore[int] = BoundedStore(
+            "revoked tokens", settings.max_revocations, cleared_by_reset=False
+        )
 
     def mint(
         self, user_id: str, *, email: str, phone: str = "", ttl_seconds: float, kind: TokenKind = "valid"
@@ -72,11 +74,13 @@ class TokenMint:
             Problem: 507, for `revoked`: the limit of unexpired revoked tokens is reached.
         """
         if not user_id:
-            raise ValueError("user_id: empty; a text is expected")
+            raise ValueError("user_id is empty; the id of a user is expected")
         if not 0 < ttl_seconds < 10**10:
-            raise ValueError(f"ttl_seconds: {ttl_seconds} given, more than 0 (and finite) allowed")
+            raise ValueError(
+                f"ttl_seconds: {ttl_seconds} is given; allowed: more than 0 and less than 10000000000"
+            )
         if kind not in KINDS:
-            raise ValueError(f"kind: {kind!r} given, allowed: {', '.join(KINDS)}")
+            raise ValueError(f"kind: {kind!r} is given; allowed: {', '.join(KINDS)}")
         now = time.time()
         # Rounded up, because a token must not expire before `ttl_seconds` are over.
         expires = int(now) - 1 if kind == "expired" else -int(-(now + ttl_seconds) // 1)

@@ -76,7 +76,7 @@ class Users:
             Problem: 400, the address or the password is invalid; 409, the address is taken; 507, the limit is reached.
         """
         if not _EMAIL.fullmatch(email):
-            raise Problem(400, "bad_field", "email: this is no address; name@example.com is")
+            raise Problem(400, "bad_field", "email: this is not an address such as name@example.com")
         if len(password) < _MIN_PASSWORD:
             raise Problem(400, "bad_field", f"password: at least {_MIN_PASSWORD} characters are needed")
         salt = secrets.token_bytes(16)
@@ -106,7 +106,7 @@ class Users:
         salt = user.salt if user else b"no such user    "
         given = await _hash(password, salt)
         if user is None or not hmac.compare_digest(given, user.password_hash):
-            raise Problem(401, "bad_credentials", "email or password is wrong")
+            raise Problem(401, "bad_credentials", "the email address or the password is wrong")
         return user
 
     def get(self, user_id: str) -> User | None:

@@ -15,7 +15,7 @@ T = TypeVar("T")
 _MAX_DEPTH: Final = 100
 """How many levels of objects and lists JSON may have."""
 
-_TOO_DEEP: Final = f"nested too deeply; at most {_MAX_DEPTH} levels are allowed"
+_TOO_DEEP: Final = f"the JSON is nested too deeply; at most {_MAX_DEPTH} levels are allowed"
 """The message for JSON with more levels."""
 
 _WORDS: Final[dict[type, str]] = {
@@ -56,7 +56,7 @@ def parse_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except ValueError as error:
-        raise Problem(400, "bad_json", f"not JSON: {error}") from None
+        raise Problem(400, "bad_json", f"the text is not JSON: {error}") from None
     except RecursionError:
         raise Problem(400, "bad_json", _TOO_DEEP) from None
     if not isinstance(value, dict):
@@ -88,7 +88,7 @@ def required(body: dict[str, Any], name: str, kind: type[T]) -> T:
     """
     value = optional(body, name, kind)
     if value is None or (isinstance(value, str) and not value.strip()):
-        raise Problem(400, "bad_field", f"{name} is missing; {_WORDS[kind]} is expected")
+        raise Problem(400, "bad_field", f"{name} is missing or empty; {_WORDS[kind]} is expected")
     return value
 
 
@@ -117,7 +117,9 @@ def strings(body: dict[str, Any], name: str) -> list[str]:
     values = optional(body, name, list) or []
     for value in values:
         if not isinstance(value, str):
-            raise Problem(400, "bad_field", f"{name} holds {_word_for(value)}; a list of strings is expected")
+            raise Problem(
+                400, "bad_field", f"{name} contains {_word_for(value)}; a list of strings is expected"
+            )
     return values
 
 
@@ -130,7 +132,7 @@ def only(body: dict[str, Any], *names: str) -> None:
     unknown = sorted(body.keys() - set(names))
     if unknown:
         raise Problem(
-            400, "unknown_field", f"unknown: {', '.join(unknown)}; allowed: {', '.join(sorted(names))}"
+            400, "unknown_field", f"unknown field {', '.join(unknown)}; allowed: {', '.join(sorted(names))}"
         )
 
 

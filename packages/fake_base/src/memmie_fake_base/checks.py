@@ -10,7 +10,7 @@ def at_least(name: str, value: float, low: float) -> None:
         ValueError: the value is lower, infinite or not a number.
     """
     if not low <= value < float("inf"):
-        raise ValueError(f"{name}: {value} given, {low} or more allowed")
+        raise ValueError(f"{name}: {value} is given; allowed: {low} or more")
 
 
 def at_most(name: str, value: float, high: float) -> None:
@@ -20,7 +20,7 @@ def at_most(name: str, value: float, high: float) -> None:
         ValueError: the value is higher or not a number.
     """
     if not value <= high:
-        raise ValueError(f"{name}: {value} given, at most {high} allowed")
+        raise ValueError(f"{name}: {value} is given; allowed: at most {high}")
 
 
 def more_than_zero(name: str, value: float) -> None:
@@ -30,7 +30,7 @@ def more_than_zero(name: str, value: float) -> None:
         ValueError: the value is 0, negative, infinite or not a number.
     """
     if not 0 < value < float("inf"):
-        raise ValueError(f"{name}: {value} given, more than 0 allowed")
+        raise ValueError(f"{name}: {value} is given; allowed: more than 0")
 
 
 def one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
@@ -40,7 +40,7 @@ def one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
         ValueError: the value is not among those allowed.
     """
     if value not in allowed:
-        raise ValueError(f"{name}: {value!r} given, allowed: {', '.join(map(str, allowed))}")
+        raise ValueError(f"{name}: {value!r} is given; allowed: {', '.join(map(str, allowed))}")
 
 
 def http_status(value: int) -> None:
@@ -50,4 +50,4 @@ def http_status(value: int) -> None:
         ValueError: the status is not a final one (RFC 9110 §15).
     """
     if not 200 <= value <= 599:
-        raise ValueError(f"status: {value} given, allowed: 200-599")
+        raise ValueError(f"status: {value} is given; allowed: 200-599")

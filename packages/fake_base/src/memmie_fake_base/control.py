@@ -93,7 +93,9 @@ def routes(fake: Controllable) -> list[web.AbstractRouteDef]:
         unknown = sorted(request.query.keys() - set(_LOG_FILTERS))
         if unknown:
             allowed = ", ".join(_LOG_FILTERS)
-            raise Problem(400, "bad_query", f"unknown: {', '.join(unknown)}; allowed: {allowed}")
+            raise Problem(
+                400, "bad_query", f"unknown query parameter {', '.join(unknown)}; allowed: {allowed}"
+            )
         entries = fake.log.entries(**dict(request.query))
         return web.json_response({"entries": entries, "forgotten": fake.log.forgotten})
 

@@ -30,7 +30,7 @@ def transport_of(request: web.BaseRequest) -> asyncio.Transport:
         ConnectionResetError: the client has disconnected in the meantime.
     """
     if request.transport is None:
-        raise ConnectionResetError("the client has gone")
+        raise ConnectionResetError("the client has disconnected")
     return request.transport
 
 

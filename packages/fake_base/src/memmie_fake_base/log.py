@@ -29,7 +29,7 @@ class EventLog:
 
     def __init__(self, limit: int) -> None:
         if limit < 1:
-            raise ValueError(f"log_entries: {limit} given, at least 1 allowed")
+            raise ValueError(f"log_entries: {limit} is given; allowed: 1 or more")
         self._entries: deque[Entry] = deque(maxlen=limit)
         self.forgotten = 0
         self._news = asyncio.Event()

@@ -58,7 +58,7 @@ class FakeServer(Hooks, ABC):
 
     def __init__(self, host: str, port: int, *, log_entries: int, max_body_bytes: int) -> None:
         if not 0 <= port <= 65535:
-            raise ValueError(f"port: {port} given, allowed: 0-65535 (0 picks a free port)")
+            raise ValueError(f"port: {port} is given; allowed: 0-65535 (0 picks a free port)")
         self.host = host
         self.log = EventLog(log_entries)
         self._port = port
@@ -101,7 +101,7 @@ class FakeServer(Hooks, ABC):
             OSError: the address cannot be bound, such as because the port is in use.
         """
         if self.running:
-            raise RuntimeError(f"already listening on {self.url}")
+            raise RuntimeError(f"this fake already listens on {self.url}")
         app = web.Application(
             middlewares=[self._log_request, answer_problems, self._strike_faults],
             client_max_size=self._max_body_bytes,
@@ -178,15 +178,21 @@ class FakeServer(Hooks, ABC):
             ValueError: an argument is unknown, missing or out of range; the message says what is allowed.
         """
         if connection is not None and (route != "*" or user_id is not None or times is not None):
-            raise ValueError("connection: it names one already; leave out route, user_id and times")
+            raise ValueError(
+                "connection: a fault for one connection strikes it once; leave out route, user_id and times"
+            )
         given = {"user_id": user_id, "connection": connection}
         for name, value in given.items():
             if value is not None and name not in self.selectors:
-                raise ValueError(f"{name}: not a selector here; allowed: {', '.join(sorted(self.selectors))}")
+                raise ValueError(
+                    f"{name}: this fake cannot limit a fault to one {name}; allowed: {', '.join(sorted(self.selectors))}"
+                )
         if isinstance(fault, str):
             fault = make_fault(self.catalogue, fault, parameters)
         elif parameters:
-            raise ValueError(f"parameters belong to the fault object: {', '.join(sorted(parameters))}")
+            raise ValueError(
+                f"give parameters to the fault object, not to this call: {', '.join(sorted(parameters))}"
+            )
         scripted = ScriptedFault(
             id=self._faults.next_id(), fault=fault, route=route, user_id=user_id, times=times
         )

@@ -17,24 +17,24 @@ class BoundedStore(dict[str, V], Generic[V]):
     Args:
         what: what the items are called in messages, in the plural.
         limit: how many items it holds.
+        cleared_by_reset: whether `POST /_control/reset` clears it; the message then says so.
 
     Raises:
         ValueError: `limit` is less than 1.
     """
 
-    def __init__(self, what: str, limit: int) -> None:
+    def __init__(self, what: str, limit: int, *, cleared_by_reset: bool = True) -> None:
         super().__init__()
         if limit < 1:
-            raise ValueError(f"{what}: a limit of {limit} given, at least 1 allowed")
+            raise ValueError(f"{what}: a limit of {limit} is given; allowed: 1 or more")
         self.what = what
         self.limit = limit
+        self._cleared_by_reset = cleared_by_reset
 
     def __setitem__(self, key: str, value: V) -> None:
         if key not in self and len(self) >= self.limit:
-            raise Problem(
-                507,
-                "store_full",
-                f"this fake holds at most {self.limit} {self.what}: POST /_control/reset empties it, "
-                "its settings raise the limit",
-            )
+            words = f"this fake holds at most {self.limit} {self.what}. To hold more, raise this limit in the settings of the fake."
+            if self._cleared_by_reset:
+                words += f" POST /_control/reset removes all {self.what}."
+            raise Problem(507, "store_full", words)
         super().__setitem__(key, value)

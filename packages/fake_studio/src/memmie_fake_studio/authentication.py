@@ -44,12 +44,14 @@ class Authenticator:
             user_id = request.headers.get("X-User-ID", "")
             if not user_id:
                 raise Problem(
-                    401, "no_user", "X-User-ID is missing (this Studio has no auth_url and trusts it)"
+                    401,
+                    "no_user",
+                    "the header X-User-ID is missing; this Studio has no auth_url, so it takes the user from this header",
                 )
             return user_id
         token = bearer_token(request)
         if not token:
-            raise Problem(401, "no_token", "Authorization: Bearer T is missing")
+            raise Problem(401, "no_token", "the header Authorization: Bearer T is missing")
         return await self._validate(token)
 
     async def _validate(self, token: str) -> str:
@@ -61,12 +63,14 @@ class Authenticator:
                 if response.status == 401:
                     raise Problem(401, "invalid_token", "Auth refused the token")
                 if response.status != 200:
-                    raise Problem(503, "auth_unavailable", f"Auth answered {response.status}")
+                    raise Problem(503, "auth_unavailable", f"Auth answered with status {response.status}")
                 verdict = await response.json()
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            raise Problem(503, "auth_unavailable", f"Auth gave no answer: {type(error).__name__}") from None
+            raise Problem(
+                503, "auth_unavailable", f"Auth gave no usable answer: {type(error).__name__}"
+            ) from None
         if not isinstance(verdict, dict) or not isinstance(verdict.get("valid"), bool):
-            raise Problem(503, "auth_unavailable", "Auth answered something else than a verdict")
+            raise Problem(503, "auth_unavailable", "Auth's answer does not say whether the token is valid")
         user_id = verdict.get("user_id")
         if not verdict["valid"] or not isinstance(user_id, str):
             raise Problem(401, "invalid_token", "Auth refused the token")

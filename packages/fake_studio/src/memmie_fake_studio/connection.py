@@ -133,7 +133,9 @@ class Connection:
             ValueError: too many faults wait on this connection.
         """
         if len(self._faults) >= _MAX_FAULTS:
-            raise ValueError(f"connection: {_MAX_FAULTS} faults wait on {self.id} already")
+            raise ValueError(
+                f"connection: {self.id} already has {_MAX_FAULTS} faults that wait for a message"
+            )
         if fault.after_messages:
             self._faults.append((self.received + fault.after_messages, fault))
         else:
@@ -209,6 +211,6 @@ def check_close(code: int, reason: str) -> None:
         ValueError: the code must not be sent (RFC 6455 §7.4), or the reason does not fit a control frame (§5.5).
     """
     if code not in EXTERNAL_CLOSE_CODES and not 3000 <= code <= 4999:
-        raise ValueError(f"code: {code} given, allowed: 1000-1003, 1007-1014, 3000-4999")
+        raise ValueError(f"code: {code} is given; allowed: 1000-1003, 1007-1014, 3000-4999")
     if len(reason.encode()) > 123:
-        raise ValueError(f"reason: {len(reason.encode())} bytes given, at most 123 allowed")
+        raise ValueError(f"reason: {len(reason.encode())} bytes are given; allowed: at most 123")

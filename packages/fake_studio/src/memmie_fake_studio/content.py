@@ -101,7 +101,7 @@ class Content:
     def create_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
         """Create a blob."""
         if "data" not in body:
-            raise Problem(400, "bad_field", "data is missing; any JSON is expected")
+            raise Problem(400, "bad_field", "data is missing; any JSON value is expected")
         blob = Blob(
             user_id=user_id,
             processor_id=required(body, "processor_id", str),
@@ -145,7 +145,7 @@ class Content:
             depth, above = depth + 1, self.bucket(user_id, above).parent_id
         if depth > _MAX_DEPTH:
             raise Problem(
-                400, "bad_field", f"parent_id: buckets stand at most {_MAX_DEPTH} deep in each other"
+                400, "bad_field", f"parent_id: buckets can be nested at most {_MAX_DEPTH} levels deep"
             )
         self.buckets[bucket.id] = bucket
         return bucket
@@ -196,7 +196,7 @@ class Content:
         """Append a chapter to a book."""
         book = self.book(user_id, book_id)
         if len(book.chapters) >= _MAX_CHAPTERS:
-            raise Problem(507, "store_full", f"a book holds at most {_MAX_CHAPTERS} chapters")
+            raise Problem(507, "store_full", f"a book can have at most {_MAX_CHAPTERS} chapters")
         chapter = {"id": _new_id(), "title": required(body, "title", str)}
         book.chapters.append({**chapter, "content": optional(body, "content", str) or ""})
         book.updated = _now()
@@ -209,7 +209,7 @@ class Content:
 def _owned(store: BoundedStore[T], user_id: str, thing_id: str) -> T:
     thing = store.get(thing_id)
     if thing is None:
-        raise Problem(404, "not_found", f"no such thing among the {store.what}: {thing_id}")
+        raise Problem(404, "not_found", f"{store.what}: there is no item {thing_id!r}")
     if thing.user_id != user_id:
-        raise Problem(403, "forbidden", f"this one of the {store.what} is another user's")
+        raise Problem(403, "forbidden", f"{store.what}: the item {thing_id!r} belongs to another user")
     return thing

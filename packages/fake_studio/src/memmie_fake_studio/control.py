@@ -44,7 +44,7 @@ def routes(studio: Controllable) -> Iterable[web.AbstractRouteDef]:
         count = optional(body, "count", int)
         count = 1 if count is None else count
         if not 1 <= count <= _MAX_EVENTS:
-            raise Problem(400, "bad_field", f"count: {count} given, allowed: 1-{_MAX_EVENTS}")
+            raise Problem(400, "bad_field", f"count: {count} is given; allowed: 1-{_MAX_EVENTS}")
         user_id, event_type = required(body, "user_id", str), required(body, "type", str)
         sent = await studio.emit(user_id, event_type, body.get("data"), count)
         return web.json_response({"sent": sent})

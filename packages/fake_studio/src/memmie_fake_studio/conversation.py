@@ -93,5 +93,5 @@ def _parse(message: Message) -> dict[str, Any]:
         Problem: the message is binary, not JSON or not an object.
     """
     if isinstance(message, bytes):
-        raise Problem(400, "bad_message", "a binary message: JSON text is expected")
+        raise Problem(400, "bad_message", "the message is binary; JSON text is expected")
     return parse_object(message)

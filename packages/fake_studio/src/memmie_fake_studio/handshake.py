@@ -56,7 +56,7 @@ def accept(request: web.Request, settings: StudioSettings) -> StudioProtocol:
     """
     if not wants_websocket(request):
         problem = Problem(
-            426, "upgrade_required", f"{request.path} is a WebSocket route: send an upgrade request"
+            426, "upgrade_required", f"{request.path} is a WebSocket route; send an upgrade request"
         )
         raise problem
     protocol = StudioProtocol(settings)
@@ -69,6 +69,8 @@ def accept(request: web.Request, settings: StudioSettings) -> StudioProtocol:
         raise Problem(400, "bad_handshake", f"the upgrade request cannot be read: {protocol.handshake_exc}")
     response = protocol.accept(events[0])
     if response.status_code != 101:
-        raise Problem(response.status_code, "bad_handshake", f"bad handshake: {protocol.handshake_exc}")
+        raise Problem(
+            response.status_code, "bad_handshake", f"the handshake is invalid: {protocol.handshake_exc}"
+        )
     protocol.send_response(response)
     return protocol

@@ -139,5 +139,7 @@ def _number(request: web.Request, name: str, default: int) -> int:
     if given is None:
         return default
     if not given.isascii() or not given.isdigit() or len(given) > 9:
-        raise Problem(400, "bad_query", f"{name}: {given!r} given, a whole number from 0 is allowed")
+        raise Problem(
+            400, "bad_query", f"{name}: {given!r} is given; allowed: a whole number from 0 to 999999999"
+        )
     return int(given)

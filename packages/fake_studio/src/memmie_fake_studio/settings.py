@@ -50,7 +50,9 @@ class StudioSettings:
 
     def __post_init__(self) -> None:
         if self.auth_url and not self.auth_url.startswith(("http://", "https://")):
-            raise ValueError(f"auth_url: {self.auth_url!r} given, an http:// or https:// address is expected")
+            raise ValueError(
+                f"auth_url: {self.auth_url!r} is given; an http:// or https:// address is expected"
+            )
         for name in ("ping_interval_seconds", "pong_timeout_seconds"):
             at_least(name, getattr(self, name), 0)
         for name in ("write_timeout_seconds", "close_timeout_seconds", "auth_timeout_seconds"):

@@ -90,7 +90,7 @@ class FakeStudio(FakeServer):
         connection = self._hub.get(connection_id)
         if connection is None:
             raise ValueError(
-                f"connection: {connection_id!r} is not open; GET /_control/connections lists the open ones"
+                f"connection: {connection_id!r} is not open; GET /_control/connections lists the open connections"
             )
         return connection
 
@@ -135,7 +135,9 @@ class FakeStudio(FakeServer):
             ValueError: no such connection is open, or the fault strikes requests only.
         """
         if not isinstance(fault, ConnectionFault):
-            raise ValueError(f"{fault.name} strikes requests: select by route or user_id")  # noqa: TRY004 - as for any bad argument of `script`
+            raise ValueError(  # noqa: TRY004 - as for any bad argument of `script`
+                f"{fault.name} strikes requests, not open connections; use route or user_id instead of connection"
+            )
         self.connection(connection_id).strike(fault)
 
     def clear_stores(self) -> None:
@@ -174,9 +176,15 @@ class FakeStudio(FakeServer):
         async def handle(request: web.Request) -> web.StreamResponse:
             protocol = accept(request, self.settings)
             user_ids = request.query.getall("user_id", [])
-            if len(user_ids) > 1 or (needs_user and not any(user_ids)):
+            if len(user_ids) > 1:
                 raise Problem(
-                    400, "bad_user", f"{request.path} needs exactly one ?user_id=, {len(user_ids)} given"
+                    400, "bad_user", f"the query has {len(user_ids)} fields user_id; at most one is allowed"
+                )
+            if needs_user and not any(user_ids):
+                raise Problem(
+                    400,
+                    "bad_user",
+                    f"{request.path} needs the id of the user in the query, as in ?user_id=u1",
                 )
             ended = asyncio.Event()
 

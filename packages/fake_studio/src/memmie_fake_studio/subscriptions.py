@@ -37,7 +37,9 @@ class Subscriptions:
             raise Problem(400, "bad_field", "subscribe: give bucket_ids, types or both")
         if len(self.types | set(types)) > _MAX or len(self.bucket_ids | set(bucket_ids)) > _MAX:
             raise Problem(
-                507, "store_full", f"subscribe: at most {_MAX} types and {_MAX} bucket_ids a connection"
+                507,
+                "store_full",
+                f"subscribe: a connection can have at most {_MAX} types and {_MAX} bucket_ids",
             )
         self.types.update(types)
         self.bucket_ids.update(bucket_ids)

@@ -157,7 +157,7 @@ class Wire(asyncio.Protocol):
         elif len(self._events) < self._settings.queue_messages:
             self._events.append(message)
         else:
-            self.abort(f"queue of {self._settings.queue_messages} messages full")
+            self.abort(f"the queue of {self._settings.queue_messages} messages is full")
 
     def close(self, code: int, reason: str) -> None:
         """Send the events that wait, then begin the closing handshake."""
@@ -198,7 +198,7 @@ class Wire(asyncio.Protocol):
                 self.transport.write_eof()
         if self._close_deadline is None and self.protocol.close_expected():
             self._close_deadline = self._abort_later(
-                self._settings.close_timeout_seconds, "close handshake too slow"
+                self._settings.close_timeout_seconds, "the closing handshake took too long"
             )
 
     # Back-pressure. asyncio calls the first when the transport's buffer is full, the second when it has drained.
@@ -206,7 +206,9 @@ class Wire(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Pause reading, because the client reads too slowly."""
         self._writing_paused = True
-        self._write_deadline = self._abort_later(self._settings.write_timeout_seconds, "write deadline")
+        self._write_deadline = self._abort_later(
+            self._settings.write_timeout_seconds, "the client read too slowly"
+        )
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
@@ -239,4 +241,6 @@ class Wire(asyncio.Protocol):
         if self._pong_deadline is not None:
             self._pong_deadline.cancel()
         if self._settings.pong_timeout_seconds:
-            self._pong_deadline = self._abort_later(self._settings.pong_timeout_seconds, "no pong")
+            self._pong_deadline = self._abort_later(
+                self._settings.pong_timeout_seconds, "no pong came in time"
+            )

@@ -59,10 +59,10 @@ async def heartbeat(connection: ClientConnection, *, within: float = 5.0) -> flo
             await connection.send(request)
             answer = await _answer_to(identifier, connection)
     except TimeoutError:
-        raise HeartbeatError(f"no answer to a heartbeat within {within:g} s") from None
+        raise HeartbeatError(f"a heartbeat got no answer within {within:g} s") from None
     seconds = time.perf_counter() - started
     if answer.get("type") != "ack":
-        raise HeartbeatError(f"a heartbeat was answered with {answer}")
+        raise HeartbeatError(f"a heartbeat got no ack; the answer is {answer}")
     return seconds
 
 

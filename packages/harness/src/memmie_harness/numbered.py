@@ -220,7 +220,7 @@ class NumberedClient:
         Args:
             fits: Asked after everything that happens to it.
             within: Seconds.
-            what: Names it in the error.
+            what: A participle that names it in the error, such as "served".
 
         Raises:
             TimeoutError: It was not in time; the message has what the client went through instead.
@@ -231,7 +231,9 @@ class NumberedClient:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise TimeoutError(f"not {what} within {within:g} s: {self!r}") from None
+            raise TimeoutError(
+                f"the client {self.user_id} was not {what} within {within:g} s: {self!r}"
+            ) from None
 
     async def finish(self, within: float = 5.0) -> None:
         """Send nothing new and wait until all is acknowledged; the connection stays.
@@ -240,7 +242,7 @@ class NumberedClient:
             TimeoutError: Acknowledgements were missing.
         """
         self._finishing = True
-        await self.until(lambda client: not client.unacknowledged, within, "all acknowledged")
+        await self.until(lambda client: not client.unacknowledged, within, "completely acknowledged")
 
     async def _live(self, connection: ClientConnection) -> None:
         life = Life(time.monotonic())
@@ -286,7 +288,7 @@ class NumberedClient:
     def _receive(self, life: Life, message: str | bytes) -> None:
         answer = json.loads(message)
         if answer.get("type") != "ack":
-            raise AssertionError(f"{self.user_id} was answered {answer}")
+            raise AssertionError(f"{self.user_id} got {answer} instead of an ack")
         number = int(answer["id"])
         life.acknowledged.append(number)
         life.first_ack = life.first_ack or time.monotonic()

@@ -138,7 +138,7 @@ def _memmie_running_url(pytestconfig: pytest.Config) -> str | None:
 def _memmie_own_stack(_memmie_running_url: str | None) -> None:
     """Skip the test if the gateway already runs, because then the test cannot control the stack."""
     if _memmie_running_url is not None:
-        pytest.skip("needs a stack of its own, and --memmie-target is a gateway that already runs")
+        pytest.skip("this test needs its own stack, but --memmie-target is a gateway that already runs")
 
 
 @pytest_asyncio.fixture
@@ -207,7 +207,7 @@ def _memmie_start_default(
         return start
     if _memmie_request != stack_request.DEFAULT:
         pytest.skip(
-            "its mark requests a stack of its own, and --memmie-target is a gateway that already runs"
+            "the mark of this test requests its own stack, but --memmie-target is a gateway that already runs"
         )
     from memmie_harness.targets import UrlTarget
 
@@ -236,7 +236,10 @@ def memmie_token(request: pytest.FixtureRequest, _memmie_running_url: str | None
 
     auth_url = request.config.getoption("memmie_auth_url")
     if auth_url is None:
-        pytest.fail("with --memmie-target=URL a token needs --memmie-auth-url=URL", pytrace=False)
+        pytest.fail(
+            "a test that needs a token needs --memmie-auth-url=URL, because --memmie-target is a gateway that already runs",
+            pytrace=False,
+        )
     from memmie_harness.tokens import mint_token
 
     return functools.partial(mint_token, auth_url)

@@ -12,8 +12,9 @@ DEFAULT_STUDIOS: Final = 2
 """How many Studios a test has without a mark."""
 
 HELP: Final = (
-    f"memmie(studios={DEFAULT_STUDIOS}, env={{}}): how many Studios the test's gateway has, and settings of the "
-    "gateway, as in env={'MAX_CONNECTIONS_PER_USER': 1}. The nearest mark wins; env is merged from all marks."
+    f"memmie(studios={DEFAULT_STUDIOS}, env={{}}): studios is the number of Studios for the test's gateway. env contains "
+    "settings of the gateway, such as env={'MAX_CONNECTIONS_PER_USER': 1}. If a test has several marks, studios and each "
+    "setting in env come from the closest mark that has them: first the function's, then the class's, then the module's."
 )
 """The mark's line in `pytest --markers`."""
 
@@ -48,11 +49,11 @@ def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
     for mark in reversed(list(marks)):
         if mark.args:
             raise ValueError(
-                f"mark memmie takes only keyword arguments, such as memmie(studios=3), not {mark.args[0]!r}"
+                f"mark memmie takes only keyword arguments, such as memmie(studios=3); {mark.args[0]!r} has no keyword"
             )
         for name, value in mark.kwargs.items():
             if name not in _CHECKS:
-                raise ValueError(f"mark memmie has the arguments {' and '.join(_CHECKS)}, not {name!r}")
+                raise ValueError(f"mark memmie has no argument {name!r}; allowed: {', '.join(_CHECKS)}")
             fits, wanted = _CHECKS[name]
             if not fits(value):
                 raise ValueError(f"mark memmie: {name} must be {wanted}, not {value!r}")
@@ -73,6 +74,9 @@ def _is_environment(value: object) -> bool:
 
 _CHECKS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "studios": (_is_count, "a number of Studios, 0 or more"),
-    "env": (_is_environment, "a dict of setting name to text or number"),
+    "env": (
+        _is_environment,
+        "a dict in which each key is the name of a setting and each value is text or a number",
+    ),
 }
 """The arguments of a mark: the check of each, and the words for what passes it."""

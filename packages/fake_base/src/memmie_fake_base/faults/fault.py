@@ -48,8 +48,8 @@ def make_fault(catalogue: Mapping[str, type[Fault]], name: str, parameters: Mapp
     fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type] # each fault is one
     unknown = sorted(parameters.keys() - fields.keys())
     if unknown:
-        allowed = ", ".join(fields) or "no parameters"
-        raise ValueError(f"{name}: unknown parameter {', '.join(unknown)}; allowed: {allowed}")
+        allowed = f"allowed: {', '.join(fields)}" if fields else "this fault has no parameters"
+        raise ValueError(f"{name}: unknown parameter {', '.join(unknown)}; {allowed}")
     for key, value in parameters.items():
         types, word = _ALLOWED[str(fields[key].type)]
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):

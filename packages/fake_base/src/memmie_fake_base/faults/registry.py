@@ -76,13 +76,17 @@ class FaultRegistry:
             ValueError: `times` or `route` is invalid, or too many faults are scripted.
         """
         if scripted.times is not None and scripted.times < 1:
-            raise ValueError(f"times: {scripted.times} given, 1 or more allowed (leave it out for always)")
+            raise ValueError(
+                f"times: {scripted.times} is given; allowed: 1 or more (without times there is no limit)"
+            )
         if scripted.route != "*" and not scripted.route.startswith(("/", "*")):
-            raise ValueError(f"route: {scripted.route!r} given, allowed: a path such as /ws, /api/* or *")
+            raise ValueError(f"route: {scripted.route!r} is given; allowed: a path such as /ws, /api/* or *")
         if len(self._faults) >= _MAX_FAULTS:
             self._faults = {key: each for key, each in self._faults.items() if not each.spent}
         if len(self._faults) >= _MAX_FAULTS:
-            raise ValueError(f"{_MAX_FAULTS} faults are scripted, no more are allowed: delete some or reset")
+            raise ValueError(
+                f"{_MAX_FAULTS} faults are scripted, and no more are allowed; delete some of them, or reset the fake"
+            )
         self._faults[scripted.id] = scripted
 
     def remove(self, fault_id: str) -> bool:

@@ -69,7 +69,7 @@ async def _check_auth(settings: Settings) -> Result:
         if error.cause is not Cause.TOKEN_REFUSED:
             return Result("auth", settings.auth_url, ok=False, detail=str(error))
     else:
-        return Result("auth", settings.auth_url, ok=False, detail="it accepts an invalid token")
+        return Result("auth", settings.auth_url, ok=False, detail="Auth accepts an invalid token")
     finally:
         await auth.stop()
     milliseconds = (time.perf_counter() - started) * 1000
@@ -77,14 +77,14 @@ async def _check_auth(settings: Settings) -> Result:
         "auth",
         settings.auth_url,
         ok=True,
-        detail=f"it refuses an invalid token, as it should (answer after {milliseconds:.1f} ms)",
+        detail=f"Auth refuses an invalid token, as it should (answer after {milliseconds:.1f} ms)",
     )
 
 
 _WORKS: Final = {
-    Kind.WS: "it answers a ping",
-    Kind.HTTP: "it answers a GET request",
-    Kind.TCP: "it accepts a connection",
+    Kind.WS: "the backend answers a ping",
+    Kind.HTTP: "the backend answers a GET request",
+    Kind.TCP: "the backend accepts a connection",
 }
 
 

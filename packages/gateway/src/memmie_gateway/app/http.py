@@ -91,7 +91,7 @@ class HttpProtocol(web.RequestHandler):
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return super().handle_error(request, status, exc, message)
         if request.writer.output_size:
-            raise ConnectionError("the response is already under way")
+            raise ConnectionError("the gateway has already begun to send the response")
         ending = Cause.BAD_REQUEST.ending
         return web.json_response({"error": ending.words, "code": ending.code}, status=status)
 

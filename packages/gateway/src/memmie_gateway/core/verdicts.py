@@ -106,7 +106,7 @@ def read_verdict(
         return REFUSED
     user_id = answer.get("user_id")
     if not _is_user_id(user_id):
-        return Unusable("Auth answered `valid` without a usable `user_id`")
+        return Unusable("Auth answered that the token is valid, but without a usable `user_id`")
     try:
         expires = ends.read(answer.get("expires"), now)
     except ValueError:

@@ -39,7 +39,7 @@ def engine_answers() -> Iterator[None]:
     except APIError as error:
         raise ContainerError(f"the Docker engine answered with an error: {error}") from error
     except DockerException as error:
-        raise ContainerError(f"no Docker engine answers (`docker info`): {error}") from error
+        raise ContainerError(f"no Docker engine answers (try `docker info`): {error}") from error
 
 
 def publishing_options(client: DockerClient) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class AnswerWaitStrategy(WaitStrategy):
                 return
             time.sleep(self._poll_interval)
         raise TimeoutError(
-            f"{where} did not answer 200 within {self._startup_timeout:g} s; the last answer: {answer}"
+            f"{where} did not answer 200 within {self._startup_timeout:g} s; the last result: {answer}"
         )
 
     def _ask(self, host: str, port: int) -> str:

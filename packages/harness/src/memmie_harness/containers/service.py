@@ -24,8 +24,8 @@ TAIL_LINES: Final = 50
 """How many lines of a log are shown by default."""
 
 WITHOUT_CLEANER: Final = (
-    "If no registry is available, set TESTCONTAINERS_RYUK_DISABLED=true in the environment; a run that is killed then "
-    "leaves its containers behind."
+    "If this machine cannot download the image of the cleaner, set TESTCONTAINERS_RYUK_DISABLED=true in the environment. "
+    "Without the cleaner, a run that is killed leaves its containers behind."
 )
 """What to do if the cleaner of testcontainers cannot be started."""
 
@@ -81,7 +81,7 @@ class ServiceContainer(DockerContainer):
                 or the container was started before. Nothing of this start is left running.
         """
         if self._container is not None:
-            raise ContainerError(f"{self!r} was already started. Stop it first, or make a new one")
+            raise ContainerError(f"{self!r} was already started. Stop it first, or make a new container")
         with engine_answers():
             try:
                 self.get_docker_client().client.images.get(self.image)

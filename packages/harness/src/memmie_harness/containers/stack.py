@@ -44,12 +44,13 @@ class StackContainers:
     def __init__(self, *, studios: int = 2, settings: Mapping[str, object] | None = None) -> None:
         if studios < 1:
             raise ValueError(
-                f"a stack needs at least 1 Studio, not {studios}, because a gateway is not ready without one"
+                f"studios is {studios}; a stack needs 1 Studio or more, because without a Studio its gateway is never ready"
             )
         self._settings = dict(settings or {})
         if taken := OWN_SETTINGS & self._settings.keys():
             raise ValueError(
-                f"{', '.join(sorted(taken))} is set by the stack itself, which publishes the port; see get_url()"
+                f"settings must not contain {', '.join(sorted(taken))}, because the stack itself sets the address of the "
+                "gateway; gateway.get_url() returns this address"
             )
         self._more: list[ServiceContainer] = []
         auth = FakeAuthContainer()
@@ -86,7 +87,7 @@ class StackContainers:
                 and stays as it is.
         """
         if self.network._network is not None:  # noqa: SLF001 - there is no public way to see whether it was created
-            raise ContainerError("this stack was already started. Stop it first, or make a new one")
+            raise ContainerError("this stack was already started. Stop it first, or make a new stack")
         try:
             with engine_answers():
                 self.network.create()

@@ -127,7 +127,7 @@ async def _check(ws_url: str, token: str) -> float:
             await connection.close()
     except InvalidStatus as refusal:
         body = bytes(refusal.response.body or b"").decode("utf-8", "replace")
-        reason = f"it answered {refusal.response.status_code} {body[:200]}"
+        reason = f"the gateway answered {refusal.response.status_code} {body[:200]}"
     except (HeartbeatError, WebSocketException, OSError) as error:
         reason = str(error)
     raise CheckError(f"the gateway at {ws_url} is ready, but a heartbeat failed: {reason}")

@@ -93,7 +93,7 @@ class ContainerTarget(ExternalTarget):
         finally:
             await self.kill()
         if exit_code != 0:
-            raise self._failure(f"the gateway ended with exit code {exit_code} on SIGTERM", exit_code)
+            raise self._failure(f"the gateway ended with exit code {exit_code} after SIGTERM", exit_code)
 
     def send_signal(self, signum: signal.Signals) -> None:
         """Send the gateway a signal; does nothing if it has already ended."""

@@ -150,7 +150,7 @@ class ProcessTarget(ExternalTarget):
             ) from None
         if exit_code != 0:
             raise self._failure(
-                f"gateway process {pid} ended with exit code {exit_code} on SIGTERM", exit_code
+                f"gateway process {pid} ended with exit code {exit_code} after SIGTERM", exit_code
             )
 
     def send_signal(self, signum: signal.Signals) -> None:

@@ -37,5 +37,5 @@ async def wait_until_ready(url: str, within: float) -> None:
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         raise TargetError(
-            f"{url}/ready did not answer 200 within {within:g} s; the last answer: {answer}"
+            f"{url}/ready did not answer 200 within {within:g} s; the last result: {answer}"
         ) from None

@@ -40,7 +40,9 @@ class UrlTarget:
 
     def logs(self) -> NoReturn:
         """Raise `TargetError`, because the log of a running gateway cannot be read; `sees_logs` says so."""
-        raise TargetError(f"the log of {self.url} cannot be read, because the gateway was not started here")
+        raise TargetError(
+            f"the log of {self.url} cannot be read, because this test run did not start the gateway"
+        )
 
     def log_tail(self, lines: int = 50) -> str:  # noqa: ARG002 - the protocol's signature
         """Return an empty string, because the log cannot be read."""

@@ -270,7 +270,7 @@ class ClosingHandshake:
         for side, state in self._state.items():
             if state is not _LOST:
                 # A Close that still waits does so for the end of a frame that did not come in time.
-                steps.append(Abort(side) if side in self._waiting else _SHUT[side])
+                steps.append(_SHUT[side] if self._waiting.pop(side, None) is None else Abort(side))
         return steps
 
     def _begin(self, cause: Cause, code: int, reason: str) -> None:

@@ -158,16 +158,16 @@ def check_response(response: Response, offer: Offer) -> str:
     """Return the problem of an invalid 101 from a backend, or "" (RFC 6455 §4.1)."""
     headers = response.headers
     if headers.one(b"upgrade").lower() != "websocket":
-        return "its Upgrade header does not say websocket"
+        return "the Upgrade header is not websocket"
     if not headers.has(b"connection", b"upgrade"):
-        return "its Connection header does not name upgrade"
+        return "the Connection header does not contain upgrade"
     if headers.all(b"sec-websocket-accept") != (accept_for(offer.key),):
-        return "its Sec-WebSocket-Accept does not fit the key"
+        return "the Sec-WebSocket-Accept header does not match the key"
     selected = headers.one(b"sec-websocket-protocol")
     if selected and selected not in offer.subprotocols:
-        return "it selected a subprotocol that was not offered"
+        return "the backend selected a subprotocol that was not offered"
     if not extension_names(headers) <= offer.extensions:
-        return "it accepted an extension that was not offered"
+        return "the backend accepted an extension that was not offered"
     return ""
 
 

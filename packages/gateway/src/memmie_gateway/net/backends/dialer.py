@@ -77,7 +77,7 @@ class Dialer:
                 return await self._dial(backend, head, offer)
         except TimeoutError:
             self._resolver.doubt(backend.where)
-            raise DialUnansweredError(f"no answer within {seconds:.3g} seconds") from None
+            raise DialUnansweredError(f"the backend did not answer within {seconds:.3g} seconds") from None
 
     async def _dial(self, backend: Backend, head: bytes, offer: Offer) -> BackendLink:
         connection = await self._connect(backend)
@@ -87,9 +87,9 @@ class Dialer:
             if 400 <= response.status < 500:
                 raise BackendRefusedError(response)
             if response.status != 101:
-                raise DialRefusedError(f"it answered {response.status} to the upgrade")
+                raise DialRefusedError(f"the backend answered the upgrade with {response.status}")
             if problem := check_response(response, offer):
-                raise DialRefusedError(f"its answer to the upgrade is wrong: {problem}")
+                raise DialRefusedError(f"the answer to the upgrade is wrong: {problem}")
             accepted = True
         except HttpError as error:
             self._resolver.doubt(backend.where)
@@ -115,6 +115,6 @@ class Dialer:
         except OSError as error:
             self._resolver.doubt(where)
             raise_exhaustion(error)
-            raise DialError(f"cannot connect: {error.strerror or error}") from None
+            raise DialError(f"the gateway cannot connect: {error.strerror or error}") from None
         self._resolver.keep_to(where, addresses)
         return connection

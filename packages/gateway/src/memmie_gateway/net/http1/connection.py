@@ -12,9 +12,9 @@ from memmie_gateway.net.http1.response_reader import HttpError, ResponseReader
 MAX_EARLY: Final = 64 * 1024
 """Maximum number of bytes to buffer after a 101 until the next owner takes over; beyond this, reading is paused."""
 
-_CLOSED: Final = "it closed the connection instead of answering"
+_CLOSED: Final = "the service closed the connection without a complete answer"
 _DROPPED: Final = "the gateway dropped the connection"
-_UNASKED: Final = "it sent data without a request"
+_UNASKED: Final = "the service sent data without a request"
 
 
 class HttpConnection(asyncio.Protocol):

@@ -193,7 +193,7 @@ async def _look_up(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:  # a label that is too long, for example
-        raise socket.gaierror(socket.EAI_NONAME, "it is not a valid host name") from None
+        raise socket.gaierror(socket.EAI_NONAME, "the host name is not valid") from None
     return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 

@@ -97,15 +97,15 @@ class ResponseReader:
             if self.upgraded:
                 self.early = data[upgrade.args[0] :]
             elif not self._complete:
-                raise HttpError("its answer is not HTTP: an upgrade that was not asked for") from None
+                raise HttpError("the answer is not HTTP: the gateway did not request an upgrade") from None
         except httptools.HttpParserError as error:
             if not self._complete:
-                raise HttpError(f"its answer is not HTTP: {error}") from None
+                raise HttpError(f"the answer is not HTTP: {error}") from None
             self.keep_alive = False  # the error is after the response
         if self.received - self._body_bytes - len(self.early) > MAX_HEAD:
-            raise TooLargeError("the head of its answer is too large")
+            raise TooLargeError("the head of the answer is too large")
         if self._body_bytes > MAX_BODY and not self._upgrade:
-            raise TooLargeError("its answer is too large")
+            raise TooLargeError("the answer is too large")
         return self._response() if self._complete else None
 
     def end(self, *, broken: bool) -> Response | None:
