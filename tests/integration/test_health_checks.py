@@ -108,9 +108,9 @@ async def test_a_check_that_fails_says_what_was_checked(
     [
         ("ws", "", False, "the health check of ws://127.0.0.1:{}/ws/health failed"),
         ("ws", "/ws", True, "the backend answers a ping at ws://127.0.0.1:{}/ws"),
-        ("http", "/healthz", True, "it answers a GET request at http://127.0.0.1:{}/healthz"),
+        ("http", "/healthz", True, "the backend answers a GET request at http://127.0.0.1:{}/healthz"),
         ("http", "/nothing", False, "http://127.0.0.1:{}/nothing failed (it answered 404)"),
-        ("tcp", "", True, "it accepts a connection at tcp://127.0.0.1:{}"),
+        ("tcp", "", True, "the backend accepts a connection at tcp://127.0.0.1:{}"),
         ("off", "", True, "the gateway makes no health checks, because HEALTH_CHECK is off"),
     ],
 )
