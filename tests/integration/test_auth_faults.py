@@ -384,9 +384,12 @@ async def test_two_hundred_clients_come_when_auth_returns(
     memmie_gateway: Target, memmie_auth: FakeAuth, clients: Clients
 ) -> None:
     tokens = {f"127.0.3.{number}": memmie_auth.mint(f"u{number}") for number in range(1, 201)}
+    loop, returned = asyncio.get_running_loop(), asyncio.Event()
+    began = loop.time()
+    assert await clients.others(200, addresses=200) == {101: 200}
+    usual = loop.time() - began  # much on a busy machine
     await memmie_auth.stop()
     await clients.open_the_circuit(memmie_gateway)
-    loop, returned = asyncio.get_running_loop(), asyncio.Event()
     statuses: Counter[int] = Counter()
     times: list[float] = []
 
@@ -405,7 +408,7 @@ async def test_two_hundred_clients_come_when_auth_returns(
         memmie_auth.log.clear()
         await memmie_auth.start()
         started = loop.time()
-    assert max(times) - started < 3
+    assert max(times) - started < 2.2 + max(0.8, usual)
     assert statuses.keys() == {503}
     asked = [entry["time"] for entry in questions(memmie_auth)]
     assert len(asked) == 200  # each token once

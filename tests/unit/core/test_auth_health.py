@@ -284,20 +284,20 @@ def test_failures_before_it_opened_are_forgotten_when_it_closes() -> None:
 def test_retry_after_differs_and_is_about_the_time_of_the_next_probe() -> None:
     auth = opened()
     waits = [auth.health.retry_after(auth.now, RNG) for _ in range(200)]
-    assert 0.75 <= min(waits) < 1 < max(waits) <= 1.35  # whole seconds: 1 for some, 2 for others
+    assert 0.8 <= min(waits) < 1 < max(waits) <= 1.3  # whole seconds: 1 for some, 2 for others
     auth.now += 0.9
     assert max(auth.health.retry_after(auth.now, RNG) for _ in range(200)) < 1
     auth.now += 5  # a probe takes its time
     assert 0 <= auth.health.retry_after(auth.now, RNG) <= 1
 
 
-@pytest.mark.parametrize(("probe_seconds", "longest"), [(0.1, 0.7), (60, 81)])
+@pytest.mark.parametrize(("probe_seconds", "longest"), [(0.1, 0.6), (60, 78)])
 def test_retry_after_with_other_intervals(probe_seconds: float, longest: float) -> None:
     auth = Auth(failures=1, probe_seconds=probe_seconds)
     auth.fail("a1", "b1", "c1")
     waits = [auth.health.retry_after(auth.now, RNG) for _ in range(200)]
     assert max(waits) <= longest
-    assert max(waits) - min(waits) > 0.5
+    assert max(waits) - min(waits) > 0.4
 
 
 def test_closed_needs_no_waiting() -> None:

@@ -219,7 +219,7 @@ class AuthHealth:
             return 0.0
         # Clients round up to whole seconds. So that all are back soon after Auth is, few get more than one probe's time.
         wait = max(0.0, self.next_probe - now)
-        return 0.75 * wait + rng.uniform(0, 0.6) * max(1.0, self._probe_seconds)
+        return 0.8 * wait + rng.uniform(0, 0.5) * max(1.0, self._probe_seconds)
 
     def _open(self, now: float) -> None:
         self.circuit = Circuit.OPEN
