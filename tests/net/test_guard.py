@@ -209,6 +209,38 @@ async def test_time_waited_for_a_place_is_not_auths(clock: Clock, tasks: list[as
     assert not auth.probes
 
 
+async def test_questions_that_wait_for_a_place_are_not_asked_once_it_is_open(
+    clock: Clock, tasks: list[asyncio.Task[Verdict]]
+) -> None:
+    del clock
+    auth = Auth(places=6)
+    tasks += [auth.ask(f"{address}1") for address in "abcdef"]
+    await until(lambda: len(auth.questions) == 6)
+    waiting = [auth.ask(f"{address}1") for address in "ghij"]
+    await settle()
+    for address in "abcd":
+        await auth.answer(f"{address}1", FAILS)
+    await asyncio.wait(waiting)
+    refused = [task for task in waiting if "circuit breaker" in str(task.exception())]
+    assert auth.guard.circuit is Circuit.OPEN
+    assert len(auth.questions) + len(refused) == 10
+    assert len(refused) >= 2
+    await auth.guard.stop()
+
+
+async def test_it_opens_a_second_time_with_one_probe_a_second(auth: Auth, clock: Clock) -> None:
+    await auth.begin_trial(clock)
+    await auth.exchange("z1", YES)
+    await auth.fail("d1", "e1", "f1")
+    assert auth.told == ["it fails", "", "it fails"]
+    count = len(auth.probes)
+    for _ in range(3):
+        await auth.next_probe(clock)
+        auth.answer_probe(-1, alive=False)
+        await settle()
+    assert len(auth.probes) == count + 3
+
+
 # Open, and the trial.
 
 

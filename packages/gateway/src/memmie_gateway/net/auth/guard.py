@@ -134,6 +134,8 @@ class Guard:
         try:
             async with self._places.hold(address):
                 await self._keep_pace()
+                if not in_trial and self.circuit is not Circuit.CLOSED:
+                    raise circuit_open()  # it has opened in the meantime
                 return await self._judged(send, address, digest, in_trial=in_trial)
         except TimeoutError:  # of the wait for a place; the request has none
             raise AuthUnavailableError("too many questions to Auth were under way", failure=False) from None
@@ -188,6 +190,8 @@ class Guard:
     # Probes.
 
     def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # of the last time that it was open
         self._timer = asyncio.get_running_loop().call_later(
             max(0.0, self._health.next_probe - _now()), self._tick
         )
