@@ -136,7 +136,6 @@ POISON: Final = [
     (Error(status=500), 503),
     (Garbage(), 503),
     (Reset(), 503),
-    (Hang(), 503),
     (Error(status=200, body="[1]"), 503),
     (Error(status=403), 503),
     (Error(status=302), 503),
@@ -146,15 +145,15 @@ POISON: Final = [
 ]
 
 
-@pytest.mark.memmie(studios=1, env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 0.1})
+@pytest.mark.memmie(studios=1, env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 0.6})
 async def test_one_poisoned_token_refuses_nobody_else(
     memmie_gateway: Target, memmie_auth: FakeAuth, clients: Clients
 ) -> None:
-    for kind, (how, status) in enumerate(POISON):
+    for kind, (how, status) in enumerate([*POISON, (Hang(), 503)]):
         token = memmie_auth.mint(f"poisoned{kind}")
         scripted = memmie_auth.script(Poison(how, {token}), route=VALIDATE)
-        statuses = [(await clients.connect(token, ATTACKER)).status for _ in range(8)]
-        assert statuses == [status] * 8, how
+        statuses = {(await clients.connect(token, ATTACKER)).status for _ in range(6)}
+        assert statuses == {status}, how
         assert await clients.others(10, addresses=1) == {101: 10}, how
         memmie_auth.unscript(scripted.id)
     assert circuit_events(memmie_gateway) == []

@@ -14,7 +14,7 @@ from tests.net.wire import PATIENCE
 from memmie_gateway.core.auth_health import AuthHealth, Circuit, Turn
 from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.verdicts import REFUSED, AuthUnavailableError, Unusable, Verdict
-from memmie_gateway.net.auth.guard import HOLD_SECONDS, MAX_PROBES, Guard
+from memmie_gateway.net.auth.guard import MAX_HOLD_SECONDS, MAX_PROBES, Guard
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
@@ -311,7 +311,7 @@ async def test_others_are_refused_if_it_does_not_close(
     tasks += [auth.ask(token) for token in ("x1", "y1", "z1")]
     held = auth.ask("h1")
     await settle()
-    clock.put_forward(HOLD_SECONDS + 0.01)
+    clock.put_forward(MAX_HOLD_SECONDS + 0.01)
     with pytest.raises(AuthUnavailableError, match="circuit breaker"):
         await held
     assert "h1" not in auth.questions
@@ -327,6 +327,23 @@ async def test_others_are_refused_at_once_when_it_opens_again(auth: Auth, clock:
         await held
     await asyncio.wait(asking)
     assert "h1" not in auth.questions
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_one_who_comes_shortly_before_a_probe_waits_for_its_result(
+    auth: Auth, clock: Clock, *, alive: bool
+) -> None:
+    await auth.open()
+    clock.put_forward(0.8)
+    held = auth.ask("h1")
+    await auth.next_probe(clock)
+    auth.answer_probe(-1, alive=alive)
+    if alive:
+        await auth.answer("h1", YES)
+        assert await held is YES
+    else:
+        with pytest.raises(AuthUnavailableError, match="circuit breaker"):
+            await held
 
 
 async def test_others_may_have_a_place_in_the_next_trial(
