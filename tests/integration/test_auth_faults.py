@@ -136,7 +136,6 @@ POISON: Final = [
     (Error(status=500), 503),
     (Garbage(), 503),
     (Reset(), 503),
-    (Hang(), 503),
     (Error(status=200, body="[1]"), 503),
     (Error(status=403), 503),
     (Error(status=302), 503),
@@ -146,15 +145,15 @@ POISON: Final = [
 ]
 
 
-@pytest.mark.memmie(studios=1, env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 0.1})
+@pytest.mark.memmie(studios=1, env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 0.6})
 async def test_one_poisoned_token_refuses_nobody_else(
     memmie_gateway: Target, memmie_auth: FakeAuth, clients: Clients
 ) -> None:
-    for kind, (how, status) in enumerate(POISON):
+    for kind, (how, status) in enumerate([*POISON, (Hang(), 503)]):
         token = memmie_auth.mint(f"poisoned{kind}")
         scripted = memmie_auth.script(Poison(how, {token}), route=VALIDATE)
-        statuses = [(await clients.connect(token, ATTACKER)).status for _ in range(8)]
-        assert statuses == [status] * 8, how
+        statuses = {(await clients.connect(token, ATTACKER)).status for _ in range(6)}
+        assert statuses == {status}, how
         assert await clients.others(10, addresses=1) == {101: 10}, how
         memmie_auth.unscript(scripted.id)
     assert circuit_events(memmie_gateway) == []
@@ -162,7 +161,7 @@ async def test_one_poisoned_token_refuses_nobody_else(
 
 @pytest.mark.slow
 @pytest.mark.memmie(studios=1, env=NO_LIMITS)
-async def test_one_poisoned_token_ten_times_a_second_while_a_hundred_others_come(
+async def test_one_poisoned_token_again_and_again_while_a_hundred_others_come(
     memmie_gateway: Target, memmie_auth: FakeAuth, clients: Clients, metric: Metric
 ) -> None:
     token = memmie_auth.mint("poisoned")
@@ -172,12 +171,13 @@ async def test_one_poisoned_token_ten_times_a_second_while_a_hundred_others_come
     async def attack() -> None:
         while True:
             statuses[(await clients.connect(token, ATTACKER)).status] += 1
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.02)
 
     attacker = asyncio.create_task(attack())
-    for _ in range(20):
-        assert await clients.others(5, addresses=3) == {101: 5}
-        await asyncio.sleep(0.1)
+    for number in range(25):  # so slowly that the attacker fails several times between two of them
+        await asyncio.sleep(0.12)
+        answers = await clients.each([memmie_auth.mint(f"other{number}")] * 4, f"127.0.1.{1 + number % 3}")
+        assert {answer.status for answer in answers} == {101}
     attacker.cancel()
     assert statuses.keys() == {503}
     assert statuses[503] >= 10
@@ -315,10 +315,13 @@ async def test_refusals_of_junk_do_not_keep_it_closed_while_real_questions_hang(
 ) -> None:
     tokens = {f"127.0.0.{number}": memmie_auth.mint(f"u{number}") for number in range(2, 10)}
     memmie_auth.script(Poison(Hang(), set(tokens.values())), route=VALIDATE)
-    junk = asyncio.create_task(clients.each((f"junk{number}" for number in range(50)), ATTACKER))
-    await asyncio.gather(*(clients.connect(token, address) for address, token in tokens.items()))
+    waiting = []
+    for number, (address, token) in enumerate(tokens.items()):
+        waiting.append(asyncio.create_task(clients.connect(token, address)))
+        await asyncio.sleep(0.1)
+        assert (await clients.connect(f"junk{number}", ATTACKER)).status in {401, 503}
+    await asyncio.gather(*waiting)
     await memmie_gateway.wait_for_log(is_circuit("open"))
-    await junk
 
 
 @pytest.mark.memmie(studios=1, env=BREAKER)
@@ -380,9 +383,12 @@ async def test_two_hundred_clients_come_when_auth_returns(
     memmie_gateway: Target, memmie_auth: FakeAuth, clients: Clients
 ) -> None:
     tokens = {f"127.0.3.{number}": memmie_auth.mint(f"u{number}") for number in range(1, 201)}
+    loop, returned = asyncio.get_running_loop(), asyncio.Event()
+    began = loop.time()
+    assert await clients.others(200, addresses=200) == {101: 200}
+    usual = loop.time() - began  # much on a busy machine
     await memmie_auth.stop()
     await clients.open_the_circuit(memmie_gateway)
-    loop, returned = asyncio.get_running_loop(), asyncio.Event()
     statuses: Counter[int] = Counter()
     times: list[float] = []
 
@@ -401,7 +407,7 @@ async def test_two_hundred_clients_come_when_auth_returns(
         memmie_auth.log.clear()
         await memmie_auth.start()
         started = loop.time()
-    assert max(times) - started < 3
+    assert max(times) - started < 2.2 + max(0.8, usual)
     assert statuses.keys() == {503}
     asked = [entry["time"] for entry in questions(memmie_auth)]
     assert len(asked) == 200  # each token once

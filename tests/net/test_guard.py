@@ -14,7 +14,7 @@ from tests.net.wire import PATIENCE
 from memmie_gateway.core.auth_health import AuthHealth, Circuit, Turn
 from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.verdicts import REFUSED, AuthUnavailableError, Unusable, Verdict
-from memmie_gateway.net.auth.guard import HOLD_SECONDS, MAX_PROBES, Guard
+from memmie_gateway.net.auth.guard import MAX_HOLD_SECONDS, MAX_PROBES, Guard
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
@@ -209,6 +209,38 @@ async def test_time_waited_for_a_place_is_not_auths(clock: Clock, tasks: list[as
     assert not auth.probes
 
 
+async def test_questions_that_wait_for_a_place_are_not_asked_once_it_is_open(
+    clock: Clock, tasks: list[asyncio.Task[Verdict]]
+) -> None:
+    del clock
+    auth = Auth(places=6)
+    tasks += [auth.ask(f"{address}1") for address in "abcdef"]
+    await until(lambda: len(auth.questions) == 6)
+    waiting = [auth.ask(f"{address}1") for address in "ghij"]
+    await settle()
+    for address in "abcd":
+        await auth.answer(f"{address}1", FAILS)
+    await asyncio.wait(waiting)
+    refused = [task for task in waiting if "circuit breaker" in str(task.exception())]
+    assert auth.guard.circuit is Circuit.OPEN
+    assert len(auth.questions) + len(refused) == 10
+    assert len(refused) >= 2
+    await auth.guard.stop()
+
+
+async def test_it_opens_a_second_time_with_one_probe_a_second(auth: Auth, clock: Clock) -> None:
+    await auth.begin_trial(clock)
+    await auth.exchange("z1", YES)
+    await auth.fail("d1", "e1", "f1")
+    assert auth.told == ["it fails", "", "it fails"]
+    count = len(auth.probes)
+    for _ in range(3):
+        await auth.next_probe(clock)
+        auth.answer_probe(-1, alive=False)
+        await settle()
+    assert len(auth.probes) == count + 3
+
+
 # Open, and the trial.
 
 
@@ -279,7 +311,7 @@ async def test_others_are_refused_if_it_does_not_close(
     tasks += [auth.ask(token) for token in ("x1", "y1", "z1")]
     held = auth.ask("h1")
     await settle()
-    clock.put_forward(HOLD_SECONDS + 0.01)
+    clock.put_forward(MAX_HOLD_SECONDS + 0.01)
     with pytest.raises(AuthUnavailableError, match="circuit breaker"):
         await held
     assert "h1" not in auth.questions
@@ -295,6 +327,23 @@ async def test_others_are_refused_at_once_when_it_opens_again(auth: Auth, clock:
         await held
     await asyncio.wait(asking)
     assert "h1" not in auth.questions
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_one_who_comes_shortly_before_a_probe_waits_for_its_result(
+    auth: Auth, clock: Clock, *, alive: bool
+) -> None:
+    await auth.open()
+    clock.put_forward(0.8)
+    held = auth.ask("h1")
+    await auth.next_probe(clock)
+    auth.answer_probe(-1, alive=alive)
+    if alive:
+        await auth.answer("h1", YES)
+        assert await held is YES
+    else:
+        with pytest.raises(AuthUnavailableError, match="circuit breaker"):
+            await held
 
 
 async def test_others_may_have_a_place_in_the_next_trial(

@@ -269,15 +269,19 @@ def test_a_new_identity_replaces_a_refusal() -> None:
     assert len(verdicts) == 1
 
 
-@pytest.mark.parametrize("verdict", [REFUSED, Identity("u1", 0, DIGEST)])
-def test_the_least_recently_used_is_forgotten_first(verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("verdict", "left"), [(Identity("u1", 0, DIGEST), [True, False, True]), (REFUSED, [False, True, True])]
+)
+def test_the_least_recently_used_identity_is_forgotten_first_and_the_oldest_of_the_others(
+    verdict: Verdict, left: list[bool]
+) -> None:
     verdicts = cache(Clock(), size=2)
     for digest in (b"a", b"b"):
         verdicts.put(digest, verdict)
     verdicts.get(b"a")
     verdicts.put(b"c", verdict)
-    assert [verdicts.get(digest) for digest in (b"a", b"b", b"c")] == [verdict, None, verdict]
-    assert repr(verdicts) == "<VerdictCache 2 of 4>"
+    assert [verdicts.get(digest) == verdict for digest in (b"a", b"b", b"c")] == left
+    assert repr(verdicts) == "<VerdictCache 2>"
 
 
 def test_no_number_of_invalid_tokens_removes_an_identity() -> None:
@@ -297,10 +301,8 @@ def test_memory_is_bounded_however_many_tokens_come() -> None:
         verdicts.put(number.to_bytes(4, "big"), verdict)
         verdicts.put(b"often", verdict)
     assert len(verdicts) == 199  # the last one has left one store for the other
-    for store in (verdicts._identities, verdicts._others, verdicts._stale):
-        assert store is not None
-        assert len(store) <= 100
-        assert len(store._TLRUCache__order) <= 400  # type: ignore[union-attr] # its private heap
+    assert len(verdicts._identities._TLRUCache__order) <= 400  # type: ignore[attr-defined] # its private heap
+    assert repr(verdicts._kept) == "<RecentStore 99 of 100>"
 
 
 # Identities past their TTL.

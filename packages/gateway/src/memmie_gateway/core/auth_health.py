@@ -25,6 +25,9 @@ SUSPECT_TRIALS: Final = 2
 BLIND_PROBES: Final = 10
 """After so many failed probes in a row a trial begins nevertheless: perhaps Auth has only a broken health check."""
 
+HOLD_SECONDS: Final = 0.3
+"""A question that comes so shortly before the next probe is held for its result; but at most this part of the interval."""
+
 MAX_SUSPECTS: Final = 1024
 """Number of addresses that are remembered for `SUSPECT_TRIALS`."""
 
@@ -48,7 +51,7 @@ class Turn(enum.Enum):
     TRIAL = "trial"
     """It is part of the trial, and may be asked after the others in it."""
     HELD = "held"
-    """It may be asked if the trial ends soon, and closes the circuit."""
+    """Perhaps it may be asked soon, after the next probe or the trial that goes on."""
     REFUSED = "refused"
     """It may not be asked."""
 
@@ -108,7 +111,7 @@ class AuthHealth:
     def __repr__(self) -> str:
         return f"<AuthHealth {self.circuit.value} {self._window!r}>"
 
-    def turn(self, address: str) -> Turn:
+    def turn(self, address: str, now: float) -> Turn:
         """Tell whether a question may be asked; `Turn.TRIAL` takes one of the places in the trial.
 
         An address that had a place in an earlier trial gets only one place in each of the next trials. Otherwise a
@@ -116,11 +119,13 @@ class AuthHealth:
 
         Args:
             address: the key of the client's address.
+            now: seconds of a monotonic clock.
         """
         if self.circuit is Circuit.CLOSED:
             return Turn.FREE
         if self.circuit is Circuit.OPEN:
-            return Turn.REFUSED
+            soon = HOLD_SECONDS * min(1.0, self._probe_seconds)
+            return Turn.HELD if self.next_probe - now < soon else Turn.REFUSED
         if not self._places:
             return Turn.HELD
         if address in self._suspects:
@@ -217,9 +222,9 @@ class AuthHealth:
         """
         if self.circuit is Circuit.CLOSED:
             return 0.0
-        # Clients round up to whole seconds. So that all are back soon after Auth is, few get more than one probe's time.
-        wait = max(0.0, self.next_probe - now)
-        return 0.75 * wait + rng.uniform(0, 0.6) * max(1.0, self._probe_seconds)
+        # In whole seconds: 1 or 2 with an interval of 1 second, so that all are back soon after Auth is.
+        wait = max(0.0, self.next_probe - now - 1)
+        return wait + 0.6 + rng.uniform(0, 0.7) * max(1.0, self._probe_seconds)
 
     def _open(self, now: float) -> None:
         self.circuit = Circuit.OPEN

@@ -13,6 +13,7 @@ from cachetools import TLRUCache
 
 from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
 from memmie_gateway.core.lease import TokenEnds
+from memmie_gateway.core.recent import RecentStore
 from memmie_gateway.core.response import Response
 
 if TYPE_CHECKING:
@@ -137,13 +138,14 @@ def _claims(answer: dict[str, Any]) -> bytes:
 
 
 class VerdictCache:
-    """A cache of verdicts by token digest. Expired verdicts are dropped, and when it is full the least recently used one.
+    """A cache of verdicts by token digest.
 
     Identities have a store of their own, so that no number of invalid tokens removes one of them. A third store keeps
     identities for longer. It is used only while Auth gives no verdict (see `stale`).
 
     Args:
-        size: maximum number of verdicts in each store.
+        size: maximum number of verdicts in each store. The least recently used identity is removed first, and the oldest
+            of the other verdicts.
         ttl: seconds for which an identity is cached, but never longer than its token is valid.
         refusal_ttl: seconds for which any other verdict is cached.
         stale_seconds: seconds after `ttl` for which an identity is kept, but never longer than its token is valid.
@@ -161,28 +163,24 @@ class VerdictCache:
         clock: Callable[[], float],
         secret: bytes,
     ) -> None:
+        self._refusal_ttl = refusal_ttl
+        self._kept_seconds = ttl + stale_seconds if stale_seconds else 0
+        self._clock = clock
         self._secret = secret
 
-        def kept_for(seconds: float) -> Callable[[bytes, Identity, float], float]:
-            def valid_until(_: bytes, identity: Identity, now: float) -> float:
-                return min(now + seconds, identity.expires) if identity.expires else now + seconds
+        def valid_until(_: bytes, identity: Identity, now: float) -> float:
+            return min(now + ttl, identity.expires) if identity.expires else now + ttl
 
-            return valid_until
-
-        self._identities: TLRUCache[bytes, Identity] = TLRUCache(size, kept_for(ttl), clock)
-        self._stale: TLRUCache[bytes, Identity] | None = (
-            TLRUCache(size, kept_for(ttl + stale_seconds), clock) if stale_seconds else None
-        )
-        self._others: TLRUCache[bytes, Refused | Unusable] = TLRUCache(
-            size, lambda _digest, _verdict, now: now + refusal_ttl, clock
-        )
+        self._identities: TLRUCache[bytes, Identity] = TLRUCache(size, valid_until, clock)
+        self._others: RecentStore[Refused | Unusable] = RecentStore(size)
+        self._kept: RecentStore[Identity] = RecentStore(size)
 
     def __repr__(self) -> str:
-        return f"<VerdictCache {len(self)} of {int(self._identities.maxsize + self._others.maxsize)}>"
+        return f"<VerdictCache {len(self)}>"
 
     def __len__(self) -> int:
         """Return the number of verdicts that have not expired, without those that only `stale` returns."""
-        return len(self._identities) + len(self._others)
+        return len(self._identities) + self._others.count(self._clock())
 
     def digest(self, token: str) -> bytes:
         """Return a keyed digest, which identifies a token without revealing it."""
@@ -193,22 +191,24 @@ class VerdictCache:
         try:
             return self._identities[digest]  # half the cost of `get`, which looks twice
         except KeyError:
-            return self._others.get(digest)
+            return self._others.get(digest, self._clock())
 
     def stale(self, digest: bytes) -> Identity | None:
         """Return the last identity of a token, also after its TTL, if no other verdict came later; None if there is none."""
-        return None if self._stale is None else self._stale.get(digest)
+        return self._kept.get(digest, self._clock())
 
     def put(self, digest: bytes, verdict: Verdict) -> None:
         """Store a verdict in place of an earlier one."""
+        now = self._clock()
         # cachetools 6 would keep the old one if the new one has expired already
         self._identities.pop(digest, None)
-        self._others.pop(digest, None)
-        if self._stale is not None:
-            self._stale.pop(digest, None)
         if isinstance(verdict, Identity):
             self._identities[digest] = verdict
-            if self._stale is not None:
-                self._stale[digest] = verdict
+            self._others.drop(digest)
+            until = now + self._kept_seconds
+            self._kept.put(
+                digest, verdict, until=min(until, verdict.expires) if verdict.expires else until, now=now
+            )
         else:
-            self._others[digest] = verdict
+            self._others.put(digest, verdict, until=now + self._refusal_ttl, now=now)
+            self._kept.drop(digest)

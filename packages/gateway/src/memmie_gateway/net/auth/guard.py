@@ -19,8 +19,8 @@ from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.auth.trial import Trial
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
-HOLD_SECONDS: Final = 1.0
-"""Maximum number of seconds for which a question without a place in the trial waits for the trial to end."""
+MAX_HOLD_SECONDS: Final = 1.0
+"""Maximum number of seconds for which a question is held."""
 
 PACE: Final = Rate(300, 3)
 """Questions per second after the circuit has closed: about 30 in 100 ms, and never 50 even if the loop is late."""
@@ -64,6 +64,7 @@ class Guard:
         self._timeout = timeout
         self._rng = rng
         self._trial = Trial()
+        self._news = asyncio.Event()  # set at the next end of a probe or a trial
         self._why = ""  # the words of the last failed question
         self._probes: dict[asyncio.Task[None], float] = {}  # with their beginnings, the oldest first
         self._alive_at = float("-inf")  # the beginning of the last probe that found Auth alive
@@ -91,7 +92,7 @@ class Guard:
 
     def turn(self, address: str) -> Turn:
         """Tell whether a question of a client may be asked (see `AuthHealth.turn`); the result goes to `ask`."""
-        return self._health.turn(address)
+        return self._health.turn(address, _now())
 
     def retry_after(self) -> float:
         """Return the seconds after which a client without a verdict should try again."""
@@ -120,10 +121,12 @@ class Guard:
         return await self._ask(send, address, digest, in_trial=False)
 
     async def _hold(self, address: str) -> Turn:
+        turn = Turn.HELD
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HOLD_SECONDS):
-                await self._trial.over.wait()
-        turn = self.turn(address)
+            async with asyncio.timeout(MAX_HOLD_SECONDS):
+                while turn is Turn.HELD:
+                    await self._news.wait()
+                    turn = self.turn(address)
         if turn in (Turn.HELD, Turn.REFUSED):
             raise circuit_open()
         return turn
@@ -134,6 +137,8 @@ class Guard:
         try:
             async with self._places.hold(address):
                 await self._keep_pace()
+                if not in_trial and self.circuit is not Circuit.CLOSED:
+                    raise circuit_open()  # it has opened in the meantime
                 return await self._judged(send, address, digest, in_trial=in_trial)
         except TimeoutError:  # of the wait for a place; the request has none
             raise AuthUnavailableError("too many questions to Auth were under way", failure=False) from None
@@ -164,7 +169,7 @@ class Guard:
                 elif doubt is Doubt.PROBE:
                     self._start_probe()
                 elif self.circuit is Circuit.OPEN:
-                    self._trial.end()
+                    self._end_trial()
             raise
         if not isinstance(verdict, Unusable) and self._health.answered(
             address, digest, asked_at=asked_at, now=_now(), in_trial=in_trial
@@ -182,12 +187,14 @@ class Guard:
         now = _now()
         self._pace = TokenBucket(PACE, now)
         self._paced_until = now + PACED_SECONDS
-        self._trial.end()
+        self._end_trial()
         self.on_circuit("")
 
     # Probes.
 
     def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()  # of the last time that it was open
         self._timer = asyncio.get_running_loop().call_later(
             max(0.0, self._health.next_probe - _now()), self._tick
         )
@@ -225,11 +232,14 @@ class Guard:
             self._after_probe()
 
     def _after_probe(self) -> None:
-        """End the trial before the probe, and begin a new one if the probe led to that."""
-        before = self._trial
+        self._end_trial()
         if self.circuit is Circuit.TRIAL:
             self._trial = Trial()
-        before.end()
+
+    def _end_trial(self) -> None:
+        self._trial.end()
+        self._news.set()
+        self._news = asyncio.Event()
 
 
 def circuit_open() -> AuthUnavailableError:

@@ -9,25 +9,21 @@ from collections.abc import AsyncIterator
 
 
 class Trial:
-    """Lets one question be asked at a time, in the order in which they came, until the trial is over.
-
-    Attributes:
-        over: set when the trial is over.
-    """
+    """Lets one question be asked at a time, in the order in which they came, until the trial is over."""
 
     def __init__(self) -> None:
         self._busy = False
-        self.over = asyncio.Event()
+        self._over = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def __repr__(self) -> str:
-        state = "over" if self.over.is_set() else "busy" if self._busy else "idle"
+        state = "over" if self._over else "busy" if self._busy else "idle"
         return f"<Trial {state} waiting={len(self._waiting)}>"
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for the questions before this one, unless the trial ends first. The block asks the question."""
-        if self._busy and not self.over.is_set():
+        if self._busy and not self._over:
             await self._wait()
         self._busy = True
         try:
@@ -37,7 +33,7 @@ class Trial:
 
     def end(self) -> None:
         """Let all who wait go on."""
-        self.over.set()
+        self._over = True
         while self._waiting:
             self._admit_next()
 
