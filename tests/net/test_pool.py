@@ -223,7 +223,14 @@ def test_the_backend_of_a_users_other_connections_comes_first() -> None:
     pool, (a, b, c) = pool_of("a", "b", "c")
     assert pool.candidates("u1", c) == [c, a, b]
     c.failed("it does not answer")
-    assert pool.candidates("u1", c) == [a, b], "unless it is not available"
+    assert pool.candidates("u1", c) == [c, a, b], "also if it is in doubt"
+    assert pool.candidates("u2") == [a, b], "but nobody else's"
+    a.worked()
+    assert pool.candidates("u1", c) == [c, a]
+    c.failed_check("no pong")
+    assert pool.candidates("u1", c) == [a], "unless it is dead"
+    c.passed()
+    assert pool.candidates("u1", c) == [c, a]
 
 
 def test_the_balancer_orders_them_by_user() -> None:

@@ -24,6 +24,7 @@ from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
 _UP: Final = "client->backend"
@@ -67,6 +68,7 @@ class GatewayCollector:
         events: counts refusals and ended sessions.
         authenticator: counts the requests to Auth.
         evictor: counts the evictions.
+        rebalancer: counts the users who belong to another backend; None for strategies without homes.
         pending: returns the number of connections with a request that is not answered yet.
         lag: measures the event loop.
         log_stream: counts the lines that were dropped.
@@ -81,6 +83,7 @@ class GatewayCollector:
         events: Events,
         authenticator: CachedAuthenticator,
         evictor: Evictor,
+        rebalancer: Rebalancer | None,
         pending: Callable[[], int],
         lag: LoopLag,
         log_stream: LogStream,
@@ -91,6 +94,7 @@ class GatewayCollector:
         self._events = events
         self._authenticator = authenticator
         self._evictor = evictor
+        self._rebalancer = rebalancer
         self._pending = pending
         self._lag = lag
         self._log_stream = log_stream
@@ -102,6 +106,7 @@ class GatewayCollector:
         yield from self._backends()
         yield from self._ends()
         yield from self._evictions()
+        yield from self._misplaced()
         yield from self._auth_metrics()
         yield from self._process()
 
@@ -195,6 +200,21 @@ class GatewayCollector:
         for evidence, number in evictor.waiting():
             waiting.add_metric([evidence.value], number)
         yield waiting
+
+    def _misplaced(self) -> Iterator[Metric]:
+        rebalancer = self._rebalancer
+        split = GaugeMetricFamily(
+            "gateway_users_split",
+            "Users with connections to several backends; they may miss events. Only with LB_STRATEGY=sticky.",
+        )
+        split.add_metric([], rebalancer.split if rebalancer is not None else 0)
+        yield split
+        strays = GaugeMetricFamily(
+            "gateway_strays",
+            "Connections to another backend than the home of their user. Only with LB_STRATEGY=sticky.",
+        )
+        strays.add_metric([], rebalancer.strays if rebalancer is not None else 0)
+        yield strays
 
     def _auth_metrics(self) -> Iterator[Metric]:
         auth = self._authenticator

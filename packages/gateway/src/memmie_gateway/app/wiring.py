@@ -16,11 +16,12 @@ from memmie_gateway.app.http import HttpServer, Readiness, make_app
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.settings import Settings
-from memmie_gateway.core.balancer import Balancer
+from memmie_gateway.core.balancer import Balancer, Strategy
 from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import Rate
+from memmie_gateway.core.rebalance import Rebalance
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
@@ -31,7 +32,9 @@ from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.sessions.deserted import DesertedSessions
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import SessionOptions
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
@@ -50,23 +53,27 @@ class Parts:
     Attributes:
         admission: admits or refuses clients.
         authenticator: validates tokens.
+        deserted: tells the clients of dead backends.
         evictor: ends sessions on evidence.
         http: serves all requests without a route at the listener.
         lag: measures the event loop.
         listener: reads heads, and hands connections to routes.
         pool: the backends.
         prober: checks their health.
+        rebalancer: moves users to the backend where they belong; None for strategies without homes.
         sessions: the live sessions.
     """
 
     admission: Admission
     authenticator: CachedAuthenticator
+    deserted: DesertedSessions
     evictor: Evictor
     http: HttpServer
     lag: LoopLag
     listener: Listener
     pool: BackendPool
     prober: Prober
+    rebalancer: Rebalancer | None
     sessions: SessionRegistry
 
 
@@ -92,7 +99,11 @@ def make_parts(
     evictor = Evictor(
         Evictions(settings.evict_per_second), settings.evictions, live=sessions.__len__, events=events
     )
-    pool = _make_pool(settings, events, rng)
+    deserted = DesertedSessions(
+        sessions, evictor, lambda: pool.active, seconds=settings.health_timeout_seconds, rng=rng
+    )
+    pool = _make_pool(settings, events, deserted, rng)
+    rebalancer = _make_rebalancer(settings, sessions, evictor, pool)
     authenticator = _make_authenticator(settings, resolver, events)
     lag = LoopLag()
     admission = Admission(
@@ -128,7 +139,7 @@ def make_parts(
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
         admission=admission,
-        dispatcher=Dispatcher(pool, sessions.home),
+        dispatcher=Dispatcher(pool, rebalancer.bound_to if rebalancer is not None else sessions.home),
         dialer=Dialer(resolver, timeout=settings.dial_timeout_seconds),
         sessions=sessions,
         events=events,
@@ -140,6 +151,7 @@ def make_parts(
         events=events,
         authenticator=authenticator,
         evictor=evictor,
+        rebalancer=rebalancer,
         pending=lambda: len(listener.pending),
         lag=lag,
         log_stream=log_stream,
@@ -172,14 +184,46 @@ def make_parts(
         resolver,
         rng,
     )
-    return Parts(admission, authenticator, evictor, http, lag, listener, pool, prober, sessions)
+    return Parts(
+        admission,
+        authenticator,
+        deserted,
+        evictor,
+        http,
+        lag,
+        listener,
+        pool,
+        prober,
+        rebalancer,
+        sessions,
+    )
 
 
-def _make_pool(settings: Settings, events: Events, rng: random.Random) -> BackendPool:
+def _make_rebalancer(
+    settings: Settings, sessions: SessionRegistry, evictor: Evictor, pool: BackendPool
+) -> Rebalancer | None:
+    if settings.lb_strategy is not Strategy.STICKY:
+        return None
+    return Rebalancer(
+        Rebalance(settings.rebalance),
+        sessions,
+        evictor,
+        lambda: pool.active,
+        after=settings.rebalance_after_seconds,
+        slow_start=settings.slow_start_seconds,
+    )
+
+
+def _make_pool(
+    settings: Settings, events: Events, deserted: DesertedSessions, rng: random.Random
+) -> BackendPool:
     def make(where: BackendUrl) -> Backend:
         tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
         backend = Backend(where, tracker)
         backend.on_change = events.health_changed
+        if settings.unhealthy_sessions == "close":
+            backend.on_checked = deserted.checked
+            backend.on_failure = deserted.doubt
         return backend
 
     return BackendPool(Balancer(settings.lb_strategy, rng), make)

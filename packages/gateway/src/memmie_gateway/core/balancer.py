@@ -73,6 +73,13 @@ class Balancer:
         return order
 
 
+def first_choice(candidates: Sequence[C], user_id: str) -> C | None:
+    """Return the backend with the highest score for a user; None if there is no candidate."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return max(candidates, key=lambda c: rendezvous_score(user_id, c.url), default=None)
+
+
 def rendezvous_score(user_id: str, url: str) -> bytes:
     """Return the score of a backend for a user; the highest score wins (highest random weight hashing).
 

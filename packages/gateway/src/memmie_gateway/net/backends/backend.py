@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -80,6 +82,10 @@ class Backend:
     Attributes:
         where: its WebSocket URL.
         tracker: as given.
+        probed: its health from health checks alone, which all gateways that can reach it see alike.
+        passed_at: the time at which it last passed a health check, in seconds of a monotonic clock.
+        ejected: whether it gets no new connections for a while, because it broke those of many users.
+        returned: the time at which it was last taken back into use after it was unhealthy or ejected.
         connections: number of live sessions and of dials under way.
         failures: number of failures of any kind.
         traffic: the sum of the traffic of sessions that have left it.
@@ -87,11 +93,19 @@ class Backend:
         latency: times that messages spent in the gateway.
         on_doubt: called after passive evidence of a failure, to trigger a health check.
         on_change: called when its health has changed.
+        on_checked: called after every health check.
+        on_failure: called after passive evidence of a failure, with the backend.
     """
 
     def __init__(self, url: BackendUrl, tracker: HealthTracker) -> None:
         self.where = url
         self.tracker = tracker
+        self.probed = tracker.fresh()
+        self.passed_at = -math.inf
+        self.ejected = False
+        self.returned = -math.inf
+        self._passes_since = time.monotonic()  # infinity if the last health check failed
+        self._dial_failed = -math.inf  # when the last dial failed; minus infinity if it did not fail
         self.connections = 0
         self.failures = 0
         self.traffic = NO_TRAFFIC
@@ -99,6 +113,8 @@ class Backend:
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
         self.on_change: Callable[[Backend], None] = _nothing
+        self.on_checked: Callable[[Backend], None] = _nothing
+        self.on_failure: Callable[[Backend], None] = _nothing
 
     def __repr__(self) -> str:
         return f"<Backend {self.url} {self.tracker.state.value} connections={self.connections}>"
@@ -118,6 +134,21 @@ class Backend:
         """Whether it is known to be healthy."""
         return self.tracker.state is Health.HEALTHY
 
+    @property
+    def dead(self) -> bool:
+        """Whether its health checks alone show that it is unhealthy. Otherwise an unhealthy backend is only in doubt."""
+        return self.probed.state is Health.UNHEALTHY
+
+    @property
+    def good_for(self) -> float:
+        """Seconds for which every health check has passed, and in which no dial failed after the last one that worked."""
+        return time.monotonic() - max(self._passes_since, self._dial_failed)
+
+    @property
+    def back_for(self) -> float:
+        """Seconds since it was last taken back into use."""
+        return time.monotonic() - self.returned
+
     # Its connections.
 
     def joined(self) -> None:
@@ -132,23 +163,32 @@ class Backend:
 
     # Evidence of its health.
 
-    def worked(self) -> None:
-        """Count a success of any kind."""
-        if self.tracker.good():
-            self.on_change(self)
+    def passed(self) -> None:
+        """Count a health check that passed."""
+        self.passed_at = time.monotonic()
+        if math.isinf(self._passes_since):
+            self._passes_since = self.passed_at
+        self.probed.good()
+        self._note(changed=self.tracker.good())
+        self.on_checked(self)
 
-    def failed(self, reason: str, *, doubt: bool = True) -> None:
-        """Count a failure of any kind.
-
-        Args:
-            reason: the failure in words.
-            doubt: whether to trigger a health check; False if the failure was one.
-        """
+    def failed_check(self, reason: str) -> None:
+        """Count a health check that failed, for a reason in words."""
         self.failures += 1
-        if self.tracker.bad(reason):
-            self.on_change(self)
-        if doubt:
-            self.on_doubt()
+        self._passes_since = math.inf
+        self.probed.bad(reason)
+        self._note(changed=self.tracker.bad(reason))
+        self.on_checked(self)
+
+    def worked(self) -> None:
+        """Count a dial that worked."""
+        self._dial_failed = -math.inf
+        self._note(changed=self.tracker.good())
+
+    def failed(self, reason: str) -> None:
+        """Count a dial that failed, for a reason in words."""
+        self._dial_failed = time.monotonic()
+        self._bad(reason)
 
     def broke(self, reason: str) -> None:
         """Count a broken connection. Until the next success, further ones are not further evidence.
@@ -159,7 +199,17 @@ class Backend:
             self.failures += 1
             self.on_doubt()
         else:
-            self.failed(reason)
+            self._bad(reason)
+
+    def _bad(self, reason: str) -> None:
+        self.failures += 1
+        self._note(changed=self.tracker.bad(reason))
+        self.on_failure(self)
+        self.on_doubt()
+
+    def _note(self, *, changed: bool) -> None:
+        if changed:
+            self.on_change(self)
 
 
 class BackendLink(NamedTuple):

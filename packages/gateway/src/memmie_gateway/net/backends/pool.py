@@ -78,11 +78,14 @@ class BackendPool:
 
         Args:
             user_id: the user.
-            bound_to: the backend of the user's other connections, which comes first while it is available.
+            bound_to: the backend of the user's other connections, which comes first unless it is dead. If it is only
+                in doubt, the user would otherwise have connections to two backends because of a short problem.
         """
         available = [backend for backend in self._active.values() if backend.available]
-        known = [backend for backend in available if backend.healthy]
-        return self._balancer.prefer(known or available, user_id, bound_to)
+        chosen = [backend for backend in available if backend.healthy] or available
+        if bound_to is not None and bound_to not in chosen and self.uses(bound_to) and not bound_to.dead:
+            chosen.append(bound_to)
+        return self._balancer.prefer(chosen, user_id, bound_to)
 
     def _join(self, where: BackendUrl) -> Backend:
         backend = self._retiring.pop(where.url, None) or self._make(where)

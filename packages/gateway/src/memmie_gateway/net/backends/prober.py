@@ -124,11 +124,11 @@ class Prober:
             try:
                 await probe(backend.where, options.timeout, self._resolver)
             except ProbeError as error:
-                backend.failed(str(error), doubt=False)
+                backend.failed_check(str(error))
             except ExhaustionError:
                 pass  # this says nothing about the backend
             else:
-                backend.worked()
+                backend.passed()
             delay = next_probe(
                 backend.tracker,
                 interval=options.interval,
