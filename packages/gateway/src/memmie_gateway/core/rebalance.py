@@ -98,7 +98,8 @@ def destination(
     if mode is Rebalance.OFF or not split:
         return None
     # The fewest moves; if several places need the same number, the newest connection shows what works.
-    for place in sorted(places[::-1], key=places.count, reverse=True):
+    newest_first = tuple(reversed(places))
+    for place in sorted(newest_first, key=places.count, reverse=True):
         known = standing_of(place)
         if known >= Standing.CALM:
             return place
