@@ -1,4 +1,4 @@
-"""One user, one Studio, also after a fault (spec §8): who is moved, when, and who is not."""
+"""One user, one Studio, also after a fault (spec §3): who is moved, when, and who is not."""
 
 from __future__ import annotations
 

@@ -35,6 +35,8 @@ FAMILIES = {
     ("gateway_evictions", "counter", ("evidence", "mode")),
     ("gateway_evictions_waiting", "gauge", ("evidence",)),
     ("gateway_backend_healthy", "gauge", ("backend",)),
+    ("gateway_users_split", "gauge", ()),
+    ("gateway_strays", "gauge", ()),
     ("gateway_auth_latency_seconds", "histogram", ()),
     ("gateway_auth_verdicts", "counter", ("outcome", "source")),
     ("gateway_auth_cached_verdicts", "gauge", ()),

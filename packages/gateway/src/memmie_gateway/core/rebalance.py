@@ -1,4 +1,4 @@
-"""Rebalancing: where the connections of a user belong, and which of them are moved there (spec §8).
+"""Rebalancing: where the connections of a user belong, and which of them are moved there (spec §3).
 
 A user's events exist only in one backend. A fault can leave a user with connections to two of them, or with connections
 to another backend than `home`, where every other gateway would connect the same user. Such a user is moved: the gateway

@@ -238,6 +238,14 @@ class Session:
         """Whether both streams are between two messages, so that an end interrupts none."""
         return self._client.scanner.between_messages and self._backend.scanner.between_messages
 
+    def ping_backend(self) -> bool:
+        """Ping the backend if this is possible now, and the answer would be read; return whether it is."""
+        leg = self._backend
+        possible = self._closing is None and not (leg.held or self._client.scanner.remaining)
+        if possible:
+            self._ping(leg)
+        return possible
+
     def describe(self) -> dict[str, object]:
         """Return the data of this session for people: the fields of its log line.
 
@@ -356,14 +364,6 @@ class Session:
         leg.transport.write(
             control_frames.control_frame(control_frames.PING, payload, key=self._key(leg.side))
         )
-
-    def ping_backend(self) -> bool:
-        """Ping the backend if this is possible now, and the answer would be read; return whether it is."""
-        leg = self._backend
-        possible = self._closing is None and not (leg.held or self._client.scanner.remaining)
-        if possible:
-            self._ping(leg)
-        return possible
 
     def _key(self, side: Side) -> bytes | None:
         """Return a masking key for a frame to `side`, or None if frames to it are not masked."""
