@@ -35,6 +35,8 @@ FAMILIES = {
     ("gateway_evictions", "counter", ("evidence", "mode")),
     ("gateway_evictions_waiting", "gauge", ("evidence",)),
     ("gateway_backend_healthy", "gauge", ("backend",)),
+    ("gateway_backend_ejected", "gauge", ("backend",)),
+    ("gateway_stale_names", "gauge", ()),
     ("gateway_users_split", "gauge", ()),
     ("gateway_strays", "gauge", ()),
     ("gateway_auth_latency_seconds", "histogram", ()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -20,6 +21,16 @@ from memmie_gateway.net.sessions.deserted import PINGED
 UNHEALTHY = (1012, "Studio is not healthy, reconnect")
 SECONDS = 0.4
 """How long the silence must last."""
+
+
+def fails(backend: Backend) -> None:
+    """Let a health check have failed."""
+    backend.failed_check("no pong", asyncio.get_running_loop().time())
+
+
+def passes(backend: Backend) -> None:
+    """Let a health check have passed."""
+    backend.passed(asyncio.get_running_loop().time())
 
 
 class Stand:
@@ -81,7 +92,7 @@ async def stand(
 async def test_a_silent_backends_clients_are_told(stand: Stand) -> None:
     await stand.start()
     pairs = [await stand.join() for _ in range(PINGED + 3)]
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     assert not stand.backend.available
     assert stand.is_left_alone()
     for pair in pairs:
@@ -93,7 +104,7 @@ async def test_a_silent_backends_clients_are_told(stand: Stand) -> None:
 async def test_one_pong_keeps_all_sessions(stand: Stand) -> None:
     await stand.start()
     pairs = [await stand.join() for _ in range(3)]
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     frame = await pairs[0].studio.read_frame()
     assert frame.opcode == PING
     pairs[0].studio.send(PONG, frame.payload)
@@ -101,7 +112,7 @@ async def test_one_pong_keeps_all_sessions(stand: Stand) -> None:
     assert stand.is_left_alone()
 
     # It may fall silent later, while its health check still fails.
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     for pair in pairs:
         assert await pair.client.read_close() == UNHEALTHY
 
@@ -109,7 +120,7 @@ async def test_one_pong_keeps_all_sessions(stand: Stand) -> None:
 async def test_half_a_frame_is_a_sign_of_life(stand: Stand) -> None:
     await stand.start()
     pair = await stand.join()
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     pair.studio.write(pair.studio.frame(TEXT, "a message")[:4])
     await stand.looks(LOOKS + 2)
     assert stand.is_left_alone()
@@ -118,9 +129,9 @@ async def test_half_a_frame_is_a_sign_of_life(stand: Stand) -> None:
 async def test_a_backend_that_recovers_keeps_its_sessions(stand: Stand) -> None:
     await stand.start()
     await stand.join()
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     await stand.looks(LOOKS - 2)
-    stand.backend.passed()
+    passes(stand.backend)
     assert stand.gateway.parts.deserted._silences == {}
     assert stand.is_left_alone()
     await until(lambda: stand.gateway.parts.deserted._timer is None)
@@ -129,7 +140,7 @@ async def test_a_backend_that_recovers_keeps_its_sessions(stand: Stand) -> None:
 async def test_a_healthy_backend_may_be_silent(stand: Stand) -> None:
     await stand.start(HEALTH_FALL="1000")
     pair = await stand.join()
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     assert (await pair.studio.read_frame()).opcode == PING
     await stand.looks(LOOKS + 2)
     assert stand.is_left_alone()
@@ -140,11 +151,11 @@ async def test_nobody_is_told_while_no_other_backend_has_answered_since(stand: S
     pair = await stand.join()
     other = stand.gateway.parts.pool.active[1]
     other.on_doubt = lambda: None  # its health check begins, and has no result yet
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     await stand.looks(LOOKS + 2)
     assert other.healthy
     assert stand.is_left_alone()
-    other.passed()
+    passes(other)
     assert await pair.client.read_close() == UNHEALTHY
 
 
@@ -152,7 +163,7 @@ async def test_a_pause_of_the_gateway_is_not_silence(stand: Stand) -> None:
     await stand.start()
     await stand.join()
     with loop_clock() as clock:
-        stand.backend.failed_check("no pong")
+        fails(stand.backend)
         clock.put_forward(60)
         await stand.looks(1)
         assert stand.is_left_alone()
@@ -164,11 +175,11 @@ async def test_inside_a_frame_no_ping_is_sent_and_nobody_is_judged(stand: Stand)
     message = pair.client.frame(TEXT, "a message")
     pair.client.write(message[:8])
     assert (await pair.studio.read(8))[:1] == message[:1]
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     assert stand.gateway.parts.deserted._silences == {}
     pair.client.write(message[8:])
     await pair.studio.read(len(message) - 8)
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     assert (await pair.studio.read_frame()).opcode == PING
     assert await pair.client.read_close() == UNHEALTHY
 
@@ -191,7 +202,7 @@ async def test_a_failed_dial_pings_first_and_only_once_in_a_while(stand: Stand) 
 async def test_a_session_that_ends_by_itself_ends_the_watching(stand: Stand) -> None:
     await stand.start(HEALTH_FALL="1000")
     pair = await stand.join()
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     pair.client.reset()
     pair.studio.reset()
     await until(lambda: stand.gateway.parts.deserted._timer is None)
@@ -201,6 +212,6 @@ async def test_a_session_that_ends_by_itself_ends_the_watching(stand: Stand) -> 
 async def test_keep(stand: Stand) -> None:
     await stand.start(UNHEALTHY_SESSIONS="keep")
     pair = await stand.join()
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     await pair.exchange()
     assert stand.gateway.parts.deserted._timer is None

@@ -23,6 +23,7 @@ from memmie_gateway.core.health import Health
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool
+from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.registry import SessionRegistry
@@ -64,6 +65,7 @@ class GatewayCollector:
 
     Args:
         pool: the backends.
+        resolver: counts the stale names.
         sessions: the live sessions.
         events: counts refusals and ended sessions.
         authenticator: counts the requests to Auth.
@@ -79,6 +81,7 @@ class GatewayCollector:
         self,
         *,
         pool: BackendPool,
+        resolver: Resolver,
         sessions: SessionRegistry,
         events: Events,
         authenticator: CachedAuthenticator,
@@ -90,6 +93,7 @@ class GatewayCollector:
         version: str,
     ) -> None:
         self._pool = pool
+        self._resolver = resolver
         self._sessions = sessions
         self._events = events
         self._authenticator = authenticator
@@ -152,14 +156,26 @@ class GatewayCollector:
             "1 for a healthy backend, 0 for an unhealthy or unknown one.",
             labels=["backend"],
         )
+        ejected = GaugeMetricFamily(
+            "gateway_backend_ejected",
+            "1 for a backend that gets no new connections because it broke those of many users, otherwise 0.",
+            labels=["backend"],
+        )
         for backend in self._pool:
             for kind, number in backend.errors.items():
                 errors.add_metric([kind, backend.url], number)
             _add_histogram(latency, [backend.url], backend.latency)
             healthy.add_metric([backend.url], int(backend.tracker.state is Health.HEALTHY))
+            ejected.add_metric([backend.url], int(backend.ejected))
         yield errors
         yield latency
         yield healthy
+        yield ejected
+        stale = GaugeMetricFamily(
+            "gateway_stale_names", "Names whose last addresses are in use because they cannot be looked up."
+        )
+        stale.add_metric([], self._resolver.stale)
+        yield stale
 
     def _ends(self) -> Iterator[Metric]:
         closes = CounterMetricFamily(

@@ -85,6 +85,7 @@ class Gateway:
             started.push_async_callback(parts.listener.stop)
             started.callback(parts.evictor.stop)
             started.callback(parts.deserted.stop)
+            started.callback(parts.ejector.stop)
             await parts.http.start()
             self._server = await asyncio.get_running_loop().create_server(
                 parts.listener, settings.host, settings.port, backlog=BACKLOG

@@ -16,6 +16,7 @@ from memmie_gateway.core.client_address import Network
 from memmie_gateway.core.evictions import Mode
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.backends.health_check import HealthCheck, Kind
 
 CommaSeparated = NoDecode
 """Mark a field that is written as a comma-separated list, not as JSON."""
@@ -178,8 +179,8 @@ class Settings(BaseSettings):
         2, description="Number of consecutive failures that make a healthy backend unhealthy."
     )
 
-    health_check: Literal["ws", "http", "tcp", "off"] = Field(
-        "ws",
+    health_check: Kind = Field(
+        Kind.WS,
         description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
         "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing.",
     )
@@ -394,6 +395,11 @@ class Settings(BaseSettings):
     def _auth(cls, value: str) -> str:
         AuthUrl.parse(value)
         return value.rstrip("/")
+
+    @property
+    def checks(self) -> HealthCheck:
+        """How backends are checked."""
+        return HealthCheck(self.health_check, self.health_path, self.health_timeout_seconds)
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -21,12 +22,15 @@ from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.limits import Rate
+from memmie_gateway.core.outlier import OutlierTracker
 from memmie_gateway.core.rebalance import Rebalance
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.backends.ejector import Ejector
+from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.http1.resolver import Resolver
@@ -54,6 +58,7 @@ class Parts:
         admission: admits or refuses clients.
         authenticator: validates tokens.
         deserted: tells the clients of dead backends.
+        ejector: ejects backends that break sessions.
         evictor: ends sessions on evidence.
         http: serves all requests without a route at the listener.
         lag: measures the event loop.
@@ -67,6 +72,7 @@ class Parts:
     admission: Admission
     authenticator: CachedAuthenticator
     deserted: DesertedSessions
+    ejector: Ejector
     evictor: Evictor
     http: HttpServer
     lag: LoopLag
@@ -95,6 +101,8 @@ def make_parts(
     """
     events = Events(log)
     resolver = Resolver()
+    resolver.on_stale = events.name_stale
+    resolver.on_several = events.several_addresses
     sessions = SessionRegistry()
     evictor = Evictor(
         Evictions(settings.evict_per_second), settings.evictions, live=sessions.__len__, events=events
@@ -104,6 +112,12 @@ def make_parts(
     )
     pool = _make_pool(settings, events, deserted, rng)
     rebalancer = _make_rebalancer(settings, sessions, evictor, pool)
+    ejector = Ejector(
+        pool,
+        lambda backend: {session.info.identity.user_id for session in sessions.on_backend(backend)},
+        events,
+        enabled=settings.outlier_ejection,
+    )
     authenticator = _make_authenticator(settings, resolver, events)
     lag = LoopLag()
     admission = Admission(
@@ -139,14 +153,21 @@ def make_parts(
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
         admission=admission,
-        dispatcher=Dispatcher(pool, rebalancer.bound_to if rebalancer is not None else sessions.home),
-        dialer=Dialer(resolver, timeout=settings.dial_timeout_seconds),
+        dispatcher=Dispatcher(
+            pool,
+            rebalancer.bound_to if rebalancer is not None else sessions.home,
+            settings.dial_timeout_seconds,
+            _time,
+        ),
+        dialer=Dialer(resolver),
+        ejector=ejector,
         sessions=sessions,
         events=events,
         rng=rng,
     )
     collector = GatewayCollector(
         pool=pool,
+        resolver=resolver,
         sessions=sessions,
         events=events,
         authenticator=authenticator,
@@ -179,7 +200,7 @@ def make_parts(
         ProbeOptions(
             interval=settings.health_interval_seconds,
             recovery_interval=settings.health_recovery_seconds,
-            timeout=settings.health_timeout_seconds,
+            check=settings.checks,
         ),
         resolver,
         rng,
@@ -188,6 +209,7 @@ def make_parts(
         admission,
         authenticator,
         deserted,
+        ejector,
         evictor,
         http,
         lag,
@@ -219,14 +241,22 @@ def _make_pool(
 ) -> BackendPool:
     def make(where: BackendUrl) -> Backend:
         tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
-        backend = Backend(where, tracker)
+        outlier = OutlierTracker(
+            hold=settings.health_timeout_seconds, probed=settings.health_check is not Kind.OFF
+        )
+        backend = Backend(where, tracker, outlier, _time)
         backend.on_change = events.health_changed
         if settings.unhealthy_sessions == "close":
             backend.on_checked = deserted.checked
             backend.on_failure = deserted.doubt
         return backend
 
-    return BackendPool(Balancer(settings.lb_strategy, rng), make)
+    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, _time)
+
+
+def _time() -> float:
+    """Return the time of the event loop in seconds."""
+    return asyncio.get_running_loop().time()
 
 
 def _make_authenticator(settings: Settings, resolver: Resolver, events: Events) -> CachedAuthenticator:

@@ -21,6 +21,7 @@ from memmie_gateway.core.websocket import handshake
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
@@ -30,6 +31,9 @@ from memmie_gateway.net.sessions.session import Session, SessionInfo, SessionOpt
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
 """The paths of the WebSocket route (spec §1)."""
+
+_BROKEN: Final = (Cause.BACKEND_GONE, Cause.BACKEND_SILENT, Cause.BACKEND_VIOLATION)
+"""The causes of ends that are evidence against the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class WebSocketRoute:
         admission: admits clients.
         dispatcher: finds a backend.
         dialer: connects to backends.
+        ejector: learns how sessions ended.
         sessions: the live sessions.
         events: notified of refusals and ends.
         rng: creates keys.
@@ -84,6 +89,7 @@ class WebSocketRoute:
         admission: Admission,
         dispatcher: Dispatcher,
         dialer: Dialer,
+        ejector: Ejector,
         sessions: SessionRegistry,
         events: Events,
         rng: random.Random,
@@ -93,6 +99,7 @@ class WebSocketRoute:
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
+        self._ejector = ejector
         self._sessions = sessions
         self.events = events
         self.rng = rng
@@ -167,8 +174,10 @@ class WebSocketRoute:
     def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
         closing = session.closing
-        if closing is not None and closing.cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
+        cause = closing.cause if closing is not None else None
+        if closing is not None and cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
             session.backend.broke(f"a connection broke: {session.error or closing.reason}")
+        self._ejector.ended(session.backend, session.info.identity.user_id, broken=cause in _BROKEN)
         self.events.ended(session)
 
 
@@ -223,14 +232,14 @@ class _Opening:
 
     # The attempt (see `Dispatcher`).
 
-    def on(self, backend: Backend) -> Maybe[BackendLink]:
-        """Dial a backend."""
+    def on(self, backend: Backend, seconds: float) -> Maybe[BackendLink]:
+        """Dial a backend for at most `seconds`."""
         assert self.admitted is not None  # noqa: S101 - dispatch comes after admission
         self._backend = backend
         head, offer = self.upgrade.request_for(
             backend.where, self.admitted.credentials, self.admitted.identity.user_id
         )
-        return self._route.dialer.dial(backend, head, offer)
+        return self._route.dialer.dial(backend, head, offer, seconds)
 
     def failed(self, backend: Backend, words: str) -> None:
         """Report that a backend did not accept the connection."""

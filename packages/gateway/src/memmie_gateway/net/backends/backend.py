@@ -8,8 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from memmie_gateway.core.balancer import NEVER
 from memmie_gateway.core.health import Health, HealthTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
+from memmie_gateway.core.outlier import OutlierTracker
 from memmie_gateway.core.response import Response
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
@@ -29,13 +31,6 @@ class BackendUrl(ServiceUrl):
                 that must be percent-encoded.
         """
         return cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
-
-    @property
-    def health_url(self) -> str:
-        """The URL for health checks, `{url}/health` (spec §3)."""
-        query = f"?{self.query}" if self.query else ""
-        scheme = "wss" if self.secure else "ws"
-        return f"{scheme}://{self.host_header}{self.path.rstrip('/')}/health{query}"
 
 
 class Traffic(NamedTuple):
@@ -78,14 +73,19 @@ class Backend:
     Args:
         url: its WebSocket URL.
         tracker: computes its health from evidence.
+        outlier: gathers the evidence that it breaks connections.
+        clock: returns the time in seconds.
 
     Attributes:
         where: its WebSocket URL.
         tracker: as given.
+        outlier: as given.
+        checked_at: the URL of its health checks, "" for none.
+        passes: whether its last health check passed; None before the first.
         probed: its health from health checks alone, which all gateways that can reach it see alike.
-        passed_at: the time at which it last passed a health check, in seconds of a monotonic clock.
+        passed_at: the time at which it last passed a health check, in seconds, or `NEVER`.
         ejected: whether it gets no new connections for a while, because it broke those of many users.
-        returned: the time at which it was last taken back into use after it was unhealthy or ejected.
+        returned: the time at which it was last taken back into use after it was unhealthy or ejected, or `NEVER`.
         connections: number of live sessions and of dials under way.
         failures: number of failures of any kind.
         traffic: the sum of the traffic of sessions that have left it.
@@ -97,15 +97,26 @@ class Backend:
         on_failure: called after passive evidence of a failure, with the backend.
     """
 
-    def __init__(self, url: BackendUrl, tracker: HealthTracker) -> None:
+    def __init__(
+        self,
+        url: BackendUrl,
+        tracker: HealthTracker,
+        outlier: OutlierTracker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self.where = url
         self.tracker = tracker
+        self.outlier = outlier or OutlierTracker(hold=0, probed=False)
+        self.checked_at = ""
+        self.passes: bool | None = None
         self.probed = tracker.fresh()
-        self.passed_at = -math.inf
+        self.passed_at = NEVER
         self.ejected = False
-        self.returned = -math.inf
-        self._passes_since = time.monotonic()  # infinity if the last health check failed
-        self._dial_failed = -math.inf  # when the last dial failed; minus infinity if it did not fail
+        self.returned = NEVER
+        self._was_away = False
+        self._passes_since = clock()  # infinity if the last health check failed
+        self._dial_failed = NEVER  # when the last dial failed; `NEVER` if it did not fail
         self.connections = 0
         self.failures = 0
         self.traffic = NO_TRAFFIC
@@ -142,12 +153,12 @@ class Backend:
     @property
     def good_for(self) -> float:
         """Seconds for which every health check has passed, and in which no dial failed after the last one that worked."""
-        return time.monotonic() - max(self._passes_since, self._dial_failed)
+        return self._clock() - max(self._passes_since, self._dial_failed)
 
     @property
     def back_for(self) -> float:
         """Seconds since it was last taken back into use."""
-        return time.monotonic() - self.returned
+        return self._clock() - self.returned
 
     # Its connections.
 
@@ -163,53 +174,73 @@ class Backend:
 
     # Evidence of its health.
 
-    def passed(self) -> None:
-        """Count a health check that passed."""
-        self.passed_at = time.monotonic()
-        if math.isinf(self._passes_since):
-            self._passes_since = self.passed_at
-        self.probed.good()
-        self._note(changed=self.tracker.good())
-        self.on_checked(self)
-
-    def failed_check(self, reason: str) -> None:
-        """Count a health check that failed, for a reason in words."""
-        self.failures += 1
-        self._passes_since = math.inf
-        self.probed.bad(reason)
-        self._note(changed=self.tracker.bad(reason))
-        self.on_checked(self)
-
     def worked(self) -> None:
-        """Count a dial that worked."""
-        self._dial_failed = -math.inf
-        self._note(changed=self.tracker.good())
+        """Count a dial that the backend answered.
+
+        If it is unhealthy, only a health check can show that it is healthy again. Otherwise its state would change
+        at every dial if its health check fails while it accepts connections.
+        """
+        self._dial_failed = NEVER
+        if self.available or self.passes is None:
+            self._note(changed=self.tracker.good())
 
     def failed(self, reason: str) -> None:
-        """Count a dial that failed, for a reason in words."""
-        self._dial_failed = time.monotonic()
-        self._bad(reason)
-
-    def broke(self, reason: str) -> None:
-        """Count a broken connection. Until the next success, further ones are not further evidence.
-
-        Two simultaneous disconnects must not mark a backend unhealthy.
-        """
-        if self.tracker.reason:
-            self.failures += 1
-            self.on_doubt()
-        else:
-            self._bad(reason)
-
-    def _bad(self, reason: str) -> None:
+        """Count a dial without an answer; further ones do not count until a health check has looked."""
         self.failures += 1
-        self._note(changed=self.tracker.bad(reason))
+        now = self._dial_failed = self._clock()
+        self.outlier.failed(now, now)
+        self._note(changed=self.tracker.doubt(reason))
         self.on_failure(self)
         self.on_doubt()
 
+    def refused(self, user_id: str, reason: str) -> None:
+        """Count a dial that was answered with an error, which is weak evidence."""
+        self.failures += 1
+        doubted_before = bool(self.tracker.reason)
+        self._note(changed=self.tracker.refused(user_id, reason, self._clock()))
+        if self.tracker.reason and not doubted_before:
+            self.on_doubt()
+
+    def broke(self, reason: str) -> None:
+        """Count a broken connection; further ones do not count until a health check has looked."""
+        self.failures += 1
+        self._note(changed=self.tracker.doubt(reason))
+        self.on_failure(self)
+        self.on_doubt()
+
+    def passed(self, began: float) -> None:
+        """Count a health check that passed; `began` is the time at which it began."""
+        self.passes = True
+        self.passed_at = self._clock()
+        if self._passes_since == math.inf:
+            self._passes_since = self.passed_at
+        self.probed.good()
+        self.tracker.looked()
+        self.outlier.passed(began)
+        self._note(changed=self.tracker.good())
+        self.on_checked(self)
+
+    def failed_check(self, reason: str, began: float) -> None:
+        """Count a health check that failed; `began` is the time at which it began."""
+        self.passes = False
+        self.failures += 1
+        self._passes_since = math.inf
+        self.probed.bad(reason)
+        self.tracker.looked()
+        self.outlier.failed(began, self._clock())
+        self._note(changed=self.tracker.bad(reason))
+        self.on_checked(self)
+
     def _note(self, *, changed: bool) -> None:
-        if changed:
-            self.on_change(self)
+        """Tell of a change of its health."""
+        if not changed:
+            return
+        if self.healthy and self._was_away:
+            self.outlier.returned()
+            self.ejected = False
+            self.returned = self._clock()
+        self._was_away = not self.healthy
+        self.on_change(self)
 
 
 class BackendLink(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,11 +28,18 @@ class BackendPool:
     Args:
         balancer: orders backends for a user.
         make: creates a backend for a URL.
+        clock: returns the time in seconds.
     """
 
-    def __init__(self, balancer: Balancer, make: Callable[[BackendUrl], Backend]) -> None:
+    def __init__(
+        self,
+        balancer: Balancer,
+        make: Callable[[BackendUrl], Backend],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._balancer = balancer
         self._make = make
+        self._clock = clock
         self._active: dict[str, Backend] = {}
         self._retiring: dict[str, Backend] = {}
 
@@ -74,7 +82,10 @@ class BackendPool:
         return self._active.get(backend.url) is backend
 
     def candidates(self, user_id: str, bound_to: Backend | None = None) -> list[Backend]:
-        """Return the available backends for a user, best first; the list may be empty.
+        """Return the backends for a user, best first; the list is empty only if there is no backend at all.
+
+        These are the healthy ones; if there are none, those that are not checked yet; then those that are ejected; then
+        all.
 
         Args:
             user_id: the user.
@@ -82,10 +93,13 @@ class BackendPool:
                 in doubt, the user would otherwise have connections to two backends because of a short problem.
         """
         available = [backend for backend in self._active.values() if backend.available]
-        chosen = [backend for backend in available if backend.healthy] or available
+        usable = [backend for backend in available if not backend.ejected]
+        known = [backend for backend in usable if backend.healthy]
+        # If every backend looks bad, the evidence is probably wrong, and no answer of a backend is worse than none.
+        chosen = known or usable or available or list(self._active.values())
         if bound_to is not None and bound_to not in chosen and self.uses(bound_to) and not bound_to.dead:
             chosen.append(bound_to)
-        return self._balancer.prefer(chosen, user_id, bound_to)
+        return self._balancer.prefer(chosen, user_id, bound_to, self._clock())
 
     def _join(self, where: BackendUrl) -> Backend:
         backend = self._retiring.pop(where.url, None) or self._make(where)

@@ -126,8 +126,10 @@ class Pool:
                 lambda: HttpConnection(self._forget), self._where, addresses, self._tls
             )
         except OSError as error:
+            self._resolver.doubt(self._where)
             raise_exhaustion(error)
             raise HttpError(words_of(error)) from None
+        self._resolver.keep_to(self._where, addresses)
         self._connections.add(connection)
         if self._closed:
             connection.close()

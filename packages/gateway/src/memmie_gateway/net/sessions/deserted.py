@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from collections.abc import Callable, Iterable
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -72,7 +71,9 @@ class DesertedSessions:
         A client can make its own connections fail again and again, so this happens at most once in some seconds.
         """
         last = self._asked.get(backend)
-        if backend not in self._silences and (last is None or time.monotonic() - last >= self._seconds):
+        if backend not in self._silences and (
+            last is None or asyncio.get_running_loop().time() - last >= self._seconds
+        ):
             self._ask(backend)
 
     def checked(self, backend: Backend) -> None:
@@ -80,7 +81,7 @@ class DesertedSessions:
         if not backend.probed.reason:
             self._failing.pop(backend, None)
         elif backend not in self._failing:
-            self._failing[backend] = time.monotonic()
+            self._failing[backend] = asyncio.get_running_loop().time()
             for other in self._active():
                 if other is not backend:
                     other.on_doubt()  # checks its health at once
@@ -93,7 +94,7 @@ class DesertedSessions:
     def _ask(self, backend: Backend) -> None:
         """Ping some sessions of a backend, which begins a new silence."""
         self._silences.pop(backend, None)
-        self._asked[backend] = time.monotonic()
+        self._asked[backend] = asyncio.get_running_loop().time()
         sessions = self._sessions.on_backend(backend)
         heard = self._heard(backend)
         pinged = 0
