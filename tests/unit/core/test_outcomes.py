@@ -44,7 +44,7 @@ SPEC = {
     Cause.CLIENT_GONE: (0, 4000, False),
     Cause.BACKEND_GONE: (0, 1012, True),
     Cause.IDLE: (0, 1001, True),
-    Cause.CLIENT_SILENT: (0, 1001, True),
+    Cause.CLIENT_SILENT: (0, 4000, True),
     Cause.BACKEND_SILENT: (0, 1012, True),
     Cause.MESSAGE_RATE: (0, 1008, False),
     Cause.AUTH_LATE: (408, 1008, False),
@@ -57,7 +57,7 @@ SPEC = {
     Cause.BACKEND_BAD_TEXT: (0, 1002, False),
     Cause.BACKEND_UNHEALTHY: (0, 1012, True),
     Cause.MOVED: (0, 1012, True),
-    Cause.REPLACED: (0, 1001, False),
+    Cause.REPLACED: (0, 4000, False),
     Cause.TOKEN_ENDED: (0, 4401, False),
 }
 
@@ -94,7 +94,8 @@ def test_words_fit_a_close_frame(cause: Cause) -> None:
 def test_closes_of_the_ends_themselves_are_the_only_ones_without_words(cause: Cause) -> None:
     passed_on = cause in (Cause.CLIENT_CLOSED, Cause.BACKEND_CLOSED)
     assert passed_on is (not cause.ending.words)
-    assert passed_on is (cause.ending.to_backend == 0)
+    dead = cause in (Cause.BACKEND_SILENT, Cause.BACKEND_UNHEALTHY)
+    assert (passed_on or dead) is (cause.ending.to_backend == 0)
 
 
 def test_normal_ends_are_no_errors() -> None:

@@ -78,6 +78,8 @@ class Gateway:
         """
         settings, parts = self.settings, self.parts
         async with contextlib.AsyncExitStack() as started:  # undone in reverse order, also if a step fails
+            parts.clock.start()
+            started.callback(parts.clock.stop)
             started.callback(parts.lag.stop)
             started.push_async_callback(parts.authenticator.stop)
             started.push_async_callback(parts.http.stop)

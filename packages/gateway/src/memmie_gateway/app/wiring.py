@@ -25,6 +25,7 @@ from memmie_gateway.core.limits import Rate
 from memmie_gateway.core.outlier import OutlierTracker
 from memmie_gateway.core.rebalance import Rebalance
 from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
@@ -33,14 +34,17 @@ from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.options import SessionOptions
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import SessionOptions
+from memmie_gateway.net.sessions.replacement import Replacements
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 
@@ -57,6 +61,7 @@ class Parts:
     Attributes:
         admission: admits or refuses clients.
         authenticator: validates tokens.
+        clock: tells the time without the pauses of this process.
         deserted: tells the clients of dead backends.
         ejector: ejects backends that break sessions.
         evictor: ends sessions on evidence.
@@ -71,6 +76,7 @@ class Parts:
 
     admission: Admission
     authenticator: CachedAuthenticator
+    clock: Clock
     deserted: DesertedSessions
     ejector: Ejector
     evictor: Evictor
@@ -100,6 +106,7 @@ def make_parts(
         rng: creates ids and keys, and breaks ties.
     """
     events = Events(log)
+    clock = Clock()
     resolver = Resolver()
     resolver.on_stale = events.name_stale
     resolver.on_several = events.several_addresses
@@ -135,6 +142,7 @@ def make_parts(
         ),
         authenticator,
         full=lambda: listener.full(),  # noqa: PLW0108 - it is defined below
+        replace=Replacements(sessions, evictor).begin,
     )
     websocket = WebSocketRoute(
         WebSocketOptions(
@@ -147,8 +155,7 @@ def make_parts(
             max_message_bytes=settings.max_message_bytes,
             write_buffer_bytes=settings.write_buffer_bytes,
             idle_seconds=settings.ws_timeout_seconds,
-            ping_interval=settings.ping_interval_seconds,
-            ping_timeout=settings.ping_timeout_seconds,
+            keepalive=Times(settings.ping_interval_seconds, settings.ping_timeout_seconds),
             close_timeout=settings.close_timeout_seconds,
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
@@ -162,6 +169,8 @@ def make_parts(
         dialer=Dialer(resolver),
         ejector=ejector,
         sessions=sessions,
+        dead_sides=DeadSides(evictor, clock),
+        clock=clock,
         events=events,
         rng=rng,
     )
@@ -208,6 +217,7 @@ def make_parts(
     return Parts(
         admission,
         authenticator,
+        clock,
         deserted,
         ejector,
         evictor,

@@ -14,20 +14,24 @@ from typing import Final, Protocol
 
 from memmie_gateway.core.arrival import Arrival
 from memmie_gateway.core.credentials import Credentials
-from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.core.websocket import handshake
+from memmie_gateway.core.websocket.keepalive import Advice
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
+from memmie_gateway.net.sessions.dead import DeadSides
+from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import Session, SessionInfo, SessionOptions
+from memmie_gateway.net.sessions.session import Session
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
 """The paths of the WebSocket route (spec §1)."""
@@ -77,6 +81,8 @@ class WebSocketRoute:
         dialer: connects to backends.
         ejector: learns how sessions ended.
         sessions: the live sessions.
+        dead_sides: ends sessions of which one side is dead.
+        clock: tells the time for keepalive and the idle time-out.
         events: notified of refusals and ends.
         rng: creates keys.
     """
@@ -91,6 +97,8 @@ class WebSocketRoute:
         dialer: Dialer,
         ejector: Ejector,
         sessions: SessionRegistry,
+        dead_sides: DeadSides,
+        clock: Clock,
         events: Events,
         rng: random.Random,
     ) -> None:
@@ -101,6 +109,8 @@ class WebSocketRoute:
         self.dialer = dialer
         self._ejector = ejector
         self._sessions = sessions
+        self._dead_sides = dead_sides
+        self._clock = clock
         self.events = events
         self.rng = rng
 
@@ -145,6 +155,9 @@ class WebSocketRoute:
         if self._admission.draining:
             opening.abandon(link)
             raise RefusedError(Cause.DRAINING)
+        if admitted.replacement is not None and not admitted.replacement.carry_out():
+            opening.abandon(link)
+            raise RefusedError(Cause.USER_FULL)
         try:
             session = self._make_session(opening, admitted, link)
         except Exception:
@@ -168,10 +181,18 @@ class WebSocketRoute:
             bucket=self._admission.stores.messages.bucket(identity.user_id, self._admission.limits.messages),
             rng=self.rng,
             slots=admitted.slots,
-            on_end=self._ended,
+            clock=self._clock,
+            events=self,
         )
 
-    def _ended(self, session: Session) -> None:
+    # The events of sessions.
+
+    def dead(self, session: Session, side: Side, advice: Advice) -> None:
+        """End a session of which one side is dead."""
+        self._dead_sides.found(session, side, advice)
+
+    def over(self, session: Session) -> None:
+        """Forget a session that is over, and report it."""
         self._sessions.remove(session)
         closing = session.closing
         cause = closing.cause if closing is not None else None

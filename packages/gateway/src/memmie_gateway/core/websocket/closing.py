@@ -229,11 +229,24 @@ class ClosingHandshake:
         return self._tell(sides, cause, reason, flows) + self._shut_done()
 
     def give_up(self, side: Side, cause: Cause, reason: str, flows: Flows) -> list[Step]:
-        """End the connection because `side` violates the protocol or is silent; do not wait for its answer."""
+        """End the connection because `side` violates the protocol; do not wait for its answer."""
         steps = self.end(cause, reason, flows)
         if side not in self._waiting:
             steps.append(HangUp(side))
         return steps
+
+    def drop(self, side: Side, cause: Cause, *, inside_frame: bool) -> list[Step]:
+        """End the connection because `side` is dead: it gets no Close frame, and the other side is told at once.
+
+        Args:
+            side: the dead side.
+            cause: why the session ends.
+            inside_frame: whether the last frame from the dead side is incomplete.
+        """
+        self._begin(cause, cause.close_code if side is _BACKEND else 1006, cause.ending.words)
+        self._advance(side, _SEND)  # nothing may be written to it any more, as after a Close frame
+        flows = {side.other: _BROKEN if inside_frame else _BETWEEN}
+        return [Abort(side), *self._tell((side.other,), cause, cause.ending.words, flows), *self._shut_done()]
 
     def progresses(self, backlog: int) -> bool:
         """Whether a slow reader makes progress, so that the deadline is extended.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.steps import ready
 from memmie_gateway.core.websocket.handshake import Offer, check_response
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.connection import HttpConnection
@@ -68,7 +68,7 @@ class Dialer:
             ExhaustionError: a local resource is exhausted.
         """
         try:
-            async with asyncio.timeout(seconds):
+            async with clock.timeout(seconds):
                 return await self._dial(backend, head, offer)
         except TimeoutError:
             self._resolver.doubt(backend.where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import enum
 import socket
@@ -15,6 +14,7 @@ from websockets.asyncio.client import connect as connect_websocket
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from memmie_gateway.core.steps import ready
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import raise_exhaustion
@@ -85,7 +85,7 @@ class HealthCheck:
             return 0.0
         url = self.url(where)
         try:
-            async with asyncio.timeout(self.timeout):
+            async with clock.timeout(self.timeout):
                 return await self._probe(where, url, resolver)
         except TimeoutError:
             resolver.give_up(where)

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass
 
 from memmie_gateway.core.health import next_probe
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
@@ -69,13 +70,16 @@ class Prober:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, backend: Backend, doubted: asyncio.Event) -> None:
-        options, clock = self._options, asyncio.get_running_loop().time
+        options = self._options
         while True:
             doubted.clear()
-            began = clock()
+            began = asyncio.get_running_loop().time()
+            pauses = clock.pauses()
             try:
                 await options.check.probe(backend.where, self._resolver)
             except ProbeError as error:
+                if clock.pauses() != pauses:
+                    continue  # the gateway itself was stopped, so this says nothing about the backend
                 backend.failed_check(str(error), began)
             except ExhaustionError:
                 pass  # this says nothing about the backend

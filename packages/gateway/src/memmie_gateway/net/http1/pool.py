@@ -12,6 +12,7 @@ from typing import Final
 
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.steps import ready
+from memmie_gateway.net import clock
 from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import connect
@@ -79,7 +80,7 @@ class Pool:
         """
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._timeout), self._places:
+            async with clock.timeout(self._timeout), self._places:
                 return await self._request(data)
         except TimeoutError:
             # Connections that were idle before may be dead as well. Nothing reports a connection that a firewall has

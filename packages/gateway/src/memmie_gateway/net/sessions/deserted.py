@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from memmie_gateway.core.evictions import Evidence
-from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.silence import LOOKS, Silence
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.registry import SessionRegistry
@@ -56,6 +58,7 @@ class DesertedSessions:
         )  # when a health check failed first
         self._asked: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()  # when sessions were pinged
         self._timer: asyncio.TimerHandle | None = None
+        self._pauses = 0.0
 
     def __repr__(self) -> str:
         return f"<DesertedSessions {self._silences!r}>"
@@ -130,11 +133,13 @@ class DesertedSessions:
 
         for session in self._sessions.on_backend(backend):
             if session.closing is None:
-                self._evictor.submit(session, Evidence.UNHEALTHY, Cause.BACKEND_UNHEALTHY, holds=holds)
+                end = partial(session.drop, Side.BACKEND, Cause.BACKEND_UNHEALTHY)
+                self._evictor.submit(session, Evidence.UNHEALTHY, Cause.BACKEND_UNHEALTHY, end, holds=holds)
 
     # The timer, which runs only while a backend is doubted.
 
     def _start_timer(self) -> None:
+        self._pauses = clock.pauses()
         self._timer = asyncio.get_running_loop().call_later(self._seconds / LOOKS, self._look)
 
     def _stop_timer(self) -> None:
@@ -143,6 +148,10 @@ class DesertedSessions:
             self._timer = None
 
     def _look(self) -> None:
+        if self._pauses != (pauses := clock.pauses()):
+            self._pauses = pauses
+            for backend in list(self._silences):
+                self._ask(backend)  # the gateway itself was stopped, so this says nothing about the backend
         for backend, silence in list(self._silences.items()):
             silence.look()
             if not backend.connections:
