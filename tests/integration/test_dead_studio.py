@@ -92,7 +92,7 @@ def unhealthy_at(gateway: Target, url: str) -> list[float]:
     ]
 
 
-@pytest.mark.memmie(studios=1, env=QUICK)
+@pytest.mark.memmie(studios=1, env={**QUICK, "DIAL_TIMEOUT_SECONDS": 5})
 async def test_the_clients_of_a_frozen_studio_are_told(
     memmie_start_gateway: StartGateway,
     memmie_studios: list[FakeStudio],
