@@ -36,7 +36,6 @@ QUICK = {
     "HEALTH_INTERVAL_SECONDS": 0.3,
     "HEALTH_RECOVERY_SECONDS": 0.1,
     "HEALTH_TIMEOUT_SECONDS": 0.5,
-    "DIAL_TIMEOUT_SECONDS": 0.5,
 }
 
 
@@ -92,7 +91,7 @@ def unhealthy_at(gateway: Target, url: str) -> list[float]:
     ]
 
 
-@pytest.mark.memmie(studios=1, env={**QUICK, "DIAL_TIMEOUT_SECONDS": 5})
+@pytest.mark.memmie(studios=1, env=QUICK)
 async def test_the_clients_of_a_frozen_studio_are_told(
     memmie_start_gateway: StartGateway,
     memmie_studios: list[FakeStudio],
@@ -152,7 +151,7 @@ async def test_keep_tells_nobody(
     abort(studio)
 
 
-@pytest.mark.memmie(env={**QUICK, "HEALTH_INTERVAL_SECONDS": 30})
+@pytest.mark.memmie(env={**QUICK, "HEALTH_INTERVAL_SECONDS": 30, "DIAL_TIMEOUT_SECONDS": 0.5})
 async def test_without_a_healthy_studio_nobody_is_told(
     memmie_gateway: Target, memmie_studios: list[FakeStudio], memmie_connect: Connect, metric: Metric
 ) -> None:

@@ -70,6 +70,14 @@ class Stand:
         return all(session.closing is None for session in self.gateway.parts.sessions)
 
 
+async def first_byte(pair: Pair) -> int:
+    """Return the first byte that the backend of a session has received from it, or 0."""
+    try:
+        return (await pair.studio.read(1))[0]
+    except (EOFError, ConnectionError):
+        return 0
+
+
 @pytest.fixture
 async def stand(
     studio: ScriptedStudio, dial: Dial, auth: FakeAuth, start_gateway: StartGateway
@@ -86,8 +94,7 @@ async def test_a_silent_backends_clients_are_told(stand: Stand) -> None:
     assert stand.is_left_alone()
     for pair in pairs:
         assert await pair.client.read_close() == UNHEALTHY
-    pinged = [await pair.studio.read_frame() for pair in pairs]
-    assert sum(frame.opcode == PING for frame in pinged) == PINGED
+    assert [await first_byte(pair) for pair in pairs].count(0x80 | PING) == PINGED
 
 
 async def test_one_pong_keeps_all_sessions(stand: Stand) -> None:
