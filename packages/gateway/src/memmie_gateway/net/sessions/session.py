@@ -239,9 +239,13 @@ class Session:
         return self._client.scanner.between_messages and self._backend.scanner.between_messages
 
     def ping_backend(self) -> bool:
-        """Ping the backend if this is possible now, and the answer would be read; return whether it is."""
+        """Ping the backend if this is possible now; return whether it has to answer now, or to take what waits for it."""
         leg = self._backend
-        possible = self._closing is None and not (leg.held or self._client.scanner.remaining)
+        if self._closing is not None or leg.held:
+            return False
+        if leg.transport.get_write_buffer_size():
+            return True
+        possible = not self._client.scanner.remaining
         if possible:
             self._ping(leg)
         return possible
