@@ -191,6 +191,19 @@ async def test_inside_a_frame_no_ping_is_sent_and_nobody_is_judged(stand: Stand)
     assert await pair.client.read_close() == UNHEALTHY
 
 
+async def test_a_backend_that_does_not_take_what_waits_for_it_needs_no_ping(stand: Stand) -> None:
+    """A ping would be behind all that waits."""
+    await stand.start()
+    pair = await stand.join()
+    frame = pair.client.frame(TEXT, b"x" * 1_000_000)
+    for _ in range(20):
+        pair.client.write(frame)
+    (session,) = stand.gateway.parts.sessions
+    await until(lambda: session._backend.transport.get_write_buffer_size() > 0)
+    stand.backend.failed_check("no pong")
+    assert await pair.client.read_close() == UNHEALTHY
+
+
 async def test_a_failed_dial_pings_first_and_only_once_in_a_while(stand: Stand) -> None:
     """So that the silence has lasted by the time at which the health check has failed."""
     await stand.start(HEALTH_FALL="2")

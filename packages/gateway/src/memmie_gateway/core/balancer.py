@@ -111,7 +111,8 @@ def first_choice(candidates: Sequence[C], user_id: str) -> C | None:
     """Return the backend with the highest score for a user; None if there is no candidate."""
     if len(candidates) == 1:
         return candidates[0]
-    return max(candidates, key=lambda c: rendezvous_score(user_id, c.url), default=None)
+    key = _key(user_id)
+    return max(candidates, key=lambda c: _score(key, c.url), default=None)
 
 
 def rendezvous_score(user_id: str, url: str) -> bytes:
@@ -120,6 +121,12 @@ def rendezvous_score(user_id: str, url: str) -> bytes:
     If a backend is removed, only its own users move. If one is added, it takes an equal share of users from each other
     backend.
     """
-    return hashlib.blake2b(
-        url.encode(), key=hashlib.sha256(user_id.encode()).digest(), digest_size=8
-    ).digest()
+    return _score(_key(user_id), url)
+
+
+def _key(user_id: str) -> bytes:
+    return hashlib.sha256(user_id.encode()).digest()
+
+
+def _score(key: bytes, url: str) -> bytes:
+    return hashlib.blake2b(url.encode(), key=key, digest_size=8).digest()

@@ -18,38 +18,17 @@ from memmie_gateway.net.sessions.session import Session
 TURN_SECONDS: Final = 0.25
 """Seconds between two turns."""
 
-SPLIT_USERS: Final = 1000
-"""Number of users with several connections that are looked at in one turn."""
+SPLIT_TURNS: Final = 4
+"""Number of turns between two looks at the users with several connections."""
 
-USERS: Final = 200
-"""Number of all users that are looked at in one turn, which costs more because their home must be computed."""
+MOST_USERS: Final = 200
+"""Maximum number of users whose home is computed in one turn."""
 
+FEWEST_USERS: Final = 20
+"""Number of users whose home is computed in one turn while nothing changes, at least."""
 
-class _Round:
-    """A round over users, in several turns.
-
-    Attributes:
-        counted: the result of the last complete round.
-    """
-
-    def __init__(self, users: Callable[[], list[str]], look: Callable[[str], int], at_once: int) -> None:
-        self._users = users
-        self._look = look
-        self._at_once = at_once
-        self._left: list[str] = []
-        self._count = 0
-        self.counted = 0
-
-    def turn(self) -> None:
-        """Look at the next users."""
-        if not self._left:
-            self._left = self._users()
-            self._count = 0
-        for user_id in self._left[-self._at_once :]:
-            self._count += self._look(user_id)
-        del self._left[-self._at_once :]
-        if not self._left:
-            self.counted = self._count
+CALM_TURNS: Final = 240
+"""Maximum number of turns for all users while nothing changes, unless they are too many for this."""
 
 
 class Rebalancer:
@@ -62,6 +41,10 @@ class Rebalancer:
         active: returns the backends in use.
         after: seconds for which a backend must be good until its users move back to it.
         slow_start: length of the slow start of a backend in seconds.
+
+    Attributes:
+        split: number of users with connections to several backends.
+        strays: number of connections to another backend than the home of their user, in the last complete round.
     """
 
     def __init__(
@@ -84,21 +67,15 @@ class Rebalancer:
         self._homes: list[Backend] = []
         self._standings: dict[Backend, Standing] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._split = _Round(sessions.users_with_several, self._look_at_split_user, SPLIT_USERS)
-        self._all = _Round(sessions.users, self._look_at_user, USERS)
+        self._turns = 0
+        self._left: list[str] = []  # users of this round who were not looked at yet
+        self._rounds_in_haste = 2
+        self._found = 0  # strays in this round
+        self.split = 0
+        self.strays = 0
 
     def __repr__(self) -> str:
         return f"<Rebalancer {self._mode.value} split={self.split} strays={self.strays}>"
-
-    @property
-    def split(self) -> int:
-        """The number of users with connections to several backends."""
-        return self._split.counted
-
-    @property
-    def strays(self) -> int:
-        """The number of connections to another backend than the home of their user."""
-        return self._all.counted
 
     def start(self) -> None:
         """Start to look."""
@@ -113,20 +90,42 @@ class Rebalancer:
     def bound_to(self, user_id: str) -> Backend | None:
         """Return the backend for the next connection of a user who has live ones, or is moving; otherwise None."""
         newest = self._sessions.newest(user_id)
-        began = newest.started if newest is not None else 0.0
-        to = self._moves.under_way(user_id, began, asyncio.get_running_loop().time)
-        if to is not None:
+        to = None
+        if len(self._moves):
+            began = newest.started if newest is not None else 0.0
+            to = self._moves.under_way(user_id, began, asyncio.get_running_loop().time)
+        if newest is None or to is not None:
             return to
-        return newest.backend if newest is not None else None
+        return newest.backend
 
     def _turn(self) -> None:
         self.start()
         active = self._active()
         # Ejection and slow start do not matter for the home, so that all gateways agree on it.
         self._homes = [backend for backend in active if not backend.dead] or [*active]
-        self._standings = {backend: self._standing(backend) for backend in active}
-        self._split.turn()
-        self._all.turn()
+        standings = {backend: self._standing(backend) for backend in active}
+        if standings != self._standings:
+            self._standings = standings
+            self._rounds_in_haste = 2  # this one, and one from the start
+        if self._turns % SPLIT_TURNS == 0:
+            self.split = sum(map(self._look_at_split_user, self._sessions.users_on_several_backends()))
+        self._turns += 1
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Go on with the round over all users, or begin a new one."""
+        if not self._left:
+            self._left = self._sessions.users()
+            self._found = 0
+        number = MOST_USERS
+        if not self._rounds_in_haste:
+            number = min(number, max(FEWEST_USERS, len(self._sessions) // CALM_TURNS))
+        self._found += sum(map(self._look_at_user, self._left[-number:]))
+        del self._left[-number:]
+        if not self._left:
+            self.strays = self._found
+            haste = self.strays and self._mode is Rebalance.HOME
+            self._rounds_in_haste = max(self._rounds_in_haste - 1, 1 if haste else 0)
 
     def _standing(self, backend: Backend) -> Standing:
         return standing(

@@ -131,6 +131,14 @@ class SessionRegistry:
         """Return the users with sessions."""
         return list(self._by_user)
 
-    def users_with_several(self) -> list[str]:
-        """Return the users with several sessions."""
-        return [user_id for user_id, held in self._by_user.items() if isinstance(held, list)]
+    def users_on_several_backends(self) -> list[str]:
+        """Return the users with sessions on several backends; some of these sessions may be ending."""
+        found = []
+        for user_id, held in self._by_user.items():
+            if isinstance(held, list):
+                backend = held[0].backend
+                for session in held:
+                    if session.backend is not backend:
+                        found.append(user_id)
+                        break
+        return found
