@@ -13,6 +13,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
+from memmie_fake_studio import FakeStudio
+from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect, StartGateway
 from memmie_harness.targets import ProcessTarget, Target
 from memmie_harness.targets.process import clean_environment
@@ -42,7 +44,7 @@ class PlainServer:
         path = request.path.partition("?")[0]
         self.paths.append(path)
         if path == "/healthz":
-            return connection.respond(HTTPStatus.OK, "well\n")
+            return connection.respond(HTTPStatus.OK, "well\n" * 50_000)
         return None if path == "/ws" else connection.respond(HTTPStatus.NOT_FOUND, "nothing here\n")
 
 
@@ -150,6 +152,24 @@ async def test_a_check_that_finds_nobody_says_so(plain: PlainServer) -> None:
     output, _ = await process.communicate()
     assert b"the health check of tcp://127.0.0.1:1 failed (Connection refused)" in output
     assert b"choose another check" not in output
+
+
+@pytest.mark.memmie(env={**NO_LIMITS, "HEALTH_CHECK": "off"})
+@pytest.mark.parametrize("fault", ["reset", "garbage", "refuse"])
+async def test_without_checks_one_user_moves_nobodys_health(
+    memmie_gateway: Target,
+    memmie_connect: Connect,
+    memmie_studios: list[FakeStudio],
+    ready: Ready,
+    refusal: Refused,
+    fault: str,
+) -> None:
+    for studio in memmie_studios:
+        studio.script(fault, route="/ws", user_id="bad")
+    for number in range(6):
+        assert (await refusal("bad")).code == "studio_failed"
+        await heartbeat(await memmie_connect(f"u{number}"))
+    assert set((await ready(memmie_gateway))[1]["studios"].values()) == {"healthy"}
 
 
 async def test_without_checks_a_studio_is_used_until_dials_fail_and_then_tried_again(

@@ -43,6 +43,8 @@ FAMILIES = {
     ("gateway_auth_verdicts", "counter", ("outcome", "source")),
     ("gateway_auth_cached_verdicts", "gauge", ()),
     ("gateway_auth_circuit_open", "gauge", ()),
+    ("gateway_auth_rechecks", "counter", ("outcome",)),
+    ("gateway_renewed_connections", "counter", ()),
     ("gateway_event_loop_lag_seconds", "histogram", ()),
     ("gateway_log_lines_dropped", "counter", ()),
     ("gateway_build_info", "gauge", ("python", "version")),

@@ -65,11 +65,12 @@ async def test_a_user_whom_every_studio_refuses_moves_nobodys_health(
                 return number
         raise AssertionError
 
-    knocking = [asyncio.create_task(knock()) for _ in range(3)]
-    for number in range(28):
-        await heartbeat(await memmie_connect(f"u{number}"))
-    done.set()
-    assert sum(await asyncio.gather(*knocking)) >= 3
+    async with asyncio.TaskGroup() as group:
+        knocking = [group.create_task(knock()) for _ in range(3)]
+        for number in range(28):
+            await heartbeat(await memmie_connect(f"u{number}"))
+        done.set()
+    assert sum(task.result() for task in knocking) >= 3
     assert health_lines(memmie_gateway, "unhealthy") == []
     assert (await ready(memmie_gateway))[0] == 200
 
@@ -147,23 +148,23 @@ async def test_a_studio_that_breaks_every_session_is_ejected(
         await health_is(studio.ws_url, "healthy")
     stays = {f"s{number}": await memmie_connect(f"s{number}") for number in range(4)}
     sick.script("drop", route="/ws", after_messages=1)
-    ejected = asyncio.create_task(
-        memmie_gateway.wait_for_log(
-            lambda line: line["event"] == "backend_ejected" and line["backend"] == sick.ws_url
-        )
-    )
+    ejected = asyncio.Event()
 
     async def insist(user: str) -> None:
-        while not ejected.done():
+        while not ejected.is_set():
             connection = await memmie_connect(user)
             await connection.send('{"type":"heartbeat"}')
-            if not any(live.user_id == user for live in well.connections):
-                await connection.wait_closed()
-            else:
-                await asyncio.wait([ejected])
+            if any(live.user_id == user for live in well.connections):
+                return
+            await connection.wait_closed()
 
-    await asyncio.gather(*(insist(f"u{number}") for number in range(20)))
-    line = await ejected
+    async with asyncio.TaskGroup() as group:
+        for number in range(20):
+            group.create_task(insist(f"u{number}"))
+        line = await memmie_gateway.wait_for_log(
+            lambda line: line["event"] == "backend_ejected" and line["backend"] == sick.ws_url
+        )
+        ejected.set()
     assert (line["state"], line["seconds"]) == ("ejected", 30)
     assert "of its users" in line["detail"]
     assert await metric(memmie_gateway, "gateway_backend_ejected", backend=sick.ws_url) == 1

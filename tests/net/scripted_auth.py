@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question that has arrived."""
+    """A question, or a probe, that has arrived."""
 
     line: Line
     head: str
@@ -99,8 +99,7 @@ class ScriptedAuth:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("ascii")
                 length = re.search(r"^content-length: (\d+)\r$", head, re.MULTILINE | re.IGNORECASE)
-                assert length is not None
-                body = await reader.readexactly(int(length[1]))
-                self.questions += 1
+                body = await reader.readexactly(int(length[1]) if length else 0)
+                self.questions += head.startswith("POST")
                 self._arrived.put_nowait(Asked(line, head, body))
         line.ended.set()

@@ -74,7 +74,8 @@ class ScriptedAuthenticator:
     error: BaseException | None = None
     asked: list[str] = field(default_factory=list)
 
-    def authenticate(self, token: str) -> Maybe[Identity]:
+    def authenticate(self, token: str, address: str) -> Maybe[Identity]:
+        assert address
         self.asked.append(token)
         return turn(lambda: self._answer(token)) if self.later else self._answer(token)
 

@@ -1,4 +1,4 @@
-"""An Auth that does not answer as it should: 503 and a Retry-After, never a 401 and never a free pass (spec §2)."""
+"""An Auth that does not answer as it should: 503 or 502, never a 401 and never a free pass (spec §2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import upgrade_request
+from tests.net.wire import TEXT, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 
@@ -24,30 +24,8 @@ ANSWERS: list[Any] = [
     pytest.param("error", {"status": 302}, "Auth answered with status 302", id="redirect"),
     pytest.param("error", {"status": 204}, "Auth answered with status 204", id="204"),
     pytest.param("error", {"status": 200, "body": ""}, "something that is not JSON", id="empty"),
-    pytest.param("error", {"status": 200, "body": "[true]"}, "without a boolean `valid`", id="no object"),
     pytest.param(
-        "error", {"status": 200, "body": '{"valid": "yes"}'}, "without a boolean `valid`", id="valid is text"
-    ),
-    pytest.param(
-        "error", {"status": 200, "body": '{"valid": true}'}, "without a usable `user_id`", id="no user"
-    ),
-    pytest.param(
-        "error",
-        {"status": 200, "body": '{"valid": true, "user_id": ""}'},
-        "without a usable `user_id`",
-        id="empty user",
-    ),
-    pytest.param(
-        "error",
-        {"status": 200, "body": '{"valid": true, "user_id": "a\\r\\nX-Evil: 1"}'},
-        "without a usable `user_id`",
-        id="user with a line end",
-    ),
-    pytest.param(
-        "error",
-        {"status": 200, "body": '{"valid": true, "user_id": "u1", "expires": "soon"}'},
-        "an `expires` that is not a number",
-        id="expires is text",
+        "error", {"status": 200, "body": "[true]"}, "with JSON that is not an object", id="no object"
     ),
     pytest.param(
         "error", {"status": 200, "body": "[" * 50_000}, "something that is not JSON", id="deeply nested"
@@ -80,6 +58,57 @@ async def test_it_is_503(
     line = await log.line("refused")
     assert words in line["detail"]
     assert token not in log.getvalue()
+
+
+UNUSABLE: list[Any] = [
+    pytest.param('{"valid": "yes"}', "without a boolean `valid`", id="valid is text"),
+    pytest.param("{}", "without a boolean `valid`", id="empty"),
+    pytest.param('{"valid": true}', "without a usable `user_id`", id="no user"),
+    pytest.param('{"valid": true, "user_id": ""}', "without a usable `user_id`", id="empty user"),
+    pytest.param('{"valid": true, "user_id": 42}', "without a usable `user_id`", id="user is a number"),
+    pytest.param(
+        '{"valid": true, "user_id": "a\\r\\nX-Evil: 1"}',
+        "without a usable `user_id`",
+        id="user with a line end",
+    ),
+    pytest.param(
+        '{"valid": true, "user_id": "u1", "expires": "soon"}',
+        "an `expires` that is not a number",
+        id="expires is text",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "words"), UNUSABLE)
+async def test_an_answer_that_cannot_be_used_is_502_and_not_to_be_tried_again(
+    unharmed: StartGateway, dial: Dial, auth: FakeAuth, log: GatewayLog, body: str, words: str
+) -> None:
+    gateway = await unharmed()
+    auth.script("error", route="/api/v1/auth/validate", times=1, status=200, body=body)
+    client = await dial(gateway)
+    token = auth.mint()
+    client.write(upgrade_request(token))
+    answer = await client.read_head()
+    assert (answer.status, json.loads(answer.body)["code"]) == (502, "auth_answer_unusable")
+    assert answer.get("retry-after") == ""
+    assert await client.read_rest() == b""
+    line = await log.line("refused")
+    assert (line["cause"], line["by"], line["status"]) == ("auth_answer_unusable", "auth", 502)
+    assert words in line["detail"]
+    assert token not in log.getvalue()
+
+
+async def test_with_first_message_auth_it_is_1011(
+    unharmed: StartGateway, dial: Dial, auth: FakeAuth, log: GatewayLog
+) -> None:
+    gateway = await unharmed(FIRST_MESSAGE_AUTH="true")
+    auth.script("error", route="/api/v1/auth/validate", times=1, status=200, body="{}")
+    client = await dial(gateway)
+    client.write(upgrade_request())
+    assert (await client.read_head()).status == 101
+    client.send(TEXT, json.dumps({"type": "auth", "data": {"token": "T"}}))
+    assert await client.read_close() == (1011, "Auth's answer about this token cannot be used")
+    assert (await log.line("refused"))["code"] == 1011
 
 
 async def test_a_redirect_is_not_followed(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:

@@ -200,7 +200,7 @@ async def test_a_backend_that_does_not_take_what_waits_for_it_needs_no_ping(stan
         pair.client.write(frame)
     (session,) = stand.gateway.parts.sessions
     await until(lambda: session._backend.transport.get_write_buffer_size() > 0)
-    stand.backend.failed_check("no pong")
+    fails(stand.backend)
     assert await pair.client.read_close() == UNHEALTHY
 
 

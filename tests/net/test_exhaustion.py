@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
 import time
 
 import pytest
 
-from memmie_gateway.core.breaker import Breaker, Circuit
+from memmie_gateway.core.auth_health import AuthHealth
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import ready
@@ -43,9 +44,15 @@ async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = VerdictCache(size=10, ttl=1, refusal_ttl=1, clock=time.time, secret=b"x")
-    breaker = Breaker(failures=1, open_seconds=60)
+    health = AuthHealth(failures=1, probe_seconds=60)
     auth = CachedAuthenticator(
-        "http://127.0.0.1:1", cache=cache, breaker=breaker, resolver=Resolver(), timeout=5, max_connections=1
+        "http://127.0.0.1:1",
+        cache=cache,
+        health=health,
+        resolver=Resolver(),
+        timeout=5,
+        max_connections=1,
+        rng=random.SystemRandom(),
     )
 
     async def fail(*_: object, **__: object) -> None:
@@ -54,11 +61,11 @@ async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
     try:
         with pytest.raises(RefusedError, match=name) as raised:
-            await ready(auth.authenticate("token"))
+            await ready(auth.authenticate("token", "192.0.2.1"))
     finally:
         await auth.stop()
     assert raised.value.cause is Cause.GATEWAY_FULL
-    assert breaker.circuit is Circuit.CLOSED
+    assert repr(health) == "<AuthHealth closed <FailureWindow addresses=0 tokens=0>>"
     assert not auth.asked
 
 

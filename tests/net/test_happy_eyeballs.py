@@ -167,7 +167,7 @@ async def test_a_studio_is_dialled_at_the_address_that_answers(port: int) -> Non
 
 @pytest.mark.usefixtures("names")
 async def test_auth_is_asked_at_the_address_that_answers(port: int) -> None:
-    pool = Pool(service(port), Resolver(), timeout=PATIENCE, max_connections=1)
+    pool = Pool(service(port), Resolver(), timeout=PATIENCE)
     try:
         response = await pool.request(b"GET / HTTP/1.1\r\n\r\n")
         assert (response.status, response.body) == (404, b"")

@@ -39,14 +39,13 @@ async def auth() -> AsyncIterator[ScriptedAuth]:
 
 @pytest.fixture
 async def make_pool(auth: ScriptedAuth) -> AsyncIterator[MakePool]:
-    """`pool = make_pool(max_connections=1)`; it is closed after the test."""
+    """`pool = make_pool(timeout=1)`; it is closed after the test."""
     made: list[Pool] = []
 
     def make(
         url: str = "",
         *,
         timeout: float = PATIENCE,
-        max_connections: int = 10,
         idle_seconds: float = PATIENCE,
         tls: ssl.SSLContext | None = None,
     ) -> Pool:
@@ -55,7 +54,6 @@ async def make_pool(auth: ScriptedAuth) -> AsyncIterator[MakePool]:
                 AuthUrl.parse(url or auth.url),
                 Resolver(),
                 timeout=timeout,
-                max_connections=max_connections,
                 idle_seconds=idle_seconds,
                 tls=tls,
             )
@@ -253,26 +251,6 @@ async def test_one_question_after_the_other_takes_one_connection(pool: Pool, aut
     assert len(auth.lines) == 1
 
 
-async def test_more_questions_than_connections_wait_for_their_turn(
-    make_pool: MakePool, auth: ScriptedAuth
-) -> None:
-    pool = make_pool(max_connections=2)
-    tokens = [f"t{number}" for number in range(6)]
-    asking = [asyncio.create_task(ask(pool, token)) for token in tokens]
-    under_way = [await auth.asked(), await auth.asked()]
-    seen = [asked.token for asked in under_way]
-    for _ in range(4):
-        assert auth.questions == len(seen)
-        under_way.pop(0).line.write(OK)
-        under_way.append(await auth.asked())
-        seen.append(under_way[-1].token)
-    for asked in under_way:
-        asked.line.write(OK)
-    assert await asyncio.gather(*asking) == [(200, b"ok")] * 6
-    assert sorted(seen[:2]) + seen[2:] == tokens
-    assert len(auth.lines) == 2
-
-
 async def test_a_slow_answer_holds_up_nobody(pool: Pool, auth: ScriptedAuth) -> None:
     slow = asyncio.create_task(ask(pool, "slow"))
     asked = await auth.asked()
@@ -415,40 +393,28 @@ async def test_an_answer_that_does_not_come(make_pool: MakePool, auth: ScriptedA
     assert not pool._connections
 
 
-async def test_a_question_that_waits_for_its_turn_waits_no_longer_than_any(
-    make_pool: MakePool, auth: ScriptedAuth
-) -> None:
-    pool = make_pool(timeout=0.5, max_connections=1)
-    loop = asyncio.get_running_loop()
-    started = loop.time()
-    asking = [asyncio.create_task(ask(pool, token)) for token in ("a", "b", "c")]
-    outcomes = await asyncio.gather(*asking, return_exceptions=True)
-    assert [type(outcome) for outcome in outcomes] == [TimeoutError] * 3
-    assert loop.time() - started < 0.95  # not one after the other
-    pool._timeout = PATIENCE
-    served = asyncio.create_task(ask(pool, "next"))
-    while (asked := await auth.asked()).token != "next":
-        pass
-    asked.line.write(OK)
-    assert await served == (200, b"ok")
-
-
 async def test_a_question_that_is_given_up_leaves_its_answer_to_nobody(
-    make_pool: MakePool, auth: ScriptedAuth
+    pool: Pool, auth: ScriptedAuth
 ) -> None:
-    pool = make_pool(max_connections=1)
     asking = asyncio.create_task(ask(pool, "a"))
-    waiting = asyncio.create_task(ask(pool, "b"))
     asked = await auth.asked()
-    waiting.cancel()
     asking.cancel()
     asked.line.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno")
-    await asyncio.wait([asking, waiting])
+    await asyncio.wait([asking])
     assert asking.cancelled()
-    assert waiting.cancelled()
     await asked.line.end()
     assert (await exchange(pool, auth, "c")).line is not asked.line
     assert auth.questions == 2
+
+
+async def test_a_question_that_is_asked_alone_has_its_own_connection(pool: Pool, auth: ScriptedAuth) -> None:
+    kept = (await exchange(pool, auth)).line
+    asking = asyncio.create_task(pool.request(b"GET / HTTP/1.1\r\nhost: auth\r\n\r\n", alone=True))
+    asked = await auth.asked()
+    asked.line.write(OK)
+    assert (await asking).body == b"ok"
+    await asked.line.end()
+    assert (await exchange(pool, auth)).line is kept
 
 
 @pytest.mark.parametrize("first", ["the answer", "the end"])
@@ -470,7 +436,7 @@ async def test_a_question_given_up_when_its_answer_is_there_leaves_no_connection
 
 
 async def test_closing_ends_everything(make_pool: MakePool, auth: ScriptedAuth) -> None:
-    pool = make_pool(max_connections=2)
+    pool = make_pool()
     both = [asyncio.create_task(ask(pool, token)) for token in ("a", "b")]
     idle, busy = (await auth.asked()).line, (await auth.asked()).line
     idle.write(OK)
@@ -484,11 +450,11 @@ async def test_closing_ends_everything(make_pool: MakePool, auth: ScriptedAuth) 
 
 
 async def test_nobody_is_asked_any_more_when_it_is_closed(make_pool: MakePool, auth: ScriptedAuth) -> None:
-    pool = make_pool(max_connections=1)
-    asking = [asyncio.create_task(ask(pool, token)) for token in ("a", "waits")]
+    pool = make_pool()
+    asking = asyncio.create_task(ask(pool, "a"))
     line = (await auth.asked()).line
     await pool.close()
-    for outcome in await asyncio.gather(*asking, ask(pool, "late"), return_exceptions=True):
+    for outcome in await asyncio.gather(asking, ask(pool, "late"), return_exceptions=True):
         assert isinstance(outcome, HttpError)
     await line.end()
     assert auth.questions == 1

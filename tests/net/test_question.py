@@ -33,7 +33,7 @@ async def make_question(auth: ScriptedAuth) -> AsyncIterator[MakeQuestion]:
     made: list[Question] = []
 
     def make(url: str = "", *, timeout: float = PATIENCE) -> Question:
-        made.append(Question(AuthUrl.parse(url or auth.url), Resolver(), timeout=timeout, max_connections=1))
+        made.append(Question(AuthUrl.parse(url or auth.url), Resolver(), timeout=timeout))
         return made[-1]
 
     yield make
@@ -132,13 +132,39 @@ async def test_no_usable_response(
         line.close()
     with pytest.raises(AuthUnavailableError, match=f"^{words}$") as raised:
         await asking
-    assert not raised.value.alive
+    assert raised.value.failure
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 401, 404, 429])
+async def test_an_auth_that_answers_a_probe_is_alive(
+    make_question: MakeQuestion, auth: ScriptedAuth, status: int
+) -> None:
+    """Also one that does not know the path."""
+    probing = asyncio.create_task(make_question(f"{auth.url}/accounts/").probe())
+    asked = await auth.asked()
+    assert asked.head.split("\r\n")[:3] == [
+        "GET /accounts/health HTTP/1.1",
+        f"host: 127.0.0.1:{auth.port}",
+        "connection: close",
+    ]
+    asked.line.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % status)
+    await probing
+    await asked.line.end()
+
+
+async def test_an_auth_that_answers_a_probe_with_an_error_is_not(
+    make_question: MakeQuestion, auth: ScriptedAuth
+) -> None:
+    probing = asyncio.create_task(make_question().probe())
+    (await auth.asked()).line.write(b"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(AuthUnavailableError, match=r"^Auth answered with status 503$"):
+        await probing
 
 
 async def test_a_response_that_does_not_come_in_time(make_question: MakeQuestion) -> None:
     with pytest.raises(AuthUnavailableError, match=r"^Auth did not answer within 0\.1 seconds$") as raised:
         await make_question(timeout=0.1).ask("t")
-    assert not raised.value.alive
+    assert raised.value.failure
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ SPEC = {
     Cause.ORIGIN_REFUSED: (403, 4403, False),
     Cause.NO_ROUTE: (404, 4404, False),
     Cause.HEAD_LATE: (408, 4408, False),
+    Cause.BODY_TOO_BIG: (413, 4413, False),
     Cause.HEAD_TOO_BIG: (431, 4431, False),
     Cause.NOT_AN_UPGRADE: (426, 4426, False),
     Cause.WRONG_VERSION: (426, 4426, False),

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.verdicts import (
-    MAX_USER_ID_LENGTH,
+    MAX_USER_ID_BYTES,
     REFUSED,
     AuthUnavailableError,
+    Unusable,
     Verdict,
     VerdictCache,
     read_verdict,
@@ -27,7 +29,9 @@ DIGEST = b"d"
 
 def read(status: int, body: bytes, dropped: list[int] | None = None) -> Verdict:
     sizes = [] if dropped is None else dropped
-    return read_verdict(Response(status, Headers(), body), DIGEST, now=NOW, on_claims_dropped=sizes.append)
+    return read_verdict(
+        Response(status, Headers(), body), DIGEST, now=NOW, ends=TokenEnds(), on_claims_dropped=sizes.append
+    )
 
 
 def yes(**fields: object) -> bytes:
@@ -43,6 +47,7 @@ def yes(**fields: object) -> bytes:
         ),
         pytest.param(200, yes(expires=2000.5), Identity("u1", 2000.5, DIGEST), id="parts of a second"),
         pytest.param(200, yes(expires=0), Identity("u1", 0, DIGEST), id="no end"),
+        pytest.param(200, yes(expires=None), Identity("u1", 0, DIGEST), id="null: no end"),
         pytest.param(
             200, b'{"valid":true,"user_id":"u1"}', Identity("u1", 0, DIGEST), id="no end named"
         ),
@@ -52,9 +57,14 @@ def yes(**fields: object) -> bytes:
         ),
         pytest.param(200, yes(user_id="é x"), Identity("é x", 2000, DIGEST), id="any user id"),
         pytest.param(
-            200, yes(user_id="x" * MAX_USER_ID_LENGTH),
-            Identity("x" * MAX_USER_ID_LENGTH, 2000, DIGEST), id="longest user id",
+            200, yes(user_id="x" * MAX_USER_ID_BYTES),
+            Identity("x" * MAX_USER_ID_BYTES, 2000, DIGEST), id="longest user id",
         ),
+        pytest.param(
+            200, yes(user_id="\u00e9" * (MAX_USER_ID_BYTES // 2)),
+            Identity("\u00e9" * (MAX_USER_ID_BYTES // 2), 2000, DIGEST), id="longest user id, in bytes",
+        ),
+        pytest.param(200, yes(user_id="a\u00a0\u2028\U0001f600"), Identity("a\u00a0\u2028\U0001f600", 2000, DIGEST), id="spaces and signs"),
         pytest.param(200, yes(expires=1001), Identity("u1", 1001, DIGEST), id="a second left"),
         pytest.param(200, yes(expires=1000), REFUSED, id="ends now"),
         pytest.param(200, yes(expires=-1), REFUSED, id="ended before 1970"),
@@ -71,44 +81,60 @@ def test_answers(status: int, body: bytes, expected: Verdict) -> None:
 USER_ID = "Auth answered `valid` without a usable `user_id`"
 EXPIRES = "Auth answered with an `expires` that is not a number"
 NO_JSON = "Auth answered with something that is not JSON"
+NO_OBJECT = "Auth answered with JSON that is not an object"
 NO_VALID = "Auth answered without a boolean `valid`"
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "words"),
+    ("status", "body", "words", "failure"),
     [
-        *[(status, yes(), f"Auth answered with status {status}") for status in (201, 204, 302, 403, 404, 429, 500, 503)],
-        (200, b"", NO_JSON),
-        (200, b"<html>", NO_JSON),
-        (200, b"\xff\xfe\xfd", NO_JSON),
-        (200, b"[" * 65_536, NO_JSON),  # deeper than the interpreter's stack
-        (200, b'{"valid":true,"expires":' + b"9" * 5000 + b"}", NO_JSON),  # more digits than int() reads
-        (200, b"[]", NO_VALID),
-        (200, b"true", NO_VALID),
-        (200, b"{}", NO_VALID),
-        (200, b'{"valid":1}', NO_VALID),
-        (200, b'{"valid":"true"}', NO_VALID),
-        (200, b'{"valid":null}', NO_VALID),
-        (200, b'{"valid":true}', USER_ID),
-        (200, yes(user_id=None), USER_ID),
-        (200, yes(user_id=5), USER_ID),
-        (200, yes(user_id=""), USER_ID),
-        (200, yes(user_id="x" * (MAX_USER_ID_LENGTH + 1)), USER_ID),
-        (200, yes(user_id="u1\r\nX-User-ID: root"), USER_ID),
-        (200, yes(user_id="\x00"), USER_ID),
-        (200, yes(user_id="\ud800"), USER_ID),
-        (200, yes(expires="2000"), EXPIRES),
-        (200, yes(expires=None), EXPIRES),
-        (200, yes(expires=True), EXPIRES),
-        (200, yes(expires=[]), EXPIRES),
-        (200, yes(expires=float("nan")), EXPIRES),
+        *[(status, yes(), f"Auth answered with status {status}", False) for status in (201, 204, 302, 403, 404, 429)],
+        *[(status, yes(), f"Auth answered with status {status}", True) for status in (500, 503, 599)],
+        (200, b"", NO_JSON, True),
+        (200, b"<html>", NO_JSON, True),
+        (200, b"\xff\xfe\xfd", NO_JSON, True),
+        (200, b"[" * 65_536, NO_JSON, True),  # deeper than the interpreter's stack
+        (200, b'{"valid":true,"expires":' + b"9" * 5000 + b"}", NO_JSON, True),  # more digits than int() reads
+        (200, b"[]", NO_OBJECT, True),
+        (200, b"true", NO_OBJECT, True),
+        (200, b'"valid"', NO_OBJECT, True),
     ],
 )  # fmt: skip
-def test_answers_that_are_neither_yes_nor_no(status: int, body: bytes, words: str) -> None:
+def test_answers_that_are_no_verdict(status: int, body: bytes, words: str, *, failure: bool) -> None:
     with pytest.raises(AuthUnavailableError) as caught:
         read(status, body)
     assert words == str(caught.value)
-    assert (400 <= status < 500) is caught.value.alive
+    assert failure is caught.value.failure
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{}", NO_VALID),
+        (b'{"valid":1}', NO_VALID),
+        (b'{"valid":"true"}', NO_VALID),
+        (b'{"valid":null}', NO_VALID),
+        (b'{"valid":true}', USER_ID),
+        (yes(user_id=None), USER_ID),
+        (yes(user_id=5), USER_ID),
+        (yes(user_id=True), USER_ID),
+        (yes(user_id=["u1"]), USER_ID),
+        (yes(user_id=""), USER_ID),
+        (yes(user_id="x" * (MAX_USER_ID_BYTES + 1)), USER_ID),
+        (yes(user_id="\u00e9" * (MAX_USER_ID_BYTES // 2) + "x"), USER_ID),
+        (yes(user_id="u1\r\nX-User-ID: root"), USER_ID),
+        *[(yes(user_id=f"u{chr(code)}1"), USER_ID) for code in (0, 9, 10, 13, 27, 31, 127, 128, 133, 159)],
+        (yes(user_id="\ud800"), USER_ID),
+        (yes(user_id="u\udfff"), USER_ID),
+        (yes(expires="2000"), EXPIRES),
+        (yes(expires=None), EXPIRES),
+        (yes(expires=True), EXPIRES),
+        (yes(expires=[]), EXPIRES),
+        (yes(expires=float("nan")), EXPIRES),
+    ],
+)
+def test_answers_that_cannot_be_used(body: bytes, words: str) -> None:
+    assert read(200, body) == Unusable(words)
 
 
 @settings(max_examples=100, deadline=None)
@@ -127,7 +153,7 @@ def test_any_answer_is_a_verdict_or_says_that_auth_is_unavailable(status: int, b
     except AuthUnavailableError:
         assert status != 401
         return
-    if verdict is not REFUSED:
+    if isinstance(verdict, Identity):
         assert verdict.user_id
         assert not 0 < verdict.expires <= NOW
 
@@ -189,9 +215,22 @@ class Clock:
 
 
 def cache(
-    clock: Clock, *, size: int = 10, ttl: float = 60, refusal_ttl: float = 5, secret: bytes = b"s"
+    clock: Clock,
+    *,
+    size: int = 10,
+    ttl: float = 60,
+    refusal_ttl: float = 5,
+    stale_seconds: float = 0,
+    secret: bytes = b"s",
 ) -> VerdictCache:
-    return VerdictCache(size=size, ttl=ttl, refusal_ttl=refusal_ttl, clock=clock, secret=secret)
+    return VerdictCache(
+        size=size,
+        ttl=ttl,
+        refusal_ttl=refusal_ttl,
+        stale_seconds=stale_seconds,
+        clock=clock,
+        secret=secret,
+    )
 
 
 @pytest.mark.parametrize(
@@ -201,6 +240,7 @@ def cache(
         pytest.param(Identity("u1", NOW + 900, DIGEST), 60, id="yes: the TTL before its end"),
         pytest.param(Identity("u1", NOW + 30, DIGEST), 30, id="yes: its end before the TTL"),
         pytest.param(REFUSED, 5, id="no"),
+        pytest.param(Unusable("words"), 5, id="neither"),
     ],
 )
 def test_how_long_a_verdict_is_believed(verdict: Verdict, seconds: float) -> None:
@@ -214,7 +254,7 @@ def test_how_long_a_verdict_is_believed(verdict: Verdict, seconds: float) -> Non
     assert len(verdicts) == 0
 
 
-@pytest.mark.parametrize("outdated", [REFUSED, Identity("u1", NOW, DIGEST)])
+@pytest.mark.parametrize("outdated", [REFUSED, Unusable("words"), Identity("u1", NOW, DIGEST)])
 def test_a_new_verdict_replaces_the_old_one_even_where_it_is_not_kept(outdated: Verdict) -> None:
     verdicts = cache(Clock(), refusal_ttl=0)
     verdicts.put(b"d", Identity("u1", 0, DIGEST))
@@ -222,23 +262,89 @@ def test_a_new_verdict_replaces_the_old_one_even_where_it_is_not_kept(outdated: 
     assert verdicts.get(b"d") is None
 
 
-def test_the_least_recently_used_is_forgotten_first() -> None:
+def test_a_new_identity_replaces_a_refusal() -> None:
+    verdicts = cache(Clock())
+    verdicts.put(b"d", REFUSED)
+    verdicts.put(b"d", Identity("u1", 0, DIGEST))
+    assert verdicts.get(b"d") == Identity("u1", 0, DIGEST)
+    assert len(verdicts) == 1
+
+
+@pytest.mark.parametrize("verdict", [REFUSED, Identity("u1", 0, DIGEST)])
+def test_the_least_recently_used_is_forgotten_first(verdict: Verdict) -> None:
     verdicts = cache(Clock(), size=2)
     for digest in (b"a", b"b"):
-        verdicts.put(digest, REFUSED)
+        verdicts.put(digest, verdict)
     verdicts.get(b"a")
-    verdicts.put(b"c", REFUSED)
-    assert [verdicts.get(digest) for digest in (b"a", b"b", b"c")] == [REFUSED, None, REFUSED]
-    assert repr(verdicts) == "<VerdictCache 2 of 2>"
+    verdicts.put(b"c", verdict)
+    assert [verdicts.get(digest) for digest in (b"a", b"b", b"c")] == [verdict, None, verdict]
+    assert repr(verdicts) == "<VerdictCache 2 of 4>"
+
+
+def test_no_number_of_invalid_tokens_removes_an_identity() -> None:
+    verdicts, known = cache(Clock(), size=2, stale_seconds=600), Identity("u1", 0, b"known")
+    verdicts.put(b"known", known)
+    for number in range(1000):
+        verdicts.put(number.to_bytes(4, "big"), REFUSED)
+        verdicts.put(b"x%d" % number, Unusable("words"))
+    assert verdicts.get(b"known") is verdicts.stale(b"known") is known
+    assert len(verdicts) == 3
 
 
 def test_memory_is_bounded_however_many_tokens_come() -> None:
-    verdicts = cache(Clock(), size=100)
+    verdicts = cache(Clock(), size=100, stale_seconds=600)
     for number in range(20_000):
-        verdicts.put(number.to_bytes(4, "big"), REFUSED)
-        verdicts.put(b"often", REFUSED)
-    assert len(verdicts) == 100
-    assert len(verdicts._verdicts._TLRUCache__order) <= 400  # type: ignore[attr-defined] # its private heap
+        verdict = REFUSED if number % 2 else Identity("u1")
+        verdicts.put(number.to_bytes(4, "big"), verdict)
+        verdicts.put(b"often", verdict)
+    assert len(verdicts) == 199  # the last one has left one store for the other
+    for store in (verdicts._identities, verdicts._others, verdicts._stale):
+        assert store is not None
+        assert len(store) <= 100
+        assert len(store._TLRUCache__order) <= 400  # type: ignore[union-attr] # its private heap
+
+
+# Identities past their TTL.
+
+
+@pytest.mark.parametrize(
+    ("expires", "seconds"),
+    [
+        pytest.param(0, 660, id="the TTL and the time after it"),
+        pytest.param(NOW + 900, 660, id="before its end"),
+        pytest.param(NOW + 300, 300, id="its end"),
+        pytest.param(NOW + 30, 30, id="its end before the TTL"),
+    ],
+)
+def test_how_long_an_identity_is_kept_for_when_auth_fails(expires: float, seconds: float) -> None:
+    clock, identity = Clock(), Identity("u1", expires, DIGEST)
+    verdicts = cache(clock, stale_seconds=600)
+    verdicts.put(b"d", identity)
+    clock.now = NOW + seconds - 0.5
+    assert verdicts.stale(b"d") is identity
+    assert verdicts.get(b"d") is (identity if seconds == 30 else None)
+    clock.now = NOW + seconds
+    assert verdicts.stale(b"d") is None
+
+
+def test_it_is_kept_even_if_it_is_not_cached() -> None:
+    verdicts = cache(Clock(), ttl=0, stale_seconds=600)
+    verdicts.put(b"d", Identity("u1"))
+    assert (verdicts.get(b"d"), verdicts.stale(b"d")) == (None, Identity("u1"))
+
+
+def test_nothing_is_kept_without_that_time() -> None:
+    verdicts = cache(Clock(), stale_seconds=0)
+    verdicts.put(b"d", Identity("u1"))
+    assert verdicts.stale(b"d") is None
+
+
+@pytest.mark.parametrize("later", [REFUSED, Unusable("words")])
+def test_a_later_verdict_ends_it(later: Verdict) -> None:
+    verdicts = cache(Clock(), stale_seconds=600)
+    verdicts.put(b"d", Identity("u1"))
+    verdicts.put(b"d", later)
+    assert verdicts.stale(b"d") is None
 
 
 def test_a_digest_is_of_the_token_and_of_the_secret() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from memmie_gateway.app.settings import Settings
-from memmie_gateway.core.breaker import Breaker
+from memmie_gateway.core.auth_health import AuthHealth
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import ready
@@ -55,14 +56,15 @@ async def _check_auth(settings: Settings) -> Result:
         settings.auth_url,
         resolver=Resolver(),
         cache=cache,
-        breaker=Breaker(failures=0, open_seconds=0),
+        health=AuthHealth(failures=0, probe_seconds=1),
         timeout=settings.auth_timeout_seconds,
         max_connections=1,
+        rng=random.SystemRandom(),
     )
     token = f"check-{secrets.token_urlsafe(16)}"
     started = time.perf_counter()
     try:
-        await ready(auth.authenticate(token))
+        await ready(auth.authenticate(token, ""))
     except RefusedError as error:
         if error.cause is not Cause.TOKEN_REFUSED:
             return Result("auth", settings.auth_url, ok=False, detail=str(error))

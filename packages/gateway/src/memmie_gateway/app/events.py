@@ -6,6 +6,7 @@ from collections import Counter
 
 from structlog.typing import FilteringBoundLogger
 
+from memmie_gateway.core.arrival import Arrival
 from memmie_gateway.core.evictions import Evidence
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.backends.backend import Backend
@@ -119,6 +120,32 @@ class Events:
             "claims_dropped",
             bytes=size,
             detail="the claims that Auth returned are too large, so the gateway keeps none of them",
+        )
+
+    def milliseconds(self) -> None:
+        """Log that Auth sends the end of tokens in milliseconds; called only once."""
+        self._log.warning(
+            "expires_in_milliseconds",
+            detail="Auth sends `expires` in milliseconds; the gateway expects seconds, and converts it",
+        )
+
+    def recheck_doubted(self, refused: int, asked: int) -> None:
+        """Log that Auth refuses the tokens of many live connections, so that none of them is closed."""
+        self._log.warning(
+            "recheck_doubted",
+            refused=refused,
+            asked=asked,
+            detail="Auth refuses the tokens of many users, so the gateway closes no connection because of it",
+        )
+
+    def renewed(self, arrival: Arrival, user_id: str, moved: int) -> None:
+        """Log that connections of a user were moved to a new token."""
+        self._log.info(
+            "renewed",
+            request_id=arrival.id,
+            user_id=user_id,
+            address=arrival.client.address,
+            moved=moved,
         )
 
     def would_evict(self, session: Session, evidence: Evidence, cause: Cause) -> None:

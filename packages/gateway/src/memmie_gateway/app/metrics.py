@@ -25,7 +25,9 @@ from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
+from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
 _UP: Final = "client->backend"
@@ -71,6 +73,8 @@ class GatewayCollector:
         authenticator: counts the requests to Auth.
         evictor: counts the evictions.
         rebalancer: counts the users who belong to another backend; None for strategies without homes.
+        leases: count the renewals.
+        rechecker: counts the rechecks of tokens.
         pending: returns the number of connections with a request that is not answered yet.
         lag: measures the event loop.
         log_stream: counts the lines that were dropped.
@@ -87,6 +91,8 @@ class GatewayCollector:
         authenticator: CachedAuthenticator,
         evictor: Evictor,
         rebalancer: Rebalancer | None,
+        leases: Leases,
+        rechecker: Rechecker,
         pending: Callable[[], int],
         lag: LoopLag,
         log_stream: LogStream,
@@ -99,6 +105,8 @@ class GatewayCollector:
         self._authenticator = authenticator
         self._evictor = evictor
         self._rebalancer = rebalancer
+        self._leases = leases
+        self._rechecker = rechecker
         self._pending = pending
         self._lag = lag
         self._log_stream = log_stream
@@ -112,6 +120,7 @@ class GatewayCollector:
         yield from self._evictions()
         yield from self._misplaced()
         yield from self._auth_metrics()
+        yield from self._tokens()
         yield from self._process()
 
     def _traffic(self) -> Iterator[Metric]:
@@ -241,11 +250,13 @@ class GatewayCollector:
         yield latency
         verdicts = CounterMetricFamily(
             "gateway_auth_verdicts",
-            "Tokens validated, by source of the verdict: the cache, a request shared with another connection, or Auth.",
+            "Tokens validated, by source of the verdict: the cache, a request shared with another connection, Auth, "
+            "or Auth's last answer while Auth fails.",
             labels=["source", "outcome"],
         )
         verdicts.add_metric(["cache", "known"], auth.hits)
         verdicts.add_metric(["shared", "known"], auth.shared)
+        verdicts.add_metric(["stale", "known"], auth.stale)
         for outcome, number in auth.asked.items():
             verdicts.add_metric(["auth", outcome], number)
         yield verdicts
@@ -254,10 +265,25 @@ class GatewayCollector:
         yield cached
         circuit = GaugeMetricFamily(
             "gateway_auth_circuit_open",
-            "1 while the circuit of Auth is open or half-open after repeated failures.",
+            "1 while the circuit of Auth is open after repeated failures, also while clients' tokens are tried again.",
         )
         circuit.add_metric([], int(auth.circuit != "closed"))
         yield circuit
+
+    def _tokens(self) -> Iterator[Metric]:
+        rechecks = CounterMetricFamily(
+            "gateway_auth_rechecks",
+            "Questions to Auth about the tokens of live connections, by what Auth said.",
+            labels=["outcome"],
+        )
+        for answer, number in self._rechecker.answers.items():
+            rechecks.add_metric([answer.value], number)
+        yield rechecks
+        renewed = CounterMetricFamily(
+            "gateway_renewed_connections", "Connections that were moved to a new token."
+        )
+        renewed.add_metric([], self._leases.renewed)
+        yield renewed
 
     def _process(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily(

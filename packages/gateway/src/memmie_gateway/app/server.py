@@ -82,6 +82,8 @@ class Gateway:
             started.callback(parts.clock.stop)
             started.callback(parts.lag.stop)
             started.push_async_callback(parts.authenticator.stop)
+            started.push_async_callback(parts.rechecker.stop)
+            started.callback(parts.leases.stop)
             started.push_async_callback(parts.http.stop)
             started.push_async_callback(parts.prober.stop)
             started.push_async_callback(parts.listener.stop)

@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     )
     max_connections: PositiveCount = Field(
         10_000,
-        description="Number of open connections, of all kinds, above which further WebSockets get 503. "
+        description="Maximum number of open connections of all kinds. Further WebSockets get 503. "
         "Up to 64 more connections are accepted, for requests such as `/health`.",
     )
     max_head_bytes: int = Field(
@@ -69,7 +69,8 @@ class Settings(BaseSettings):
     )
     head_seconds: PositiveSeconds = Field(
         10,
-        description="Maximum time in seconds until a request head is complete. After that the client gets 408.",
+        description="Maximum time in seconds until a request head is complete. After that the client gets 408. "
+        "The same time applies to the body of `POST /token/renew`.",
     )
     trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
         (),
@@ -88,7 +89,9 @@ class Settings(BaseSettings):
     # Auth
     auth_url: str = Field("http://localhost:8001", description="Base URL of the Auth service.")
     auth_timeout_seconds: PositiveSeconds = Field(
-        5, description="Maximum time in seconds until Auth answers. After that the client gets 503."
+        5,
+        description="Maximum time in seconds until Auth answers. After that the client gets 503. "
+        "It is also the maximum time for which a request to Auth waits for a free connection.",
     )
     auth_cache_seconds: Seconds = Field(
         60,
@@ -96,13 +99,20 @@ class Settings(BaseSettings):
         "The cached answer is never used after the token has expired.",
     )
     auth_refusal_cache_seconds: Seconds = Field(
-        5, description="Time in seconds for which the gateway caches Auth's answer about an invalid token."
+        5,
+        description="Time in seconds for which the gateway caches Auth's answer about an invalid token, "
+        "and an answer that cannot be used.",
     )
     auth_cache_size: PositiveCount = Field(
         10_000,
-        description="Maximum number of tokens in the cache. The least recently used token is removed first.",
+        description="Maximum number of valid tokens in the cache, and of invalid ones. "
+        "The least recently used token is removed first.",
     )
-    auth_max_connections: PositiveCount = Field(50, description="Maximum number of connections to Auth.")
+    auth_max_connections: PositiveCount = Field(
+        50,
+        description="Maximum number of connections to Auth. "
+        "The tokens of one client address use at most half of them.",
+    )
     auth_stale_seconds: Seconds = Field(
         600,
         description="Time in seconds for which the gateway still uses Auth's last answer about a valid token "
@@ -117,11 +127,11 @@ class Settings(BaseSettings):
     auth_breaker_seconds: PositiveSeconds = Field(
         1,
         description="Time in seconds between two checks whether Auth works again, while its circuit breaker is open. "
-        "Until then only clients with a cached token can connect; other clients get 503.",
+        "Until then only known users can connect (see AUTH_STALE_SECONDS); other clients get 503.",
     )
     auth_recheck_seconds: Seconds = Field(
         0,
-        description="Time in seconds after which the gateway asks Auth again about the token of a live connection; "
+        description="Maximum time in seconds after which the gateway asks Auth again about the token of a live connection; "
         "0 for never. If Auth refuses the token twice, the gateway closes the connection with 4401.",
     )
     token_end: Literal["close", "keep"] = Field(
@@ -156,8 +166,8 @@ class Settings(BaseSettings):
     )
     dial_timeout_seconds: PositiveSeconds = Field(
         5,
-        description="Maximum time in seconds until a backend accepts a connection. "
-        "After that the next backend is tried.",
+        description="Maximum time in seconds until a backend accepts the connection of a client. "
+        "If a backend does not answer in half of this time, the next one is tried in the rest of it.",
     )
     health_interval_seconds: PositiveSeconds = Field(
         30,
@@ -182,7 +192,8 @@ class Settings(BaseSettings):
     health_check: Kind = Field(
         Kind.WS,
         description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
-        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing.",
+        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing: "
+        "a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
     )
     health_path: str = Field(
         "",
@@ -221,8 +232,8 @@ class Settings(BaseSettings):
     max_connections_per_ip: Count = Field(
         10,
         description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
-        "Further WebSockets get 429. There is a second limit, for connections that wait for the answer to their request: "
-        "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, there is neither limit.",
+        "Further WebSockets get 429. A second limit applies to connections that wait for the answer to their request: "
+        "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, both limits are off.",
     )
     max_connections_per_user: Count = Field(
         5, description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429."
@@ -268,8 +279,7 @@ class Settings(BaseSettings):
     )
     ping_interval_seconds: Seconds = Field(
         20,
-        description="Time in seconds without data from a client or backend; 0 for no pings. "
-        "After this time the gateway sends a ping to the silent side.",
+        description="Time in seconds after which the gateway pings a client or backend that sends no data; 0 for no pings.",
     )
     ping_timeout_seconds: PositiveSeconds = Field(
         20,

@@ -16,14 +16,17 @@ from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpServer, Readiness, make_app
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
+from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
+from memmie_gateway.core.auth_health import AuthHealth
 from memmie_gateway.core.balancer import Balancer, Strategy
-from memmie_gateway.core.breaker import Breaker
 from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.limits import Rate
 from memmie_gateway.core.outlier import OutlierTracker
 from memmie_gateway.core.rebalance import Rebalance
+from memmie_gateway.core.recheck import Rechecks
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
@@ -38,11 +41,14 @@ from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.ingress.renewal import Renewal
 from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionOptions
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
+from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.replacement import Replacements
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
@@ -52,6 +58,9 @@ VERSION: Final = version("memmie-gateway")
 
 MAX_REMEMBERED_RATES: Final = 100_000
 """Maximum number of addresses and of users with a stored rate."""
+
+RECHECK_SHARE: Final = 4
+"""Rechecks use at most this fraction of the connections to Auth, so that new clients need not wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,8 @@ class Parts:
         deserted: tells the clients of dead backends.
         ejector: ejects backends that break sessions.
         evictor: ends sessions on evidence.
+        leases: end sessions when their tokens end.
+        rechecker: asks Auth again about the tokens of live sessions.
         http: serves all requests without a route at the listener.
         lag: measures the event loop.
         listener: reads heads, and hands connections to routes.
@@ -80,6 +91,8 @@ class Parts:
     deserted: DesertedSessions
     ejector: Ejector
     evictor: Evictor
+    leases: Leases
+    rechecker: Rechecker
     http: HttpServer
     lag: LoopLag
     listener: Listener
@@ -119,13 +132,21 @@ def make_parts(
     )
     pool = _make_pool(settings, events, deserted, rng)
     rebalancer = _make_rebalancer(settings, sessions, evictor, pool)
+    authenticator = _make_authenticator(settings, resolver, events, rng)
     ejector = Ejector(
         pool,
         lambda backend: {session.info.identity.user_id for session in sessions.on_backend(backend)},
         events,
         enabled=settings.outlier_ejection,
     )
-    authenticator = _make_authenticator(settings, resolver, events)
+    rechecker = _make_rechecker(settings, authenticator, sessions, evictor, events, rng)
+    leases = Leases(
+        sessions,
+        close=settings.token_end == "close",  # noqa: S105 - not a token
+        clock=time.time,
+        rechecks=rechecker if settings.auth_recheck_seconds else None,
+    )
+    rechecker.on_valid = leases.extend
     lag = LoopLag()
     admission = Admission(
         Limits(
@@ -171,6 +192,7 @@ def make_parts(
         sessions=sessions,
         dead_sides=DeadSides(evictor, clock),
         clock=clock,
+        leases=leases,
         events=events,
         rng=rng,
     )
@@ -182,12 +204,22 @@ def make_parts(
         authenticator=authenticator,
         evictor=evictor,
         rebalancer=rebalancer,
+        leases=leases,
+        rechecker=rechecker,
         pending=lambda: len(listener.pending),
         lag=lag,
         log_stream=log_stream,
         version=VERSION,
     )
-    http = HttpServer(make_app(version=VERSION, readiness=readiness, metrics=make_registry(collector)))
+    renew = RenewRoute(
+        Renewal(admission, authenticator, leases.renew, allowed_origins=settings.allowed_origins),
+        lambda peer, request: listener.arrival(peer, request),  # noqa: PLW0108 - it is defined below
+        events,
+        body_seconds=settings.head_seconds,
+    )
+    http = HttpServer(
+        make_app(version=VERSION, readiness=readiness, metrics=make_registry(collector), renew=renew)
+    )
     listener = Listener(
         ListenerOptions(
             max_head_bytes=settings.max_head_bytes,
@@ -221,6 +253,8 @@ def make_parts(
         deserted,
         ejector,
         evictor,
+        leases,
+        rechecker,
         http,
         lag,
         listener,
@@ -269,21 +303,50 @@ def _time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _make_authenticator(settings: Settings, resolver: Resolver, events: Events) -> CachedAuthenticator:
+def _make_authenticator(
+    settings: Settings, resolver: Resolver, events: Events, rng: random.Random
+) -> CachedAuthenticator:
+    ends = TokenEnds(settings.token_leeway_seconds)
+    ends.on_milliseconds = events.milliseconds
     authenticator = CachedAuthenticator(
         settings.auth_url,
         cache=VerdictCache(
             size=settings.auth_cache_size,
             ttl=settings.auth_cache_seconds,
             refusal_ttl=settings.auth_refusal_cache_seconds,
+            stale_seconds=settings.auth_stale_seconds,
             clock=time.time,
             secret=os.urandom(32),
         ),
-        breaker=Breaker(failures=settings.auth_breaker_failures, open_seconds=settings.auth_breaker_seconds),
+        health=AuthHealth(
+            failures=settings.auth_breaker_failures, probe_seconds=settings.auth_breaker_seconds
+        ),
         resolver=resolver,
         timeout=settings.auth_timeout_seconds,
         max_connections=settings.auth_max_connections,
+        rng=rng,
+        ends=ends,
     )
     authenticator.on_circuit = events.auth_circuit
     authenticator.on_claims_dropped = events.claims_dropped
     return authenticator
+
+
+def _make_rechecker(
+    settings: Settings,
+    authenticator: CachedAuthenticator,
+    sessions: SessionRegistry,
+    evictor: Evictor,
+    events: Events,
+    rng: random.Random,
+) -> Rechecker:
+    return Rechecker(
+        Rechecks(settings.auth_recheck_seconds, rng, time.monotonic()),
+        authenticator.ask_again,
+        most=max(1, settings.auth_max_connections // RECHECK_SHARE),
+        sessions=sessions,
+        evictor=evictor,
+        events=events,
+        clock=time.time,
+        leeway=settings.token_leeway_seconds,
+    )

@@ -15,8 +15,8 @@ class Identity(NamedTuple):
     """The user that a valid token belongs to.
 
     Attributes:
-        user_id: the id of the user; 1 to 256 printable characters.
-        expires: unix seconds at which the token expires; 0 if Auth returned none.
+        user_id: the id of the user; 1 to 1024 bytes of UTF-8 without control characters.
+        expires: unix seconds at which the token ends, TOKEN_LEEWAY_SECONDS included; 0 if it does not end.
         digest: identifies the token without revealing it.
         claims_json: the other fields of Auth's answer as a JSON object of at most `MAX_CLAIMS_BYTES`; b"" for none.
             Bytes are immutable and take a fraction of the memory of a dict.
@@ -40,8 +40,12 @@ class Identity(NamedTuple):
 class Authenticator(Protocol):
     """Validates tokens."""
 
-    def authenticate(self, token: str) -> Maybe[Identity]:
+    def authenticate(self, token: str, address: str) -> Maybe[Identity]:
         """Return the identity that a token belongs to, or an awaitable of it if Auth must be asked.
+
+        Args:
+            token: the token.
+            address: the key of the client's address (see `core.client_address`).
 
         Raises:
             RefusedError: the token is invalid, or cannot be validated now. It is raised directly or by the awaitable.

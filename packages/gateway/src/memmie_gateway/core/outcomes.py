@@ -93,6 +93,7 @@ class Cause(enum.Enum):
     NO_ROUTE = Ending("not_found", "nothing is served under this path", _CLIENT, 404)
     HEAD_LATE = Ending("request_timeout", "the request head took too long to arrive", _CLIENT, 408)
     AUTH_LATE = Ending("auth_late", "the first message must be auth, in time", _CLIENT, 408, 1008)
+    BODY_TOO_BIG = Ending("body_too_large", "the request body is too large", _CLIENT, 413)
     HEAD_TOO_BIG = Ending("head_too_large", "the request head is too large", _CLIENT, 431)
     NOT_AN_UPGRADE = Ending("upgrade_required", "this path speaks WebSocket only", _CLIENT, 426)
     WRONG_VERSION = Ending("unsupported_version", "only WebSocket version 13 is spoken here", _CLIENT, 426)

@@ -5,16 +5,23 @@ from __future__ import annotations
 import enum
 import hashlib
 import json
+import re
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cachetools import TLRUCache
 
 from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.response import Response
 
-MAX_USER_ID_LENGTH: Final = 256
-"""Maximum length of a user id in characters."""
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs  # in typing from Python 3.13 on
+
+MAX_USER_ID_BYTES: Final = 1024
+"""Maximum length of a user id in bytes of UTF-8."""
+
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _OWN_FIELDS: Final = frozenset({"valid", "user_id", "expires"})
 """The fields of Auth's answer that the gateway itself uses; the others are claims."""
@@ -25,17 +32,16 @@ _COMPACT: Final = json.JSONEncoder(
 
 
 class AuthUnavailableError(Exception):
-    """Auth gave no usable answer, so it is not known whether the token is valid.
+    """There is no verdict, so it is not known whether the token is valid.
 
     Args:
         words: what happened.
-        alive: whether Auth answered, but without a verdict on this token. Such an answer must not open the circuit.
-            Otherwise a client with a token on which Auth fails could block all other clients.
+        failure: whether it counts as a failure of Auth (see `core.auth_health`).
     """
 
-    def __init__(self, words: str, *, alive: bool = False) -> None:
+    def __init__(self, words: str, *, failure: bool = True) -> None:
         super().__init__(words)
-        self.alive = alive
+        self.failure = failure
 
 
 class Refused(enum.Enum):
@@ -46,12 +52,28 @@ class Refused(enum.Enum):
 
 REFUSED: Final = Refused.REFUSED
 
-Verdict = Identity | Refused
-"""The result for one token: the identity that it belongs to, or `REFUSED`."""
+
+class Unusable(NamedTuple):
+    """Auth answered about the token as it should, but fields of its answer cannot be used.
+
+    Attributes:
+        words: what is wrong, for the log.
+    """
+
+    words: str
+
+
+Verdict = Identity | Refused | Unusable
+"""The result for one token: the identity that it belongs to, `REFUSED`, or an answer that cannot be used."""
 
 
 def read_verdict(
-    response: Response, digest: bytes, *, now: float, on_claims_dropped: Callable[[int], None]
+    response: Response,
+    digest: bytes,
+    *,
+    now: float,
+    ends: TokenEnds,
+    on_claims_dropped: Callable[[int], None],
 ) -> Verdict:
     """Parse Auth's answer.
 
@@ -59,33 +81,36 @@ def read_verdict(
         response: the answer.
         digest: the digest of the token.
         now: unix seconds; an expired token is refused even if Auth says that it is valid.
+        ends: reads when the token ends.
         on_claims_dropped: called with the size in bytes if the claims are too large to keep.
 
     Raises:
-        AuthUnavailableError: the answer is not a verdict.
+        AuthUnavailableError: the answer is not a verdict. It counts as a failure of Auth if the status is 5xx, or if the
+            status is 200 and the body is not a JSON object.
     """
     status = response.status
     if status == 401:
         return REFUSED
     if status != 200:
-        raise AuthUnavailableError(f"Auth answered with status {status}", alive=400 <= status < 500)
+        raise AuthUnavailableError(f"Auth answered with status {status}", failure=status >= 500)
     try:
         answer = json.loads(response.body)
     except (ValueError, RecursionError):
         raise AuthUnavailableError("Auth answered with something that is not JSON") from None
-    if not isinstance(answer, dict) or not isinstance(answer.get("valid"), bool):
-        raise AuthUnavailableError("Auth answered without a boolean `valid`")
-    if not answer["valid"]:
+    if not isinstance(answer, dict):
+        raise AuthUnavailableError("Auth answered with JSON that is not an object")
+    valid = answer.get("valid")
+    if not isinstance(valid, bool):
+        return Unusable("Auth answered without a boolean `valid`")
+    if not valid:
         return REFUSED
-    user_id, expires = answer.get("user_id"), answer.get("expires", 0)
-    if (
-        not isinstance(user_id, str)
-        or not 0 < len(user_id) <= MAX_USER_ID_LENGTH
-        or not user_id.isprintable()
-    ):
-        raise AuthUnavailableError("Auth answered `valid` without a usable `user_id`")
-    if isinstance(expires, bool) or not isinstance(expires, int | float) or expires != expires:  # noqa: PLR0124 - NaN
-        raise AuthUnavailableError("Auth answered with an `expires` that is not a number")
+    user_id = answer.get("user_id")
+    if not _is_user_id(user_id):
+        return Unusable("Auth answered `valid` without a usable `user_id`")
+    try:
+        expires = ends.read(answer.get("expires"), now)
+    except ValueError:
+        return Unusable("Auth answered with an `expires` that is not a number")
     if expires and expires <= now:
         return REFUSED
     claims = _claims(answer)
@@ -95,6 +120,16 @@ def read_verdict(
     return Identity(user_id, expires, digest, claims)
 
 
+def _is_user_id(value: object) -> TypeIs[str]:
+    """Tell whether a value is a string of 1 to `MAX_USER_ID_BYTES` bytes of UTF-8 without control characters."""
+    if not isinstance(value, str) or not value or _CONTROLS.search(value):
+        return False
+    try:
+        return len(value.encode()) <= MAX_USER_ID_BYTES
+    except UnicodeEncodeError:  # a surrogate
+        return False
+
+
 def _claims(answer: dict[str, Any]) -> bytes:
     """Return the claims as compact JSON, b"" for none."""
     claims = {name: value for name, value in answer.items() if name not in _OWN_FIELDS}
@@ -102,34 +137,52 @@ def _claims(answer: dict[str, Any]) -> bytes:
 
 
 class VerdictCache:
-    """A cache of verdicts by token digest; expired verdicts are dropped, and when it is full the least recently used one.
+    """A cache of verdicts by token digest. Expired verdicts are dropped, and when it is full the least recently used one.
+
+    Identities have a store of their own, so that no number of invalid tokens removes one of them. A third store keeps
+    identities for longer. It is used only while Auth gives no verdict (see `stale`).
 
     Args:
-        size: maximum number of verdicts.
+        size: maximum number of verdicts in each store.
         ttl: seconds for which an identity is cached, but never longer than its token is valid.
-        refusal_ttl: seconds for which a refusal is cached.
+        refusal_ttl: seconds for which any other verdict is cached.
+        stale_seconds: seconds after `ttl` for which an identity is kept, but never longer than its token is valid.
         clock: returns unix seconds.
         secret: the key of the digests, which are useless without it.
     """
 
     def __init__(
-        self, *, size: int, ttl: float, refusal_ttl: float, clock: Callable[[], float], secret: bytes
+        self,
+        *,
+        size: int,
+        ttl: float,
+        refusal_ttl: float,
+        stale_seconds: float = 0,
+        clock: Callable[[], float],
+        secret: bytes,
     ) -> None:
         self._secret = secret
 
-        def valid_until(_: bytes, verdict: Verdict, now: float) -> float:
-            if verdict is REFUSED:
-                return now + refusal_ttl
-            return min(now + ttl, verdict.expires) if verdict.expires else now + ttl
+        def kept_for(seconds: float) -> Callable[[bytes, Identity, float], float]:
+            def valid_until(_: bytes, identity: Identity, now: float) -> float:
+                return min(now + seconds, identity.expires) if identity.expires else now + seconds
 
-        self._verdicts: TLRUCache[bytes, Verdict] = TLRUCache(size, valid_until, clock)
+            return valid_until
+
+        self._identities: TLRUCache[bytes, Identity] = TLRUCache(size, kept_for(ttl), clock)
+        self._stale: TLRUCache[bytes, Identity] | None = (
+            TLRUCache(size, kept_for(ttl + stale_seconds), clock) if stale_seconds else None
+        )
+        self._others: TLRUCache[bytes, Refused | Unusable] = TLRUCache(
+            size, lambda _digest, _verdict, now: now + refusal_ttl, clock
+        )
 
     def __repr__(self) -> str:
-        return f"<VerdictCache {len(self)} of {int(self._verdicts.maxsize)}>"
+        return f"<VerdictCache {len(self)} of {int(self._identities.maxsize + self._others.maxsize)}>"
 
     def __len__(self) -> int:
-        """Return the number of verdicts that have not expired."""
-        return len(self._verdicts)
+        """Return the number of verdicts that have not expired, without those that only `stale` returns."""
+        return len(self._identities) + len(self._others)
 
     def digest(self, token: str) -> bytes:
         """Return a keyed digest, which identifies a token without revealing it."""
@@ -138,13 +191,24 @@ class VerdictCache:
     def get(self, digest: bytes) -> Verdict | None:
         """Return the verdict, or None if there is none or it has expired."""
         try:
-            return self._verdicts[digest]  # half the cost of `get`, which looks twice
+            return self._identities[digest]  # half the cost of `get`, which looks twice
         except KeyError:
-            return None
+            return self._others.get(digest)
+
+    def stale(self, digest: bytes) -> Identity | None:
+        """Return the last identity of a token, also after its TTL, if no other verdict came later; None if there is none."""
+        return None if self._stale is None else self._stale.get(digest)
 
     def put(self, digest: bytes, verdict: Verdict) -> None:
         """Store a verdict in place of an earlier one."""
-        self._verdicts.pop(
-            digest, None
-        )  # cachetools 6 would keep the old one if the new one has expired already
-        self._verdicts[digest] = verdict
+        # cachetools 6 would keep the old one if the new one has expired already
+        self._identities.pop(digest, None)
+        self._others.pop(digest, None)
+        if self._stale is not None:
+            self._stale.pop(digest, None)
+        if isinstance(verdict, Identity):
+            self._identities[digest] = verdict
+            if self._stale is not None:
+                self._stale[digest] = verdict
+        else:
+            self._others[digest] = verdict

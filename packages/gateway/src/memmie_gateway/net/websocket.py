@@ -29,6 +29,7 @@ from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
 from memmie_gateway.net.sessions.dead import DeadSides
+from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
@@ -83,6 +84,7 @@ class WebSocketRoute:
         sessions: the live sessions.
         dead_sides: ends sessions of which one side is dead.
         clock: tells the time for keepalive and the idle time-out.
+        leases: end sessions when their tokens end.
         events: notified of refusals and ends.
         rng: creates keys.
     """
@@ -99,6 +101,7 @@ class WebSocketRoute:
         sessions: SessionRegistry,
         dead_sides: DeadSides,
         clock: Clock,
+        leases: Leases,
         events: Events,
         rng: random.Random,
     ) -> None:
@@ -111,6 +114,7 @@ class WebSocketRoute:
         self._sessions = sessions
         self._dead_sides = dead_sides
         self._clock = clock
+        self._leases = leases
         self.events = events
         self.rng = rng
 
@@ -164,6 +168,7 @@ class WebSocketRoute:
             opening.abandon(link)
             raise
         self._sessions.add(session)
+        self._leases.begun(session, admitted.credentials.token or "")
         try:
             session.start()
         except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
@@ -194,6 +199,7 @@ class WebSocketRoute:
     def over(self, session: Session) -> None:
         """Forget a session that is over, and report it."""
         self._sessions.remove(session)
+        self._leases.ended(session)
         closing = session.closing
         cause = closing.cause if closing is not None else None
         if closing is not None and cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):

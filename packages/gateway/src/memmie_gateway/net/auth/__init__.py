@@ -1,1 +1,4 @@
-"""Token validation with Auth: `authenticator` has the cache and the circuit breaker, `question` the HTTP request."""
+"""Token validation with Auth.
+
+`authenticator` has the cache, `guard` the circuit breaker with `places` and `trial`, `question` the HTTP requests.
+"""

@@ -1,4 +1,4 @@
-"""The HTTP request to Auth that validates a token (spec §2)."""
+"""The HTTP requests to Auth: one validates a token, the other shows whether Auth is alive (spec §2)."""
 
 from __future__ import annotations
 
@@ -38,15 +38,20 @@ class Question:
     Args:
         url: Auth's base URL.
         resolver: looks up Auth's host name.
-        timeout: seconds for one request, including the wait for a free connection.
-        max_connections: maximum number of connections to Auth.
+        timeout: maximum time in seconds for one request.
     """
 
-    def __init__(self, url: AuthUrl, resolver: Resolver, *, timeout: float, max_connections: int) -> None:
+    def __init__(self, url: AuthUrl, resolver: Resolver, *, timeout: float) -> None:
         self._timeout = timeout
-        self._pool = Pool(url, resolver, timeout=timeout, max_connections=max_connections)
+        self._pool = Pool(url, resolver, timeout=timeout)
+        path = url.path.rstrip("/")
+        self._probe = (
+            f"GET {path}/health HTTP/1.1\r\nhost: {url.host_header}\r\nconnection: close\r\n\r\n".encode(
+                "ascii"
+            )
+        )
         self._head = (
-            f"POST {url.path.rstrip('/')}/api/v1/auth/validate HTTP/1.1\r\n"
+            f"POST {path}/api/v1/auth/validate HTTP/1.1\r\n"
             f"host: {url.host_header}\r\n"
             "accept: application/json\r\n"
             # Never decompress a response: a few compressed kilobytes can expand to gigabytes.
@@ -70,8 +75,23 @@ class Question:
         """
         body = json.dumps({"token": token})
         request = f"{self._head}{token}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode("ascii")
+        return await self._send(request, alone=False)
+
+    async def probe(self) -> None:
+        """Ask whether Auth is alive, over a connection of its own.
+
+        Raises:
+            AuthUnavailableError: there was no usable response, or its status is 5xx. An Auth that does not know the path
+                of the health check is alive, too.
+            ExhaustionError: the gateway itself cannot connect to anything.
+        """
+        response = await self._send(self._probe, alone=True)
+        if response.status >= 500:
+            raise AuthUnavailableError(f"Auth answered with status {response.status}")
+
+    async def _send(self, request: bytes, *, alone: bool) -> Response:
         try:
-            return await self._pool.request(request)
+            return await self._pool.request(request, alone=alone)
         except TimeoutError:
             raise AuthUnavailableError(f"Auth did not answer within {self._timeout:g} seconds") from None
         except TooLargeError:

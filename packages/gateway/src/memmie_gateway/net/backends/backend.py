@@ -185,13 +185,24 @@ class Backend:
             self._note(changed=self.tracker.good())
 
     def failed(self, reason: str) -> None:
-        """Count a dial without an answer; further ones do not count until a health check has looked."""
+        """Count a dial that failed; further ones do not count until a health check has looked."""
         self.failures += 1
         now = self._dial_failed = self._clock()
         self.outlier.failed(now, now)
         self._note(changed=self.tracker.doubt(reason))
         self.on_failure(self)
         self.on_doubt()
+
+    def unanswered(self, user_id: str, reason: str) -> None:
+        """Count a dial that reached the backend, but got no answer.
+
+        If no health check can look whether this is so only for this user, it is as weak as an answer with an error.
+        """
+        if self.checked_at:
+            self.failed(reason)
+        else:
+            self._dial_failed = self._clock()
+            self.refused(user_id, reason)
 
     def refused(self, user_id: str, reason: str) -> None:
         """Count a dial that was answered with an error, which is weak evidence."""

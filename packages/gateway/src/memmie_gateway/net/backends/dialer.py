@@ -21,6 +21,10 @@ class DialError(Exception):
     """A backend did not accept the connection; the message says why. Another backend may accept it."""
 
 
+class DialUnansweredError(DialError):
+    """A backend did not answer the upgrade, or not in HTTP. Perhaps this is so only for this user."""
+
+
 class DialRefusedError(DialError):
     """A backend answered the upgrade, but with an error. Perhaps it does so only for this user."""
 
@@ -63,7 +67,8 @@ class Dialer:
 
         Raises:
             DialRefusedError: the backend answered with an error that is no 4xx.
-            DialError: the backend failed.
+            DialUnansweredError: the backend did not answer.
+            DialError: the backend could not be reached.
             BackendRefusedError: the backend answered with a 4xx.
             ExhaustionError: a local resource is exhausted.
         """
@@ -72,7 +77,7 @@ class Dialer:
                 return await self._dial(backend, head, offer)
         except TimeoutError:
             self._resolver.doubt(backend.where)
-            raise DialError(f"no answer within {seconds:.3g} seconds") from None
+            raise DialUnansweredError(f"no answer within {seconds:.3g} seconds") from None
 
     async def _dial(self, backend: Backend, head: bytes, offer: Offer) -> BackendLink:
         connection = await self._connect(backend)
@@ -88,7 +93,7 @@ class Dialer:
             accepted = True
         except HttpError as error:
             self._resolver.doubt(backend.where)
-            raise DialError(str(error)) from None
+            raise DialUnansweredError(str(error)) from None
         finally:
             if not accepted:
                 connection.close()

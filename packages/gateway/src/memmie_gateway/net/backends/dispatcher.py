@@ -11,7 +11,12 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe, Steps, must_wait
 from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError, DialRefusedError
+from memmie_gateway.net.backends.dialer import (
+    BackendRefusedError,
+    DialError,
+    DialRefusedError,
+    DialUnansweredError,
+)
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
@@ -78,9 +83,8 @@ class Dispatcher:
         """
         attempted: list[Backend] = []
         left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
-        cause, internal = Cause.NO_BACKEND, ""
-        if any(backend.available for backend in left):
-            cause = Cause.BACKEND_FAILED
+        usable = bool(left) and left[0].available  # otherwise all look bad
+        cause, internal = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND, ""
         began = self._clock()
         while left:
             backend = left.pop(0)
@@ -112,6 +116,8 @@ class Dispatcher:
             except DialError as error:
                 if isinstance(error, DialRefusedError):
                     backend.refused(user_id, str(error))
+                elif isinstance(error, DialUnansweredError):
+                    backend.unanswered(user_id, str(error))
                 else:
                     backend.failed(str(error))
                 attempt.failed(backend, str(error))

@@ -121,9 +121,11 @@ class HealthCheck:
 
     async def _get(self, connection: HttpConnection, where: BackendUrl) -> float:
         started = time.perf_counter()
+        # As for an upgrade, because of a success this reads only the head: the body may be a large page.
         response = await connection.request(
             f"GET {self.target(where)} HTTP/1.1\r\nHost: {where.host_header}\r\n"
-            "Accept: */*\r\nUser-Agent: memmie-gateway\r\nConnection: close\r\n\r\n".encode()
+            "Accept: */*\r\nUser-Agent: memmie-gateway\r\nConnection: close\r\n\r\n".encode(),
+            upgrade=True,
         )
         if response.status >= 400:
             raise _AnsweredError(f"it answered {response.status}")

@@ -92,11 +92,13 @@ class BackendPool:
             bound_to: the backend of the user's other connections, which comes first unless it is dead. If it is only
                 in doubt, the user would otherwise have connections to two backends because of a short problem.
         """
-        available = [backend for backend in self._active.values() if backend.available]
-        usable = [backend for backend in available if not backend.ejected]
-        known = [backend for backend in usable if backend.healthy]
-        # If every backend looks bad, the evidence is probably wrong, and no answer of a backend is worse than none.
-        chosen = known or usable or available or list(self._active.values())
+        active = self._active.values()
+        chosen = (
+            [backend for backend in active if backend.healthy and not backend.ejected]
+            or [backend for backend in active if backend.available and not backend.ejected]
+            or [backend for backend in active if backend.available]
+            or list(active)  # if every backend looks bad, the evidence is probably wrong
+        )
         if bound_to is not None and bound_to not in chosen and self.uses(bound_to) and not bound_to.dead:
             chosen.append(bound_to)
         return self._balancer.prefer(chosen, user_id, bound_to, self._clock())

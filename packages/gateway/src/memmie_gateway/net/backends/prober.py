@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from dataclasses import dataclass
 
@@ -50,7 +51,12 @@ class Prober:
     def watch(self, backend: Backend) -> None:
         """Start to probe a backend, with the first probe immediately."""
         doubted = asyncio.Event()
-        backend.on_doubt = doubted.set
+
+        def doubt() -> None:
+            self._resolver.doubt(backend.where)  # perhaps it has restarted at another address
+            doubted.set()
+
+        backend.on_doubt = doubt
         backend.checked_at = self._options.check.url(backend.where)
         watch = self._watch_unchecked if self._options.check.kind is Kind.OFF else self._watch
         self._tasks[backend] = asyncio.create_task(watch(backend, doubted))
@@ -70,11 +76,10 @@ class Prober:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, backend: Backend, doubted: asyncio.Event) -> None:
-        options = self._options
+        options, now = self._options, asyncio.get_running_loop().time
         while True:
             doubted.clear()
-            began = asyncio.get_running_loop().time()
-            pauses = clock.pauses()
+            began, pauses = now(), clock.pauses()
             try:
                 await options.check.probe(backend.where, self._resolver)
             except ProbeError as error:
@@ -91,12 +96,9 @@ class Prober:
                 recovery_interval=options.recovery_interval,
                 spread=self._rng.uniform(-1, 1),
             )
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await doubted.wait()
-            except TimeoutError:
-                continue
-            self._resolver.doubt(backend.where)  # perhaps it has restarted at another address
 
     async def _watch_unchecked(self, backend: Backend, doubted: asyncio.Event) -> None:
         """Without health checks, a backend is healthy until dials fail, and is tried again after a while."""

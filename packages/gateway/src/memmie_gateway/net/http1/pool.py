@@ -26,15 +26,14 @@ IDLE_SECONDS: Final = 15.0
 
 
 class Pool:
-    """Sends requests to a service over as few connections as possible.
+    """Sends requests to a service over as few connections as possible: each request that is under way has its own.
 
     A request may be sent twice (see `request`), so requests must be idempotent.
 
     Args:
         where: the URL of the service.
         resolver: looks up the host name.
-        timeout: maximum time in seconds for one request: the wait for a free connection, connecting and the response.
-        max_connections: maximum number of open connections; further requests wait.
+        timeout: maximum time in seconds for one request: connecting and the response.
         idle_seconds: seconds after which an idle connection is closed.
         tls: the context for an `https` service; None for one with the root certificates of the system.
     """
@@ -45,7 +44,6 @@ class Pool:
         resolver: Resolver,
         *,
         timeout: float,
-        max_connections: int,
         idle_seconds: float = IDLE_SECONDS,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -55,7 +53,6 @@ class Pool:
         self._idle_seconds = idle_seconds
         # Once: it reads every root certificate of the system.
         self._tls = (tls or ssl.create_default_context()) if where.secure else None
-        self._places = asyncio.Semaphore(max_connections)  # first come, first served
         self._connections: set[HttpConnection] = set()
         self._idle: deque[HttpConnection] = deque()  # the one that was used last is on the right
         self._sweep: asyncio.TimerHandle | None = None
@@ -64,7 +61,7 @@ class Pool:
     def __repr__(self) -> str:
         return f"<Pool {self._where.url} connections={len(self._connections)} idle={len(self._idle)}>"
 
-    async def request(self, data: bytes) -> Response:
+    async def request(self, data: bytes, *, alone: bool = False) -> Response:
         """Send a request and return its response.
 
         A service may close an idle connection at the moment at which it is reused. So if a reused connection ends before
@@ -72,6 +69,7 @@ class Pool:
 
         Args:
             data: the complete request.
+            alone: whether to use a new connection, and to close it afterwards.
 
         Raises:
             HttpError: there was no usable response.
@@ -80,8 +78,8 @@ class Pool:
         """
         began = asyncio.get_running_loop().time()
         try:
-            async with clock.timeout(self._timeout), self._places:
-                return await self._request(data)
+            async with clock.timeout(self._timeout):
+                return await self._request(data, alone=alone)
         except TimeoutError:
             # Connections that were idle before may be dead as well. Nothing reports a connection that a firewall has
             # dropped, or one to a machine that is down.
@@ -98,23 +96,23 @@ class Pool:
             self._sweep.cancel()
         await asyncio.sleep(0)  # the loop closes the sockets at its next turn
 
-    async def _request(self, data: bytes) -> Response:
-        if self._idle:
+    async def _request(self, data: bytes, *, alone: bool) -> Response:
+        if self._idle and not alone:
             connection = self._idle.pop()
             try:
-                return await self._request_on(connection, data)
+                return await self._request_on(connection, data, keep=True)
             except HttpError:
                 if connection.received:
                     raise
-        return await self._request_on(await self._connect(), data)
+        return await self._request_on(await self._connect(), data, keep=not alone)
 
-    async def _request_on(self, connection: HttpConnection, data: bytes) -> Response:
+    async def _request_on(self, connection: HttpConnection, data: bytes, *, keep: bool) -> Response:
         try:
             response = await connection.request(data)
         except BaseException:
             connection.close()  # also on cancellation, or a late response would be read as the next one's
             raise
-        if connection.reusable:
+        if connection.reusable and keep:
             self._keep(connection)
         else:
             connection.close()

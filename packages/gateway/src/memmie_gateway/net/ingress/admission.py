@@ -161,10 +161,7 @@ class Admission:
             RefusedError: the client is refused, and holds no slots.
         """
         stores, limits, address = self.stores, self.limits, arrival.client.limit_key
-        took = stores.connects.take(address, limits.connects)
-        wait = (yield took) if must_wait(took) else took
-        if wait:
-            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
+        yield from self.limit_rate(address)
         acquired = stores.addresses.acquire(address, limits.per_address)
         slot = (yield acquired) if must_wait(acquired) else acquired
         if slot is None:
@@ -180,6 +177,17 @@ class Admission:
             raise
         return Admitted(identity, credentials, HeldSlots(slot, user_slot))
 
+    def limit_rate(self, address: str) -> Steps[None]:
+        """Refuse a client that connects too often.
+
+        Raises:
+            RefusedError: the rate of this key for limits by address is exceeded.
+        """
+        took = self.stores.connects.take(address, self.limits.connects)
+        wait = (yield took) if must_wait(took) else took
+        if wait:
+            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
+
     def _authenticate(
         self, arrival: Arrival, late_token: LateToken | None
     ) -> Steps[tuple[Credentials, Identity]]:
@@ -190,7 +198,7 @@ class Admission:
             credentials = (yield late) if must_wait(late) else late
         if credentials.token is None:
             raise RefusedError(Cause.TOKEN_MISSING)
-        asked = self._authenticator.authenticate(credentials.token)
+        asked = self._authenticator.authenticate(credentials.token, arrival.client.limit_key)
         identity = (yield asked) if must_wait(asked) else asked
         return credentials, identity
 

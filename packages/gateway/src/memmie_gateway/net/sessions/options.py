@@ -1,4 +1,4 @@
-"""The limits of sessions, and the data of one session that never change."""
+"""The limits of sessions, and the data that identify one session."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SessionOptions:
 
 
 class SessionInfo(NamedTuple):
-    """The data of a session that never change.
+    """The data of a session; only its identity is replaced, when its token is renewed.
 
     Attributes:
         id: the request id, the same in the log, at the backend and in the answer to the client. A client may choose

@@ -56,7 +56,7 @@ class Session:
     """One client joined to a backend, from the upgrade to the end of both connections.
 
     Args:
-        info: the data that never change.
+        info: the data that identify it.
         client: the client's connection.
         link: the connection to the backend.
         options: limits and time-outs.
@@ -207,23 +207,12 @@ class Session:
         return self._client.scanner.between_messages and self._backend.scanner.between_messages
 
     def ping_backend(self) -> bool:
-<<<<<<< HEAD
-        """Ping the backend, unless it already owes an answer; return whether it owes one now that would be read."""
-        self.ping(_BACKEND)
-        leg = self._backend
-        return self._closing is None and leg.keepalive.pinged and not leg.held
-=======
         """Ping the backend if this is possible now; return whether it has to answer now, or to take what waits for it."""
         leg = self._backend
         if self._closing is not None or leg.held:
             return False
-        if leg.transport.get_write_buffer_size():
-            return True
-        possible = not self._client.scanner.remaining
-        if possible:
-            self._ping(leg)
-        return possible
->>>>>>> i9-home
+        self.ping(_BACKEND)
+        return leg.keepalive.pinged or leg.transport.get_write_buffer_size() > 0
 
     def describe(self) -> dict[str, object]:
         """Return the data of this session for people: the fields of its log line.
