@@ -115,7 +115,7 @@ class Backend:
         self.ejected = False
         self.returned = NEVER
         self._was_away = False
-        self._passes_since = clock()  # infinity if the last health check failed
+        self._passes_since = math.inf  # infinity if the last health check failed, or there was none yet
         self._dial_failed = NEVER  # when the last dial failed; `NEVER` if it did not fail
         self.connections = 0
         self.failures = 0
