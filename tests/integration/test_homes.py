@@ -23,7 +23,6 @@ QUICK = {
     "CONNECT_RATE_PER_IP": 0,
     "HEALTH_RECOVERY_SECONDS": 0.1,
     "REBALANCE_AFTER_SECONDS": 0.5,
-    "DIAL_TIMEOUT_SECONDS": 0.5,
 }
 MOVED = (1012, "moving to another Studio, reconnect")
 GONE = (1012, "Studio is gone, reconnect")
@@ -110,7 +109,7 @@ async def until_metric(metric: Metric, gateway: Target, name: str, value: float)
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.memmie(env=QUICK)
+@pytest.mark.memmie(env={**QUICK, "DIAL_TIMEOUT_SECONDS": 2})
 async def test_users_whom_a_hanging_upgrade_has_split_are_healed(
     memmie_gateway: Target, memmie_studios: list[FakeStudio], memmie_token: MintToken, metric: Metric
 ) -> None:
