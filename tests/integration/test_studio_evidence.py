@@ -31,7 +31,7 @@ def health_lines(gateway: Target, state: str) -> list[dict[str, Any]]:
     return [line for line in gateway.logs() if line["event"] == "backend_health" and line["state"] == state]
 
 
-@pytest.mark.memmie(env={**NO_LIMITS, "DIAL_TIMEOUT_SECONDS": 1})
+@pytest.mark.memmie(env={**NO_LIMITS, "DIAL_TIMEOUT_SECONDS": 2})
 @pytest.mark.parametrize(
     ("fault", "parameters"),
     [
@@ -87,9 +87,9 @@ async def test_a_studio_that_refuses_many_users_is_in_doubt(
     await health_is(memmie_studios[0].ws_url, "unhealthy")
 
 
-@pytest.mark.memmie(studios=3, env={**NO_LIMITS, "DIAL_TIMEOUT_SECONDS": 1})
+@pytest.mark.memmie(studios=3, env={**NO_LIMITS, "DIAL_TIMEOUT_SECONDS": 2})
 async def test_all_dials_for_a_client_share_one_time_out(
-    memmie_gateway: Target, memmie_studios: list[FakeStudio], refusal: Refused, health_is: HealthIs
+    memmie_studios: list[FakeStudio], refusal: Refused, health_is: HealthIs
 ) -> None:
     for studio in memmie_studios:
         await health_is(studio.ws_url, "healthy")
@@ -101,8 +101,7 @@ async def test_all_dials_for_a_client_share_one_time_out(
         return time.monotonic() - began
 
     waited = await asyncio.gather(*map(newcomer, range(20)))
-    assert max(waited) < 1.9  # it was 3 seconds; the machine may be busy
-    assert memmie_gateway.logs()
+    assert max(waited) < 4  # it was 6 seconds; the machine may be busy
 
 
 @pytest.mark.memmie(env={**NO_LIMITS, "HEALTH_RECOVERY_SECONDS": 0.1, "HEALTH_INTERVAL_SECONDS": 0.2})
@@ -135,7 +134,7 @@ def _order(studios: list[FakeStudio]) -> Callable[[dict[str, Any]], int]:
     return lambda line: urls.index(line["backend"])
 
 
-@pytest.mark.memmie(env={**NO_LIMITS, "HEALTH_TIMEOUT_SECONDS": 0.3})
+@pytest.mark.memmie(env={**NO_LIMITS, "HEALTH_TIMEOUT_SECONDS": 1})
 async def test_a_studio_that_breaks_every_session_is_ejected(
     memmie_gateway: Target,
     memmie_connect: Connect,
@@ -162,7 +161,7 @@ async def test_a_studio_that_breaks_every_session_is_ejected(
         for number in range(20):
             group.create_task(insist(f"u{number}"))
         line = await memmie_gateway.wait_for_log(
-            lambda line: line["event"] == "backend_ejected" and line["backend"] == sick.ws_url
+            lambda line: line["event"] == "backend_ejected" and line["backend"] == sick.ws_url, within=20
         )
         ejected.set()
     assert (line["state"], line["seconds"]) == ("ejected", 30)

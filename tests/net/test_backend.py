@@ -106,7 +106,7 @@ def test_without_checks_a_dial_without_an_answer_is_weak_evidence(watched: Watch
 )
 def test_a_failure_is_no_evidence_of_an_outlier(watched: Watched, fails: Callable[[Backend], None]) -> None:
     for number in range(USERS):
-        watched.backend.outlier.ended(f"u{number}", watched.now, broken=True)
+        watched.backend.outlier.ended(f"u{number}", watched.now, watched.now, broken=True)
     watched.backend.broke("a connection broke")
     watched.backend.refused("u1", "it answered 500")
     assert watched.backend.outlier.waiting
@@ -120,4 +120,4 @@ def test_one_that_returns_is_not_ejected_any_more(watched: Watched) -> None:
     for _ in range(2):
         watched.backend.failed_check("no pong", began=watched.now)
     watched.backend.passed(began=watched.now)
-    assert not (watched.backend.ejected or watched.backend.outlier.ejected)
+    assert (watched.backend.ejected, watched.backend.outlier.ejected) == (False, False)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 import pytest
 from tests.clock import loop_clock
@@ -50,7 +52,7 @@ class Users:
             else:
                 await connection.wait_closed()
 
-    def _others_of(self, studio: FakeStudio) -> list[object]:
+    def _others_of(self, studio: FakeStudio) -> list[Any]:
         return [live for other in self.studios if other is not studio for live in other.connections]
 
     studios: list[FakeStudio]
@@ -67,6 +69,14 @@ async def users(start_gateway: StartGateway, auth: FakeAuth, studios: list[FakeS
 def backend_of(gateway: Gateway, studio: FakeStudio) -> Backend:
     (backend,) = (each for each in gateway.parts.pool if each.url == studio.ws_url)
     return backend
+
+
+def is_down(backend: Backend) -> bool:
+    return not backend.available
+
+
+def is_well(backend: Backend) -> bool:
+    return backend.healthy and not backend.outlier.waiting
 
 
 def states(log: GatewayLog) -> list[str]:
@@ -106,11 +116,51 @@ async def test_a_restart_is_no_outlier(users: Users, studios: list[FakeStudio], 
         for studio in studios:
             backend = backend_of(users.gateway, studio)
             await studio.stop()
-            await until(lambda backend=backend: not backend.available)
+            await until(partial(is_down, backend))
             await studio.start()
-            await until(lambda backend=backend: backend.healthy and not backend.outlier.waiting)
+            await until(partial(is_well, backend))
         for connection in connections:
             await connection.close()
+    assert states(log) == []
+
+
+async def test_a_restart_that_no_health_check_sees_is_no_outlier(
+    users: Users, studios: list[FakeStudio], log: GatewayLog
+) -> None:
+    connections = [await users.connect(f"u{number}") for number in range(24)]
+    for studio in studios:
+        for live in list(studio.connections):
+            live.abort()
+    for connection in connections:
+        await connection.wait_closed()
+    back = [await users.connect(f"u{number}") for number in range(24)]
+    backends = [backend_of(users.gateway, studio) for studio in studios]
+    assert all(backend.outlier.waiting for backend in backends)
+    with loop_clock() as clock:
+        broken_by = clock.time()
+        clock.put_forward(1)
+        for backend in backends:
+            backend.on_doubt()
+        await until(lambda: all(backend.outlier._passed > broken_by for backend in backends))
+        users.gateway.parts.ejector._look()
+    for connection in back:
+        await heartbeat(connection)
+    assert states(log) == []
+
+
+async def test_a_pause_of_the_gateway_is_no_outlier(
+    users: Users, studios: list[FakeStudio], log: GatewayLog
+) -> None:
+    """As after SIGSTOP and SIGCONT: meanwhile, the Studios gave up all its connections."""
+    backends = [backend_of(users.gateway, studio) for studio in studios]
+    connections = [await users.connect(f"u{number}") for number in range(24)]
+    with loop_clock() as clock:
+        clock.put_forward(60)
+        for live in [live for studio in studios for live in studio.connections]:
+            live.abort()
+        for connection in connections:
+            await connection.wait_closed()
+    assert not any(backend.outlier.waiting for backend in backends)
     assert states(log) == []
 
 

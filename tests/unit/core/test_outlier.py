@@ -27,7 +27,7 @@ def users(count: int, prefix: str = "u") -> list[str]:
 
 def breaks(tracked: OutlierTracker, who: list[str], at: float = 0.0) -> None:
     for user in who:
-        tracked.ended(user, at, broken=True)
+        tracked.ended(user, at, at, broken=True)
 
 
 def share(tracked: OutlierTracker, live: list[str], now: float = HOLD) -> float:
@@ -60,8 +60,8 @@ def test_the_share_of_its_users(broken: int, live: int, expected: float) -> None
 
 def test_a_user_counts_once() -> None:
     tracked = tracker()
-    assert tracked.ended("u", 0, broken=True)
-    assert not any(tracked.ended("u", second / 10, broken=True) for second in range(290))
+    assert tracked.ended("u", 0, 0, broken=True)
+    assert not any(tracked.ended("u", second / 10, second / 10, broken=True) for second in range(290))
     assert share(tracked, [], 29) == 0
     breaks(tracked, users(USERS - 1), 29)
     assert share(tracked, ["u"], 29 + HOLD - 0.1) == 0
@@ -81,7 +81,7 @@ def test_a_user_counts_again_after_the_window() -> None:
 def test_users_who_left_well_count_as_users() -> None:
     tracked = tracker()
     for user in users(USERS, "well"):
-        assert not tracked.ended(user, 0, broken=False)
+        assert not tracked.ended(user, 0, 0, broken=False)
     breaks(tracked, users(USERS))
     assert share(tracked, []) == SHARE
     breaks(tracked, users(USERS), HOLD + WINDOW_SECONDS + 2)
@@ -92,7 +92,7 @@ def test_a_user_who_left_twice_is_one_user() -> None:
     tracked = tracker()
     for at in (0.0, 1.0):
         for user in users(USERS, "well"):
-            tracked.ended(user, at, broken=False)
+            tracked.ended(user, at, at, broken=False)
     breaks(tracked, users(USERS))
     assert share(tracked, []) == SHARE
 
@@ -139,6 +139,32 @@ def test_it_waits_for_a_check_that_began_later_and_passes() -> None:
     assert share(tracked, [], 2 * HOLD) == 1
 
 
+@pytest.mark.parametrize(
+    ("lasting", "fresh", "expected"),
+    [
+        pytest.param(20, 0, 0, id="a restart"),
+        pytest.param(20, 5, 0, id="a restart, and a few who came later"),
+        pytest.param(10, 10, 1, id="half of them came later"),
+        pytest.param(1, 19, 1, id="all but the first came later"),
+    ],
+)
+def test_a_restart_breaks_only_what_began_before_it(lasting: int, fresh: int, expected: float) -> None:
+    tracked = tracker()
+    for user in users(lasting):
+        tracked.ended(user, -60, 0, broken=True)
+    for user in users(fresh, "later"):
+        tracked.ended(user, 1, 2, broken=True)
+    assert share(tracked, [], 2 + HOLD) == expected
+
+
+def test_who_comes_back_and_is_broken_again_came_later() -> None:
+    tracked = tracker()
+    for began, ended in ((-60, 0), (1, 2)):
+        for user in users(USERS):
+            tracked.ended(user, began, ended, broken=True)
+        assert share(tracked, [], ended + HOLD) == (began > 0)
+
+
 # Ejections.
 
 
@@ -147,7 +173,7 @@ def test_an_ejection_ends() -> None:
     breaks(tracked, users(USERS))
     assert tracked.eject(10) == EJECTION_SECONDS
     assert (tracked.ejected, tracked.waiting) == (True, True)
-    assert not tracked.ended("u", 11, broken=True), "what breaks meanwhile is no news"
+    assert not tracked.ended("u", 11, 11, broken=True), "what breaks meanwhile is no news"
     assert not tracked.expired(9.9 + EJECTION_SECONDS)
     assert tracked.expired(10 + EJECTION_SECONDS)
     assert not tracked.expired(11 + EJECTION_SECONDS)
@@ -166,7 +192,7 @@ def test_each_ejection_is_longer() -> None:
 
 def test_one_that_returns_from_being_unhealthy_starts_clean() -> None:
     tracked = tracker()
-    tracked.ended("well", 0, broken=False)
+    tracked.ended("well", 0, 0, broken=False)
     tracked.eject(0)
     tracked.returned()
     assert (tracked.ejected, tracked.waiting) == (False, False)

@@ -4,6 +4,9 @@ The evidence is an end of a session that the backend caused: it is gone, it is s
 user counts once, so a client that breaks its own connections again and again decides nothing. The evidence waits
 before it counts: if a health check or a dial fails at about the same time, the backend was down or restarted, and this
 is a matter of its health.
+
+A restart may be too short for a health check to fail. But it breaks only sessions that began before it. So half of the
+users must have lost a session that began after another one had broken.
 """
 
 from __future__ import annotations
@@ -44,6 +47,7 @@ class OutlierTracker:
         "_broken",
         "_ejections",
         "_failed",
+        "_fresh",
         "_hold",
         "_left",
         "_passed",
@@ -54,6 +58,9 @@ class OutlierTracker:
     def __init__(self, *, hold: float, probed: bool) -> None:
         self._hold = hold
         self._broken: OrderedDict[str, float] = OrderedDict()  # when the first connection of each user broke
+        self._fresh: set[str] = (
+            set()
+        )  # those of them who lost a session that began after the first of these times
         self._left: OrderedDict[str, float] = OrderedDict()  # when a connection of each user last ended
         self._failed = -math.inf  # when a health check or a dial last failed
         self._passed = -math.inf if probed else math.inf  # when the last health check that passed began
@@ -71,11 +78,12 @@ class OutlierTracker:
 
     # What happened; `now` and all times are seconds of a monotonic clock.
 
-    def ended(self, user_id: str, now: float, *, broken: bool) -> bool:
+    def ended(self, user_id: str, began: float, now: float, *, broken: bool) -> bool:
         """Note the end of a session; return whether this is new evidence.
 
         Args:
             user_id: its user.
+            began: the time at which it began.
             now: the time.
             broken: whether the backend caused this end.
         """
@@ -85,6 +93,8 @@ class OutlierTracker:
         if not broken or self.ejected or now <= self._failed + self._hold:
             return False
         self._forget(self._broken, now)
+        if self._broken and began >= next(iter(self._broken.values())):
+            self._fresh.add(user_id)
         if user_id in self._broken:
             return False
         self._broken[user_id] = now
@@ -119,11 +129,12 @@ class OutlierTracker:
         """
         self._forget(self._broken, now)
         latest = min(now - self._hold, self._passed)
-        counted = sum(at <= latest for at in self._broken.values())
-        if counted < USERS:
+        counted = {user_id for user_id, at in self._broken.items() if at <= latest}
+        self._fresh &= self._broken.keys()
+        if len(counted) < USERS or len(counted & self._fresh) < len(counted) // 2:
             return 0.0
         self._forget(self._left, now)
-        return counted / len({*live(), *self._broken, *self._left})
+        return len(counted) / len({*live(), *self._broken, *self._left})
 
     def eject(self, now: float) -> float:
         """Begin an ejection; return its length in seconds."""

@@ -204,7 +204,8 @@ class WebSocketRoute:
         cause = closing.cause if closing is not None else None
         if closing is not None and cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
             session.backend.broke(f"a connection broke: {session.error or closing.reason}")
-        self._ejector.ended(session.backend, session.info.identity.user_id, broken=cause in _BROKEN)
+        user_id = session.info.identity.user_id
+        self._ejector.ended(session.backend, user_id, session.started, broken=cause in _BROKEN)
         self.events.ended(session)
 
 

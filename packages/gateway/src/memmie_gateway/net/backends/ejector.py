@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Final, Protocol
 
 from memmie_gateway.core.outlier import SHARE, may_eject
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.pool import BackendPool
 
@@ -49,22 +50,29 @@ class Ejector:
         self._events = events
         self._enabled = enabled
         self._ejected: set[Backend] = set()
+        self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"<Ejector ejected={len(self._ejected)}>"
 
-    def ended(self, backend: Backend, user_id: str, *, broken: bool) -> None:
+    def ended(self, backend: Backend, user_id: str, began: float, *, broken: bool) -> None:
         """Note the end of a session.
 
         Args:
             backend: its backend.
             user_id: its user.
+            began: the loop's time at which it began.
             broken: whether the backend broke it.
         """
         if not self._enabled:
             return
-        if not backend.outlier.ended(user_id, asyncio.get_running_loop().time(), broken=broken):
+        now = asyncio.get_running_loop().time()
+        if broken and (pauses := clock.pauses()) != self._pauses:
+            self._pauses = pauses
+            for each in self._pool:
+                each.outlier.failed(now, now)  # while the gateway did not run, it answered nobody
+        if not backend.outlier.ended(user_id, began, now, broken=broken):
             return
         backend.on_doubt()  # the evidence waits for a health check
         if self._timer is None:

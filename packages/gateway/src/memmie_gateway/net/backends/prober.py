@@ -76,10 +76,10 @@ class Prober:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, backend: Backend, doubted: asyncio.Event) -> None:
-        options, now = self._options, asyncio.get_running_loop().time
+        options, loop = self._options, asyncio.get_running_loop()
         while True:
             doubted.clear()
-            began, pauses = now(), clock.pauses()
+            began, pauses = loop.time(), clock.pauses()
             try:
                 await options.check.probe(backend.where, self._resolver)
             except ProbeError as error:
