@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import heartbeat
@@ -135,24 +137,27 @@ def _order(studios: list[FakeStudio]) -> Callable[[dict[str, Any]], int]:
 
 
 @pytest.mark.memmie(env={**NO_LIMITS, "HEALTH_TIMEOUT_SECONDS": 1})
+@pytest.mark.parametrize("after_messages", [0, 1])
 async def test_a_studio_that_breaks_every_session_is_ejected(
     memmie_gateway: Target,
     memmie_connect: Connect,
     memmie_studios: list[FakeStudio],
     metric: Metric,
     health_is: HealthIs,
+    after_messages: int,
 ) -> None:
     sick, well = memmie_studios
     for studio in memmie_studios:
         await health_is(studio.ws_url, "healthy")
     stays = {f"s{number}": await memmie_connect(f"s{number}") for number in range(4)}
-    sick.script("drop", route="/ws", after_messages=1)
+    sick.script("drop", route="/ws", after_messages=after_messages)
     ejected = asyncio.Event()
 
     async def insist(user: str) -> None:
         while not ejected.is_set():
             connection = await memmie_connect(user)
-            await connection.send('{"type":"heartbeat"}')
+            with contextlib.suppress(ConnectionClosed):
+                await connection.send('{"type":"heartbeat"}')
             if any(live.user_id == user for live in well.connections):
                 return
             await connection.wait_closed()

@@ -109,6 +109,7 @@ def test_a_failure_is_no_evidence_of_an_outlier(watched: Watched, fails: Callabl
         watched.backend.outlier.ended(f"u{number}", watched.now, watched.now, broken=True)
     watched.backend.broke("a connection broke")
     watched.backend.refused("u1", "it answered 500")
+    watched.backend.unanswered("u1", "reset")
     assert watched.backend.outlier.waiting
     fails(watched.backend)
     assert not watched.backend.outlier.waiting

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import AsyncIterator
 
 import pytest
 from tests.clock import loop_clock
 from tests.net.pair import GatewayLog, StartGateway, until
+from websockets.exceptions import InvalidStatus
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
@@ -184,3 +186,26 @@ async def test_a_studio_that_comes_back_elsewhere_is_found(
     await until(lambda: backend.healthy and there.log.entries("request") != [])
     await newcomers(gateway, auth, "after")
     assert sum(bool(live.user_id) for live in there.connections) == 6
+
+
+async def test_a_frozen_auth_is_asked_at_its_next_address(
+    names: NameServer, auth: FakeAuth, here: FakeStudio, start_gateway: StartGateway
+) -> None:
+    """It still accepts connections. A question may fail because of its token, but the gateway's own probe may not."""
+    names.addresses = [HERE, THERE]
+    auth.script("hang")
+    async with FakeAuth(host=THERE, port=auth.port) as other:
+        gateway = await start_gateway(
+            STUDIO_WS_URLS=here.ws_url, AUTH_URL=f"http://auth.test:{auth.port}", AUTH_TIMEOUT_SECONDS="0.5"
+        )
+        async with asyncio.timeout(10):
+            for number in itertools.count():
+                try:
+                    connection = await connect(
+                        gateway.url.replace("http", "ws") + "/ws", other.mint(f"u{number}")
+                    )
+                except InvalidStatus:
+                    continue
+                await heartbeat(connection)
+                break
+        await newcomers(gateway, other, "next")

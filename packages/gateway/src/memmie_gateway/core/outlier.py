@@ -105,7 +105,7 @@ class OutlierTracker:
         self._passed = max(self._passed, began)
 
     def failed(self, began: float, now: float) -> None:
-        """Note that a health check or a dial failed, which explains evidence of about the same time."""
+        """Note that a health check failed, or that a dial did not reach the backend, which explains evidence of about the same time."""
         self._failed = now
         self._broken = OrderedDict(
             (user_id, at) for user_id, at in self._broken.items() if at < began - self._hold

@@ -185,23 +185,21 @@ class Backend:
             self._note(changed=self.tracker.good())
 
     def failed(self, reason: str) -> None:
-        """Count a dial that failed; further ones do not count until a health check has looked."""
-        self.failures += 1
+        """Count a dial that did not reach it; further ones do not count until a health check has looked."""
         now = self._dial_failed = self._clock()
         self.outlier.failed(now, now)
-        self._note(changed=self.tracker.doubt(reason))
-        self.on_failure(self)
-        self.on_doubt()
+        self.broke(reason)
 
     def unanswered(self, user_id: str, reason: str) -> None:
         """Count a dial that reached the backend, but got no answer.
 
-        If no health check can look whether this is so only for this user, it is as weak as an answer with an error.
+        It counts like a broken connection. But if no health check can look whether this is so only for this user, it is
+        as weak as an answer with an error.
         """
+        self._dial_failed = self._clock()
         if self.checked_at:
-            self.failed(reason)
+            self.broke(reason)
         else:
-            self._dial_failed = self._clock()
             self.refused(user_id, reason)
 
     def refused(self, user_id: str, reason: str) -> None:
@@ -213,7 +211,7 @@ class Backend:
             self.on_doubt()
 
     def broke(self, reason: str) -> None:
-        """Count a broken connection; further ones do not count until a health check has looked."""
+        """Count a connection that broke; further ones do not count until a health check has looked."""
         self.failures += 1
         self._note(changed=self.tracker.doubt(reason))
         self.on_failure(self)

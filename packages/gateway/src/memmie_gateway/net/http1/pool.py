@@ -81,10 +81,14 @@ class Pool:
             async with clock.timeout(self._timeout):
                 return await self._request(data, alone=alone)
         except TimeoutError:
+            self._doubt(alone=alone)
             # Connections that were idle before may be dead as well. Nothing reports a connection that a firewall has
             # dropped, or one to a machine that is down.
             while self._idle and self._idle[0].idle_since <= began:
                 self._idle[0].close()
+            raise
+        except HttpError:
+            self._doubt(alone=alone)
             raise
 
     async def close(self) -> None:
@@ -95,6 +99,13 @@ class Pool:
         if self._sweep is not None:
             self._sweep.cancel()
         await asyncio.sleep(0)  # the loop closes the sockets at its next turn
+
+    def _doubt(self, *, alone: bool) -> None:
+        """Look the name up again. A probe that fails is not the fault of a token: then the next address is used."""
+        if alone:
+            self._resolver.give_up(self._where)
+        else:
+            self._resolver.doubt(self._where)
 
     async def _request(self, data: bytes, *, alone: bool) -> Response:
         if self._idle and not alone:
@@ -125,7 +136,6 @@ class Pool:
                 lambda: HttpConnection(self._forget), self._where, addresses, self._tls
             )
         except OSError as error:
-            self._resolver.doubt(self._where)
             raise_exhaustion(error)
             raise HttpError(words_of(error)) from None
         self._resolver.keep_to(self._where, addresses)

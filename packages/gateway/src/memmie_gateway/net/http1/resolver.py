@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Final
 
 from memmie_gateway.core.steps import Maybe
+from memmie_gateway.net import clock
 from memmie_gateway.net.http1.system_errors import words_of
 from memmie_gateway.net.http1.url import ServiceUrl
 
@@ -131,7 +132,7 @@ class Resolver:
     async def _patiently(self, name: _Name, host: str, look_up: asyncio.Task[list[str]]) -> list[str]:
         """Wait for a look-up, but use the last addresses if it fails or is late."""
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with clock.timeout(PATIENCE_SECONDS):
                 await asyncio.shield(look_up)
         except TimeoutError:
             if not look_up.done():
