@@ -37,6 +37,8 @@ FAMILIES = {
     ("gateway_backend_healthy", "gauge", ("backend",)),
     ("gateway_backend_ejected", "gauge", ("backend",)),
     ("gateway_stale_names", "gauge", ()),
+    ("gateway_users_split", "gauge", ()),
+    ("gateway_strays", "gauge", ()),
     ("gateway_auth_latency_seconds", "histogram", ()),
     ("gateway_auth_verdicts", "counter", ("outcome", "source")),
     ("gateway_auth_cached_verdicts", "gauge", ()),

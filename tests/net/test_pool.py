@@ -223,7 +223,14 @@ def test_the_backend_of_a_users_other_connections_comes_first() -> None:
     pool, (a, b, c) = pool_of("a", "b", "c")
     assert pool.candidates("u1", c) == [c, a, b]
     c.failed("it does not answer")
-    assert pool.candidates("u1", c) == [a, b], "unless it is not available"
+    assert pool.candidates("u1", c) == [c, a, b], "also if it is in doubt"
+    assert pool.candidates("u2") == [a, b], "but nobody else's"
+    a.worked()
+    assert pool.candidates("u1", c) == [c, a]
+    c.failed_check("no pong", began=0)
+    assert pool.candidates("u1", c) == [a], "unless it is dead"
+    c.passed(began=0)
+    assert pool.candidates("u1", c) == [c, a]
 
 
 def test_an_ejected_backend_is_used_only_if_nothing_else_is_left() -> None:
@@ -244,6 +251,8 @@ def test_a_user_with_live_sessions_follows_them_to_an_ejected_backend() -> None:
     assert pool.candidates("u1", b) == [b, a]
     assert pool.candidates("u2", a) == [a]
     b.failed("it does not answer")
+    assert pool.candidates("u1", b) == [b, a]
+    b.failed_check("no pong", began=0)
     assert pool.candidates("u1", b) == [a]
 
 

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memmie_gateway.core.balancer import LEAST_WEIGHT, NEVER, Balancer, Strategy, rendezvous_score, weight
+from memmie_gateway.core.balancer import (
+    LEAST_WEIGHT,
+    NEVER,
+    Balancer,
+    Strategy,
+    first_choice,
+    rendezvous_score,
+    weight,
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,13 @@ def test_scores_of_users_and_studios_do_not_run_into_each_other() -> None:
     assert (
         len({rendezvous_score(user, url) for user in ("u", "v", "") for url in ("ws://1", "ws://2", "")}) == 9
     )
+
+
+@given(st.lists(st.sampled_from("abcdef"), unique=True), st.text())
+def test_the_first_choice_is_the_one_that_sticky_prefers(names: list[str], user: str) -> None:
+    available = [Studio(f"ws://{name}") for name in names]
+    preferred = balancer(STICKY).prefer(available, user)
+    assert first_choice(available, user) == (preferred[0] if preferred else None)
 
 
 # Round robin.

@@ -163,3 +163,11 @@ def test_a_longer_recovery_interval_does_not_delay_probes() -> None:
 
 def test_repr() -> None:
     assert repr(tracker("+-")) == "<HealthTracker healthy 'no pong'>"
+
+
+def test_a_fresh_tracker_has_the_same_thresholds_and_no_evidence() -> None:
+    used = tracker("+--", rise=2, fall=3)
+    fresh = used.fresh()
+    assert (fresh.state, fresh.reason) == (UNKNOWN, "")
+    assert [see(fresh, piece) for piece in "+---+"] == [True, False, False, True, False]
+    assert used.state is HEALTHY

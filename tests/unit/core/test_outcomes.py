@@ -95,7 +95,7 @@ def test_words_fit_a_close_frame(cause: Cause) -> None:
 def test_closes_of_the_ends_themselves_are_the_only_ones_without_words(cause: Cause) -> None:
     passed_on = cause in (Cause.CLIENT_CLOSED, Cause.BACKEND_CLOSED)
     assert passed_on is (not cause.ending.words)
-    dead = cause is Cause.BACKEND_SILENT
+    dead = cause in (Cause.BACKEND_SILENT, Cause.BACKEND_UNHEALTHY)
     assert (passed_on or dead) is (cause.ending.to_backend == 0)
 
 

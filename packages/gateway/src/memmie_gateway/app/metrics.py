@@ -26,6 +26,7 @@ from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.leases import Leases
+from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
@@ -71,6 +72,7 @@ class GatewayCollector:
         events: counts refusals and ended sessions.
         authenticator: counts the requests to Auth.
         evictor: counts the evictions.
+        rebalancer: counts the users who belong to another backend; None for strategies without homes.
         leases: count the renewals.
         rechecker: counts the rechecks of tokens.
         pending: returns the number of connections with a request that is not answered yet.
@@ -88,6 +90,7 @@ class GatewayCollector:
         events: Events,
         authenticator: CachedAuthenticator,
         evictor: Evictor,
+        rebalancer: Rebalancer | None,
         leases: Leases,
         rechecker: Rechecker,
         pending: Callable[[], int],
@@ -101,6 +104,7 @@ class GatewayCollector:
         self._events = events
         self._authenticator = authenticator
         self._evictor = evictor
+        self._rebalancer = rebalancer
         self._leases = leases
         self._rechecker = rechecker
         self._pending = pending
@@ -114,6 +118,7 @@ class GatewayCollector:
         yield from self._backends()
         yield from self._ends()
         yield from self._evictions()
+        yield from self._misplaced()
         yield from self._auth_metrics()
         yield from self._tokens()
         yield from self._process()
@@ -220,6 +225,21 @@ class GatewayCollector:
         for evidence, number in evictor.waiting():
             waiting.add_metric([evidence.value], number)
         yield waiting
+
+    def _misplaced(self) -> Iterator[Metric]:
+        rebalancer = self._rebalancer
+        split = GaugeMetricFamily(
+            "gateway_users_split",
+            "Users with connections to several backends; they may miss events. Only with LB_STRATEGY=sticky.",
+        )
+        split.add_metric([], rebalancer.split if rebalancer is not None else 0)
+        yield split
+        strays = GaugeMetricFamily(
+            "gateway_strays",
+            "Connections to another backend than the home of their user. Only with LB_STRATEGY=sticky.",
+        )
+        strays.add_metric([], rebalancer.strays if rebalancer is not None else 0)
+        yield strays
 
     def _auth_metrics(self) -> Iterator[Metric]:
         auth = self._authenticator

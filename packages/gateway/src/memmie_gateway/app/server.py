@@ -88,6 +88,7 @@ class Gateway:
             started.push_async_callback(parts.prober.stop)
             started.push_async_callback(parts.listener.stop)
             started.callback(parts.evictor.stop)
+            started.callback(parts.deserted.stop)
             started.callback(parts.ejector.stop)
             await parts.http.start()
             self._server = await asyncio.get_running_loop().create_server(
@@ -96,6 +97,9 @@ class Gateway:
             started.callback(self._server.close)
             self.update_backends(map(BackendUrl.parse, settings.studio_ws_urls))
             parts.lag.start()
+            if parts.rebalancer is not None:
+                parts.rebalancer.start()
+                started.callback(parts.rebalancer.stop)
             self._started = started.pop_all()
         self._log.info(
             "listening",
@@ -126,6 +130,8 @@ class Gateway:
             return
         self._log.info("draining", connections=len(self.parts.sessions), seconds=drain_seconds)
         self.parts.admission.draining = True
+        if self.parts.rebalancer is not None:
+            self.parts.rebalancer.stop()
         async with started:
             await self._drain(drain_seconds)
         self._server = None

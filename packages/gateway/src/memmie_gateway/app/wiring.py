@@ -19,12 +19,13 @@ from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.auth_health import AuthHealth
-from memmie_gateway.core.balancer import Balancer
+from memmie_gateway.core.balancer import Balancer, Strategy
 from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.limits import Rate
 from memmie_gateway.core.outlier import OutlierTracker
+from memmie_gateway.core.rebalance import Rebalance
 from memmie_gateway.core.recheck import Rechecks
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.core.websocket.keepalive import Times
@@ -42,9 +43,11 @@ from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
 from memmie_gateway.net.ingress.renewal import Renewal
 from memmie_gateway.net.sessions.dead import DeadSides
+from memmie_gateway.net.sessions.deserted import DesertedSessions
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionOptions
+from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.replacement import Replacements
@@ -68,6 +71,7 @@ class Parts:
         admission: admits or refuses clients.
         authenticator: validates tokens.
         clock: tells the time without the pauses of this process.
+        deserted: tells the clients of dead backends.
         ejector: ejects backends that break sessions.
         evictor: ends sessions on evidence.
         leases: end sessions when their tokens end.
@@ -77,12 +81,14 @@ class Parts:
         listener: reads heads, and hands connections to routes.
         pool: the backends.
         prober: checks their health.
+        rebalancer: moves users to the backend where they belong; None for strategies without homes.
         sessions: the live sessions.
     """
 
     admission: Admission
     authenticator: CachedAuthenticator
     clock: Clock
+    deserted: DesertedSessions
     ejector: Ejector
     evictor: Evictor
     leases: Leases
@@ -92,6 +98,7 @@ class Parts:
     listener: Listener
     pool: BackendPool
     prober: Prober
+    rebalancer: Rebalancer | None
     sessions: SessionRegistry
 
 
@@ -120,7 +127,11 @@ def make_parts(
     evictor = Evictor(
         Evictions(settings.evict_per_second), settings.evictions, live=sessions.__len__, events=events
     )
-    pool = _make_pool(settings, events, rng)
+    deserted = DesertedSessions(
+        sessions, evictor, lambda: pool.active, seconds=settings.health_timeout_seconds, rng=rng
+    )
+    pool = _make_pool(settings, events, deserted, rng)
+    rebalancer = _make_rebalancer(settings, sessions, evictor, pool)
     authenticator = _make_authenticator(settings, resolver, events, rng)
     ejector = Ejector(
         pool,
@@ -170,7 +181,12 @@ def make_parts(
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
         admission=admission,
-        dispatcher=Dispatcher(pool, sessions.home, settings.dial_timeout_seconds, _time),
+        dispatcher=Dispatcher(
+            pool,
+            rebalancer.bound_to if rebalancer is not None else sessions.home,
+            settings.dial_timeout_seconds,
+            _time,
+        ),
         dialer=Dialer(resolver),
         ejector=ejector,
         sessions=sessions,
@@ -187,6 +203,7 @@ def make_parts(
         events=events,
         authenticator=authenticator,
         evictor=evictor,
+        rebalancer=rebalancer,
         leases=leases,
         rechecker=rechecker,
         pending=lambda: len(listener.pending),
@@ -233,6 +250,7 @@ def make_parts(
         admission,
         authenticator,
         clock,
+        deserted,
         ejector,
         evictor,
         leases,
@@ -242,11 +260,29 @@ def make_parts(
         listener,
         pool,
         prober,
+        rebalancer,
         sessions,
     )
 
 
-def _make_pool(settings: Settings, events: Events, rng: random.Random) -> BackendPool:
+def _make_rebalancer(
+    settings: Settings, sessions: SessionRegistry, evictor: Evictor, pool: BackendPool
+) -> Rebalancer | None:
+    if settings.lb_strategy is not Strategy.STICKY:
+        return None
+    return Rebalancer(
+        Rebalance(settings.rebalance),
+        sessions,
+        evictor,
+        lambda: pool.active,
+        after=settings.rebalance_after_seconds,
+        slow_start=settings.slow_start_seconds,
+    )
+
+
+def _make_pool(
+    settings: Settings, events: Events, deserted: DesertedSessions, rng: random.Random
+) -> BackendPool:
     def make(where: BackendUrl) -> Backend:
         tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
         outlier = OutlierTracker(
@@ -254,6 +290,9 @@ def _make_pool(settings: Settings, events: Events, rng: random.Random) -> Backen
         )
         backend = Backend(where, tracker, outlier, _time)
         backend.on_change = events.health_changed
+        if settings.unhealthy_sessions == "close":
+            backend.on_checked = deserted.checked
+            backend.on_failure = deserted.doubt
         return backend
 
     return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, _time)

@@ -107,12 +107,26 @@ def weight(returned: float, now: float, slow_start: float) -> float:
     return max(LEAST_WEIGHT, away / slow_start) if away < slow_start else 1.0
 
 
+def first_choice(candidates: Sequence[C], user_id: str) -> C | None:
+    """Return the backend with the highest score for a user; None if there is no candidate."""
+    if len(candidates) == 1:
+        return candidates[0]
+    key = _key(user_id)
+    return max(candidates, key=lambda c: _score(key, c.url), default=None)
+
+
 def rendezvous_score(user_id: str, url: str) -> bytes:
     """Return the score of a backend for a user; the highest score wins (highest random weight hashing).
 
     If a backend is removed, only its own users move. If one is added, it takes an equal share of users from each other
     backend.
     """
-    return hashlib.blake2b(
-        url.encode(), key=hashlib.sha256(user_id.encode()).digest(), digest_size=8
-    ).digest()
+    return _score(_key(user_id), url)
+
+
+def _key(user_id: str) -> bytes:
+    return hashlib.sha256(user_id.encode()).digest()
+
+
+def _score(key: bytes, url: str) -> bytes:
+    return hashlib.blake2b(url.encode(), key=key, digest_size=8).digest()

@@ -60,6 +60,10 @@ class HealthTracker:
     def __repr__(self) -> str:
         return f"<HealthTracker {self.state.value} {self.reason!r}>"
 
+    def fresh(self) -> HealthTracker:
+        """Return a tracker with the same thresholds that has no evidence yet."""
+        return HealthTracker(rise=self._rise, fall=self._fall)
+
     # Each of these returns whether the state has changed.
 
     def good(self) -> bool:

@@ -179,7 +179,12 @@ class Cause(enum.Enum):
         to_backend=1007,
     )
     BACKEND_UNHEALTHY = Ending(
-        "studio_unhealthy", "Studio is not healthy, reconnect", _BACKEND, to_client=1012, retry=True
+        "studio_unhealthy",
+        "Studio is not healthy, reconnect",
+        _BACKEND,
+        to_client=1012,
+        to_backend=0,
+        retry=True,
     )
     MOVED = Ending(
         "moved", "moving to another Studio, reconnect", _GATEWAY, to_client=1012, error=False, retry=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -81,6 +82,8 @@ class Backend:
         outlier: as given.
         checked_at: the URL of its health checks, "" for none.
         passes: whether its last health check passed; None before the first.
+        probed: its health from health checks alone, which all gateways that can reach it see alike.
+        passed_at: the time at which it last passed a health check, in seconds, or `NEVER`.
         ejected: whether it gets no new connections for a while, because it broke those of many users.
         returned: the time at which it was last taken back into use after it was unhealthy or ejected, or `NEVER`.
         connections: number of live sessions and of dials under way.
@@ -90,6 +93,8 @@ class Backend:
         latency: times that messages spent in the gateway.
         on_doubt: called after passive evidence of a failure, to trigger a health check.
         on_change: called when its health has changed.
+        on_checked: called after every health check.
+        on_failure: called after passive evidence of a failure, with the backend.
     """
 
     def __init__(
@@ -105,9 +110,13 @@ class Backend:
         self.outlier = outlier or OutlierTracker(hold=0, probed=False)
         self.checked_at = ""
         self.passes: bool | None = None
+        self.probed = tracker.fresh()
+        self.passed_at = NEVER
         self.ejected = False
         self.returned = NEVER
         self._was_away = False
+        self._passes_since = math.inf  # infinity if the last health check failed, or there was none yet
+        self._dial_failed = NEVER  # when the last dial failed; `NEVER` if it did not fail
         self.connections = 0
         self.failures = 0
         self.traffic = NO_TRAFFIC
@@ -115,6 +124,8 @@ class Backend:
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
         self.on_change: Callable[[Backend], None] = _nothing
+        self.on_checked: Callable[[Backend], None] = _nothing
+        self.on_failure: Callable[[Backend], None] = _nothing
 
     def __repr__(self) -> str:
         return f"<Backend {self.url} {self.tracker.state.value} connections={self.connections}>"
@@ -133,6 +144,21 @@ class Backend:
     def healthy(self) -> bool:
         """Whether it is known to be healthy."""
         return self.tracker.state is Health.HEALTHY
+
+    @property
+    def dead(self) -> bool:
+        """Whether its health checks alone show that it is unhealthy. Otherwise an unhealthy backend is only in doubt."""
+        return self.probed.state is Health.UNHEALTHY
+
+    @property
+    def good_for(self) -> float:
+        """Seconds for which every health check has passed, and in which no dial failed after the last one that worked."""
+        return self._clock() - max(self._passes_since, self._dial_failed)
+
+    @property
+    def back_for(self) -> float:
+        """Seconds since it was last taken back into use."""
+        return self._clock() - self.returned
 
     # Its connections.
 
@@ -154,12 +180,13 @@ class Backend:
         If it is unhealthy, only a health check can show that it is healthy again. Otherwise its state would change
         at every dial if its health check fails while it accepts connections.
         """
+        self._dial_failed = NEVER
         if self.available or self.passes is None:
             self._note(changed=self.tracker.good())
 
     def failed(self, reason: str) -> None:
         """Count a dial that did not reach it; further ones do not count until a health check has looked."""
-        now = self._clock()
+        now = self._dial_failed = self._clock()
         self.outlier.failed(now, now)
         self.broke(reason)
 
@@ -169,6 +196,7 @@ class Backend:
         It counts like a broken connection. But if no health check can look whether this is so only for this user, it is
         as weak as an answer with an error.
         """
+        self._dial_failed = self._clock()
         if self.checked_at:
             self.broke(reason)
         else:
@@ -186,22 +214,31 @@ class Backend:
         """Count a connection that broke; further ones do not count until a health check has looked."""
         self.failures += 1
         self._note(changed=self.tracker.doubt(reason))
+        self.on_failure(self)
         self.on_doubt()
 
     def passed(self, began: float) -> None:
         """Count a health check that passed; `began` is the time at which it began."""
         self.passes = True
+        self.passed_at = self._clock()
+        if self._passes_since == math.inf:
+            self._passes_since = self.passed_at
+        self.probed.good()
         self.tracker.looked()
         self.outlier.passed(began)
         self._note(changed=self.tracker.good())
+        self.on_checked(self)
 
     def failed_check(self, reason: str, began: float) -> None:
         """Count a health check that failed; `began` is the time at which it began."""
         self.passes = False
         self.failures += 1
+        self._passes_since = math.inf
+        self.probed.bad(reason)
         self.tracker.looked()
         self.outlier.failed(began, self._clock())
         self._note(changed=self.tracker.bad(reason))
+        self.on_checked(self)
 
     def _note(self, *, changed: bool) -> None:
         """Tell of a change of its health."""

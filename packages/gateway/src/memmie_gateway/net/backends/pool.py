@@ -89,7 +89,8 @@ class BackendPool:
 
         Args:
             user_id: the user.
-            bound_to: the backend of the user's other connections, which comes first while it is available.
+            bound_to: the backend of the user's other connections, which comes first unless it is dead. If it is only
+                in doubt, the user would otherwise have connections to two backends because of a short problem.
         """
         active = self._active.values()
         chosen = (
@@ -98,14 +99,8 @@ class BackendPool:
             or [backend for backend in active if backend.available]
             or list(active)  # if every backend looks bad, the evidence is probably wrong
         )
-        if (
-            bound_to is not None
-            and bound_to.ejected
-            and bound_to.available
-            and self.uses(bound_to)
-            and bound_to not in chosen
-        ):
-            chosen.append(bound_to)  # the user's events exist only there
+        if bound_to is not None and bound_to not in chosen and self.uses(bound_to) and not bound_to.dead:
+            chosen.append(bound_to)
         return self._balancer.prefer(chosen, user_id, bound_to, self._clock())
 
     def _join(self, where: BackendUrl) -> Backend:

@@ -41,7 +41,7 @@ class DeadSides:
         A backend that takes nothing may only be busy with one connection. So it is dead only if its health check fails
         as well, which is started now.
         """
-        if side is Side.BACKEND and advice is Advice.STUCK and not session.backend.tracker.reason:
+        if side is Side.BACKEND and advice is Advice.STUCK and not session.backend.probed.reason:
             self._doubt(session.backend)
             return
         if side is Side.CLIENT and self._evictor.mode is Mode.ACT:

@@ -122,9 +122,30 @@ class SessionRegistry:
         """Return the sessions that are attached to a backend now, by a scan of all sessions."""
         return tuple(session for session in self if session.backend is backend)
 
-    def home(self, user_id: str) -> Backend | None:
-        """Return the backend of the user's live sessions, or None if there are none."""
+    def newest(self, user_id: str) -> Session | None:
+        """Return the newest session of a user that is not ending, or None if there is none."""
         for session in reversed(self._by_user.all_of(user_id)):
             if session.closing is None:
-                return session.backend
+                return session
         return None
+
+    def home(self, user_id: str) -> Backend | None:
+        """Return the backend of the user's live sessions, or None if there are none."""
+        session = self.newest(user_id)
+        return session.backend if session is not None else None
+
+    def users(self) -> list[str]:
+        """Return the users with sessions."""
+        return list(self._by_user)
+
+    def users_on_several_backends(self) -> list[str]:
+        """Return the users with sessions on several backends; some of these sessions may be ending."""
+        found = []
+        for user_id, held in self._by_user.items():
+            if isinstance(held, list):
+                backend = held[0].backend
+                for session in held:
+                    if session.backend is not backend:
+                        found.append(user_id)
+                        break
+        return found

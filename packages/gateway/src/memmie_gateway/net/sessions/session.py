@@ -196,6 +196,11 @@ class Session:
         up, down = self._client.scanner, self._backend.scanner
         return Traffic(up.messages, down.messages, up.received, down.received)
 
+    @property
+    def between_messages(self) -> bool:
+        """Whether both streams are between two messages, so that an end interrupts none."""
+        return self._client.scanner.between_messages and self._backend.scanner.between_messages
+
     def describe(self) -> dict[str, object]:
         """Return the data of this session for people: the fields of its log line.
 
