@@ -242,7 +242,7 @@ class NumberedClient:
             TimeoutError: Acknowledgements were missing.
         """
         self._finishing = True
-        await self.until(lambda client: not client.unacknowledged, within, "completely acknowledged")
+        await self.until(lambda client: not client.unacknowledged, within, "sent an ack for every message")
 
     async def _live(self, connection: ClientConnection) -> None:
         life = Life(time.monotonic())
@@ -340,7 +340,7 @@ class Crowd(Sequence[NumberedClient]):
         await self.until(
             lambda client: client.acknowledged >= goals[client.user_id],
             within,
-            f"served {messages} times more",
+            f"sent {messages} more acks",
         )
 
     async def finish(self, within: float = 5.0) -> None:

@@ -13,8 +13,9 @@ DEFAULT_STUDIOS: Final = 2
 
 HELP: Final = (
     f"memmie(studios={DEFAULT_STUDIOS}, env={{}}): studios is the number of Studios for the test's gateway. env contains "
-    "settings of the gateway, such as env={'MAX_CONNECTIONS_PER_USER': 1}. If a test has several marks, studios and each "
-    "setting in env come from the closest mark that has them: first the function's, then the class's, then the module's."
+    "settings of the gateway, such as env={'MAX_CONNECTIONS_PER_USER': 1}. A test can have several marks: of its "
+    "function, of its class and of its module. `studios` comes from the closest mark that has it, and so does each "
+    "setting in `env`. The function's mark is the closest, then the class's, then the module's."
 )
 """The mark's line in `pytest --markers`."""
 
@@ -56,7 +57,7 @@ def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
                 raise ValueError(f"mark memmie has no argument {name!r}; allowed: {', '.join(_CHECKS)}")
             fits, wanted = _CHECKS[name]
             if not fits(value):
-                raise ValueError(f"mark memmie: {name} must be {wanted}, not {value!r}")
+                raise ValueError(f"mark memmie: {name} must be {wanted}; {value!r} is given")
             merged[name] = {**merged[name], **value} if name == "env" else value
     env = {name: str(value) for name, value in merged["env"].items()}
     return StackRequest(studios=merged["studios"], env=env)
