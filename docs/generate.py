@@ -65,11 +65,14 @@ With first-message auth, a client may send its token in its first message.
 The gateway then accepts the upgrade before it reads the token.
 After the upgrade it cannot send an HTTP status, so the client gets the close code instead.
 
+`POST /token/renew` (see [spec.md](spec.md)) refuses clients with the same codes.
+Only this route uses `body_too_large`, and `request_timeout` for a body that comes too slowly.
+
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
 The client then gets the HTTP status and the body of Studio.
 With first-message auth, the client gets the close code 4000 + the status of Studio instead.
 The row of `studio_refused` has 400 and 1008 for a refusal with an unknown status.
-In this version the gateway always knows the status, so it uses the status of Studio instead of these two values.
+In this version the gateway always knows the status of Studio, so no client gets these two values.
 
 | code | words | by | HTTP status | close code | retry |
 |---|---|---|---|---|---|
@@ -80,8 +83,10 @@ ENDS = """
 
 This table has the causes that end a live connection.
 When a live connection ends, each side that is still connected gets a Close frame.
-There are two exceptions:
+There are three exceptions:
 
+- A side that is dead gets no Close frame.
+  The gateway aborts its connection (see [spec.md](spec.md), pings and dead sides).
 - When a connection ends, the gateway may have forwarded only a part of a frame.
   It cannot send a Close frame before the rest of this frame has come.
   If the rest does not come, the gateway aborts the connection without a Close frame.
@@ -91,8 +96,8 @@ There are two exceptions:
 
 *Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
 The code and the reason stay the same.
-*Lost* means that the connection to this side is gone, so nothing can be sent to it.
-`token_ended` is reserved for later: in this version a connection does not end when its token expires.
+*Lost* means that this side is gone or dead, so nothing is sent to it.
+`token_ended` has three reasons: the token expired (see `TOKEN_END`), Auth refused it twice when the gateway asked again (see `AUTH_RECHECK_SECONDS`), or it was revoked by a call.
 
 | code | words | by | close code to the client | close code to Studio | retry |
 |---|---|---|---|---|---|

@@ -14,7 +14,7 @@ from loadtests.libraries import demand  # noqa: E402 - the line above finds it
 
 if __name__ == "__main__":
     with ended_when_interrupted("bench.py"):
-        demand("bench.py", "jinja2", "memmie_fake_auth", "picows", "plotly", "psutil", "uvloop", "websockets")
+        demand("bench.py", "jinja2", "memmie_harness", "picows", "plotly", "psutil", "uvloop", "websockets")
 
         from loadtests.benchmark.command import main
 

@@ -12,7 +12,6 @@ until the process of the first gateway ended.
 
 import signal
 from argparse import Namespace
-from collections import Counter
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
@@ -25,9 +24,6 @@ from loadtests.users.crowd import MOVE
 
 __all__ = ["ReturningUser"]
 
-GOING_AWAY: Final = "1001"
-"""The close code the gateway sends when it shuts down (spec §1)."""
-
 DRAIN_SECONDS: Final = 5
 DONE_SECONDS: Final = 60.0
 
@@ -36,6 +32,7 @@ class Drain(Comeback):
     """A gateway is shut down."""
 
     measured = "before SIGTERM"
+    code = "1001"  # the gateway shuts down (spec §1)
     gateways = 2
     needs: ClassVar = {
         "gateway": (2, "--gateway a second time: the gateway that takes over"),
@@ -61,10 +58,6 @@ class Drain(Comeback):
             lambda _: _ended(first), "drained", within=DONE_SECONDS
         )
         director.event("its process has ended")
-
-    def tell(self, director: Director, closes: Counter[str]) -> None:
-        """Tell who was closed in another way."""
-        director.figures[ANOTHER_CODE] = closes.total() - closes[GOING_AWAY]
 
 
 def _ended(process: psutil.Process) -> bool:

@@ -21,9 +21,6 @@ from loadtests.stack import studio_connections
 
 __all__ = ["ReturningUser"]
 
-RECONNECT: Final = "1012"
-"""The close code the gateway sends if the Studio is gone (spec §1)."""
-
 NOTICE_SECONDS: Final = 15.0
 
 ELSEWHERE: Final = "closed on another Studio"
@@ -37,6 +34,7 @@ class Failover(Comeback):
     """A Studio is killed."""
 
     measured = "before the kill"
+    code = "1012"  # the Studio is gone (spec §1)
     rest = 2 / 3
     needs: ClassVar = {"direct": (1, NEEDED), "studio_pid": (1, NEEDED)}
     figures: ClassVar = {"on the killed Studio": "", ELSEWHERE: "", ANOTHER_CODE: ""}
@@ -59,8 +57,8 @@ class Failover(Comeback):
 
     def tell(self, director: Director, closes: Counter[str]) -> None:
         """Tell what else was closed."""
+        super().tell(director, closes)
         director.figures[ELSEWHERE] = closes.total() - director.figures["on the killed Studio"]
-        director.figures[ANOTHER_CODE] = closes.total() - closes[RECONNECT]
 
 
 SCENARIO = play(Failover())

@@ -19,34 +19,28 @@ from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director, StoppedError
 from loadtests.scenarios.play import play
 from loadtests.scenarios.scenario import Scenario
-from loadtests.users.connection import BLOB_UPDATED, Connection, Document
-from loadtests.users.outcomes import OperationError, UnexpectedReplyError
+from loadtests.users.connection import (
+    BLOB_UPDATED,
+    Connection,
+    Document,
+    OperationError,
+    UnexpectedReplyError,
+)
 from loadtests.users.user import WAYS, WebSocketUser
 from memmie_harness.numbered import Numbers
 
 ARRIVE_SECONDS: Final = 10.0
 
-PUBLISH: Final = "publish"
-STOP_PUBLISHING: Final = "stop publishing"
-"""Orders for the users."""
-
 
 class GroupUser(WebSocketUser):
-    """One connection of an account; the first of each account publishes.
-
-    Attributes:
-        first: the first of its account.
-        published: how many events it has made.
-        received: the numbers of the events it has got.
-    """
+    """One connection of an account; the first of each account publishes during the measured time."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.account = self.number // self.options.group
+        self.account = self.beat = self.number // self.options.group
         self.first: GroupUser = self.crowd.users[self.account * self.options.group]
         self.published = 0
-        self.received = Numbers()
-        self._publishing = False
+        self.received = Numbers()  # of the events
         self._connection: Connection | None = None
         self._blob_id = ""
 
@@ -61,11 +55,6 @@ class GroupUser(WebSocketUser):
             "reordered": self.received.reordered,
         }
 
-    def obey(self, order: str) -> None:
-        """Publish, or stop publishing."""
-        if order in {PUBLISH, STOP_PUBLISHING}:
-            self._publishing = self.first is self and order == PUBLISH
-
     def on_start(self) -> None:
         """Connect; create the blob whose updates are the events."""
         self._connection = self.connect(on_event=self._take)
@@ -79,17 +68,13 @@ class GroupUser(WebSocketUser):
         """Leave in order."""
         self.leave(self._connection)
 
-    def wait_time(self) -> float:
-        """Wait for the account's moment."""
-        return self.until_due(self.account)
-
     @task
     def publish(self) -> None:
         """Make an event."""
-        if not self._publishing or self._connection is None:
+        if self.first is not self or self._connection is None or not self.recorder.measuring:
             return
         self.published += 1
-        data = {"number": self.published, "sent": time.time_ns(), "measured": self.recorder.measuring}
+        data = {"number": self.published, "sent": time.time_ns()}
         update = {"type": "update_blob", "data": {"blob_id": self._blob_id, "data": data}}
         name = f"update_blob {WAYS[GATEWAY]}"
         try:
@@ -105,12 +90,12 @@ class GroupUser(WebSocketUser):
             return  # such as that the blob was created
         try:
             data = event["data"]["data"]
-            number, sent, measured = int(data["number"]), int(data["sent"]), bool(data["measured"])
+            number, sent = int(data["number"]), int(data["sent"])
         except (LookupError, TypeError, ValueError):
             self.report(name, 0, UnexpectedReplyError(None))
             return
         self.received.take(number)
-        self.report(name, (at - sent) / 1e9, path=GATEWAY, measured=measured)
+        self.report(name, (at - sent) / 1e9, path=GATEWAY, measured=True)
 
 
 class Fanout(Scenario):
@@ -127,9 +112,7 @@ class Fanout(Scenario):
     def run(self, director: Director) -> None:
         """Connect, publish, wait for what is on its way, count."""
         director.connect(director.options.num_users)
-        director.order(PUBLISH)
         director.measure(director.seconds)
-        director.order(STOP_PUBLISHING)
         try:
             director.until(
                 lambda counted: not counted.totals["lost"], "all events have arrived", within=ARRIVE_SECONDS

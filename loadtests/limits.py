@@ -28,16 +28,13 @@ from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, Heartbeats, HeartbeatUser, MisbehavingUser
 from loadtests.scenarios.play import play
-from loadtests.users.connection import Connection, Document
-from loadtests.users.outcomes import ClosedError, OperationError, RefusedError
+from loadtests.users.connection import ClosedError, Connection, Document, OperationError, RefusedError
 from loadtests.users.user import WAYS
 
 __all__ = ["AbusiveUser", "HeartbeatUser"]
 
 BURST_SECONDS: Final = 2
 """A user may send so many seconds' worth of messages at once, unless --message-burst says otherwise."""
-
-TOO_MANY: Final = 429
 
 REFUSED: Final = "abusers' connections refused"
 CLOSED: Final = "abusers' connections closed"
@@ -83,7 +80,7 @@ class AbusiveUser(MisbehavingUser):
                 Connection(*self.crowd.address(GATEWAY, self.account), on_event=self._count)
             )
         except OperationError as error:
-            if isinstance(error, RefusedError) and error.status == TOO_MANY:
+            if isinstance(error, RefusedError) and error.status == 429:
                 self.recorder.totals[REFUSED] += 1
             else:
                 failure = error

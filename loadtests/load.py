@@ -44,7 +44,6 @@ from loadtests.libraries import demand  # noqa: E402 - see above
 def main() -> None:
     """Run the command: have Locust run the scenario's locustfile."""
     from loadtests.runs.thresholds import SCENARIOS  # noqa: PLC0415 - needs what `demand` looks for
-    from loadtests.scenarios.console import CONSOLE  # noqa: PLC0415 - see above
 
     docs = {name: ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or "" for name in SCENARIOS}
     abouts = "\n".join(f"  {name:9} {doc.splitlines()[0]}" for name, doc in docs.items())
@@ -61,7 +60,6 @@ def main() -> None:
     if {"-h", "--help"} & set(others):
         _teach(options.scenario)
         return
-    CONSOLE.command, CONSOLE.json, CONSOLE.follows = "load.py", options.json, True
     users = ["--users", options.connections] if options.connections else []
     quiet = ["--headless", "--skip-log-setup", "--only-summary"]
     sys.argv = ["load.py", "-f", str(HERE / f"{options.scenario}.py"), *quiet, *users, *others]
@@ -70,6 +68,9 @@ def main() -> None:
 
     from locust.main import main as run_locust  # noqa: PLC0415 - patches the standard library when it is imported
 
+    from loadtests.scenarios.results import CONSOLE  # noqa: PLC0415 - after that
+
+    CONSOLE.command, CONSOLE.json, CONSOLE.follows = "load.py", options.json, True
     logging.getLogger("locust").setLevel(logging.CRITICAL)  # what fails is counted, and told at the end
     run_locust()  # type: ignore[no-untyped-call]  # Locust's own
 

@@ -24,7 +24,7 @@ from loadtests.runs.sampling import Usage
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.heartbeats import BEFORE, GIVE_UP, Heartbeats, HeartbeatUser, MisbehavingUser
 from loadtests.scenarios.play import play
-from loadtests.users.outcomes import OperationError
+from loadtests.users.connection import OperationError
 
 __all__ = ["HeartbeatUser", "SlowUser"]
 
@@ -41,18 +41,12 @@ BUFFER_BYTES: Final = 64 << 10
 """The client's receive buffer in the kernel; what it holds, the gateway need not hold."""
 
 STUCK_SECONDS: Final = 1.0
-AGAIN_SECONDS: Final = 1.0
 
 
 class SlowUser(MisbehavingUser):
-    """Updates its blob again and again, and does not read the replies.
+    """Updates its blob again and again, and does not read the replies."""
 
-    Attributes:
-        asked_bytes: the size of the replies it asked for.
-        disconnected: how often it was disconnected.
-    """
-
-    wait_time = constant(AGAIN_SECONDS)
+    wait_time = constant(1)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
@@ -62,12 +56,9 @@ class SlowUser(MisbehavingUser):
 
     def totals(self) -> Mapping[str, float]:
         """Return whether it is held back, and the bytes it asked for."""
-        return {HELD_BACK: self.held_back, ASKED: self.asked_bytes}
-
-    @property
-    def held_back(self) -> bool:
-        """Whether it cannot send, as all buffers on the way to Studio are full, or was disconnected for that."""
-        return time.monotonic() - self._sending_since > STUCK_SECONDS or self.disconnected > 0
+        # It cannot send if all buffers on the way to Studio are full; then it is disconnected for that.
+        stuck = time.monotonic() - self._sending_since > STUCK_SECONDS
+        return {HELD_BACK: stuck or self.disconnected > 0, ASKED: self.asked_bytes}
 
     @task
     def ask_and_leave(self) -> None:

@@ -23,8 +23,14 @@ from loadtests.common.run import GATEWAY
 from loadtests.scenarios.director import Director
 from loadtests.scenarios.play import play
 from loadtests.scenarios.scenario import Scenario
-from loadtests.users.connection import BLOB_UPDATED, Connection, Document
-from loadtests.users.outcomes import ClosedError, OperationError, UnexpectedReplyError
+from loadtests.users.connection import (
+    BLOB_UPDATED,
+    ClosedError,
+    Connection,
+    Document,
+    OperationError,
+    UnexpectedReplyError,
+)
 from loadtests.users.payload import number_of, numbered_text
 from loadtests.users.user import WAYS, WebSocketUser
 from memmie_harness.numbered import Numbers
@@ -41,23 +47,16 @@ NAME: Final = f"update_blob {WAYS[GATEWAY]}"
 
 
 class SoakUser(WebSocketUser):
-    """Updates its blob again and again. Studio counts the updates: that is the blob's version.
-
-    Attributes:
-        goal: how many messages it is to send.
-        upward: the messages' numbers, in the order in which Studio has counted them.
-        downward: Studio's count, in the order in which the replies came.
-        damaged: replies whose text is not what was sent.
-        done: whether it has nothing more to do.
-    """
+    """Updates its blob again and again. Studio counts the updates: that is the blob's version."""
 
     wait_time = constant(0)
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.upward = Numbers()
-        self.downward = Numbers()
-        self.damaged = 0
+        self.recorder.measuring = True  # from the start
+        self.upward = Numbers()  # of the messages, in the order in which Studio has counted them
+        self.downward = Numbers()  # Studio's count, in the order in which the replies came
+        self.damaged = 0  # replies whose text is not what was sent
         self.done = False
         messages, users = self.options.messages, self.crowd.everyone
         self.goal = messages // users + (self.crowd.overall(self.number) < messages % users)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -32,26 +32,16 @@ METRICS_SECONDS: Final = 5.0
 AUTH_SECONDS: Final = 30.0
 """How long an answer may take; Auth's log of many thousand entries takes a moment."""
 
-CONNECTIONS: Final = "gateway_websocket_connections"
-
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A gateway with what stands behind it.
+    """A gateway with what stands behind it; process ids are missing if the processes cannot be seen from here."""
 
-    Attributes:
-        gateways: WebSocket addresses; the first is loaded, a second one takes over if the scenario needs that.
-        gateway_pids: the process of each gateway; empty if they cannot be seen from here.
-        studios: WebSocket addresses of the Studios behind it, for messages that go there directly.
-        studio_pids: the process of each Studio; empty if they cannot be seen from here.
-        auth_url: base URL of a fake Auth, which mints the tokens; empty if they come from a file.
-    """
-
-    gateways: tuple[str, ...]
-    gateway_pids: tuple[int, ...] = ()
-    studios: tuple[str, ...] = ()
-    studio_pids: tuple[int, ...] = ()
-    auth_url: str = ""
+    gateways: Sequence[str]  # WebSocket addresses; the first is loaded, a second one takes over in `drain`
+    gateway_pids: Sequence[int] = ()
+    studios: Sequence[str] = ()  # WebSocket addresses, for messages that go there directly
+    studio_pids: Sequence[int] = ()
+    auth_url: str = ""  # of a fake Auth, which mints the tokens; empty if they come from a file
 
 
 @contextlib.contextmanager
@@ -64,51 +54,35 @@ def own_stack(
 ) -> Iterator[System]:
     """Run Auth, Studios and gateways, each a process, on free ports of 127.0.0.1 for the length of the block.
 
-    Args:
-        connections: the most that will be open at once.
-        gateways: how many; they have the same Studios.
-        pinned_gateways: whether the gateways have a core for themselves, and everything else the others.
-        settings: of the gateways (spec §7), besides those that join them to the rest and raise every limit.
-
-    Raises:
-        LoadTestError: something did not start; says what and why.
+    The settings (spec §7) are for the gateways, which otherwise have limits that so many connections never reach.
     """
     cores = Cores.share_out() if pinned_gateways else Cores(None, None)
     with ExitStack() as stack:
-        try:
-            system = _start(gateways, {**_unlimited(connections), **(settings or {})}, cores, stack)
-        except LoadTestError as error:
-            raise LoadTestError(f"the stack does not start: {error}") from error
+
+        def server(name: str, *command: str, settings: Mapping[str, str] | None = None) -> Server:
+            on = cores.load if settings is None else cores.gateway
+            command = (sys.executable, "-m", *command)
+            return stack.enter_context(serving(name, command, cores=on, environment=settings))
+
+        anywhere = ("serve", "--host", "127.0.0.1", "--port", "0")
+        logged = ("--log-entries", str(AUTH_LOG_ENTRIES))
+        auth = server("the fake Auth", "memmie_fake_auth.cli", *anywhere, *logged)
+        studios = [
+            server(f"fake Studio {number}", "memmie_fake_studio.cli", *anywhere, "--no-log-messages")
+            for number in range(1, STUDIOS + 1)
+        ]
+        auth_url = f"http://127.0.0.1:{auth.port}"
+        studio_urls = [f"ws://127.0.0.1:{studio.port}/ws" for studio in studios]
+        extra = {**_unlimited(connections), **(settings or {})}
+        environment = gateway_environment(auth_url=auth_url, studio_ws_urls=studio_urls, extra=extra)
+        started = [
+            server(f"gateway {number}", "memmie_gateway", "serve", settings=environment)
+            for number in range(1, gateways + 1)
+        ]
         stack.enter_context(pinned(cores.load))
-        yield system
-
-
-def _start(gateways: int, settings: Mapping[str, object], cores: Cores, stack: ExitStack) -> System:
-    def server(name: str, *command: str, settings: Mapping[str, str] | None = None) -> Server:
-        on = cores.load if settings is None else cores.gateway
-        command = (sys.executable, "-m", *command)
-        return stack.enter_context(serving(name, command, cores=on, environment=settings))
-
-    anywhere = ("serve", "--host", "127.0.0.1", "--port", "0")
-    auth = server("the fake Auth", "memmie_fake_auth.cli", *anywhere, "--log-entries", str(AUTH_LOG_ENTRIES))
-    studios = [
-        server(f"fake Studio {number}", "memmie_fake_studio.cli", *anywhere, "--no-log-messages")
-        for number in range(1, STUDIOS + 1)
-    ]
-    auth_url = f"http://127.0.0.1:{auth.port}"
-    studio_urls = tuple(f"ws://127.0.0.1:{studio.port}/ws" for studio in studios)
-    environment = gateway_environment(auth_url=auth_url, studio_ws_urls=studio_urls, extra=settings)
-    started = [
-        server(f"gateway {number}", "memmie_gateway", "serve", settings=environment)
-        for number in range(1, gateways + 1)
-    ]
-    return System(
-        gateways=tuple(f"ws://127.0.0.1:{gateway.port}/ws" for gateway in started),
-        gateway_pids=tuple(gateway.pid for gateway in started),
-        studios=studio_urls,
-        studio_pids=tuple(studio.pid for studio in studios),
-        auth_url=auth_url,
-    )
+        urls = [f"ws://127.0.0.1:{gateway.port}/ws" for gateway in started]
+        gateway_pids, studio_pids = ([each.pid for each in kind] for kind in (started, studios))
+        yield System(urls, gateway_pids, studio_urls, studio_pids, auth_url)
 
 
 def _unlimited(connections: int) -> dict[str, object]:
@@ -139,18 +113,14 @@ def studio_connections(gateway_url: str) -> dict[str, int]:
             urlsplit(sample.labels["backend"]).netloc: int(sample.value)
             for family in text_string_to_metric_families(text)
             for sample in family.samples
-            if sample.name == CONNECTIONS and "backend" in sample.labels
+            if sample.name == "gateway_websocket_connections" and "backend" in sample.labels
         }
     except (HTTPException, OSError, ValueError):
         return {}
 
 
 def auth_questions(auth_url: str) -> int:
-    """Return how often the fake Auth was asked whether a token is valid, since it was started; 0 without an address.
-
-    Raises:
-        LoadTestError: it does not tell, or has forgotten some.
-    """
+    """Return how often the fake Auth was asked whether a token is valid, since it was started; 0 without an address."""
     if not auth_url:
         return 0
     query = "kind=request&path=/api/v1/auth/validate"
@@ -161,7 +131,6 @@ def auth_questions(auth_url: str) -> int:
     except (HTTPException, OSError, ValueError, KeyError, TypeError) as error:
         raise LoadTestError(f"{auth_url} does not tell what it was asked: {error} (--auth-url)") from None
     if forgotten:
-        raise LoadTestError(
-            f"{auth_url} has forgotten {forgotten} requests: start it with a larger --log-entries"
-        )
+        words = f"has forgotten {forgotten} requests: start it with a larger --log-entries"
+        raise LoadTestError(f"{auth_url} {words}")
     return entries

@@ -1,4 +1,4 @@
-"""The command of the peers benchmark."""
+"""The command of the peers benchmark: it reads the options, measures, writes the files, and prints the tables."""
 
 from __future__ import annotations
 
@@ -8,120 +8,85 @@ import os
 import shlex
 import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Sequence
+import tempfile
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from loadtests.analysis.cells import cells
-from loadtests.analysis.measurements import Record
-from loadtests.analysis.remarks import headroom, noise
-from loadtests.analysis.store import write
-from loadtests.analysis.targets import verdicts
-from loadtests.benchmark.measuring import measure, running_bench
-from loadtests.benchmark.options import make_parser
-from loadtests.benchmark.plan import Progress, Task, duration, ensure_not_overwritten, not_done, resume, tasks
-from loadtests.benchmark.tables import summary, tables
+from loadtests.analysis.conclusions import document, headroom, noise, verdicts
+from loadtests.analysis.measurements import MEASUREMENTS, Cell, Record, cells, grouped
+from loadtests.benchmark.measuring import duration, measure_all, quoted, say, tasks
 from loadtests.common.errors import LoadTestError, UsageError
-from loadtests.common.machine import Cores, describe, raise_open_files
+from loadtests.common.files import write_whole
+from loadtests.common.machine import Cores, describe
+from loadtests.common.options import MOST_CONNECTIONS, seconds, whole
 from loadtests.common.supervisor import end_children
 from loadtests.interrupted import EXIT_INTERRUPTED
-from loadtests.peers.peer import PEERS, Peer
+from loadtests.peers.peer import OURS, PEERS
+from loadtests.report import bench
+from loadtests.traffic.connection import NUMBER
+from loadtests.traffic.echo import MAX_FRAME_BYTES
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
+WIDTH: Final = 120  # of lines of text
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = make_parser()
+    parser = _parser()
     options = parser.parse_args(arguments)
-    if options.resume and options.json is None:
-        parser.error("--resume needs the --json file to continue")
     if options.json is not None and options.json == options.html:
         parser.error("--json and --html need a file each")
     if sys.platform != "linux":
         return _complain("only Linux can pin processes to cores and tell their CPU time exactly")
-    asked = [PEERS[name] for name in options.peers]
-    skipped = {peer.name: missing for peer in asked if (missing := peer.missing())}
-    for name, how in skipped.items():
-        _say(f"skipped {name}, which is not installed: {how}")
-    peers = tuple(peer for peer in asked if peer.name not in skipped)
-    if not peers:
-        return _complain("none of these peers is installed")
+    command = shlex.join(["bench.py", *(sys.argv[1:] if arguments is None else arguments)])
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        record = Record(
-            started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-            machine=describe(),
-            cores=Cores.share_out(),
-            peers={peer.name: peer.about for peer in peers},
-            versions={peer.name: version for peer in peers if (version := peer.installed_version())},
-            skipped=skipped,
-            commands=[shlex.join(["bench.py", *(sys.argv[1:] if arguments is None else arguments)])],
-        )
-        return _done(options, peers, record)
+        return _run(options, command)
     except LoadTestError as error:
-        return _complain(_quoted(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
+        return _complain(quoted(error), EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED)
     except KeyboardInterrupt:
         end_children()
-        kept = ""
-        if options.json is not None and options.json.exists():
-            kept = f"; {options.json} has what was measured, --resume continues it"
+        kept = f"; {options.json} has what was measured" if options.json and options.json.exists() else ""
         return _complain(f"interrupted; every process it started has ended{kept}", EXIT_INTERRUPTED)
 
 
-def _done(options: argparse.Namespace, peers: tuple[Peer, ...], record: Record) -> int:
+def _run(options: argparse.Namespace, command: str) -> int:
     """Do what was asked for; return the exit code. A LoadTestError says why it cannot be done."""
-    if options.resume:
-        record = resume(options.json, record)
-    elif options.json is not None and not options.overwrite:
-        ensure_not_overwritten(options.json)
-    left = not_done(tasks(options, peers), record)
+    asked = [PEERS[name] for name in options.peers]
+    skipped = {peer.name: missing for peer in asked if (missing := peer.missing())}
+    for name, how in skipped.items():
+        say(f"skipped {name}, which is not installed: {how}")
+    peers = [peer for peer in asked if peer.name not in skipped]
+    if not peers:
+        raise UsageError("none of these peers is installed")
+    todo = tasks(options, peers)
+    record = Record(
+        started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        machine=describe(),
+        cores=Cores.share_out(),
+        peers={peer.name: peer.about for peer in peers},
+        versions={peer.name: version for peer in peers if (version := peer.installed_version())},
+        skipped=skipped,
+        commands=[command],
+    )
     if options.dry_run:
-        _print("\n".join(_planned(left)))
-    _say(f"{record.cores}\n{len(left)} measurements, about {duration(sum(task.seconds() for task in left))}")
-    if options.dry_run:
+        _print("\n".join(map(str, todo)))
+    say(f"{record.cores}\n{len(todo)} measurements, about {duration(todo)}")
+    if options.dry_run or not todo:
         return 0
-    unwritten = [_run(left, record, options.json) if left else ""]
-    if options.html is not None:
-        from loadtests.report import bench as page  # noqa: PLC0415 - templates and charts take a while to import
-
-        unwritten.append(_written(options.html, "--html", page.write, record))
+    measure_all(todo, record, options.json)
     code = _show(record, strict=options.strict)
-    for problem in filter(None, unwritten):
-        code = _complain(problem, EXIT_FAILED)
+    for option, file, text in (("--json", options.json, document), ("--html", options.html, bench.page)):
+        try:
+            if file is not None:
+                write_whole(file, text(record))
+        except OSError as error:
+            code = _complain(f"{file} cannot be written: {error.strerror} ({option})", EXIT_FAILED)
     return code
-
-
-def _planned(left: Sequence[Task]) -> list[str]:
-    """Return a line for each measurement, with the number of its rounds."""
-    rounds = Counter((task.what, task.peer.name) for task in left)
-    return [
-        f"{what}, {peer} (× {count} {'round' if count == 1 else 'rounds'})"  # noqa: RUF001 - a multiplication sign
-        for (what, peer), count in rounds.items()
-    ]
-
-
-def _run(left: Sequence[Task], record: Record, file: Path | None) -> str:
-    """Do all that is left, whether or not each has a result; return why the file lacks the last results, or ""."""
-    raise_open_files(max(task.case.connections for task in left))
-    progress = Progress(left)
-    progress.say("starting the echo backend, and Auth with a user for each connection")
-    unwritten = ""
-    with running_bench(left, record.cores) as bench:
-        progress.say("both are running")
-        for task in left:
-            progress.begins(task)
-            try:
-                record.rows.append(measure(bench, task))
-            except LoadTestError as error:
-                record.problems.append(f"{task}: {_quoted(error)}")
-                progress.say(f"FAILED {record.problems[-1]}")
-            if file is not None:  # a full disk is no reason to stop measuring
-                unwritten = _written(file, "--json", write, record)
-            progress.done()
-    return unwritten
 
 
 def _show(record: Record, *, strict: bool) -> int:
@@ -130,26 +95,30 @@ def _show(record: Record, *, strict: bool) -> int:
     found = cells(record)
     outcome = verdicts(found)
     parts = [
-        f"{machine}; {record.cores}; medians (least…most)",
-        tables(found),
-        summary(found),
+        f"{machine}; {record.cores}",
+        *_tables(found),
         "\n".join([*headroom(record), *noise(record)]),
         "\n".join(["TARGETS", *map(str, outcome)]) if outcome else "",
-        "\n\n".join(f"FAILED {problem}" for problem in record.problems),
+        *(f"FAILED {problem}" for problem in record.problems),
     ]
-    _print("\n\n".join(part for part in parts if part))
+    _print("\n\n".join(filter(None, parts)))
     # A target that was not judged does not hold.
     missed = strict and not all(verdict.held for verdict in outcome)
     return EXIT_FAILED if record.problems or missed else 0
 
 
-def _written(file: Path, option: str, write: Callable[[Record, Path], None], record: Record) -> str:
-    """Write a file; return why it cannot be written, or ""."""
-    try:
-        write(record, file)
-    except OSError as error:
-        return f"{file} cannot be written: {error.strerror} ({option})"
-    return ""
+def _tables(cells: Sequence[Cell]) -> Iterator[str]:
+    """Return a table for each measurement: a line for each figure of each peer in each case."""
+    for name, of_it in grouped(cells, lambda cell: cell.case.measurement).items():
+        measurement = MEASUREMENTS[name]
+        yield "\n".join([measurement.title.upper(), *textwrap.wrap(measurement.about, WIDTH)])
+        lines = [("figure", "connections", "peer", "median (least…most)", f"{OURS} ÷ peer")]
+        for cell in sorted(of_it, key=lambda cell: measurement.figures.index(cell.figure)):
+            value = cell.median if cell.figure.brief else cell.shown
+            ratio = cell.ratio.shown(2) if cell.ratio else ""
+            lines.append((cell.figure.heading, str(cell.case), cell.called, value, ratio))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        yield "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
 
 
 def _print(text: str) -> None:
@@ -161,15 +130,85 @@ def _print(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _quoted(error: LoadTestError) -> str:
-    """Return an error with its notes: the last lines of the processes that were running."""
-    return "\n".join([str(error), *getattr(error, "__notes__", [])])
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
 def _complain(words: str, exit_code: int = EXIT_USAGE) -> int:
-    _say(f"bench.py: {words}")
+    say(f"bench.py: {words}")
     return exit_code
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, which `options.toml` describes."""
+    types: dict[str, Callable[[str], object]] = {
+        "--peers": _some_of(PEERS),
+        "--measure": _some_of(MEASUREMENTS),
+        "--connections": whole(1, MOST_CONNECTIONS),
+        "--sizes": whole(NUMBER.size, MAX_FRAME_BYTES),
+        "--rates": _rate,
+        "--connects": whole(3, MOST_CONNECTIONS),
+        "--hold": whole(1, MOST_CONNECTIONS),
+        "--seconds": seconds,
+        "--rounds": whole(1, 1000),
+        "--json": _new_file,
+        "--html": _new_file,
+    }
+    table = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
+    about = {
+        "measurements": _listed({name: measurement.title for name, measurement in MEASUREMENTS.items()}),
+        "peers": _listed({name: peer.about for name, peer in PEERS.items()}),
+    }
+    parser = argparse.ArgumentParser(
+        prog="bench.py",
+        description=table["description"],
+        epilog=table["epilog"].format(**about),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for flag, option in table["options"].items():
+        if flag in types:
+            option["type"] = types[flag]
+        if "nargs" in option:  # argparse reads a default only if it is one text
+            option["default"] = [types[flag](text) for text in option["default"]]
+        parser.add_argument(flag, **option)
+    parser.set_defaults(peers=",".join(PEERS), measure=",".join(MEASUREMENTS))
+    return parser
+
+
+def _listed(about: Mapping[str, str]) -> str:
+    return "\n".join(f"  {name:{max(map(len, about))}}  {words}" for name, words in about.items())
+
+
+def _rate(text: str) -> tuple[int, float]:
+    connections, _, rate = text.partition("x")
+    try:
+        found = int(connections), float(rate)
+    except ValueError:
+        found = 0, 0.0
+    if not (1 <= found[0] <= MOST_CONNECTIONS and 0.1 <= found[1] <= 10_000):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} given, connections x messages a second of each needed, such as 1000x1"
+        )
+    return found
+
+
+def _some_of(allowed: Iterable[str]) -> Callable[[str], list[str]]:
+    """Return a reader of names with commas between them."""
+
+    def read(text: str) -> list[str]:
+        names = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+        for name in names or [""]:
+            if name not in allowed:
+                raise argparse.ArgumentTypeError(f"{name!r} given, {', '.join(allowed)} allowed")
+        return names
+
+    return read
+
+
+def _new_file(text: str) -> Path:
+    path = Path(text)
+    is_free = not path.exists() or (path.is_file() and not path.stat().st_size)
+    if not is_free or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} given, a new file in a folder that exists needed")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return path
+    except OSError as error:
+        words = f"{text!r} given, where nothing can be written: {error.strerror}"
+        raise argparse.ArgumentTypeError(words) from None

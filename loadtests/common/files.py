@@ -13,11 +13,7 @@ Kind = TypeVar("Kind")
 
 
 def write_whole(file: Path, text: str) -> None:
-    """Write a file in one step: a reader never sees half of it, and a failed write leaves what was there.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write a file in one step: a reader never sees half of it, and a failed write leaves what was there."""
     unfinished = file.with_name(f".{file.name}.{os.getpid()}")  # another run may write the same file
     try:
         unfinished.write_text(text, encoding="utf-8")
@@ -28,11 +24,7 @@ def write_whole(file: Path, text: str) -> None:
 
 
 def parsed(kind: type[Kind], text: str) -> Kind:
-    """Return the dataclass instance that a JSON text stands for.
-
-    Raises:
-        ValueError: something in it does not fit; the message says what.
-    """
+    """Return the dataclass instance that a JSON text stands for; a ValueError says what in it does not fit."""
     try:
         return TypeAdapter(kind).validate_json(text, strict=True)
     except ValidationError as error:

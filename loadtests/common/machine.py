@@ -14,8 +14,7 @@ from pathlib import Path
 
 from loadtests.common.errors import UsageError
 
-SPARE_FILES = 200
-"""Open files of a process besides its connections."""
+SPARE_FILES = 200  # of a process, besides its connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,6 @@ class Cores:
         return cls(frozenset(cores[-1:]), frozenset(cores[:-1]))
 
     def __str__(self) -> str:
-        """Return it as a line."""
         if self.gateway is None or self.load is None:
             return "one core only: nothing is pinned, the gateway shares it with its load"
         gateway, load = (", ".join(map(str, sorted(cores))) for cores in (self.gateway, self.load))
@@ -56,11 +54,7 @@ def pinned(cores: frozenset[int] | None) -> Iterator[None]:
 
 
 def raise_open_files(connections: int) -> None:
-    """Let this process and those it starts hold that many connections, each with two sides.
-
-    Raises:
-        UsageError: the hard limit is lower, and may not be raised.
-    """
+    """Let this process and those it starts hold that many connections, each with two sides; else a UsageError."""
     needed = 2 * connections + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:

@@ -12,7 +12,6 @@ from typing import Any, Final
 Setting = str | int | float | bool | None
 
 WHOLE: Final = "the whole run"
-"""What the latencies are of if nothing is left out."""
 
 Path = str
 """Which way a message went: `GATEWAY` or `DIRECT`."""

@@ -34,8 +34,7 @@ END_SECONDS: Final = 10.0
 
 POLL_SECONDS: Final = 0.01
 
-LINES_KEPT: Final = 10
-"""How many of a server's last lines an error quotes."""
+LINES_QUOTED: Final = 10
 
 OUTPUT_BYTES: Final = 1 << 16
 """How much of a server's output is read at its start (to find its port) and at its end (to quote it)."""
@@ -76,16 +75,8 @@ def serving(
 ) -> Iterator[Server]:
     """Run a server for the length of the block, and end it with everything it started.
 
-    Args:
-        name: what errors call it.
-        command: the program and its arguments.
-        cores: the CPU cores it may run on; None for all.
-        environment: its settings, besides what every program needs.
-        ready: how to find its port; by default the server prints it (see `announced_port`).
-
-    Raises:
-        LoadTestError: it does not start, or does not listen within `START_SECONDS`. Every LoadTestError that leaves
-            the block has the server's last lines as a note.
+    By default the server prints its port (see `announced_port`). A LoadTestError that leaves the block has the server's
+    last lines as a note.
     """
     with tempfile.TemporaryFile() as output, _running(name, command, cores, environment, output) as process:
         try:
@@ -99,11 +90,7 @@ def serving(
 def answer_of(
     name: str, command: Sequence[str], question: object, *, cores: frozenset[int] | None, seconds: float
 ) -> dict[str, Any]:
-    """Run a program that reads JSON and prints a JSON object as its last line; return that object.
-
-    Raises:
-        LoadTestError: it took longer than `seconds`, or printed something else.
-    """
+    """Run a program that reads JSON and prints a JSON object as its last line; return that object."""
     with _running(name, command, cores, None, subprocess.PIPE) as process:
         try:
             output, _ = process.communicate(json.dumps(question).encode(), timeout=seconds)
@@ -189,4 +176,4 @@ def _port_of(name: str, process: subprocess.Popen[bytes], output: IO[bytes], rea
 def _last_lines(output: IO[bytes]) -> str:
     size = os.fstat(output.fileno()).st_size
     text = os.pread(output.fileno(), OUTPUT_BYTES, max(0, size - OUTPUT_BYTES)).decode(errors="replace")
-    return "\n".join(text.splitlines()[-LINES_KEPT:])
+    return "\n".join(text.splitlines()[-LINES_QUOTED:])

@@ -23,11 +23,6 @@ def shown(value: float, unit: str = "") -> str:
         value = value / size
     elif unit == "bytes":
         unit = "B"
-    return f"{_digits(value or 0)} {unit}".rstrip()  # no "-0"
-
-
-def _digits(value: float) -> str:
-    """Return three digits that count, and no fraction of zeros."""
-    if float(value).is_integer() or abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
+    is_long = float(value).is_integer() or abs(value) >= 1000
+    digits = f"{value or 0:,.0f}" if is_long else f"{value:.3g}"  # no "-0"
+    return f"{digits} {unit}".rstrip()

@@ -31,35 +31,22 @@ from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
 
-DIRECT: Final = "direct"
-"""No gateway."""
-
-OURS: Final = "gateway"
-"""The peer that the others are compared with."""
-
-CONFIGURATIONS: Final = Path(__file__).with_name("configs")
-
-FAR_ABOVE: Final = 1_000_000
-"""A limit that is counted and never reached."""
-
-ANSWER_SECONDS: Final = 1.0
+DIRECT: Final = "direct"  # no gateway
+OURS: Final = "gateway"  # which the others are compared with
 
 READY: Final = (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.UNAUTHORIZED)
 """Admitted, or refused without a token. Some servers listen before they know their routes or backend, and answer otherwise."""
 
-HOMES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR")
-
+ANSWER_SECONDS: Final = 1.0
 VERSION_SECONDS: Final = 10.0
 BUILD_SECONDS: Final = 300.0
 
-GO_LIBRARIES: Final = Path("/usr/share/gocode")
-"""Where Debian puts the sources of Go's libraries."""
-
-GO_WEBSOCKET: Final = "golang-github-gorilla-websocket-dev"
-
-_SBIN: Final = ("/usr/local/sbin", "/usr/sbin")
-"""Where Debian puts servers; not every PATH has it."""
-
+HERE: Final = Path(__file__).parent
+HOMES: Final = ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "TMPDIR")
+GO_LIBRARIES: Final = "/usr/share/gocode"  # where Debian puts the sources of Go's libraries
+GO_WEBSOCKET: Final = "github.com/gorilla/websocket"
+GO_PACKAGE: Final = "golang-github-gorilla-websocket-dev"
+SBIN: Final = "/usr/local/sbin:/usr/sbin"  # where Debian puts servers; not every PATH has it
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+[\w.+~-]*")
 
 
@@ -69,8 +56,8 @@ def executable(name: str) -> str | None:
     if path:
         spec = importlib.util.find_spec(package)
         return str(Path(spec.origin).parent / path) if spec and spec.origin else None
-    folders = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), *_SBIN]
-    return shutil.which(name, path=os.pathsep.join(folders))
+    folders = f"{Path(sys.executable).parent}:{os.environ.get('PATH', os.defpath)}:{SBIN}"
+    return shutil.which(name, path=folders)
 
 
 def program_version(program: str, *arguments: str) -> str:
@@ -85,35 +72,15 @@ def program_version(program: str, *arguments: str) -> str:
     return found[0] if found else ""
 
 
-def go_compiler() -> str | None:
-    """Return the path of Go's compiler; None if it or the WebSocket library is missing."""
-    return executable("go") if (GO_LIBRARIES / "src/github.com/gorilla/websocket").is_dir() else None
-
-
-def go_version(compiler: str) -> str:
-    """Return the versions of the compiler and the WebSocket library."""
-    library = program_version("dpkg-query", "-W", "-f", "${Version}", GO_WEBSOCKET)
-    return f"{program_version(compiler, 'version')}, gorilla/websocket {library or 'unknown'}"
-
-
 @functools.cache
 def go_program(compiler: str, sources: Path) -> str:
-    """Build a program in a folder that lasts as long as this process; return its path.
-
-    Raises:
-        LoadTestError: it cannot be built.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="go-gateway-"))
+    """Build a program in a folder that lasts as long as this process; return its path."""
+    folder = tempfile.mkdtemp(prefix="go-gateway-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    program = str(folder / "gateway")
+    program = f"{folder}/gateway"
     command = [compiler, "build", "-o", program, *map(str, sorted(sources.glob("*.go")))]
     # Debian's libraries come without modules; everything else that Go keeps is removed with the folder.
-    settings = {
-        "GO111MODULE": "off",
-        "GOPATH": str(GO_LIBRARIES),
-        "GOCACHE": str(folder / "cache"),
-        "GOFLAGS": "",
-    }
+    settings = {"GO111MODULE": "off", "GOPATH": GO_LIBRARIES, "GOCACHE": f"{folder}/cache", "GOFLAGS": ""}
     try:
         subprocess.run(  # noqa: S603 - ours
             command, env={**os.environ, **settings}, capture_output=True, timeout=BUILD_SECONDS, check=True, text=True
@@ -121,9 +88,8 @@ def go_program(compiler: str, sources: Path) -> str:
     except subprocess.TimeoutExpired:
         raise LoadTestError(f"go build did not finish within {BUILD_SECONDS:g} s") from None
     except subprocess.CalledProcessError as error:
-        raise LoadTestError(
-            f"go build ended with exit code {error.returncode}:\n{error.stderr[-2000:]}"
-        ) from None
+        words = f"go build ended with exit code {error.returncode}:\n{error.stderr[-2000:]}"
+        raise LoadTestError(words) from None
     return program
 
 
@@ -167,8 +133,8 @@ class Peer:
         """Return the path of what runs it; None if it is not installed, or if there is nothing to run."""
         if self.python:
             return sys.executable if importlib.util.find_spec(self.python) else None
-        if self.go:
-            return go_compiler()
+        if self.go and not Path(GO_LIBRARIES, "src", GO_WEBSOCKET).is_dir():
+            return None
         return next(filter(None, map(executable, self.programs)), None)
 
     def missing(self) -> str:
@@ -182,22 +148,19 @@ class Peer:
             return ""
         if self.python:
             return importlib.metadata.version(self.python)
-        return go_version(program) if self.go else program_version(program, self.version)
+        version = program_version(program, self.version)
+        if self.go:
+            library = program_version("dpkg-query", "-W", "-f", "${Version}", GO_PACKAGE)
+            return f"{version}, gorilla/websocket {library or 'unknown'}"
+        return version
 
     @contextlib.contextmanager
     def start(
         self, backend_url: str, auth_url: str, *, connections: int, cores: frozenset[int] | None
     ) -> Iterator[Endpoint]:
-        """Run it for the length of the block; everything it writes goes to a temporary folder, which is its home.
+        """Run it for the length of the block, on these cores (None for all), for at most so many connections at once.
 
-        Args:
-            backend_url: the WebSocket to forward to.
-            auth_url: of the Auth to ask about tokens.
-            connections: the most at once.
-            cores: it may run on; None for all.
-
-        Raises:
-            LoadTestError: it does not start.
+        Everything it writes goes to a temporary folder, which is its home.
         """
         program = self.program()
         if program is None:
@@ -206,8 +169,10 @@ class Peer:
             yield Endpoint(backend_url, ())
             return
         if self.go:
-            program = go_program(program, Path(__file__).with_name(self.go))
-        port = free_port()
+            program = go_program(program, HERE / self.go)
+        with socket.socket() as probe:  # a port that nobody listens on
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
         with tempfile.TemporaryDirectory(prefix=f"{self.name}-") as folder:
             values = {"folder": folder, "port": port, **_values(backend_url, auth_url, connections)}
 
@@ -215,31 +180,26 @@ class Peer:
                 return Template(text).substitute(values)
 
             for file in self.files:
-                Path(folder, file).write_text(filled((CONFIGURATIONS / file).read_text()))
-            with serving(
-                self.name,
-                [program, *map(filled, self.arguments)],
-                cores=cores,
-                # One core, so one thread that runs Go code, even if nothing is pinned.
-                environment={
-                    **(dict.fromkeys(HOMES, folder) if self.files else {}),
-                    "GOMAXPROCS": "1",
-                    **{key: filled(value) for key, value in self.environment.items()},
-                },
-                ready=announced_port
-                if self.announces
-                else lambda _: port if handshake_status(port) in READY else None,
-            ) as server:
+                Path(folder, file).write_text(filled((HERE / "configs" / file).read_text()))
+            environment = {
+                **(dict.fromkeys(HOMES, folder) if self.files else {}),
+                "GOMAXPROCS": "1",  # one core, so one thread that runs Go code, even if nothing is pinned
+                **{key: filled(value) for key, value in self.environment.items()},
+            }
+
+            def answers(_: str) -> int | None:
+                return port if handshake_status(port) in READY else None
+
+            ready = announced_port if self.announces else answers
+            command = [program, *map(filled, self.arguments)]
+            with serving(self.name, command, cores=cores, environment=environment, ready=ready) as server:
                 yield Endpoint(f"ws://127.0.0.1:{server.port}/ws", self._lasting(server.pid))
 
     def _lasting(self, pid: int) -> tuple[int, ...]:
         if not self.children:
             return family(pid)
         titles = {child.pid: " ".join(child.cmdline()) for child in psutil.Process(pid).children()}
-        return (
-            pid,
-            *(each for each, title in titles.items() if any(part in title for part in self.children)),
-        )
+        return (pid, *(each for each in titles if any(part in titles[each] for part in self.children)))
 
 
 def _values(backend_url: str, auth_url: str, connections: int) -> dict[str, object]:
@@ -256,20 +216,13 @@ def _values(backend_url: str, auth_url: str, connections: int) -> dict[str, obje
         # Both sides of each connection, and some more: nginx closes some when only a sixteenth is left.
         "sides": 2 * connections + connections // 4 + 200,
         "files": 3 * connections + 500,
-        "far_above": FAR_ABOVE,
+        "far_above": 1_000_000,  # a limit that is counted and never reached
     }
 
 
-_TABLE: Final = tomllib.loads(Path(__file__).with_name("peers.toml").read_text())
+_TABLE: Final = tomllib.loads((HERE / "peers.toml").read_text())
 PEERS: Final = {peer.name: peer for peer in TypeAdapter(list[Peer]).validate_python(_TABLE["peer"])}
 """Every peer, by name, in the order of the tables."""
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def handshake_status(port: int, token: str | None = None) -> int | None:

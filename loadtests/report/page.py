@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
-import math
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,8 +19,7 @@ from loadtests.common.units import shown
 
 HERE: Final = Path(__file__).parent
 
-STATES: Final = {True: "passed", False: "failed", None: "unjudged"}
-"""The state of a verdict, a class of the style sheet."""
+STATES: Final = {True: "passed", False: "failed", None: "unjudged"}  # classes of the style sheet
 
 JSON = dict[str, Any]
 """A part of a chart, in the words of plotly's figure reference."""
@@ -28,17 +27,7 @@ JSON = dict[str, Any]
 INK: Final = "var(--ink)"
 QUIET: Final = "var(--quiet)"
 
-LOOKS: Final = {
-    "gateway": ("var(--gateway)", "solid", "circle"),
-    "direct": ("var(--direct)", "dash", "diamond"),
-    "overhead": ("var(--overhead)", "solid", "square"),
-    "other": ("var(--other)", "dot", "circle-open"),
-    "bad": ("var(--bad)", "solid", "x"),
-}
-"""What one thing looks like in every chart, never marked by its colour alone: colour, dash of lines, symbol of points."""
-
-CLOSE_DECADES: Final = 1.7
-"""A logarithmic axis that is shorter has ticks between the powers of ten."""
+SPECS: Final[dict[str, Any]] = tomllib.loads((HERE / "charts.toml").read_text())
 
 _BETWEEN_TAGS: Final = re.compile(r">\s+<")
 _END_OF_SCRIPT: Final = re.compile("</(?=script)", re.IGNORECASE)
@@ -54,14 +43,7 @@ class Note:
 
 
 def render(title: str, template: str, source: str, **values: Any) -> str:
-    """Return a page.
-
-    Args:
-        title: of its tab.
-        template: of what is between head and foot.
-        source: the file that has every number.
-        values: of the template.
-    """
+    """Return a page; `template`, filled with the values, is its body, and `source` the file that has every number."""
     body = _ENVIRONMENT.get_template(template).render(values)
     return _ENVIRONMENT.get_template("page.html").render(
         title=title,
@@ -95,7 +77,7 @@ class Chart:
 
 def scatter(name: str, look: str, x: Sequence[float], y: Sequence[float | None], **more: Any) -> JSON:
     """Return points and the line between them; a point is seen if there are few of them, or if `mode` says so."""
-    colour, dash, symbol = LOOKS[look]
+    colour, dash, symbol = SPECS["looks"][look]
     return {
         "type": "scatter",
         "mode": "lines" if len(x) > 2 else "lines+markers",
@@ -108,20 +90,9 @@ def scatter(name: str, look: str, x: Sequence[float], y: Sequence[float | None],
     }
 
 
-def log_seconds_axis(values: Sequence[float], title: str = "") -> JSON:
-    """Return a logarithmic axis of seconds with ticks that suit the values: 1, 2 and 5 if they are close together."""
-    positive = [value for value in values if value > 0] or [1.0]
-    first, last = math.floor(math.log10(min(positive))), math.ceil(math.log10(max(positive)))
-    steps = (1, 2, 5) if math.log10(max(positive) / min(positive)) < CLOSE_DECADES else (1,)
-    ticks = [step * 10.0**exponent for exponent in range(first, last + 1) for step in steps]
-    form = {"tickvals": ticks, "ticktext": [shown(tick, "s") for tick in ticks], "ticksuffix": "s"}
-    return {"title": {"text": title}, "type": "log", "tickformat": "~s", "hoverformat": ".3s", **form}
-
-
 def vertical(at: float, colour: str) -> JSON:
     """Return a dotted line from the bottom of a chart to its top."""
-    line = {"color": colour, "width": 1.5, "dash": "dot"}
-    return {"type": "line", "xref": "x", "yref": "paper", "x0": at, "x1": at, "y0": 0, "y1": 1, "line": line}
+    return {**SPECS["vertical"], "x0": at, "x1": at, "line": {"color": colour, "width": 1.5, "dash": "dot"}}
 
 
 def label(text: str) -> str:

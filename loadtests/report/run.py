@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from loadtests.common.files import write_whole
 from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Latency, Run, Second
-from loadtests.report.page import JSON, QUIET, Chart, log_seconds_axis, render, scatter, vertical
+from loadtests.report.page import JSON, QUIET, SPECS, Chart, render, scatter, vertical
 
 NEAR: Final = 0.06
 """Events that are closer than this share of the run have their numbers in one place."""
 
-_SPECS: Final[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("charts.toml").read_text())
-
 PACKAGE: Final = "memmie-gateway"
-
 WORDS: Final = {True: "passed", False: "failed", None: "not judged"}
 
 
 def write(run: Run, path: Path) -> None:
-    """Write the page of a run.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write the page of a run."""
     write_whole(path, page(run))
 
 
@@ -53,34 +45,25 @@ def page(run: Run) -> str:
 
 
 def _distributions(latencies: Mapping[str, Latency]) -> list[Chart]:
-    """Return the charts of the latencies that were measured."""
-    # What can be compared on a logarithmic scale: seconds that are never negative.
-    never_negative = {path: latencies[path] for path in (GATEWAY, DIRECT) if path in latencies}
-    charts = [_cumulative(never_negative)] if never_negative else []
-    return charts + ([_percentiles(latencies[OVERHEAD])] if OVERHEAD in latencies else [])
-
-
-def _cumulative(latencies: Mapping[str, Latency]) -> Chart:
-    """Return the share of the messages by how long they took at most."""
+    """Return the charts of the latencies that were measured: how long messages took, and what the gateway added."""
+    charts = []
     traces = []
-    for path, latency in latencies.items():
-        points = [(seconds, share) for share, seconds in latency.quantiles if seconds > 0]
-        x, y = [seconds for seconds, _ in points], [share for _, share in points]
-        trace = scatter(path, path, x, y, mode="lines", hovertemplate="%{y:.2%} within %{x}")
-        traces.append({**trace, "y": [round(share, 5) for share in y]})
-    xaxis = log_seconds_axis([value for trace in traces for value in trace["x"]], "time to the answer")
-    return _chart(_SPECS["distribution"], traces, {"xaxis": xaxis})
-
-
-def _percentiles(overhead: Latency) -> Chart:
-    """Return what the gateway adds at each percentile, with a long tail."""
-    points = [
-        (1 / (1 - share), seconds) for share, seconds in overhead.quantiles if share < 1 - 1 / overhead.count
-    ]
-    points.append((max(overhead.count, 1), overhead.max))
-    one_in, seconds = zip(*points, strict=True)
-    words = "one in %{x:.3~s} had more than %{y}<extra></extra>"
-    return _chart(_SPECS["overhead"], [scatter("added", OVERHEAD, one_in, seconds, hovertemplate=words)], {})
+    for path in (GATEWAY, DIRECT):  # on a logarithmic scale, so without the overhead, which may be negative
+        if path in latencies:
+            points = [(seconds, share) for share, seconds in latencies[path].quantiles if seconds > 0]
+            x, y = [seconds for seconds, _ in points], [share for _, share in points]
+            trace = scatter(path, path, x, y, mode="lines", hovertemplate="%{y:.2%} within %{x}")
+            traces.append({**trace, "y": [round(share, 5) for share in y]})
+    if traces:
+        charts.append(_chart(SPECS["distribution"], traces, {}))
+    if overhead := latencies.get(OVERHEAD):
+        most = 1 - 1 / overhead.count
+        points = [(1 / (1 - share), seconds) for share, seconds in overhead.quantiles if share < most]
+        one_in, seconds = zip(*points, (overhead.count, overhead.max), strict=True)
+        words = "one in %{x:.3~s} had more than %{y}<extra></extra>"
+        trace = scatter("added", OVERHEAD, one_in, seconds, hovertemplate=words)
+        charts.append(_chart(SPECS["overhead"], [trace], {}))
+    return charts
 
 
 def _over_time(run: Run) -> list[Chart]:
@@ -97,13 +80,10 @@ def _over_time(run: Run) -> list[Chart]:
     if run.events:
         layout |= {"legend": {"y": 1.12}, "margin": {"t": 26}}
     charts = []
-    for spec in _SPECS["over_time"]:
+    for spec in SPECS["over_time"]:
         traces = [_line(run.timeline, **line) for line in spec["lines"]]
         traces = [trace for trace in traces if any(value is not None for value in trace["y"])]
-        if traces:
-            values = [y for trace in traces for y in trace["y"] if y is not None]
-            yaxis = spec["yaxis"] if "yaxis" in spec else log_seconds_axis(values)
-            charts.append(_chart(spec, traces, {**layout, "yaxis": yaxis}))
+        charts += [_chart(spec, traces, layout)] if traces else []
     return charts
 
 
@@ -119,9 +99,8 @@ def _line(
 
 def _chart(spec: Mapping[str, Any], traces: Sequence[JSON], layout: Mapping[str, Any]) -> Chart:
     """Return a chart with the words of `charts.toml`."""
-    return Chart(
-        spec["title"], spec["about"], spec.get("height", 240), traces, spec.get("layout", {}) | layout
-    )
+    layout = spec.get("layout", {}) | layout
+    return Chart(spec["title"], spec["about"], spec.get("height", 240), traces, layout)
 
 
 def _numbers(run: Run, near: float) -> list[JSON]:
@@ -132,8 +111,7 @@ def _numbers(run: Run, near: float) -> list[JSON]:
             groups[-1][1].append(number)
         else:
             groups.append((event.at, [number]))
-    look = {"xref": "x", "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
     return [
-        {**look, "x": at, "text": "…".join(dict.fromkeys([str(numbers[0]), str(numbers[-1])]))}
+        {**SPECS["number"], "x": at, "text": "…".join(dict.fromkeys([str(numbers[0]), str(numbers[-1])]))}
         for at, numbers in groups
     ]

@@ -11,11 +11,18 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from loadtests.common.distribution import SHARES
 from loadtests.common.run import DIRECT, GATEWAY, OVERHEAD, Failure, Latency, Path, Request
 
 WIDTH: Final = 0.005
 """A bucket's width, as a share of its value: a quantile is off by half of that at most."""
+
+SHARES: Final = (
+    *(number / 1000 for number in range(1000)),
+    *(0.999 + number / 10_000 for number in range(1, 10)),
+    0.99999,
+    1.0,
+)
+"""Every thousandth, and closer together at the slow end."""
 
 LINEAR_SECONDS: Final = 1e-6
 """Below a microsecond buckets are of equal width, through zero to differences that are negative."""
@@ -38,11 +45,7 @@ class Histogram(Counter[int]):
         self[round(math.asinh(seconds / LINEAR_SECONDS) / WIDTH)] += 1
 
     def quantiles(self, shares: Sequence[float]) -> list[float]:
-        """Return, for each share, the value that this share of the values does not exceed (nearest rank).
-
-        Args:
-            shares: from 0 to 1, rising. The histogram must not be empty.
-        """
+        """Return, for each of some rising shares (0 to 1), the value that so many do not exceed (nearest rank)."""
         ordered, total = sorted(self.items()), self.total()
         position, seen, found = 0, ordered[0][1], []
         for share in shares:
@@ -62,24 +65,15 @@ class Histogram(Counter[int]):
 
 
 class Recorder:
-    """Counts what users do.
-
-    Attributes:
-        totals: numbers that are added up over the workers, the scenario's own among them.
-        most: numbers of which the greatest of all workers counts.
-        closes: connections that ended, by close code, without those that the load itself ended.
-        failed: failures by operation and reason.
-        through: latencies of all messages through the gateway, measured or not.
-        measuring: whether messages that are sent now count for the latencies.
-    """
+    """Counts what users do."""
 
     def __init__(self) -> None:
-        self.totals: defaultdict[str, float] = defaultdict(float)
-        self.most: defaultdict[str, float] = defaultdict(float)
-        self.closes: Counter[str] = Counter()
-        self.failed: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self.through = Histogram()
-        self.measuring = False
+        self.totals: defaultdict[str, float] = defaultdict(float)  # added up over the workers
+        self.most: defaultdict[str, float] = defaultdict(float)  # of which the greatest of all workers counts
+        self.closes: Counter[str] = Counter()  # by close code, without those that the load itself ended
+        self.failed: defaultdict[str, Counter[str]] = defaultdict(Counter)  # by operation and reason
+        self.through = Histogram()  # of all messages through the gateway, measured or not
+        self.measuring = False  # whether messages that are sent now count for the latencies
         self._succeeded: defaultdict[str, Histogram] = defaultdict(Histogram)
         self._latencies: defaultdict[Path, Histogram] = defaultdict(Histogram)
 

@@ -34,11 +34,7 @@ def each_second() -> Iterator[float]:
 
 
 class Usage:
-    """CPU and memory of some processes.
-
-    Args:
-        pids: their ids; none for processes that cannot be seen from here.
-    """
+    """CPU and memory of some processes."""
 
     def __init__(self, pids: Sequence[int]) -> None:
         self._cpu_seconds = dict.fromkeys(pids, 0.0)
@@ -71,14 +67,7 @@ def watch_client(recorder: Recorder) -> None:
 
 
 class Timeline:
-    """The run second by second.
-
-    Args:
-        gateway_pids: the gateway's processes.
-
-    Attributes:
-        seconds: what was seen.
-    """
+    """The run second by second, with the usage of the gateway's processes, if they can be seen from here."""
 
     def __init__(self, gateway_pids: Sequence[int]) -> None:
         self.seconds: list[Second] = []
@@ -87,13 +76,7 @@ class Timeline:
         self._failed = 0
 
     def look(self, recorder: Recorder, at: float, passed: float) -> Second:
-        """Add a second.
-
-        Args:
-            recorder: everything that was counted so far.
-            at: seconds since the start.
-            passed: seconds since the last look.
-        """
+        """Add what is new in a recorder at a moment of the run, `passed` seconds after the last look."""
         new = Histogram(recorder.through - self._through)
         failed = sum(failure.count for failure in recorder.failures())
         p50, p99 = new.quantiles((0.5, 0.99)) if new else (None, None)

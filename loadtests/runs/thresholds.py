@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import eq, ge, gt, le, lt
 from pathlib import Path
 from typing import Final, Literal, get_args
 
@@ -16,13 +16,7 @@ from loadtests.common.run import DIRECT, OVERHEAD, Figure, Run, Verdict
 from loadtests.common.units import shown
 from loadtests.runs.sampling import LATE
 
-OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-}
+OPERATORS: Final = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq}
 
 NOTHING: Final = "the run has no value for this rule"
 """Why a rule is broken without a measured value."""
@@ -43,21 +37,14 @@ SCENARIOS: Final[tuple[str, ...]] = get_args(ScenarioName)
 
 
 class Threshold(BaseModel):
-    """One rule.
-
-    Attributes:
-        metric: a latency (`overhead p99`), `failures`, or one of the scenario's figures by its name.
-        operator: one of `OPERATORS`.
-        limit: in the metric's unit: seconds, bytes, a share of 1 or a count.
-        words: what it means when this is broken.
-    """
+    """One rule, as thresholds.toml describes it."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     metric: str
     operator: Literal["<", "<=", ">", ">=", "=="]
     limit: float
-    words: str
+    words: str  # what it means when this is broken
 
     def judge(self, metrics: Mapping[str, Figure]) -> Verdict:
         """Return whether the rule holds.
@@ -76,7 +63,7 @@ class Threshold(BaseModel):
         return Verdict(self.metric, rule, measured.value, told, passed=None if excuse else holds, words=words)
 
     def _holds(self, measured: Figure) -> bool:
-        return OPERATORS[self.operator](measured.value, self.limit)
+        return bool(OPERATORS[self.operator](measured.value, self.limit))
 
     def _excuse(self, metrics: Mapping[str, Figure]) -> str:
         path, _, percentile = self.metric.partition(" ")
@@ -91,16 +78,7 @@ class Threshold(BaseModel):
 
 
 def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[Threshold]:
-    """Read the thresholds of a scenario.
-
-    Args:
-        path: a file with a list of rules for each of several scenarios.
-        scenario: the scenario's name.
-        metrics: the names its rules may be about.
-
-    Raises:
-        UsageError: it cannot be read, something in it is wrong, or it has no rule for the scenario.
-    """
+    """Read the thresholds of a scenario; its rules may be about these metrics."""
     try:
         document = tomllib.loads(path.read_text())
         rules = TypeAdapter(dict[ScenarioName, list[Threshold]]).validate_python(document)
@@ -109,9 +87,8 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[T
     except ValidationError as error:
         first = error.errors()[0]
         where = ", ".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"])
-        raise UsageError(
-            f"{path}: {where}: {first['msg']} ({first['input']!r} given) (--thresholds)"
-        ) from None
+        words = f"{where}: {first['msg']} ({first['input']!r} given)"
+        raise UsageError(f"{path}: {words} (--thresholds)") from None
     except ValueError as error:
         raise UsageError(f"{path} is not valid TOML: {error} (--thresholds)") from None
     found = [rule for name, listed in rules.items() if name == scenario for rule in listed]
@@ -122,9 +99,8 @@ def read_thresholds(path: Path, scenario: str, metrics: Sequence[str]) -> list[T
     for rule in found:
         if rule.metric not in metrics:
             known = ", ".join(map(repr, metrics))
-            raise UsageError(
-                f"{path}: metric {rule.metric!r} given, one of these needed: {known} (--thresholds)"
-            )
+            words = f"metric {rule.metric!r} given, one of these needed: {known}"
+            raise UsageError(f"{path}: {words} (--thresholds)")
     return found
 
 

@@ -26,7 +26,6 @@ JITTER_SECONDS: Final = 1.0
 MOST_PAUSE_SECONDS: Final = 5.0
 
 ANOTHER_CODE: Final = "closed with another code"
-"""Figure: connections without the close code of the scenario."""
 
 MARK: Final = "mark the moment"
 CUT: Final = "cut the connection"
@@ -37,23 +36,16 @@ CONNECTING: Final = tuple(f"{operation} {WAYS[GATEWAY]}" for operation in ("conn
 
 
 class ReturningUser(WebSocketUser):
-    """Comes back whatever ends its connection, and sends a heartbeat once a period until it is answered.
-
-    Attributes:
-        served: whether it is connected and was answered on this connection.
-        unanswered: whether its last message has no reply yet.
-        absences: how often it was away, from the end of a connection until the first reply on the next.
-        marked_at: when the scenario did what made users lose their connections; 0 if it has not yet.
-    """
+    """Comes back whatever ends its connection, and sends a heartbeat once a period until it is answered."""
 
     wait_time = constant(0)  # it waits in its task, where the end of its connection wakes it
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.served = False
-        self.unanswered = False
-        self.absences = 0
-        self.marked_at = 0.0
+        self.served = False  # whether it is connected and was answered on this connection
+        self.unanswered = False  # whether its last message has no reply yet
+        self.absences = 0  # each from the end of a connection until the first reply on the next
+        self.marked_at = 0.0  # when the scenario made users lose their connections; 0 before
         self._connection: Connection | None = None
         self._ended = Event()
         self._ended_at: float | None = None
@@ -127,15 +119,12 @@ class ReturningUser(WebSocketUser):
 
 
 class Comeback(Scenario, ABC):
-    """Users that come back.
-
-    Attributes:
-        rest: how long they go on when all are back, as a share of the time.
-    """
+    """Users that come back."""
 
     seconds = 30
     part = 3
-    rest: ClassVar[float] = 1 / 3
+    code: ClassVar[str] = ""  # the close code that users get, if the scenario closes them in order
+    rest: ClassVar[float] = 1 / 3  # how long they go on when all are back, as a share of the time
     counts: ClassVar[Mapping[str, str]] = {
         "were away": "", "back after": "s", "longest away": "s", "refused": "", "answered": "", "lost": "",
     }  # fmt: skip
@@ -159,6 +148,6 @@ class Comeback(Scenario, ABC):
     def strike(self, director: Director) -> None:
         """Break something, and note how."""
 
-    @abstractmethod
     def tell(self, director: Director, closes: Counter[str]) -> None:
         """Set the figures of the scenario's own, by the connections that were closed."""
+        director.figures[ANOTHER_CODE] = closes.total() - closes[self.code]

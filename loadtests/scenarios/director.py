@@ -31,21 +31,7 @@ class StoppedError(LoadTestError):
 
 
 class Director:
-    """Tells the users what to do, and has what they count.
-
-    Args:
-        runner: Locust's.
-        options: the run's.
-        system: what is loaded.
-        tokens: shared out among the workers.
-        seconds: how long the scenario goes on after the ramp.
-
-    Attributes:
-        events: what was done to the system.
-        figures: the scenario's own results, by name.
-        studios: connections on each Studio at the height of the run, if the gateway tells.
-        left: whether the users were told to leave.
-    """
+    """Tells the users what to do, and has what they count; `seconds` is how long the scenario goes on after the ramp."""
 
     def __init__(
         self, runner: Runner, options: Namespace, system: System, tokens: Tokens, seconds: float
@@ -53,10 +39,10 @@ class Director:
         self.options = options
         self.system = system
         self.seconds = seconds
-        self.events: list[Event] = []
-        self.figures: dict[str, float] = {}
-        self.studios: dict[str, int] = {}
-        self.left = False
+        self.events: list[Event] = []  # what was done to the system
+        self.figures: dict[str, float] = {}  # the scenario's own results, by name
+        self.studios: dict[str, int] = {}  # connections on each at the run's height, if the gateway tells
+        self.left = False  # whether the users were told to leave
         self._runner = runner
         self._workers = list(runner.clients) if isinstance(runner, MasterRunner) else ["local"]
         self._reports: dict[str, tuple[int, Any]] = {}
@@ -93,11 +79,7 @@ class Director:
         return self._counted
 
     def order(self, what: str) -> None:
-        """Have every user do something, and wait until it is done.
-
-        Raises:
-            StoppedError: a worker did not do it.
-        """
+        """Have every user do something, and wait until it is done."""
         self._orders += 1
         number = self._orders
         self._runner.send_message(ORDER, [what, number])
@@ -108,15 +90,9 @@ class Director:
         )
 
     def until(self, fits: Callable[[Recorder], bool], what: str, *, within: float | None = None) -> float:
-        """Wait until something is true; return how many seconds that took.
+        """Wait until what was counted `fits`; return how many seconds that took.
 
-        Args:
-            fits: asked again and again, with everything counted until then.
-            what: names it in the error.
-            within: seconds; None takes the option --within.
-
-        Raises:
-            StoppedError: it did not become true in time, or a worker is gone.
+        It must fit `within` so many seconds, by default those of --within, and no worker may be gone until then.
         """
         within = within or float(self.options.within)
         began = time.monotonic()
@@ -129,7 +105,6 @@ class Director:
         return time.monotonic() - began
 
     def _state(self) -> str:
-        """Say how many are connected, and what failed most often."""
         counted = self.counted()
         state = f"{counted.totals[CONNECTIONS]:.0f} of {self._runner.user_count} are connected"
         worst = [f"{each.name}: {each.reason} ({each.count})" for each in counted.failures()[:1]]

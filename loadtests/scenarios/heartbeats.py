@@ -46,10 +46,6 @@ class HeartbeatUser(WebSocketUser):
         """Leave in order."""
         self.leave(self._through, self._straight)
 
-    def wait_time(self) -> float:
-        """Wait for this user's moment."""
-        return self.until_due()
-
     @task
     def heartbeat(self) -> None:
         """Ask, and compare."""
@@ -69,19 +65,13 @@ class HeartbeatUser(WebSocketUser):
 
 
 class MisbehavingUser(WebSocketUser):
-    """Waits until it is told to misbehave, and cuts its connections when it is told to give up.
-
-    Attributes:
-        begun: set once it may misbehave, or has to give up.
-        given_up: whether it was told to.
-        connections: those it has opened.
-    """
+    """Waits until it is told to misbehave, and cuts its connections when it is told to give up."""
 
     abstract = True
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        self.begun = Event()
+        self.begun = Event()  # set once it may misbehave, or has to give up
         self.given_up = False
         self.connections: list[Connection] = []
 

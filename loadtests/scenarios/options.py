@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,9 +18,6 @@ from loadtests.common.run import Setting
 from loadtests.common.supervisor import ROOT
 from loadtests.scenarios.director import SETTLE_SECONDS
 from loadtests.scenarios.scenario import Scenario
-from loadtests.stack import System
-
-THRESHOLDS: Final = ROOT / "loadtests" / "thresholds.toml"
 
 RAMP_PER_SECOND: Final = 250
 """New users a second unless -r says otherwise."""
@@ -28,6 +26,20 @@ STOP_SECONDS: Final = 15
 """How long users may take to end what they are at and to close, unless --stop-timeout says otherwise."""
 
 _PARTS: Final = {1: "all the time", 2: "only in the half {}", 3: "only in the third {}"}
+
+
+def _url(scheme: str, text: str) -> str:
+    """Read an address, with TLS or without, and without a query, which may hold a token."""
+    url = urlsplit(text)
+    more = url.query or url.username or url.fragment
+    if url.scheme not in {scheme, f"{scheme}s"} or not url.hostname or more:
+        raise ArgumentTypeError(f"{scheme}(s)://HOST:PORT/… needed, without a user, a query or a fragment")
+    return text
+
+
+_TYPES: Final[dict[str, Callable[[str], Any]]] = {
+    "text": str, "seconds": seconds, "ws": partial(_url, "ws"), "http": partial(_url, "http")
+}  # fmt: skip
 
 _GROUPS: Final = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
 _DOES, _, _SYSTEM = _GROUPS
@@ -42,17 +54,18 @@ def add_options(scenario: Scenario, parser: ArgumentParser) -> None:
         for name, details in options.items():
             if scenario.name not in details.get("scenarios", [scenario.name]):
                 continue
-            more: dict[str, Any] = {key: details[key] for key in ("action", "metavar") if key in details}
+            kind = details.get("type", "text")
             action = group.add_argument(
                 name,
-                type=_reader(details.get("type")),
+                action=details.get("action", "store"),
+                metavar=details["metavar"],
+                type=whole(*kind) if isinstance(kind, list) else _TYPES[kind],
                 default=details.get("default", [] if "action" in details else None),
                 help=details["help"].format(scenario=scenario, latencies=latencies),
-                **more,
             )
             if title == _DOES:
                 setattr(action, "include_in_web_ui", True)  # noqa: B010 - Locust's own attribute of an action
-    parser.set_defaults(thresholds=str(THRESHOLDS))
+    parser.set_defaults(thresholds=str(ROOT / "loadtests" / "thresholds.toml"))
     group.add_argument(
         "--pin", action=BooleanOptionalAction, default=scenario.pinned,
         help="reserve one core for the gateway that the run starts; everything else uses the other cores",
@@ -70,59 +83,10 @@ def settings(options: Namespace, length: float) -> dict[str, Setting]:
     return {"connections": options.num_users, "users a second": options.spawn_rate, **found}
 
 
-def _reader(kind: str | list[Any] | None) -> Callable[[str], Any]:
-    match kind:
-        case "seconds":
-            return seconds
-        case "folder":
-            return _directory
-        case [int(least), int(most)]:
-            return whole(least, most)
-        case [*schemes]:
-            return _url(*schemes)
-    return str
-
-
-def _directory(text: str) -> str:
-    if not text.strip():
-        raise ArgumentTypeError("nothing given, a folder's name needed")
-    return text
-
-
-def _url(*schemes: str) -> Callable[[str], str]:
-    """Return a reader of addresses of these schemes, without a query, which may hold a token."""
-
-    def read(text: str) -> str:
-        url = urlsplit(text)
-        if url.scheme not in schemes or not url.hostname or url.query or url.username or url.fragment:
-            allowed = " or ".join(f"{scheme}://HOST:PORT/…" for scheme in schemes)
-            raise ArgumentTypeError(f"{allowed} needed, without a user, a query or a fragment")
-        return text
-
-    return read
-
-
-def foreign_system(options: Namespace) -> System:
-    """Return the system that the options name."""
-    return System(
-        gateways=tuple(options.gateway),
-        gateway_pids=tuple(options.gateway_pid),
-        studios=tuple(options.direct),
-        studio_pids=tuple(options.studio_pid),
-        auth_url=options.auth_url or "",
-    )
-
-
 def seconds_of(scenario: Scenario, options: Namespace, *, spent: float = 0.0) -> float:
     """Return how long a scenario goes on after the ramp: --seconds, what -t leaves, or the scenario's own.
 
-    Args:
-        scenario: the scenario.
-        options: its options.
-        spent: seconds of -t that have passed already.
-
-    Raises:
-        UsageError: -t leaves nothing.
+    `spent` are the seconds of -t that have passed already.
     """
     if getattr(options, "seconds", None):
         return float(options.seconds)
@@ -131,18 +95,13 @@ def seconds_of(scenario: Scenario, options: Namespace, *, spent: float = 0.0) ->
     ramp = options.num_users / options.spawn_rate
     left: float = options.run_time - spent - ramp - SETTLE_SECONDS
     if left <= 0:
-        raise UsageError(
-            f"-t {options.run_time}s leaves nothing to measure: the ramp takes {ramp:g} s, and settling {SETTLE_SECONDS:g} s"
-        )
+        takes = f"the ramp takes {ramp:g} s, and settling {SETTLE_SECONDS:g} s"
+        raise UsageError(f"-t {options.run_time}s leaves nothing to measure: {takes}")
     return left
 
 
 def check_options(scenario: Scenario, options: Namespace) -> None:
-    """Look at what can be known before a run.
-
-    Raises:
-        UsageError: the options do not go together, or a process does not exist.
-    """
+    """Refuse options that do not go together, and processes that do not exist."""
     if options.worker or options.master or options.processes:
         if not scenario.distributed:
             raise UsageError(
@@ -152,13 +111,11 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
         if options.worker:
             return  # it gets its options from the master
         if not options.gateway:
-            raise UsageError(
-                f"{scenario.name} can only be distributed against a system that runs already: give --gateway ws://…"
-            )
+            need = "a system that runs already: give --gateway ws://…"
+            raise UsageError(f"{scenario.name} can only be distributed against {need}")
     if not 1 <= options.num_users <= MOST_CONNECTIONS:
-        raise UsageError(
-            f"{options.num_users} users given, a whole number from 1 to {MOST_CONNECTIONS} needed (-u)"
-        )
+        need = f"a whole number from 1 to {MOST_CONNECTIONS} needed (-u)"
+        raise UsageError(f"{options.num_users} users given, {need}")
     seconds_of(scenario, options)
     if not options.gateway:
         for name in _GROUPS[_SYSTEM]:
@@ -168,9 +125,8 @@ def check_options(scenario: Scenario, options: Namespace) -> None:
     if options.auth_url and options.token_file:
         raise UsageError("--auth-url and --token-file are both given: tokens come from one of them only")
     if not options.auth_url and not options.token_file:
-        raise UsageError(
-            f"{scenario.name} needs tokens: give --auth-url http://… (a fake Auth) or --token-file FILE"
-        )
+        need = "tokens: give --auth-url http://… (a fake Auth) or --token-file FILE"
+        raise UsageError(f"{scenario.name} needs {need}")
     for name, (count, words) in scenario.needs.items():
         if len(getattr(options, name)) < count:
             raise UsageError(f"{scenario.name} needs {words}")

@@ -13,7 +13,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import gevent
 import locust
@@ -29,38 +29,25 @@ from loadtests.common.supervisor import ROOT
 from loadtests.interrupted import EXIT_INTERRUPTED, SIGNALS
 from loadtests.runs.sampling import Timeline, each_second
 from loadtests.runs.thresholds import Threshold, judged, read_thresholds
-from loadtests.scenarios.console import CONSOLE
 from loadtests.scenarios.director import Director
-from loadtests.scenarios.judging import EXIT_FAILED, EXIT_USAGE, leave_results, put_together
-from loadtests.scenarios.options import add_options, check_options, foreign_system, seconds_of
-from loadtests.scenarios.results import run_folder
+from loadtests.scenarios.options import add_options, check_options, seconds_of, settings
+from loadtests.scenarios.results import CONSOLE, EXIT_FAILED, EXIT_USAGE, leave_results, run_folder
 from loadtests.scenarios.scenario import Scenario
 from loadtests.stack import System, own_stack
 from loadtests.users.crowd import REPORT, Crowd
-from loadtests.users.outcomes import RefusedError
-from loadtests.users.tokens import Tokens, mint, read_tokens, try_first
+from loadtests.users.tokens import mint, read_tokens, try_first
 
 RESULTS: Final = ROOT / "loadtests" / "results"
 
-LIMITED: Final = "a limit by address or user: see loadtests/README.md, A gateway that is not ours"
-"""What to do if a gateway that is not ours refused most of a crowd with 429."""
 
-Kind = TypeVar("Kind", bound=Scenario)
-
-
-def play(scenario: Kind) -> Kind:
+def play(scenario: Scenario) -> Scenario:
     """Have Locust play a scenario, and return it; a locustfile ends with this."""
     Play(scenario, locust.events)
     return scenario
 
 
 class Play:
-    """A scenario in Locust.
-
-    Args:
-        scenario: the scenario.
-        events: Locust's.
-    """
+    """A scenario in Locust's events."""
 
     _runner: Runner
     _options: Namespace
@@ -72,7 +59,7 @@ class Play:
         self._driver: gevent.Greenlet | None = None
         self._prepared = Event()
         self._interrupted = False
-        self._handlers: dict[int, Any] = {}
+        self._deaf = False  # whether signals are ignored
         events.init_command_line_parser.add_listener(self._add_options)
         events.init.add_listener(self._init)
         events.test_start.add_listener(self._start)
@@ -82,9 +69,12 @@ class Play:
     def _add_options(self, parser: ArgumentParser) -> None:
         add_options(self._scenario, parser)
         options, _ = parser.parse_known_args()
+        users = 0 if options.worker else options.num_users
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the web page may ask for more users
         try:
             self._checked(options)
-            _raise_open_files(0 if options.worker else options.num_users)
+            raise_open_files(users + users // 10)  # one user in ten may have a second connection
         except UsageError as error:
             CONSOLE.complain(str(error))
             raise SystemExit(EXIT_USAGE) from None
@@ -100,7 +90,7 @@ class Play:
         if isinstance(runner, MasterRunner):
             CONSOLE.say(f"waiting for workers; start them with --worker --master-port {runner.server.port}")
         else:
-            self._crowd = Crowd(environment, runner, measures_ramp=not scenario.timed)
+            self._crowd = Crowd(environment, runner)
         if options.headless and scenario.timed:
             options.seconds, options.run_time = seconds_of(scenario, options), None  # it ends by itself
             # Locust would say "No run time limit set", even if -t is given.
@@ -140,8 +130,7 @@ class Play:
             environment.process_exit_code = code
             self._prepared.set()
             if not self._interrupted:
-                for number, handler in self._handlers.items():
-                    signal.signal(number, handler)
+                self._deaf = False
                 gevent.spawn(self._runner.quit if self._options.headless else self._runner.stop)
 
     def _judge(self) -> int:
@@ -153,22 +142,24 @@ class Play:
         with contextlib.ExitStack() as stack:
             folder = None
             if options.out or CONSOLE.follows:
-                default = RESULTS / f"{scenario.name}-{began:%Y%m%d-%H%M%S}"
-                folder = stack.enter_context(run_folder(Path(options.out) if options.out else None, default))
+                chosen = Path(options.out or RESULTS / f"{scenario.name}-{began:%Y%m%d-%H%M%S}")
+                folder = stack.enter_context(run_folder(chosen, may_exist=bool(options.out)))
             with self._system() as system:
                 director = self._prepare(system, began)
                 timeline = Timeline(system.gateway_pids)
                 stopped = self._run(director, timeline)
-                run = put_together(
-                    scenario, director, timeline, started=began, machine=machine, stopped=stopped
+                did = settings(options, director.seconds)
+                run = scenario.record(
+                    director, timeline, settings=did, started=began, machine=machine, stopped=stopped
                 )
-            _ignore_signals()  # everything has ended: what was measured is written whole
+            self._deaf = True  # everything has ended: what was measured is written whole
             return leave_results(judged(run, thresholds), folder)
 
     def _system(self) -> contextlib.AbstractContextManager[System]:
         scenario, options = self._scenario, self._options
         if options.gateway:
-            return contextlib.nullcontext(foreign_system(options))
+            there = (options.gateway, options.gateway_pid, options.direct, options.studio_pid)
+            return contextlib.nullcontext(System(*there, options.auth_url or ""))
         CONSOLE.say("starting Auth, Studios and the gateway")
         return own_stack(
             options.num_users,
@@ -181,7 +172,15 @@ class Play:
         scenario, runner, options = self._scenario, self._runner, self._options
         scenario.prepare(options)
         workers = len(runner.clients) if isinstance(runner, MasterRunner) else 0
-        tokens = _tokens(scenario.accounts(options), workers, system, options)
+        accounts = scenario.accounts(options)
+        if options.token_file:
+            tokens = read_tokens(Path(options.token_file))
+            if (found := len(tokens.tokens)) < accounts:
+                CONSOLE.say(f"note: {found} tokens for {accounts} users: some share one, and its limits")
+        else:
+            CONSOLE.say("minting tokens")
+            # So many are enough, too, if the accounts are not shared out evenly among the workers.
+            tokens = mint(system.auth_url, accounts + workers)
         if options.gateway:
             try_first(system, tokens, options.within)
         # The web page's clock is running already.
@@ -203,14 +202,10 @@ class Play:
             self._scenario.run(director)
         except LoadTestError as error:
             director.event(f"the scenario ends here: {error}")
-            worst = director.counted().failures()[:1]
             director.leave_at_once()
-            if self._options.gateway and any(each.reason.startswith(RefusedError.LIMITED) for each in worst):
-                return f"{error}; {LIMITED}"  # a stack of its own has limits that bind nobody
             return str(error)
         finally:
             sampler.kill()
-            CONSOLE.clear()
         return ""
 
     def _stopping(self, **_: object) -> None:
@@ -231,36 +226,12 @@ class Play:
     def _end_on_signals(self) -> None:
         """End the run at the first SIGINT or SIGTERM, whichever greenlet runs then; later ones must not disturb that."""
         main = gevent.get_hub().parent
-        self._handlers = {number: signal.getsignal(number) for number in SIGNALS}
 
         def interrupt(_: int, __: FrameType | None) -> None:
-            _ignore_signals()
-            self._interrupted = True
-            gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
+            if not self._deaf:
+                self._deaf = self._interrupted = True
+                gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt)
 
-        for number, handler in self._handlers.items():
-            if handler is not signal.SIG_IGN:  # as for a job in the background
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as for a job in the background
                 signal.signal(number, interrupt)
-
-
-def _ignore_signals() -> None:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _raise_open_files(connections: int) -> None:
-    """Take what the connections need, the second ones straight to a Studio included, and keep what is more."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    raise_open_files(connections + connections // 10)
-
-
-def _tokens(accounts: int, workers: int, system: System, options: Namespace) -> Tokens:
-    needed = accounts + workers  # so that there are enough if the accounts are not shared out evenly
-    if not options.token_file:
-        CONSOLE.say(f"minting {needed} tokens")
-        return mint(system.auth_url, needed)
-    tokens = read_tokens(Path(options.token_file))
-    if len(tokens.tokens) < accounts:
-        CONSOLE.say(f"note: {len(tokens.tokens)} tokens for {accounts} users: some share one, and its limits")
-    return tokens

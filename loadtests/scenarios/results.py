@@ -1,14 +1,14 @@
-"""What a run leaves: a folder with run.json, requests.csv, timeline.csv and the report, and a short table."""
+"""What a run says while it lasts, and what it leaves: run.json, the CSV files, the report, a short table and an exit code."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-import itertools
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,14 +16,23 @@ from loadtests.common.errors import UsageError
 from loadtests.common.run import Request, Run, Second
 from loadtests.common.units import shown
 from loadtests.report.run import write as write_report
+from loadtests.runs.sampling import BUSIEST, LATE
+from loadtests.runs.thresholds import LATE_SECONDS
 
 RUN: Final = "run.json"
-REQUESTS: Final = "requests.csv"
-TIMELINE: Final = "timeline.csv"
 REPORT: Final = "report.html"
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_NOT_JUDGED: Final = 3
+
+BUSY: Final = 0.9
+"""A client that uses more of its core than this measures itself."""
 
 FEW: Final = 100
 """Of fewer samples, the slowest hundredth is the greatest alone."""
+
+PROGRESS_SECONDS: Final = 5
 
 VERDICTS: Final = {True: "passed", False: "BROKEN", None: "not judged"}
 
@@ -38,24 +47,53 @@ _UNITS: Final = {
 """Names of columns with a unit."""
 
 
+@dataclass
+class Console:
+    """Standard error, where a run speaks."""
+
+    command: str = "locust"  # what begins a complaint
+    json: bool = False  # whether run.json is printed instead of the table
+    follows: bool = (
+        False  # whether progress is shown; Locust's own statistics do that if `locust` is the command
+    )
+
+    def say(self, line: str) -> None:
+        """Write a line."""
+        print(line, file=sys.stderr, flush=True)
+
+    def complain(self, words: str) -> None:
+        """Write what went wrong."""
+        self.say(f"{self.command}: {words}")
+
+    def tell(self, scenario: str, second: Second) -> None:
+        """Show what the run did in its last second, now and then."""
+        if not self.follows or round(second.at) % PROGRESS_SECONDS:
+            return
+        parts = [
+            f"{scenario} {second.at:.0f} s",
+            f"{second.connections} connections",
+            f"{second.messages} messages/s",
+        ]
+        if second.p50 is not None and second.p99 is not None:
+            parts.append(f"p50 {shown(second.p50, 's')}, p99 {shown(second.p99, 's')}")
+        if second.gateway_cpu is not None and second.gateway_rss is not None:
+            parts.append(f"gateway {second.gateway_cpu:.0%}, {shown(second.gateway_rss, 'bytes')}")
+        self.say(" · ".join([*parts, f"{second.failures} failures"]))
+
+
+CONSOLE: Final = Console()
+"""This process's; `load.py` changes it."""
+
+
 @contextlib.contextmanager
-def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
-    """Reserve a folder without another run's results for the length of the block; remove it if nothing was left in it.
+def run_folder(folder: Path, *, may_exist: bool) -> Iterator[Path]:
+    """Reserve a folder for the length of the block; remove it if nothing was left in it.
 
-    Args:
-        chosen: the user's; it may exist, but not with a run in it. None for the default.
-        default: if that exists, `-2`, `-3` and so on are appended.
-
-    Raises:
-        UsageError: it cannot be made or used.
+    It must not have the results of another run.
     """
-    folder = chosen or default
+    made = not folder.exists()
     try:
-        made = chosen is None or not chosen.exists()
-        if chosen is None:
-            folder = _fresh(default)
-        else:
-            chosen.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=may_exist)
     except OSError as error:
         raise UsageError(f"{folder} cannot be created: {error.strerror} (--out)") from None
     if (folder / RUN).exists():
@@ -70,36 +108,12 @@ def run_folder(chosen: Path | None, default: Path) -> Iterator[Path]:
                 folder.rmdir()
 
 
-def _fresh(default: Path) -> Path:
-    folder, numbers = default, itertools.count(2)
-    while True:
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            folder = default.with_name(f"{default.name}-{next(numbers)}")
-        else:
-            return folder
-
-
 def write_folder(run: Run, folder: Path) -> None:
-    """Write the results of a run.
-
-    Args:
-        run: the run.
-        folder: where to, as `run_folder` gives it.
-
-    Raises:
-        OSError: it cannot be written; nothing of it is left then.
-    """
-    try:
-        (folder / RUN).write_text(json.dumps(run.as_json(), indent=1) + "\n")
-        _write_table(folder / REQUESTS, Request, run.requests)
-        _write_table(folder / TIMELINE, Second, run.timeline)
-        write_report(run, folder / REPORT)
-    except OSError:
-        for name in (RUN, REQUESTS, TIMELINE, REPORT):
-            (folder / name).unlink(missing_ok=True)
-        raise
+    """Write the results of a run; run.json is the last, so that a folder that has it has everything."""
+    _write_table(folder / "requests.csv", Request, run.requests)
+    _write_table(folder / "timeline.csv", Second, run.timeline)
+    write_report(run, folder / REPORT)
+    (folder / RUN).write_text(json.dumps(run.as_json(), indent=1) + "\n")
 
 
 def _write_table(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
@@ -108,6 +122,43 @@ def _write_table(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
         writer = csv.DictWriter(file, names)
         writer.writerow({name: _UNITS.get(name, name) for name in names})
         writer.writerows(asdict(row) for row in rows)
+
+
+def leave_results(run: Run, folder: Path | None) -> int:
+    """Write a run that was judged to a folder, if there is one; print it, and return the exit code."""
+    unwritten = ""
+    try:
+        if folder is not None:
+            write_folder(run, folder)
+    except OSError as error:
+        unwritten = f"the results cannot be written: {error} (--out)"
+    try:
+        print(json.dumps(run.as_json()) if CONSOLE.json else summary(run), flush=True)
+    except OSError as error:  # the reader has left, or its disk is full
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            unwritten = f"standard output cannot be written: {error}"
+    client = {figure.name: figure.value for figure in run.figures}
+    if (busiest := client.get(BUSIEST, 0)) > BUSY:
+        share = shown(busiest, "share")
+        CONSOLE.say(f"note: the client used {share} of its core, so part of the latency is its own")
+    if (late := client.get(LATE, 0)) > LATE_SECONDS:
+        words = "another program keeps this machine busy, or the load is too much for it"
+        CONSOLE.say(f"note: the client was up to {shown(late, 's')} late: {words}")
+    if unwritten:
+        CONSOLE.complain(unwritten)
+    elif folder is not None:
+        CONSOLE.say(f"report: {folder / REPORT}")
+    if run.stopped:
+        CONSOLE.complain(f"could not go on: {run.stopped}")
+    for each in run.thresholds:
+        if not each.passed:
+            CONSOLE.complain(f"{each.name} is {each.shown}, and must be {each.rule}: {each.words}")
+    if run.passed is None:
+        CONSOLE.complain(f"not judged: {run.not_judged}")
+    if unwritten or run.passed is False:
+        return EXIT_FAILED
+    return 0 if run.passed else EXIT_NOT_JUDGED
 
 
 def summary(run: Run) -> str:

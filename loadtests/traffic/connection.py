@@ -1,13 +1,22 @@
-"""The load's WebSocket client: it connects, sends numbered messages, compares their echoes, and closes."""
+"""The load's WebSocket client: it connects, sends numbered messages, compares their echoes, and closes.
+
+Messages at a rate are sent at times that are fixed beforehand (an open loop): a slow gateway does not slow down its load.
+A message's latency counts from the time it was due, not from when it was sent. If the gateway stops for a while, all
+messages that were due meanwhile show it, and not only one for each connection (coordinated omission in a closed loop).
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import os
 import struct
 import time
+from array import array
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Final, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 import picows
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
@@ -21,18 +30,17 @@ AT_ONCE: Final = 25
 """How many handshakes are under way at the same time."""
 
 HANDSHAKE_SECONDS: Final = 30.0
-
+CLOSE_SECONDS: Final = 10.0
 PATIENCE_SECONDS: Final = 10.0
 """How long after the last message an echo may arrive before its message counts as lost."""
 
-CLOSE_SECONDS: Final = 10.0
-
-CODE: Final = struct.Struct("!H")
-"""How the payload of a Close frame begins, if it has one."""
-
+# Close codes (RFC 6455 §7.4.1).
 NORMAL: Final = 1000
 NO_CODE: Final = 1005
-"""Close codes (RFC 6455 §7.4.1)."""
+
+_ABSOLUTE_TIME: Final = 1  # TFD_TIMER_ABSTIME of timerfd_settime(2)
+_TICK_BYTES: Final = 8  # what reading the timer returns: how often it has expired, a 64-bit integer
+_NANOSECONDS: Final = 1_000_000_000
 
 Made = TypeVar("Made", bound="Connection")
 
@@ -43,6 +51,8 @@ class Traffic:
     def __init__(self) -> None:
         self.awaited = 0  # messages without an echo so far
         self.quiet = asyncio.Event()  # set when the last of them arrives
+        self.going = True  # whether a closed loop goes on
+        self.latencies = array("d")  # of a closed loop
         # Gets an exception when a connection fails, and never a result.
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -67,15 +77,7 @@ class Traffic:
     ) -> list[Made]:
         """Open a connection for each set of request headers, a few at a time.
 
-        Args:
-            url: to connect to.
-            headers: of each connection.
-            kind: the class of the connections.
-            size: of their messages in bytes.
-            first: the number of the first one.
-
-        Raises:
-            LoadTestError: one is refused, or takes too long.
+        `size` is that of their messages in bytes, and `first` the number of the first one.
         """
 
         async def connect(connection: Made) -> None:
@@ -109,11 +111,7 @@ class Traffic:
         self.check()
 
     async def last_echoes(self, patience: float = PATIENCE_SECONDS) -> None:
-        """Wait for the echoes of all messages, for so many seconds after the last one was sent.
-
-        Raises:
-            LoadTestError: a connection failed, or a message was lost.
-        """
+        """Wait for the echoes of all messages, for so many seconds after the last one was sent."""
         if self.awaited:
             self.quiet.clear()
             quiet = asyncio.ensure_future(self.quiet.wait())
@@ -122,8 +120,10 @@ class Traffic:
             quiet.cancel()
         self.check()
         if self.awaited:
-            words = f"without an echo within {patience:g} s of the last one sent"
-            raise LoadTestError(f"messages lost: {self.awaited}, {words}")
+            words = (
+                f"messages lost: {self.awaited}, without an echo within {patience:g} s of the last one sent"
+            )
+            raise LoadTestError(words)
 
 
 class Connection(WSListener):
@@ -140,8 +140,7 @@ class Connection(WSListener):
         self._due: deque[float] = deque()
         self._transport: WSTransport
         self._closing = False
-        self._answer: int | None = None
-        """The code of the Close frame that answered ours."""
+        self._answer: int | None = None  # the code of the Close frame that answered ours
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Keep the transport to send with."""
@@ -178,9 +177,7 @@ class Connection(WSListener):
 
     def _not_the_echo(self, frame: WSFrame) -> None:
         if frame.msg_type != WSMsgType.CLOSE:
-            self._traffic.fail(
-                f"connection {self.number}: what came back for message {self._received + 1} is not its echo"
-            )
+            self._fail(f"what came back for message {self._received + 1} is not its echo")
         elif self._closing:  # the answer to ours; the server hangs up now (RFC 6455 §7.1.1)
             self._answer = _close_code(frame)
         else:
@@ -193,11 +190,7 @@ class Connection(WSListener):
             self._traffic.fail(f"connection {self.number} broke after message {self._sent}")
 
     async def close(self) -> None:
-        """Close with a handshake (RFC 6455 §7.1.2).
-
-        Raises:
-            LoadTestError: the other end does not answer with the same code, or a connection has failed before.
-        """
+        """Close with a handshake (RFC 6455 §7.1.2), which the other end must answer with the same code."""
         self._closing = True
         self._transport.send_close(picows.WSCloseCode.OK)
         try:
@@ -205,25 +198,23 @@ class Connection(WSListener):
                 await self._transport.wait_disconnected()
         except TimeoutError:
             missing = "no answer to its Close frame" if self._answer is None else "the server did not hang up"
-            self._void(f"{missing} in {CLOSE_SECONDS:g} s")
+            self._fail(f"{missing} in {CLOSE_SECONDS:g} s")
         except picows.WSError as error:
-            self._void(f"its Close frame got an invalid answer: {error}")
+            self._fail(f"its Close frame got an invalid answer: {error}")
         if self._answer is None:
-            self._void("its Close frame was not answered with one")
-        if self._answer != NORMAL:
-            self._void(f"its Close frame with {NORMAL} was answered with {self._answer}")
-
-    def _void(self, words: str) -> NoReturn:
-        """Void the measurement, for this reason or an earlier one."""
-        self._traffic.fail(f"connection {self.number}: {words}")
+            self._fail("its Close frame was not answered with one")
+        elif self._answer != NORMAL:
+            self._fail(f"its Close frame with {NORMAL} was answered with {self._answer}")
         self._traffic.check()
-        raise AssertionError("a failure was noted and not raised")
+
+    def _fail(self, words: str) -> None:
+        self._traffic.fail(f"connection {self.number}: {words}")
 
 
 def _close_code(frame: WSFrame) -> int:
     """Return the code of a Close frame, 1005 if it has none (RFC 6455 §7.1.5)."""
-    code = frame.get_payload_as_bytes()[: CODE.size]
-    return int(CODE.unpack(code)[0]) if code else NO_CODE
+    code = frame.get_payload_as_bytes()[:2]
+    return int.from_bytes(code) if code else NO_CODE
 
 
 async def _few_at_a_time(jobs: Iterable[Awaitable[object]]) -> None:
@@ -235,3 +226,84 @@ async def _few_at_a_time(jobs: Iterable[Awaitable[object]]) -> None:
             await job
 
     await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+
+
+class Timed(Connection):
+    """Keeps the times of its messages, in their order."""
+
+    def __init__(self, traffic: Traffic, number: int, size: int) -> None:
+        super().__init__(traffic, number, size)
+        self.latencies = array("d")  # seconds from when a message was due to its echo
+        self.lateness = array("d")  # seconds from when a message was due until it was sent
+
+    def send(self, due: float) -> None:
+        """Send the next message, and keep how late it is."""
+        self.lateness.append(time.perf_counter() - due)
+        super().send(due)
+
+    def echoed(self, seconds: float) -> None:
+        """Keep the latency."""
+        self.latencies.append(seconds)
+
+
+class Schedule:
+    """Connections that send in turn, each at `rate` messages a second, evenly spread over time."""
+
+    def __init__(self, connections: Sequence[Connection], rate: float) -> None:
+        self._connections = connections
+        self._interval = 1 / (rate * len(connections))
+        self._start = 0.0
+        self._turn = 0
+
+    async def run(self, turns: int, traffic: Traffic) -> None:
+        """Have every connection send that many messages; a further run continues in the same rhythm."""
+        if not self._turn:
+            self._start = time.perf_counter() + self._interval
+        end = self._turn + turns * len(self._connections)
+        sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def send_what_is_due() -> None:
+            now = time.perf_counter()
+            while self._turn < end:
+                due = self._start + self._turn * self._interval
+                if due > now:
+                    return
+                self._connections[self._turn % len(self._connections)].send(due)
+                self._turn += 1
+            if not sent.done():
+                sent.set_result(None)
+
+        with ticking(self._start + self._turn * self._interval, self._interval, send_what_is_due):
+            await asyncio.wait({sent, traffic.failure}, return_when=asyncio.FIRST_COMPLETED)
+        traffic.check()
+
+
+@contextlib.contextmanager
+def ticking(first: float, interval: float, on_tick: Callable[[], None]) -> Iterator[None]:
+    """Call `on_tick` again and again for the length of the block, from the running event loop, exact to some microseconds.
+
+    The timers of an event loop are exact to a millisecond. Python's `os.timerfd_create` came with 3.13; before that, it
+    takes a call into the C library (timerfd_create(2)). The clock is `time.monotonic`, on Linux `time.perf_counter`, too.
+    Ticks that come due while the loop is busy are one call: `on_tick` has to look at the clock itself.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    timer = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+    if timer < 0:
+        raise OSError(ctypes.get_errno(), "timerfd_create")
+    loop = asyncio.get_running_loop()
+
+    def tick() -> None:
+        os.read(timer, _TICK_BYTES)
+        on_tick()
+
+    try:
+        # A struct itimerspec: seconds and nanoseconds of the interval, then of the first tick.
+        nanoseconds = (max(1, round(seconds * _NANOSECONDS)) for seconds in (interval, first))
+        spec = (ctypes.c_long * 4)(*(part for each in nanoseconds for part in divmod(each, _NANOSECONDS)))
+        if libc.timerfd_settime(timer, _ABSOLUTE_TIME, spec, None) < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime")
+        loop.add_reader(timer, tick)
+        yield
+    finally:
+        loop.remove_reader(timer)
+        os.close(timer)

@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from loadtests.common.listening import listen_until_signalled
 
-BACKLOG: Final = 4096
-"""Connections that may wait to be accepted."""
-
+BACKLOG: Final = 4096  # connections that may wait to be accepted
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-"""The largest message that is echoed."""
 
 
 class Echo(WSListener):
@@ -32,13 +29,14 @@ class Echo(WSListener):
             transport.send(frame.msg_type, frame.get_payload_as_memoryview(), frame.fin)
 
 
-def _echo(_: WSUpgradeRequest) -> Echo:
-    return Echo()
-
-
 async def _serve() -> None:
     server = await ws_create_server(
-        _echo, "127.0.0.1", 0, backlog=BACKLOG, max_frame_size=MAX_FRAME_BYTES, read_buffer_init_size=4096
+        lambda _: Echo(),
+        "127.0.0.1",
+        0,
+        backlog=BACKLOG,
+        max_frame_size=MAX_FRAME_BYTES,
+        read_buffer_init_size=4096,
     )
     await listen_until_signalled(server.sockets[0].getsockname()[1])
     server.close()

@@ -16,7 +16,7 @@ import logging
 import sys
 import time
 from array import array
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +27,8 @@ import uvloop
 from loadtests.common.errors import LoadTestError
 from loadtests.common.usage import open_files, rss_bytes
 from loadtests.traffic import results
-from loadtests.traffic.connection import NUMBER, PATIENCE_SECONDS, Connection, Traffic
+from loadtests.traffic.connection import NUMBER, PATIENCE_SECONDS, Connection, Schedule, Timed, Traffic
 from loadtests.traffic.results import Meter, Percentiles, Target
-from loadtests.traffic.schedule import Schedule, Timed
 
 LOOP_WARM_UP_SECONDS: Final = 0.5
 RATE_WARM_UP_SECONDS: Final = 1.0
@@ -38,31 +37,16 @@ RATE_WARM_UP_SECONDS: Final = 1.0
 COMPANIONS: Final = 10
 """One connection in so many has a companion, which sends the same straight to the backend in the next moment."""
 
-KNOWN_PER_NEW: Final = 4
-"""How the mix of tokens is made: so many that the gateway has seen to each new one."""
-
-BUSY_MESSAGES: Final = 10
-"""How many messages make a connection a busy one."""
-
+KNOWN_PER_NEW: Final = 4  # in the mix of tokens
+BUSY_MESSAGES: Final = 10  # that make a connection a busy one
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
-
-
-class _Loop(Traffic):
-    """A closed loop; while it is `going`, an echo is followed by the next message."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.going = True
-        self.latencies = array("d")
 
 
 class _Looping(Connection):
     """Sends its next message when the echo of the last one has arrived."""
 
-    _traffic: _Loop
-
     def echoed(self, seconds: float) -> None:
-        """Continue."""
+        """Send the next one."""
         self._traffic.latencies.append(seconds)
         if self._traffic.going:
             self.send(time.perf_counter())
@@ -72,7 +56,7 @@ async def round_trips(
     target: Target, *, size: int, seconds: float, patience: float = PATIENCE_SECONDS
 ) -> results.RoundTrips:
     """Measure round trips in a closed loop."""
-    loop = _Loop()
+    loop = Traffic()
     connections = await loop.connect(target.url, target.headers, _Looping, size)
     _stop_collecting_garbage()
     for connection in connections:
@@ -100,28 +84,26 @@ async def latency(
     companions = await traffic.connect(target.direct_url, [{}] * companions_count, Timed, size, first)
     connections = await traffic.connect(target.url, target.headers, Timed, size)
     _stop_collecting_garbage()
-    schedule = Schedule(list(_in_turn(connections, companions)), rate)
+    turns = list(connections)
+    for number, companion in enumerate(companions):
+        turns.insert(number * (COMPANIONS + 1) + 1, companion)
+    schedule = Schedule(turns, rate)
     warm_up = max(1, round(rate * min(RATE_WARM_UP_SECONDS, seconds)))
     await schedule.run(warm_up, traffic)
     meter = Meter(target)
     await schedule.run(max(1, round(rate * seconds)), traffic)
     await traffic.last_echoes(patience)
+    window = meter.lap()
+    latencies = Percentiles.of(latency for each in connections for latency in each.latencies[warm_up:])
     result = results.FixedRate(
-        window=meter.lap(),
-        count=sum(len(connection.latencies) - warm_up for connection in connections),
-        latency=Percentiles.of(latency for each in connections for latency in each.latencies[warm_up:]),
+        window=window,
+        count=latencies.count,
+        latency=latencies,
         paired=Percentiles.of(differences(connections[::COMPANIONS], companions, warm_up)),
         lateness=Percentiles.of(late for each in connections for late in each.lateness[warm_up:]),
     )
     await traffic.close([*connections, *companions])
     return result
-
-
-def _in_turn(connections: Sequence[Timed], companions: Sequence[Timed]) -> Iterator[Timed]:
-    for number, connection in enumerate(connections):
-        yield connection
-        if number % COMPANIONS == 0:
-            yield companions[number // COMPANIONS]
 
 
 def differences(through: Sequence[Timed], straight: Sequence[Timed], warm_up: int) -> Iterator[float]:
@@ -186,15 +168,15 @@ async def hold(target: Target, *, size: int, seconds: float, rate: float = 1) ->
     await Schedule(connections, rate).run(max(1, round(rate * seconds)), traffic)
     await traffic.last_echoes()
     window = meter.lap()
-    latencies = [latency for connection in connections for latency in connection.latencies]
+    latencies = Percentiles.of(latency for each in connections for latency in each.latencies)
     files, files_limit = open_files(target.gateway_pids)
     first_port, last_port = map(int, _PORT_RANGE.read_text().split())
     result = results.Hold(
         connections=len(connections),
         opening=opening,
         window=window,
-        count=len(latencies),
-        latency=Percentiles.of(latencies),
+        count=latencies.count,
+        latency=latencies,
         rss_before=before,
         rss_held=rss_bytes(target.gateway_pids),
         open_files=files,
@@ -218,7 +200,7 @@ def _stop_collecting_garbage() -> None:
     gc.disable()
 
 
-MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
+MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
     "round-trips": round_trips,
     "latency": latency,
     "connects": connects,
@@ -227,16 +209,12 @@ MEASUREMENTS: Final[dict[str, Callable[..., Awaitable[Any]]]] = {
 }
 
 
-async def _measure() -> Any:
-    job = json.load(sys.stdin)
-    return await MEASUREMENTS[job["measurement"]](Target(**job["target"]), **job["options"])
-
-
 def main() -> int:
     """Make the measurement that standard input names; return the exit code."""
     logging.getLogger("picows").setLevel(logging.CRITICAL)  # what goes wrong is in the answer
+    job = json.load(sys.stdin)
     try:
-        result = uvloop.run(_measure())
+        result = uvloop.run(MEASUREMENTS[job["measurement"]](Target(**job["target"]), **job["options"]))
     except LoadTestError as error:
         print(json.dumps({"problem": str(error)}))
         return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from annotated_types import Interval
@@ -24,15 +24,13 @@ class Target:
     """What the load goes to."""
 
     url: str  # the WebSocket to connect to
-    headers: list[dict[str, str]]  # the request headers of each connection; they hold the token of its user
+    headers: list[dict[str, str]] = field(
+        repr=False
+    )  # of each connection's request, with the token of its user
     gateway_pids: list[int]  # the gateway's processes; none without a gateway
     backend_pids: list[int]  # of the echo backend
     auth_pids: list[int]  # of the Auth that validates the tokens
     direct_url: str  # the backend's own WebSocket, for messages that go past the gateway
-
-    def __repr__(self) -> str:
-        """Leave out the headers: they hold tokens."""
-        return f"<Target {self.url} connections={len(self.headers)}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,7 @@ class Meter:
         self._last = self._read()
 
     def lap(self) -> Span:
-        """Return the cost since the last call, or since the beginning.
-
-        Raises:
-            ProcessGoneError: a process has ended.
-        """
+        """Return the cost since the last call, or since the beginning."""
         before, self._last = self._last, self._read()
         return Span(*(now - then for now, then in zip(self._last, before, strict=True)))
 

@@ -8,6 +8,7 @@ arrived, where `websocket-client` reads a frame in pieces and tells no time.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import re
@@ -24,13 +25,6 @@ from websockets.http11 import Response
 from websockets.protocol import CLOSED, OPEN
 from websockets.uri import parse_uri
 
-from loadtests.users.outcomes import (
-    NO_CLOSE_FRAME,
-    ClosedError,
-    OperationError,
-    RefusedError,
-    UnexpectedReplyError,
-)
 from loadtests.users.wire import CONNECT_SECONDS, Wire
 
 CLOSE_SECONDS: Final = 5.0
@@ -40,35 +34,63 @@ MAX_MESSAGE_BYTES: Final = 1 << 24
 MOST_REASON: Final = 200
 """Characters of a refusal's body that are repeated."""
 
-_CODE: Final = re.compile("[a-z_]{1,40}")
-"""What a refusal's `code` may look like to be counted by: nothing that differs from one to the next, such as a token."""
+NO_CLOSE_FRAME: Final = "no close frame"
+"""How a connection ended without a Close frame (RFC 6455 §7.1.5 has 1006 for it, which is never on the wire)."""
 
 BLOB_UPDATED: Final = "blob.updated"
+
+# The shapes of a refusal's `code` and of Studio's message types (spec §4). Nothing else is repeated or counted by: it may
+# hold anything, such as a token.
+_CODE: Final = re.compile("[a-z_]{1,40}")
+_TYPE: Final = re.compile(r"[a-z_]{1,20}(\.[a-z_]{1,20})?")
 
 Document = dict[str, Any]
 
 
+class OperationError(Exception):
+    """An operation failed. The error's words are its reason in statistics and reports: few and countable."""
+
+    answer = ""  # the words of a refusal's body, which are not countable
+
+    def __repr__(self) -> str:
+        """Return the words alone, which Locust's own statistics show."""
+        return str(self)
+
+
+class RefusedError(OperationError):
+    """The upgrade was answered with a status other than 101, and perhaps with a `code` (spec §1)."""
+
+    def __init__(self, status: int, code: str, answer: str) -> None:
+        super().__init__(f"refused {status} {code}".rstrip())
+        self.status = status
+        self.answer = answer
+
+
+class ClosedError(OperationError):
+    """The connection ended, with a close code in digits or `NO_CLOSE_FRAME`."""
+
+    def __init__(self, code: str | None) -> None:
+        super().__init__(f"closed {code}" if code and code != NO_CLOSE_FRAME else NO_CLOSE_FRAME)
+
+
+class UnexpectedReplyError(OperationError):
+    """A message has another type than the one that was expected."""
+
+    def __init__(self, kind: object) -> None:
+        known = isinstance(kind, str) and _TYPE.fullmatch(kind)
+        super().__init__(f"answered {kind}" if known else "answered with a message of no known type")
+
+
 def ignore(*_: object) -> None:
-    """Take what is of no interest: an event, or the end of a connection."""
+    """Take an event, or the end of a connection, that is of no interest."""
 
 
 class Connection:
     """One open WebSocket.
 
-    Args:
-        url: its address.
-        headers: more headers of the handshake.
-        on_event: called in the reading greenlet with each message that is not an expected reply, and when it arrived
-            (nanoseconds, see `Wire`).
-        on_end: called once, with the close code in digits or `NO_CLOSE_FRAME`.
-        buffer_bytes: see `Wire`.
-
-    Attributes:
-        code: how it ended, as told to `on_end`; None while it is open.
-
-    Raises:
-        RefusedError: the upgrade was answered with another status.
-        OperationError: it was not answered.
+    `on_event` is called in the reading greenlet with each message that is not an expected reply, and with the time it
+    arrived (nanoseconds, see `Wire`). `on_end` is called once with `code`: the close code in digits or `NO_CLOSE_FRAME`;
+    `code` is None while the connection is open.
     """
 
     def __init__(
@@ -108,11 +130,7 @@ class Connection:
         return self.code is None and self._protocol.state is OPEN
 
     def send(self, *texts: bytes) -> int:
-        """Send text messages in one write; return when (nanoseconds, see `Wire`).
-
-        Raises:
-            ClosedError: the connection has ended.
-        """
+        """Send text messages in one write; return when (nanoseconds, see `Wire`)."""
         if not self.open:
             raise ClosedError(self.code)
         for text in texts:
@@ -126,30 +144,17 @@ class Connection:
     def ask(
         self, message: Document, *, reply_type: str, message_id: str | None = None
     ) -> tuple[float, Document]:
-        """Send a message and wait for its reply.
-
-        Args:
-            message: without its id.
-            reply_type: what the reply must be.
-            message_id: the id; None takes the next number.
-
-        Returns:
-            the seconds between the two, and the reply.
-
-        Raises:
-            OperationError: there was no such reply.
-        """
+        """Send a message with an id, by default the next number; return the seconds until its reply, and the reply."""
         message_id = message_id or str(next(self._numbers))
         waiting = self._waiting[message_id] = AsyncResult()
         try:
             sent = self.send(json.dumps({"id": message_id, **message}).encode())
             received, reply = waiting.get(timeout=REPLY_SECONDS)
-        except Timeout:
+        except (Timeout, GreenletExit) as error:
             self._given_up.add(message_id)
+            if isinstance(error, GreenletExit):  # the run ends
+                raise
             raise OperationError(f"no reply within {REPLY_SECONDS:g} s") from None
-        except GreenletExit:  # the run ends
-            self._given_up.add(message_id)
-            raise
         finally:
             self._waiting.pop(message_id, None)
         if reply.get("type") != reply_type:
@@ -157,11 +162,7 @@ class Connection:
         return (received - sent) / 1e9, reply
 
     def create_blob(self, data: object = "") -> str:
-        """Have Studio create a blob; return its id.
-
-        Raises:
-            OperationError: there was no such reply.
-        """
+        """Have Studio create a blob; return its id."""
         blob = {"processor_id": "load", "schema_id": "load", "data": data}
         _, created = self.ask({"type": "create_blob", "data": blob}, reply_type="blob.created")
         try:
@@ -178,11 +179,8 @@ class Connection:
         self._may_read.set()
         if self.open:
             self._protocol.send_close(1000)
-            try:
+            with contextlib.suppress(OSError):  # it has ended by itself
                 self._flush()
-            except OSError:
-                pass  # it has ended by itself
-            else:
                 self._reader.join(CLOSE_SECONDS)
         self.abort()
         self._reader.join(CLOSE_SECONDS)

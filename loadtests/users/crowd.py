@@ -40,28 +40,12 @@ LEAVE_AT_ONCE: Final = "leave at once"
 
 
 class Crowd:
-    """The users of this process.
+    """The users of this process; Locust's runner brings the messages."""
 
-    Args:
-        environment: Locust's.
-        runner: Locust's, which brings the messages.
-        measures_ramp: whether latencies count from the start.
-
-    Attributes:
-        options: the run's.
-        joined: whether it has got its part of a run.
-        everyone: how many users all workers have together.
-        users: all users that were ever here in this run.
-        recorder: counts them.
-        system: what they load.
-        gateway_url: where they connect to.
-    """
-
-    def __init__(self, environment: Environment, runner: Runner, *, measures_ramp: bool) -> None:
-        self.joined = False
+    def __init__(self, environment: Environment, runner: Runner) -> None:
+        self.joined = False  # whether it has got its part of a run
         self._environment = environment
         self._runner = runner
-        self._measures_ramp = measures_ramp
         self._greenlets: list[gevent.Greenlet] = []
         environment.crowd = self  # type: ignore[attr-defined]  # where its users find it
         environment.events.request.add_listener(self._request)  # type: ignore[no-untyped-call]  # Locust's
@@ -73,18 +57,16 @@ class Crowd:
         gevent.killall(self._greenlets)
         self.options = self._environment.parsed_options or Namespace()
         self.joined = True
-        self.everyone: int = part["everyone"]
-        self.users: list[Any] = []  # of WebSocketUser, which imports this module
+        self.everyone: int = part["everyone"]  # how many users all workers have together
+        self.users: list[Any] = []  # all that were ever here in this run; WebSocketUser imports this module
         self.recorder = Recorder()
-        self.system = System(gateways=tuple(part["gateways"]), studios=tuple(part["studios"]))
+        self.system = System(part["gateways"], studios=part["studios"])
         self.gateway_url = self.system.gateways[0]
         self._tokens = Tokens(*part["tokens"])
         self._numbers: Counter[type[User]] = Counter()
         self._position: int = part["position"]
         self._workers: int = part["workers"]
         self._obeyed = 0
-        if self._measures_ramp:
-            self.recorder.measure()
         self._greenlets = [
             gevent.spawn(watch_client, self.recorder),
             gevent.spawn(self._report_again_and_again),
@@ -94,7 +76,7 @@ class Crowd:
         self.recorder.request(**request)  # each run has another
 
     def add(self, user: User) -> tuple[int, int]:
-        """Add a user; return its number among the users of its class, and among all, from 0."""
+        """Add a user; return its number among the users of its class, and its account, each from 0."""
         self.users.append(user)
         number = self._numbers[type(user)]
         self._numbers[type(user)] += 1

@@ -13,43 +13,26 @@ from typing import Final
 from urllib.parse import quote
 
 from gevent import Timeout
-from gevent.pool import Pool
 
 from loadtests.common.errors import UsageError
 from loadtests.common.run import DIRECT, GATEWAY
 from loadtests.common.run import Path as Way
 from loadtests.stack import System
-from loadtests.users.connection import Connection
-from loadtests.users.outcomes import OperationError, RefusedError
+from loadtests.users.connection import Connection, OperationError
 from memmie_harness.tokens import MintError, mint_token
 
 TTL_SECONDS: Final = 24 * 3600
 """Longer than any run."""
 
-MINTED_AT_ONCE: Final = 8
-
 ANSWER_SECONDS: Final = 10.0
-
-HINTS: Final = {
-    401: "it does not know the token (--auth-url, --token-file)",
-    403: "it does not admit this address or this user",
-    404: "is that the right path?",
-    429: "CONNECT_RATE_PER_IP and CONNECT_BURST_PER_IP must allow a crowd from one address",
-}
-"""What may be the reason for a refusal, by its status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One token per account, by the account's number; accounts beyond the last begin again with the first.
+    """One token per account, by the account's number; accounts beyond the last begin again with the first."""
 
-    Attributes:
-        tokens: at least one.
-        users: the user id of each; empty if they are not known.
-    """
-
-    tokens: Sequence[str] = field(repr=False)
-    users: Sequence[str] = ()
+    tokens: Sequence[str] = field(repr=False)  # at least one
+    users: Sequence[str] = ()  # the user id of each; empty if they are not known
 
     def of(self, account: int) -> str:
         """Return the token of an account."""
@@ -69,39 +52,21 @@ def mint(auth_url: str, accounts: int) -> Tokens:
     """Have the fake Auth mint a token for each of so many users, whom no other run has.
 
     What a gateway still holds against the users of an earlier run, such as an overdrawn message rate, must not count.
-
-    Raises:
-        UsageError: it does not.
     """
     crowd = secrets.token_hex(4)
     names = [f"load-{crowd}-{number}" for number in range(accounts)]
-
-    def minted(name: str) -> str | MintError:
-        try:
-            return mint_token(auth_url, name, TTL_SECONDS)
-        except MintError as error:  # gevent prints the traceback of an error that leaves a pool
-            return error
-
-    first = minted(names[0])  # if none can be minted, this one fails at once
-    rest = [] if isinstance(first, MintError) else Pool(MINTED_AT_ONCE).map(minted, names[1:])
-    for each in (first, *rest):
-        if isinstance(each, MintError):
-            raise UsageError(f"{each} (--auth-url; for a real Auth give --token-file)")
-    return Tokens([str(each) for each in (first, *rest)], names)
+    try:
+        return Tokens([mint_token(auth_url, name, TTL_SECONDS) for name in names], names)
+    except MintError as error:
+        raise UsageError(f"{error} (--auth-url; for a real Auth give --token-file)") from None
 
 
 def read_tokens(path: Path) -> Tokens:
-    """Read tokens from a file, one a line.
-
-    Raises:
-        UsageError: it cannot be read, or has none.
-    """
+    """Read tokens from a file, one a line."""
     try:
-        tokens = [line.strip() for line in path.read_text().splitlines() if line.strip()]
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror} (--token-file)") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is not a text file with one token a line (--token-file)") from None
+        tokens = path.read_text().split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the tokens cannot be read: {error} (--token-file)") from None
     if not tokens:
         raise UsageError(f"{path} has no token, one a line is expected (--token-file)")
     return Tokens(tokens)
@@ -122,23 +87,16 @@ def address(
 
 
 def try_first(system: System, tokens: Tokens, within: float) -> None:
-    """Connect to each gateway and each Studio once: what is wrong with all connections is wrong with these.
-
-    Raises:
-        UsageError: one of them cannot be connected to within so many seconds; says where, and why.
-    """
+    """Connect to each gateway and each Studio once: what is wrong with all connections is wrong with these."""
     tries = [(*address(GATEWAY, 0, system, tokens, gateway=url), "--gateway") for url in system.gateways]
-    for number, _ in enumerate(system.studios):
-        tries.append((*address(DIRECT, number, system, tokens, gateway=""), "--direct"))
+    studios = range(len(system.studios))
+    tries += [(*address(DIRECT, number, system, tokens, gateway=""), "--direct") for number in studios]
     patience = min(within, ANSWER_SECONDS)
     for url, headers, option in tries:
         try:
             with Timeout(patience, OperationError(f"no answer within {patience:g} s")):
                 connection = Connection(url, headers)
         except OperationError as error:
-            words = [str(error)]
-            if isinstance(error, RefusedError):
-                words += [error.answer, HINTS.get(error.status, "")]
-            told = ": ".join(filter(None, words)).replace(tokens.of(0), "…")
+            told = ": ".join(filter(None, [str(error), error.answer])).replace(tokens.of(0), "…")
             raise UsageError(f"{url.partition('?')[0]}: {told} ({option})") from None
         connection.close()

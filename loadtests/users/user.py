@@ -12,12 +12,8 @@ from locust.env import Environment
 
 from loadtests.common.run import DIRECT, GATEWAY, Path
 from loadtests.runs.recorder import ANSWERED, CLOSED, LOST
-from loadtests.users.connection import Connection, Document, ignore
+from loadtests.users.connection import Connection, Document, OperationError, UnexpectedReplyError, ignore
 from loadtests.users.crowd import Crowd
-from loadtests.users.outcomes import OperationError, UnexpectedReplyError
-
-PROTOCOL: Final = "WS"
-"""What Locust calls the type of a request."""
 
 WAYS: Final = {GATEWAY: "via gateway", DIRECT: "directly"}
 
@@ -26,13 +22,7 @@ GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 class WebSocketUser(User):
-    """A user with a token; subclasses have the tasks.
-
-    Attributes:
-        number: which user of its class this is, from 0.
-        account: the number of the account whose token it has.
-        ending: whether it ends its connections itself; such ends are not counted.
-    """
+    """A user with a token; subclasses have the tasks."""
 
     abstract = True
 
@@ -42,7 +32,8 @@ class WebSocketUser(User):
         self.options = self.crowd.options
         self.recorder = self.crowd.recorder
         self.number, self.account = self.crowd.add(self)
-        self.ending = False
+        self.beat = self.number  # users with the same beat send at the same moments
+        self.ending = False  # whether it ends its connections itself; such ends are not counted
 
     def obey(self, order: str) -> None:
         """Do what a scenario tells all its users to do; see `Crowd`."""
@@ -51,15 +42,19 @@ class WebSocketUser(User):
         """Return numbers of this user that are added up over all users, by their names in `Recorder.totals`."""
         return {}
 
-    def until_due(self, number: int | None = None) -> float:
-        """Return the seconds until this user's next moment, or that of the user with another number.
+    def until_due(self) -> float:
+        """Return the seconds until this user's next moment.
 
         Each user acts once every `--every` seconds at a moment of its own, so that a crowd does not beat in step.
         Moments that have passed are left out.
         """
         every = self.options.every
-        moment = self.crowd.overall(self.number if number is None else number) * GOLDEN % 1 * every
+        moment = self.crowd.overall(self.beat) * GOLDEN % 1 * every
         return float(every - (time.monotonic() - moment) % every)
+
+    def wait_time(self) -> float:
+        """Wait for this user's moment."""
+        return self.until_due()
 
     def connect(
         self,
@@ -102,11 +97,7 @@ class WebSocketUser(User):
     ) -> float | None:
         """Send a heartbeat and wait for its reply; return the seconds, or None if that failed, which is reported.
 
-        Args:
-            connection: where to.
-            path: which way that is.
-            message_id: the heartbeat's; None takes the next number.
-            again: whether the message will be sent again after a failure, so that it is not lost yet.
+        `again` says that the message will be sent again after a failure, so that it is not lost yet.
         """
         name = f"heartbeat {WAYS[path]}"
         began = time.perf_counter()
@@ -139,17 +130,12 @@ class WebSocketUser(User):
         path: Path | None = None,
         measured: bool = False,
     ) -> None:
-        """Tell Locust, and with it the recorder, of an operation that took so many seconds.
+        """Report an operation to Locust, and with it to the recorder.
 
-        Args:
-            name: its kind.
-            seconds: how long it took.
-            error: why it failed; None if it did not.
-            path: the way of a message; None for anything else.
-            measured: whether a message counts for the latencies (see `Recorder.sent`).
+        A message has the path it went, and is measured or not (see `Recorder.sent`); other operations have no path.
         """
         self.environment.events.request.fire(
-            request_type=PROTOCOL,
+            request_type="WS",
             name=name,
             response_time=seconds * 1000,
             response_length=0,

@@ -37,17 +37,7 @@ def _resolved(host: str, port: int) -> tuple[int, Any]:
 
 
 class Wire:
-    """One TCP connection, over TLS or not.
-
-    Args:
-        host: host of the other side.
-        port: its port.
-        tls: whether it speaks TLS.
-        buffer_bytes: size of the kernel's receive buffer; None lets the kernel choose.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
+    """One TCP connection, over TLS or not; `buffer_bytes` is the size of the kernel's receive buffer, None its choice."""
 
     def __init__(self, host: str, port: int, *, tls: bool, buffer_bytes: int | None) -> None:
         self._lock = BoundedSemaphore(1)
@@ -79,9 +69,7 @@ class Wire:
         """Send all of it; return when that began."""
         with self._lock:
             at = time.time_ns()
-            sent = self._socket.send(data)
-            if sent < len(data):
-                self._socket.sendall(memoryview(data)[sent:])
+            self._socket.sendall(data)
             return at
 
     def receive(self) -> tuple[bytes, int]:

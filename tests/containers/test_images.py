@@ -203,6 +203,6 @@ def test_a_missing_image_is_told_with_what_builds_it(engine: docker.DockerClient
     with pytest.raises(ImageNotFound):
         engine.images.get("memmie-none:latest")
     with pytest.raises(
-        ContainerError, match="there is no image memmie-none:latest: build it with `nox -s images`"
+        ContainerError, match=r"there is no image memmie-none:latest\. Build it with `nox -s images`"
     ):
         GatewayContainer("memmie-none:latest").start()

@@ -22,7 +22,7 @@ def test_each_name_makes_its_kind_of_target(choice: str, kind: type) -> None:
 def test_any_other_word_is_refused_with_what_is_allowed(choice: str) -> None:
     with pytest.raises(
         ValueError,
-        match="is not a target: give process, inprocess, container or a gateway's http://HOST:PORT",
+        match=r"is not a target\. Choose process, inprocess, container or the URL of a gateway \(http://HOST:PORT\)",
     ):
         make_target(choice, {})
 

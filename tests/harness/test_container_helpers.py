@@ -134,7 +134,7 @@ def test_a_log_digest_has_the_problems_and_the_last_lines(monkeypatch: pytest.Mo
 
 
 def test_a_stack_without_a_studio_is_refused() -> None:
-    with pytest.raises(ValueError, match="a stack has at least 1 Studio, not 0"):
+    with pytest.raises(ValueError, match="a stack needs at least 1 Studio, not 0"):
         StackContainers(studios=0)
 
 

@@ -183,7 +183,7 @@ def test_a_port_in_use_is_one_clear_line(taken_port: int, capsys: pytest.Capture
 
     assert out == ""
     assert err == (
-        f"memmie dev: port {taken_port} (for Auth) is in use: stop the program that listens on it, "
+        f"memmie dev: port {taken_port} (for Auth) is in use. Stop the program that listens on it, "
         "or choose other ports with --port-base (0 = any free ports)\n"
     )
 

@@ -30,7 +30,7 @@ async def test_starts_waits_until_ready_logs_and_stops() -> None:
 
     assert [record["event"] for record in target.logs()][-1] == "stopped"
     assert target.log_tail() == "\n".join(lines)
-    with pytest.raises(TargetError, match="it was stopped"):
+    with pytest.raises(TargetError, match="the gateway was stopped"):
         await target.wait_for_log(lambda record: record["event"] == "never")
 
 
@@ -49,7 +49,7 @@ async def test_two_gateways_keep_apart() -> None:
 
 async def test_a_gateway_that_is_never_ready_is_stopped_again() -> None:
     target = InProcessTarget(ALONE, start_seconds=0.2)
-    with pytest.raises(TargetError, match=r"/ready was not 200 within 0\.2 s"):
+    with pytest.raises(TargetError, match=r"/ready did not answer 200 within 0\.2 s"):
         await target.start()
     with pytest.raises(TargetError, match="does not run"):
         _ = target.url

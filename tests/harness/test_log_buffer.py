@@ -52,7 +52,7 @@ async def test_every_waiter_gets_a_future_record() -> None:
 
 async def test_a_record_that_does_not_come_in_time_is_an_error() -> None:
     log = LogBuffer()
-    with pytest.raises(TargetError, match=r"none came within 0\.01 s"):
+    with pytest.raises(TargetError, match=r"0\.01 seconds are over"):
         await log.wait_for(is_event("a"), within=0.01)
 
     log.write('{"event": "a"}')  # no waiter is left
@@ -62,7 +62,7 @@ async def test_the_end_of_the_log_fails_present_and_later_waiters() -> None:
     log = LogBuffer()
     waiter = asyncio.create_task(log.wait_for(is_event("a"), within=5))
     await asyncio.sleep(0)  # it waits now
-    log.end("its process ended with exit code 1")
+    log.end("the gateway's process ended with exit code 1")
 
     with pytest.raises(TargetError, match="exit code 1"):
         await waiter

@@ -199,7 +199,7 @@ def test_an_unknown_target_is_refused(run_pytest: RunPytest) -> None:
     result = run_pytest("", ["--memmie-target=docker"], inside=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: --memmie-target: 'docker' is not a target: give process, inprocess, container or *"]
+        ["ERROR: --memmie-target: 'docker' is not a target. Choose process, inprocess, container or *"]
     )
 
 

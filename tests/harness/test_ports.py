@@ -21,10 +21,10 @@ def test_ports_follow_from_the_base(base: int, studios: int, expected: Ports) ->
 @pytest.mark.parametrize(
     ("base", "studios", "message"),
     [
-        (-1, 2, r"--port-base must be 0 \(any free ports\) to 65524 \(with 2 Studios\), not -1"),
+        (-1, 2, "--port-base must be from 0 to 65524 with --studios 2, not -1; 0 means any free ports"),
         (65525, 2, "--port-base must be"),
-        (8000, 0, "--studios must be 1 to 50, not 0"),
-        (8000, 51, "--studios must be 1 to 50, not 51"),
+        (8000, 0, "--studios must be from 1 to 50, not 0"),
+        (8000, 51, "--studios must be from 1 to 50, not 51"),
     ],
 )
 def test_numbers_out_of_range_are_refused(base: int, studios: int, message: str) -> None:

@@ -60,7 +60,9 @@ async def over_after_one_answer(monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 @pytest.mark.usefixtures("over_after_one_answer")
 async def test_says_what_ready_answered_last() -> None:
     async with served([503]) as url:
-        with pytest.raises(TargetError, match=r"was not 200 within 30 s; the last answer: 503 draining"):
+        with pytest.raises(
+            TargetError, match=r"did not answer 200 within 30 s; the last answer: 503 draining"
+        ):
             await UrlTarget(url, start_seconds=30).start()
 
 

@@ -30,7 +30,7 @@ def test_the_nearer_mark_wins_and_env_is_merged() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (mark(3), "takes keyword arguments only"),
+        (mark(3), "takes only keyword arguments"),
         (mark(studio=3), "has the arguments studios and env, not 'studio'"),
         (mark(studios="3"), "studios must be a number"),
         (mark(studios=-1), "studios must be a number"),

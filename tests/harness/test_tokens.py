@@ -23,7 +23,7 @@ async def test_mints_through_the_control_api_of_a_fake_auth() -> None:
 
 async def test_says_what_answered_without_a_token() -> None:
     async with FakeStudio(port=0) as not_an_auth:
-        with pytest.raises(MintError, match="answered 404 instead of a token: is it a fake Auth"):
+        with pytest.raises(MintError, match=r"answered 404 instead of a token\. Is it a fake Auth"):
             await asyncio.to_thread(mint_token, not_an_auth.url, "u1")
 
 

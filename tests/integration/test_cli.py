@@ -298,7 +298,10 @@ async def test_check_tries_auth_and_every_studio(
         ("studio", second.ws_url, True),
     ]
     assert answer["checks"][0]["detail"] == "Auth answered with something that is not JSON"
-    assert answer["checks"][1]["detail"] == "the health check failed (Connection refused)"
+    assert answer["checks"][1]["detail"] == (
+        f"the health check of {first.ws_url}/health failed (Connection refused). "
+        "HEALTH_CHECK and HEALTH_PATH choose another check"
+    )
 
 
 async def test_check_distrusts_an_auth_that_accepts_anything(

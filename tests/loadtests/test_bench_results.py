@@ -1,4 +1,4 @@
-"""What the benchmark makes of its results: figures, ratios, notes, verdicts, and a record that can be gone on with."""
+"""What the benchmark makes of its results: figures, ratios, tables, notes, verdicts, and a record."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
-from loadtests.analysis.cells import Cell, Spread, cells
-from loadtests.analysis.measurements import MEASUREMENTS, Case, Figure, Record, Row
-from loadtests.analysis.remarks import noise, resources
-from loadtests.analysis.store import document, read, write
-from loadtests.analysis.targets import TARGETS, Verdict, verdicts
+from loadtests.analysis.conclusions import TARGETS, Verdict, document, noise, resources, verdicts
+from loadtests.analysis.measurements import MEASUREMENTS, Case, Cell, Figure, Record, Row, Spread, cells
+from loadtests.benchmark import command
 from loadtests.benchmark.command import main
-from loadtests.benchmark.tables import WIDTH, aligned, summary, tables
-from loadtests.common.errors import LoadTestError
+from loadtests.benchmark.measuring import Task, duration
+from loadtests.common.files import parsed
 from loadtests.common.machine import Cores, describe
+from loadtests.peers.peer import DIRECT, PEERS
+from loadtests.report.__main__ import main as report
 from loadtests.traffic.results import (
     Connecting,
     Connects,
@@ -36,6 +36,7 @@ RATE = Case("latency", 1000, size=128, rate=1.0, seconds=2.0)
 HELD = Case("hold", 5000, size=128, rate=1, seconds=1.0)
 
 MEMORY = Case("memory", 100, size=128)
+CONNECTS = Case("connects", 500)
 
 CPU, PER_SECOND = MEASUREMENTS["round-trips"].figures[:2]
 ADDED_P50 = MEASUREMENTS["latency"].figures[0]
@@ -54,6 +55,10 @@ def values(figure: Figure, record: Record, case: Case, peer: str) -> dict[int, f
 def ratios(figure: Figure, record: Record, case: Case, peer: str) -> dict[int, float]:
     cell = cell_of(figure, record, case, peer)
     return cell.ratios if cell else {}
+
+
+def tables(record: Record) -> str:
+    return "\n".join(command._tables(cells(record)))
 
 
 def judged(record: Record) -> list[Verdict]:
@@ -244,8 +249,9 @@ def test_a_rate_that_the_load_limits_says_so(load: float, backend: float, *, bou
     measured = record(Row(TRIPS, "nginx", 1, trips(0.5, load=load, backend=backend)))
     cell = cell_of(PER_SECOND, measured, TRIPS, "nginx")
     assert cell is not None
-    assert cell.at_least is bounded
-    assert ("≥ 10,000" in tables(cells(measured)).partition("nginx")[2]) is bounded
+    assert cell.bounded_by_load is bounded
+    [line] = [line for line in tables(measured).splitlines() if line.startswith("round trips/s")]
+    assert line.split() == ["round", "trips/s", "50", "×", "128", "B", "nginx", *["≥"] * bounded, "10,000"]  # noqa: RUF001 - a multiplication sign
 
 
 def test_a_load_with_two_cores_is_full_when_one_of_its_processes_is() -> None:
@@ -253,7 +259,7 @@ def test_a_load_with_two_cores_is_full_when_one_of_its_processes_is() -> None:
     measured.cores = Cores(frozenset({2}), frozenset({0, 1}))
     cell = cell_of(PER_SECOND, measured, TRIPS, "nginx")
     assert cell is not None
-    assert not cell.at_least
+    assert not cell.bounded_by_load
 
 
 def test_a_cell_is_the_median_with_least_and_most() -> None:
@@ -264,52 +270,44 @@ def test_a_cell_is_the_median_with_least_and_most() -> None:
     assert Spread.of([]) is None
 
 
-def test_a_wide_table_goes_on_below_with_the_same_names() -> None:
-    titles = [f"title {number:2}" for number in range(30)]
-    cells = [str(1000 + number) for number in range(30)]
-    blocks = [
-        block.splitlines()
-        for block in aligned([["case", "peer", *titles], ["1", "ours", *cells]]).split("\n\n")
-    ]
-    assert max(len(line) for block in blocks for line in block) in range(WIDTH - 10, WIDTH + 1)
-    assert all(
-        block[0].startswith("case  peer  title") and block[2].startswith("1     ours  1") for block in blocks
+def test_a_table_has_a_line_for_each_figure_of_each_peer_with_the_ratio_of_ours() -> None:
+    measured = record(
+        *(Row(TRIPS, "direct", number, trips(0.0)) for number in (1, 2)),
+        *(Row(TRIPS, "gateway", number, trips(0.1 * number)) for number in (1, 2)),
+        *(Row(TRIPS, "nginx", number, trips(0.1)) for number in (1, 2)),
     )
-    assert " ".join(cell for block in blocks for cell in block[2].split()[2:]) == " ".join(cells)
-
-
-def test_a_column_that_is_too_wide_stands_alone() -> None:
-    table = aligned([["case", "peer", "a" * 200, "b"], ["1", "ours", "2", "3"]])
-    assert [line.split() for line in table.splitlines() if line.startswith("1")] == [
-        ["1", "ours", "2"],
-        ["1", "ours", "3"],
+    title, *lines = tables(measured).splitlines()
+    assert title == "CPU PER ROUND TRIP AND MOST ROUND TRIPS A SECOND"
+    head = next(number for number, line in enumerate(lines) if line.startswith("figure"))
+    assert lines[head : head + 6] == [
+        "figure                  connections  peer     median (least…most)  gateway ÷ peer",
+        "CPU per round trip, µs  50 × 128 B   gateway  15.0 (10.0…20.0)",  # noqa: RUF001 - a multiplication sign
+        "CPU per round trip, µs  50 × 128 B   nginx    10.0                 1.50 (1.00…2.00)",  # noqa: RUF001 - a multiplication sign
+        "round trips/s           50 × 128 B   direct   10,000",  # noqa: RUF001 - a multiplication sign
+        "round trips/s           50 × 128 B   gateway  10,000",  # noqa: RUF001 - a multiplication sign
+        "round trips/s           50 × 128 B   nginx    10,000",  # noqa: RUF001 - a multiplication sign
     ]
+    assert "gateway busy, %         50 × 128 B   gateway  15" in lines  # noqa: RUF001 - a multiplication sign
 
 
 def test_no_table_of_several_rounds_is_too_wide() -> None:
-    case = Case("connects", 500)
     measured = record()
     for number in (1, 2, 3):
         connecting = Connecting(100, Span(1.0, 0.1 * number, 0.1, 0.1, 0.1), Span(1.0, 0.1, 0.0, 0.0, 0.1))
-        measured.rows += [
-            Row(case, peer, number, Connects(connecting, connecting, connecting))
-            for peer in ("gateway", "nginx")
-        ]
-        measured.rows += [
-            Row(RATE, peer, number, at_a_rate(0.1234 * number)) for peer in ("direct", "gateway", "nginx")
-        ]
-    found = tables(cells(measured))
-    assert "gateway ÷ nginx" in found
+        for peer in ("direct", "gateway", "nginx"):
+            connects = Connects(connecting, connecting, connecting)
+            measured.rows.append(Row(CONNECTS, peer, number, connects))
+            measured.rows.append(Row(RATE, peer, number, at_a_rate(0.1234 * number)))
+    found = tables(measured)
     assert "p99, ms" in found
-    tabular = [line for line in found.splitlines() if "…" in line or "---" in line]
-    assert max(map(len, tabular)) <= WIDTH
+    assert max(map(len, found.splitlines())) <= command.WIDTH
 
 
-@pytest.mark.parametrize(("ours", "words"), [(0.13, "1.3 ≤ 1.35 held"), (0.15, "1.5 > 1.35 missed by 0.15")])
+@pytest.mark.parametrize(("ours", "words"), [(0.13, "1.3: held"), (0.15, "1.5: missed by 0.15")])
 def test_a_target_is_held_or_missed(ours: float, words: str) -> None:
     measured = record(*thrice(TRIPS, "gateway", trips(ours)), *thrice(TRIPS, "nginx", trips(0.1)))
     [verdict] = judged(measured)
-    assert str(verdict) == f"cpu-per-round-trip {TRIPS}, gateway ÷ nginx: {words}"
+    assert str(verdict) == f"cpu-per-round-trip {TRIPS} ÷ nginx must be at most 1.35, is {words}"
 
 
 @pytest.mark.parametrize(
@@ -337,29 +335,12 @@ def test_who_asks_no_auth_is_marked_where_connecting_is_compared() -> None:
     measured.peers["haproxy"] = "theirs, too"
     marked = {
         (entry["peer"], entry["case"]["measurement"])
-        for entry in document(measured)["figures"]
+        for entry in json.loads(document(measured))["figures"]
         if "(no auth)" in entry["called"]
     }
     assert marked == {("haproxy", "connects")}
-    assert "gateway ÷ haproxy (no auth)" in tables(cells(measured))
-    assert "nginx (no auth)" not in tables(cells(measured))
-    assert "1.00*" in summary(cells(measured))
-
-
-def test_all_ratios_are_on_one_screen() -> None:
-    measured = record(
-        *thrice(TRIPS, "direct", trips(0.0)),
-        *thrice(TRIPS, "gateway", trips(0.2)),
-        *thrice(TRIPS, "nginx", trips(0.1)),
-    )
-    assert summary(cells(measured)).splitlines() == [
-        "GATEWAY ÷ PEER",
-        "Medians of the rounds' ratios; below 1 ours costs less.",
-        "figure                  connections  nginx",
-        "----------------------  -----------  -----",
-        "CPU per round trip, µs  50 × 128 B   2.00",  # noqa: RUF001 - a multiplication sign
-    ]
-    assert summary(cells(record(Row(TRIPS, "gateway", 1, trips(0.2))))) == ""
+    assert "haproxy (no auth)" in tables(measured)
+    assert "nginx (no auth)" not in tables(measured)
 
 
 def test_a_target_in_a_unit_is_ours_alone() -> None:
@@ -411,8 +392,10 @@ def test_it_takes_enough_to_judge(
     assert found
     assert {verdict.lacking for verdict in found} == {lacking}
     assert {verdict.held for verdict in found} == {None if lacking else True}
-    assert all(" ≤ " in str(verdict) or " ≥ " in str(verdict) for verdict in found)
-    assert all(str(verdict).endswith(f"not judged ({lacking})" if lacking else "held") for verdict in found)
+    assert all(" must be at " in str(verdict) for verdict in found)
+    assert all(
+        str(verdict).endswith(f": not judged ({lacking})" if lacking else ": held") for verdict in found
+    )
 
 
 def test_a_load_that_was_late_itself_is_told() -> None:
@@ -445,7 +428,7 @@ def test_a_rate_at_which_no_core_was_full_is_told() -> None:
 
 def test_connections_held_reach_their_target() -> None:
     [verdict] = judged(record(Row(HELD, "gateway", 1, held())))
-    assert str(verdict) == f"held {HELD}: 5,000 ≥ 5,000 held"
+    assert str(verdict) == f"held {HELD} must be at least 5,000, is 5,000: held"
 
 
 @pytest.mark.parametrize(
@@ -483,27 +466,24 @@ def test_where_there_is_no_gateway_nothing_runs_out() -> None:
     assert resources(held(open_files=0, open_files_limit=0)) == []
 
 
-def test_a_record_comes_back_from_its_json_whole(tmp_path: Path) -> None:
+def test_a_record_comes_back_from_its_json_whole() -> None:
     measured = record(
         Row(TRIPS, "gateway", 1, trips(0.2)),
         Row(RATE, "direct", 1, at_a_rate(0.2)),
         Row(HELD, "gateway", 1, held()),
     )
-    file = tmp_path / "bench.json"
-    write(measured, file)
-    assert read(file) == measured
-    assert [path.name for path in tmp_path.iterdir()] == ["bench.json"]
+    assert parsed(Record, document(measured)) == measured
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "no JSON", '{"rows": [{}]}'])
-def test_a_file_that_is_no_record_is_told(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_no_record_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
     file = tmp_path / "bench.json"
     file.write_text(text)
-    with pytest.raises(LoadTestError, match="is not a JSON of the peers benchmark"):
-        read(file)
-
-
-CONNECTS = Case("connects", 500)
+    assert report([str(file)]) == 2
+    words = "is neither a run.json nor a JSON of the peers benchmark"
+    assert capsys.readouterr().err.startswith(f"report: {file} {words}")
 
 
 @pytest.mark.parametrize(
@@ -558,105 +538,49 @@ def test_a_record_with_another_type_somewhere_is_a_matter_of_usage(
     )
     measured.cores = Cores.share_out()
     file = tmp_path / "bench.json"
-    write(measured, file)
-    numbers = json.loads(file.read_text())
+    numbers = json.loads(document(measured))
     *path, last = where
     place = numbers
     for key in path:
         place = place[key]
     place[last] = value
     file.write_text(json.dumps(numbers))
-    assert main([*WHAT.split(), "--json", str(file), "--resume"]) == 2
+    assert report([str(file)]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith(f"bench.py: {file} is not a JSON of the peers benchmark: ")
+    assert line.startswith(f"report: {file} is neither a run.json nor a JSON of the peers benchmark: ")
 
 
 def test_the_json_has_every_figure_with_its_ratio() -> None:
     measured = record(Row(TRIPS, "gateway", 1, trips(0.2)), Row(TRIPS, "nginx", 1, trips(0.1)))
-    found = {(entry["figure"], entry["peer"]): entry for entry in document(measured)["figures"]}
+    found = {(entry["figure"], entry["peer"]): entry for entry in json.loads(document(measured))["figures"]}
     assert found["cpu-per-round-trip", "nginx"]["median"] == pytest.approx(10)
     assert found["cpu-per-round-trip", "nginx"]["ratio"]["median"] == pytest.approx(2)
     assert found["cpu-per-round-trip", "gateway"]["ratio"] is None
 
 
-@pytest.fixture
-def finished(tmp_path: Path) -> Path:
-    """Return a run on this machine that has nothing left to do, and missed a target."""
-    measured = record(
-        *thrice(TRIPS, "gateway", trips(0.5)),
-        *thrice(TRIPS, "websockets", trips(0.6)),
-        machine=describe(),
-    )
-    measured.cores = Cores.share_out()
-    file = tmp_path / "bench.json"
-    write(measured, file)
-    return file
-
-
-WHAT = "--peers gateway,websockets --measure round-trips --connections 50 --sizes 128 --seconds 1 --rounds 3"
-
-
-@pytest.mark.parametrize(("options", "code"), [([], 0), (["--strict"], 1)])
-def test_what_was_measured_is_shown_and_not_measured_again(
-    finished: Path, capsys: pytest.CaptureFixture[str], options: list[str], code: int
+@pytest.mark.parametrize(("strict", "code"), [(False, 0), (True, 1)])
+def test_a_missed_target_is_shown_and_fails_a_strict_run(
+    capsys: pytest.CaptureFixture[str], *, strict: bool, code: int
 ) -> None:
-    page = finished.with_suffix(".html")
-    assert main([*WHAT.split(), "--json", str(finished), "--html", str(page), "--resume", *options]) == code
-    out, err = capsys.readouterr()
-    assert "gateway ÷ websockets: 0.8333 > 0.3 missed by 0.5333" in out
-    assert page.read_text().startswith("<!doctype html>")
-    assert err.splitlines()[-1] == "0 measurements, about 0 s"
+    measured = record(*thrice(TRIPS, "gateway", trips(0.5)), *thrice(TRIPS, "websockets", trips(0.6)))
+    measured.peers["websockets"] = "theirs, too"
+    assert command._show(measured, strict=strict) == code
+    assert "÷ websockets must be at most 0.3, is 0.8333: missed by 0.5333" in capsys.readouterr().out
 
 
-def test_a_run_of_another_machine_is_not_gone_on_with(
-    finished: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("option", ["--json", "--html"])
+def test_what_a_file_has_is_not_overwritten(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    numbers = json.loads(finished.read_text())
-    numbers["machine"]["cpu"] = "another"
-    finished.write_text(json.dumps(numbers))
-    assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
-    assert "was measured on another machine" in capsys.readouterr().err
-
-
-def test_another_version_of_a_peer_is_not_put_beside_the_earlier_one(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    numbers = json.loads(finished.read_text())
-    numbers["versions"] = {"websockets": "1.0", "nginx": "0.1"}
-    finished.write_text(json.dumps(numbers))
-    assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
-    assert "has websockets 1.0, this is " in capsys.readouterr().err
-
-
-def test_windows_of_another_length_are_not_put_beside_the_earlier_ones(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*WHAT.split(), "--seconds", "2", "--json", str(finished), "--resume"]) == 2
-    assert "was measured for 1 s, and would be for 2 s now" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [(None, "has 6 results: --resume continues them"), ("notes\n", "is not a JSON of the peers benchmark")],
-)
-def test_what_a_file_has_is_not_overwritten_unasked(
-    finished: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
-) -> None:
-    if text is not None:
-        finished.write_text(text)
-    before = finished.read_text()
-    assert main([*WHAT.split(), "--json", str(finished)]) == 2
-    assert words in capsys.readouterr().err
-    assert finished.read_text() == before
-    assert main([*WHAT.split(), "--json", str(finished), "--overwrite", "--dry-run"]) == 0
-
-
-def test_a_file_that_cannot_be_gone_on_with_is_a_matter_of_usage(
-    finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    finished.write_text("{}")
-    assert main([*WHAT.split(), "--json", str(finished), "--resume"]) == 2
-    assert "started: Field required" in capsys.readouterr().err
+    file = tmp_path / "bench"
+    file.write_text("results\n")
+    with pytest.raises(SystemExit) as exit_code:
+        main(["--peers", "direct", option, str(file)])
+    assert exit_code.value.code == 2
+    assert f"{str(file)!r} given, a new file in a folder that exists needed" in capsys.readouterr().err
+    assert file.read_text() == "results\n"
+    file.write_text("")
+    assert main(["--peers", "direct", option, str(file), "--dry-run"]) == 0
 
 
 def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
@@ -664,7 +588,13 @@ def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -
     out, err = capsys.readouterr()
     lines = out.splitlines()
     peers = ("direct", "gateway", "websockets")
-    assert lines[:3] == [f"{TRIPS.measurement}, {TRIPS}, {peer} (× 2 rounds)" for peer in peers]  # noqa: RUF001 - a multiplication sign
-    assert f"{2 * (len(lines) - 1) + 1} measurements, about " in err
-    assert [line for line in lines if "hold" in line] == [f"hold, {HELD}, gateway (× 1 round)"]  # noqa: RUF001 - a multiplication sign
+    assert lines[:3] == [f"round 1, {TRIPS.measurement}, {TRIPS}, {peer}" for peer in peers]
+    assert len([line for line in lines if line.startswith("round 1, ")]) == (len(lines) + 1) / 2
+    assert err.splitlines()[-1].startswith(f"{len(lines)} measurements, about ")
+    assert [line for line in lines if "hold" in line] == [f"round 1, hold, {HELD}, gateway"]
     assert not any("memory" in line and "direct" in line for line in lines)
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "3 s"), (3, "9 s"), (60, "3 min")])
+def test_the_estimate_is_that_of_all_measurements(count: int, words: str) -> None:
+    assert duration([Task(1, replace(TRIPS, seconds=1.3), PEERS[DIRECT])] * count) == words

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import csv
 import importlib.util
 import json
-import os
-import re
 import signal
 import subprocess
 import sys
@@ -80,49 +77,6 @@ async def test_a_steady_run_leaves_its_numbers_and_a_report(
     assert rows["heartbeat directly"]["failures"] == "0"
     assert "<html" in (out / "report.html").read_text()
     assert "eyJ" not in "".join(file.read_text() for file in out.iterdir() if file.suffix != ".html")
-
-
-async def test_on_a_terminal_the_table_begins_a_line(tmp_path: Path) -> None:
-    thresholds = tmp_path / "lax.toml"
-    thresholds.write_text(LAX)
-    master, slave = os.openpty()
-    async with running(
-        "steady", "--connections", "3", "--seconds", "1", "--every", "0.1",
-        "--thresholds", str(thresholds), "--out", str(tmp_path / "out"), output=slave,
-    ) as process:  # fmt: skip
-        os.close(slave)
-        shown = await _all_of(master, process)
-        assert await process.wait() == 0, shown
-    progress, _, _ = shown.partition("steady: Many connections")
-    assert re.search("\r\x1b\\[Ksteady [0-9]+ s", progress), progress
-    assert progress.endswith(("\r\x1b[K", "\n"))
-
-
-async def _all_of(terminal: int, process: Process) -> str:
-    """Read a terminal's side of the screen until the process on the other side has ended.
-
-    That the last one has closed it is nothing to wait for: the kernel need not tell it to a read that waits already.
-    """
-    os.set_blocking(terminal, False)
-    shown = bytearray()
-
-    def take() -> bool:
-        with contextlib.suppress(OSError):  # how Linux tells that nobody is there any more
-            piece = os.read(terminal, 1 << 16)
-            shown.extend(piece)
-            return bool(piece)
-        return False
-
-    loop = asyncio.get_running_loop()
-    loop.add_reader(terminal, take)
-    try:
-        await process.wait()
-    finally:
-        loop.remove_reader(terminal)
-    while take():
-        pass
-    os.close(terminal)
-    return shown.decode()
 
 
 async def test_a_broken_threshold_is_named_and_fails_the_run(tmp_path: Path) -> None:
@@ -230,7 +184,6 @@ REFUSED = [
     (["steady", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "steady needs --direct"),
     (["failover", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--studio-pid"),
     (["drain", "--gateway", "ws://gw/ws", "--auth-url", "http://auth"], "--gateway a second time"),
-    (["steady", "--out", ""], "nothing given, a folder's name needed"),
     (["steady", "--out", "/proc/x"], "/proc/x cannot be created: No such file or directory (--out)"),
     (
         ["storm", "--gateway", "ws://gw/ws", "--token-file", "/dev/null"],

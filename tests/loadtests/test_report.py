@@ -12,8 +12,8 @@ import pytest
 graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load group is not installed")
 
 from tests.loadtests.pages import parsed  # noqa: E402 - after the check above
+from tests.loadtests.samples import latency  # noqa: E402 - after the check above
 
-from loadtests.common.distribution import latency  # noqa: E402 - after the check above
 from loadtests.common.run import (  # noqa: E402 - after the check above
     Event,
     Failure,
@@ -31,9 +31,7 @@ HOSTILE = "</script><script>alert('&amp;')</script>"
 
 
 def distribution(*seconds: float) -> Latency:
-    found = latency(seconds)
-    assert found is not None
-    return found
+    return latency(seconds)
 
 
 def second(at: float) -> Second:

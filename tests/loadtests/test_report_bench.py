@@ -14,12 +14,12 @@ graph_objects = pytest.importorskip("plotly.graph_objects", reason="the load gro
 
 from tests.loadtests.pages import parsed  # noqa: E402 - after the check above
 
+from loadtests.analysis.conclusions import document  # noqa: E402 - after the check above
 from loadtests.analysis.measurements import (  # noqa: E402 - after the check above
     Case,
     Record,
     Row,
 )
-from loadtests.analysis.store import document  # noqa: E402 - after the check above
 from loadtests.common.machine import Cores  # noqa: E402 - after the check above
 from loadtests.report import page as builder  # noqa: E402 - needs plotly
 from loadtests.report.__main__ import main  # noqa: E402 - after the check above
@@ -170,7 +170,8 @@ def test_the_least_is_on_top_and_ours_stands_out() -> None:
 
 def test_ratios_have_a_series_for_each_case_and_a_line_at_one() -> None:
     chart = parsed(page(FULL)).figures[0]
-    assert [trace["name"] for trace in chart["traces"]] == ["50 × 128 B", "50 × 16 KiB"]  # noqa: RUF001 - a multiplication sign
+    names = [f"CPU per round trip, {case}" for case in ("50 × 128 B", "50 × 16 KiB")]  # noqa: RUF001 - a multiplication sign
+    assert [trace["name"] for trace in chart["traces"]] == names
     assert [trace["x"] for trace in chart["traces"]] == [[1.232], [1.232]]
     assert chart["layout"]["shapes"][0]["x0"] == 1
 
@@ -270,7 +271,7 @@ def test_what_others_have_written_is_shown_as_text() -> None:
 
 
 def test_a_page_can_be_drawn_again_from_its_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "bench.json").write_text(json.dumps(document(FULL)))
+    (tmp_path / "bench.json").write_text(document(FULL))
     assert main([str(tmp_path / "bench.json")]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'bench.html'}\n"
     assert (tmp_path / "bench.html").read_text(encoding="utf-8") == page(FULL)
@@ -299,7 +300,7 @@ def test_what_cannot_be_drawn_is_told(
 
 
 def test_a_page_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "bench.json").write_text(json.dumps(document(FULL)))
+    (tmp_path / "bench.json").write_text(document(FULL))
     assert main([str(tmp_path / "bench.json"), "--out", str(tmp_path / "nowhere" / "page.html")]) == 2
     page = tmp_path / "nowhere" / "page.html"
     assert f"{page} cannot be written: No such file or directory (--out)" in capsys.readouterr().err

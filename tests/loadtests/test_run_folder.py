@@ -21,28 +21,33 @@ RUN = Run(
 )
 
 
-def test_two_runs_of_one_second_have_two_folders(tmp_path: Path) -> None:
+def test_of_two_runs_of_one_second_one_has_the_folder(tmp_path: Path) -> None:
     default = tmp_path / "results" / "steady-now"
-    with (
-        run_folder(None, default) as first,
-        run_folder(None, default) as second,
-        run_folder(None, default) as third,
-    ):
-        assert [each.name for each in (first, second, third)] == [
-            "steady-now",
-            "steady-now-2",
-            "steady-now-3",
-        ]
-        write_folder(RUN, second)
-    assert list(default.parent.iterdir()) == [second]  # where nothing was left, nothing stays
+    with run_folder(default, may_exist=False):
+        with (
+            pytest.raises(UsageError, match="cannot be created: File exists"),
+            run_folder(default, may_exist=False),
+        ):
+            pass
+        assert default.exists()  # the other one is refused, and removes nothing
+
+
+def test_a_folder_stays_if_something_was_left_in_it(tmp_path: Path) -> None:
+    empty, full, given = (tmp_path / name for name in ("empty", "full", "given"))
+    given.mkdir()
+    for folder in (empty, full, given):
+        with run_folder(folder, may_exist=True):
+            if folder == full:
+                write_folder(RUN, folder)
+    assert set(tmp_path.iterdir()) == {full, given}
 
 
 def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
-    with run_folder(tmp_path, tmp_path / "other") as folder:
+    with run_folder(tmp_path, may_exist=True) as folder:
         write_folder(RUN, folder)
     with (
         pytest.raises(UsageError, match="already has the results of a run: choose another folder"),
-        run_folder(tmp_path, tmp_path / "other"),
+        run_folder(tmp_path, may_exist=True),
     ):
         pass
     assert (tmp_path / "run.json").exists()
@@ -50,7 +55,8 @@ def test_a_folder_with_a_run_is_not_written_over(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be created"), run_folder(tmp_path / "file" / "x", tmp_path):
+    folder = tmp_path / "file" / "x"
+    with pytest.raises(UsageError, match="cannot be created"), run_folder(folder, may_exist=True):
         pass
 
 

@@ -6,22 +6,20 @@ import json
 from typing import Any
 
 import pytest
+from tests.loadtests.samples import latency
 
-from loadtests.common.distribution import latency
 from loadtests.common.files import parsed
 from loadtests.common.run import Event, Failure, Figure, Request, Run, Second, Verdict
 
 
 def test_a_run_comes_back_from_its_json() -> None:
-    measured = latency([0.1, 0.2])
-    assert measured is not None
     run = Run(
         scenario="storm",
         about="a storm",
         started="2030-01-01T00:00:00+00:00",
         seconds=3.5,
         gateway_url="ws://127.0.0.1:1/ws",
-        latencies={"gateway": measured},
+        latencies={"gateway": latency([0.1, 0.2])},
         requests=(Request("connect", 1, 1, None, None, None),),
         failures=(Failure("connect", "refused 503", 1),),
         closes={"1012": 3},

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loadtests.common.distribution import latency
+from tests.loadtests.samples import latency
+
 from loadtests.common.run import WHOLE, Run
 from loadtests.scenarios.results import summary
 
 
 def run(samples: int) -> Run:
-    distribution = latency([0.001 * number for number in range(samples)])
-    assert distribution is not None
     return Run(
         scenario="steady",
         about="",
         started="",
         seconds=1,
         gateway_url="ws://127.0.0.1:1/ws",
-        latencies={"gateway": distribution},
+        latencies={"gateway": latency(0.001 * number for number in range(samples))},
     )
 
 

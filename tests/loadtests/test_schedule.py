@@ -10,8 +10,7 @@ import pytest
 pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.common.errors import LoadTestError
-from loadtests.traffic.connection import Connection, Traffic
-from loadtests.traffic.schedule import Schedule
+from loadtests.traffic.connection import Connection, Schedule, Traffic
 
 
 class Noting(Connection):

@@ -26,9 +26,8 @@ from websockets.http11 import Request, Response
 pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.common.usage import cpu_seconds
-from loadtests.traffic.connection import Traffic
+from loadtests.traffic.connection import Timed, Traffic
 from loadtests.traffic.load import differences
-from loadtests.traffic.schedule import Timed
 
 ROOT = Path(__file__).parents[2]
 

@@ -17,8 +17,10 @@ class AsGiven(Balancer):
     def __init__(self) -> None:
         super().__init__(Strategy.STICKY, random.SystemRandom())
 
-    def prefer(self, available: Sequence[C], user_id: str, bound_to: C | None = None) -> list[C]:
-        del user_id
+    def prefer(
+        self, available: Sequence[C], user_id: str, bound_to: C | None = None, now: float = 0.0
+    ) -> list[C]:
+        del user_id, now
         return sorted(available, key=lambda backend: backend is not bound_to)
 
 

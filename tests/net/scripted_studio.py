@@ -19,6 +19,7 @@ class ScriptedStudio:
         self.url = ""
         self.read_ahead = 1 << 16
         """Bytes read from a connection before the test asks for them."""
+        self.answers_health_checks = True
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=self.read_ahead)
@@ -49,7 +50,7 @@ class ScriptedStudio:
                 self._arrived.put_nowait(peer)
                 return
             accept(peer)
-            while (frame := await peer.read_frame()).opcode == PING:
+            while (frame := await peer.read_frame()).opcode == PING and self.answers_health_checks:
                 peer.send(PONG, frame.payload)
             peer.send(CLOSE, frame.payload)
         writer.close()

@@ -257,13 +257,13 @@ async def test_the_root_certificates_are_read_once(monkeypatch: pytest.MonkeyPat
         return made[-1]
 
     monkeypatch.setattr(ssl, "create_default_context", count)
-    dialer = Dialer(Resolver(), timeout=5)
+    dialer = Dialer(Resolver())
     with socket.socket() as taken:  # bound, but nobody listens
         taken.bind(("127.0.0.1", 0))
         where = BackendUrl.parse(f"wss://127.0.0.1:{taken.getsockname()[1]}/ws")
         for _ in range(2):
             with pytest.raises(DialError):
-                await dialer.dial(Backend(where, HealthTracker(rise=1, fall=1)), b"", Offer(b""))
+                await dialer.dial(Backend(where, HealthTracker(rise=1, fall=1)), b"", Offer(b""), 5)
     assert len(made) == 1
 
 

@@ -15,9 +15,14 @@ from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
-from memmie_gateway.net.backends import dialer as dialer_module
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
-from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer, DialError
+from memmie_gateway.net.backends.dialer import (
+    BackendRefusedError,
+    Dialer,
+    DialError,
+    DialRefusedError,
+    DialUnansweredError,
+)
 from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.http1.resolver import Resolver
@@ -68,29 +73,21 @@ async def names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[NameServer]:
 
 async def dial(dialer: Dialer, studio: Backend) -> None:
     with pytest.raises(DialError):
-        await dialer.dial(studio, b"", Offer(b""))
-
-
-async def test_a_name_is_looked_up_once_for_many_dials(names: NameServer) -> None:
-    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
-    for _ in range(3):
-        await dial(dialer, studio)
-    assert (names.lookups, names.dialled) == (1, [HERE, HERE, HERE])
+        await dialer.dial(studio, b"", Offer(b""), PATIENCE)
 
 
 async def test_a_name_is_looked_up_again_when_its_studio_has_failed(names: NameServer) -> None:
-    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
+    """Nobody answers a request here, which is a failure each time."""
+    dialer, studio = Dialer(Resolver()), names.studio
     await dial(dialer, studio)
 
     names.addresses = [THERE]
-    studio.failed("its connection broke")
     await dial(dialer, studio)
-    await dial(dialer, studio)
-    assert (names.lookups, names.dialled) == (2, [HERE, THERE, THERE])
+    assert (names.lookups, names.dialled) == (2, [HERE, THERE])
 
 
 async def test_a_name_is_looked_up_again_when_nobody_answers(names: NameServer) -> None:
-    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
+    dialer, studio = Dialer(Resolver()), names.studio
     names.addresses = ["127.0.0.3"]
     await dial(dialer, studio)
     assert names.dialled == []
@@ -100,25 +97,16 @@ async def test_a_name_is_looked_up_again_when_nobody_answers(names: NameServer) 
     assert (names.lookups, names.dialled) == (2, [THERE])
 
 
-async def test_a_name_is_looked_up_again_after_a_while(
-    names: NameServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dialer_module, "_ADDRESS_SECONDS", 0)
-    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
-    await dial(dialer, studio)
-
-    names.addresses = [THERE]
-    await dial(dialer, studio)
-    assert (names.lookups, names.dialled) == (2, [HERE, THERE])
-
-
-async def test_the_address_that_answers_is_dialled_first_from_then_on(names: NameServer) -> None:
-    dialer, studio = Dialer(Resolver(), timeout=5), names.studio
+async def test_dials_keep_to_one_address(names: NameServer) -> None:
+    dialer, studio = Dialer(Resolver()), names.studio
     names.addresses = ["127.0.0.3", THERE]
     await dial(dialer, studio)
+    names.addresses = [HERE, "127.0.0.3", THERE]
     await dial(dialer, studio)
-    assert (names.lookups, names.dialled) == (1, [THERE, THERE])
-    assert dialer._addresses[studio].found == [THERE, "127.0.0.3"]
+    assert names.dialled == [THERE, THERE], "the one that has answered, though there is a lower one by now"
+    names.addresses = ["127.0.0.3", HERE]
+    await dial(dialer, studio)
+    assert names.dialled[2:] == [HERE], "until the name does not have it any more"
 
 
 async def test_an_address_that_is_none_here_is_no_shortage(
@@ -135,15 +123,15 @@ async def test_an_address_that_is_none_here_is_no_shortage(
 
     monkeypatch.setattr(loop, "sock_connect", without_ipv6)
     names.addresses = ["::1", HERE]
-    await dial(Dialer(Resolver(), timeout=5), names.studio)
+    await dial(Dialer(Resolver()), names.studio)
     assert names.dialled == [HERE]
 
     names.addresses = ["::1", "127.0.0.3"]  # the other one refuses: that is the Studio's own
-    await dial(Dialer(Resolver(), timeout=5), names.studio)
+    await dial(Dialer(Resolver()), names.studio)
 
     names.addresses = ["::1", "::2"]
     with pytest.raises(ExhaustionError, match="Cannot assign requested address"):
-        await Dialer(Resolver(), timeout=5).dial(names.studio, b"", Offer(b""))
+        await Dialer(Resolver()).dial(names.studio, b"", Offer(b""), PATIENCE)
 
 
 async def test_a_name_that_no_file_is_left_to_look_up_is_a_shortage(
@@ -154,19 +142,7 @@ async def test_a_name_that_no_file_is_left_to_look_up_is_a_shortage(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", without_files)
     with pytest.raises(ExhaustionError, match="Too many open files"):
-        await Dialer(Resolver(), timeout=5).dial(names.studio, b"", Offer(b""))
-
-
-async def test_nothing_is_kept_of_a_backend_that_is_gone(names: NameServer) -> None:
-    dialer = Dialer(Resolver(), timeout=5)
-    for _ in range(3):
-        await dial(dialer, names.studio)
-    await asyncio.sleep(0)  # the loop lets go of the answer
-    gc.collect()  # and nothing of the tracebacks is left
-    assert repr(dialer) == "<Dialer names=0>"
-    await dial(dialer, kept := names.studio)
-    assert repr(dialer) == "<Dialer names=1>"
-    assert dialer._addresses[kept].found == [HERE]
+        await Dialer(Resolver()).dial(names.studio, b"", Offer(b""), PATIENCE)
 
 
 # Acceptance.
@@ -210,7 +186,7 @@ async def studio() -> AsyncIterator[tuple[Studio, Backend]]:
 async def test_a_backend_that_accepts(studio: tuple[Studio, Backend]) -> None:
     script, backend = studio
     script.answer = ACCEPT + b"early"
-    link = await Dialer(Resolver(), timeout=PATIENCE).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+    link = await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, PATIENCE)
     assert link.backend is backend
     assert link.response.status == 101
     assert link.response.headers.one(b"upgrade") == "websocket"
@@ -225,7 +201,7 @@ async def test_what_accepts_is_not_left_to_the_garbage_collector(studio: tuple[S
     gc.collect()
     gc.disable()
     try:
-        link = await Dialer(Resolver(), timeout=PATIENCE).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+        link = await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, PATIENCE)
         readers = [each for each in gc.get_objects() if isinstance(each, HttpConnection | ResponseReader)]
         assert not readers
     finally:
@@ -238,7 +214,7 @@ async def test_a_refusal_of_the_client_is_its_response(studio: tuple[Studio, Bac
     script, backend = studio
     script.answer = b"HTTP/1.1 403 No\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"
     with pytest.raises(BackendRefusedError, match="the backend answered 403") as raised:
-        await Dialer(Resolver(), timeout=PATIENCE).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+        await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, PATIENCE)
     response = raised.value.response
     assert (response.status, response.headers.one(b"content-type"), response.body) == (
         403,
@@ -249,20 +225,30 @@ async def test_a_refusal_of_the_client_is_its_response(studio: tuple[Studio, Bac
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "words", "answers"),
     [
-        (b"HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\n", "it answered 500 to the upgrade"),
-        (ACCEPT.replace(b"s3p", b"xxx"), "its answer to the upgrade is wrong: its Sec-WebSocket-Accept"),
-        (b"garbage\r\n\r\n", "its answer is not HTTP: "),
-        (ACCEPT[:20], "no answer within 0.2 seconds"),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n", "it answered 500 to the upgrade", True),
+        (b"HTTP/1.1 302 Oops\r\nContent-Length: 0\r\n\r\n", "it answered 302 to the upgrade", True),
+        (
+            ACCEPT.replace(b"s3p", b"xxx"),
+            "its answer to the upgrade is wrong: its Sec-WebSocket-Accept",
+            True,
+        ),
+        (b"garbage\r\n\r\n", "its answer is not HTTP: ", False),
+        (ACCEPT[:20], "no answer within 0.2 seconds", False),
     ],
 )
 async def test_a_backend_that_does_not_accept(
-    studio: tuple[Studio, Backend], answer: bytes, words: str
+    studio: tuple[Studio, Backend],
+    answer: bytes,
+    words: str,
+    answers: bool,  # noqa: FBT001 - a column of the table
 ) -> None:
     script, backend = studio
     script.answer = answer
     timeout = 0.2 if words.startswith("no answer") else PATIENCE
-    with pytest.raises(DialError, match=f"^{words}"):
-        await Dialer(Resolver(), timeout=timeout).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER)
+    with pytest.raises(DialError, match=f"^{words}") as caught:
+        await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, timeout)
+    expected = DialRefusedError if answers else DialUnansweredError
+    assert type(caught.value) is expected, "an answer in HTTP is weaker evidence than none"
     await script.ended.wait()

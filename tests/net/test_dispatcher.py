@@ -20,10 +20,12 @@ from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.steps import Maybe, ready, run
 from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError
+from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError, DialRefusedError
 from memmie_gateway.net.backends.dispatcher import MAX_ATTEMPTS, Dispatcher
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
+
+TIMEOUT = 8.0
 
 REFUSAL = Response(403, Headers(), b"banned")
 
@@ -48,11 +50,13 @@ class ScriptedAttempt:
         self._later = later
         self._meanwhile = meanwhile
         self.tried: list[str] = []
+        self.seconds: list[float] = []
         self.failures: list[tuple[str, str]] = []
         self.abandoned: list[str] = []
 
-    def on(self, backend: Backend) -> Maybe[str]:
+    def on(self, backend: Backend, seconds: float) -> Maybe[str]:
         self.tried.append(backend.where.host)
+        self.seconds.append(seconds)
         return self._turn(backend) if self._later else self._now(backend)
 
     def failed(self, backend: Backend, words: str) -> None:
@@ -81,7 +85,8 @@ class HeldAttempt:
         self.answers: dict[str, asyncio.Future[str]] = {}
         self.abandoned: list[str] = []
 
-    def on(self, backend: Backend) -> Maybe[str]:
+    def on(self, backend: Backend, seconds: float) -> Maybe[str]:
+        del seconds
         answer = self.answers[backend.where.host] = asyncio.get_running_loop().create_future()
         return answer
 
@@ -124,7 +129,7 @@ BOTH_WAYS = pytest.mark.parametrize("later", [False, True], ids=["at once", "lat
 @BOTH_WAYS
 async def test_the_first_that_works(later: bool) -> None:  # noqa: FBT001 - a parameter of the test
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     attempt = ScriptedAttempt(later=later)
     assert await ready(run(dispatcher.dispatch("u1", attempt))) == "a"
     assert attempt.tried == ["a"]
@@ -134,13 +139,13 @@ async def test_the_first_that_works(later: bool) -> None:  # noqa: FBT001 - a pa
 
 def test_what_need_not_wait_needs_no_loop() -> None:
     pool, _ = pool_of("a")
-    assert run(Dispatcher(pool, nowhere).dispatch("u1", ScriptedAttempt())) == "a"
+    assert run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", ScriptedAttempt())) == "a"
 
 
 @BOTH_WAYS
 async def test_the_next_one_where_one_fails(later: bool) -> None:  # noqa: FBT001 - a parameter of the test
     pool, backends = pool_of("a", "b", "c")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     attempt = ScriptedAttempt({"a": DialError("no answer"), "b": DialError("reset")}, later=later)
     assert await ready(run(dispatcher.dispatch("u1", attempt))) == "c"
     assert attempt.tried == ["a", "b", "c"]
@@ -154,7 +159,7 @@ async def test_the_next_one_where_one_fails(later: bool) -> None:  # noqa: FBT00
 @BOTH_WAYS
 async def test_none_works(later: bool) -> None:  # noqa: FBT001 - a parameter of the test
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     attempt = ScriptedAttempt({"a": DialError("no answer"), "b": DialError("reset")}, later=later)
     with pytest.raises(RefusedError) as caught:
         await ready(run(dispatcher.dispatch("u1", attempt)))
@@ -163,16 +168,85 @@ async def test_none_works(later: bool) -> None:  # noqa: FBT001 - a parameter of
     assert nothing_is_left(dispatcher, backends)
 
 
-@pytest.mark.parametrize("names", ["", "ab"])
-def test_none_is_available(names: str) -> None:
-    pool, backends = pool_of(*names)
-    for backend in backends:
-        backend.failed("it does not answer")
+def test_there_is_none() -> None:
+    pool, _ = pool_of()
     attempt = ScriptedAttempt()
     with pytest.raises(RefusedError) as caught:
-        run(Dispatcher(pool, nowhere).dispatch("u1", attempt))
+        run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", attempt))
     assert caught.value.cause is Cause.NO_BACKEND
     assert attempt.tried == []
+
+
+def test_all_are_tried_where_all_look_bad() -> None:
+    pool, backends = pool_of("a", "b")
+    for backend in backends:
+        backend.failed("it does not answer")
+    attempt = ScriptedAttempt({"a": DialError("no")})
+    assert run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", attempt)) == "b"
+    for backend in backends:
+        backend.failed_check("no pong", began=0)
+    none = ScriptedAttempt({"a": DialError("no"), "b": DialError("no")})
+    with pytest.raises(RefusedError) as caught:
+        run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", none))
+    assert caught.value.cause is Cause.NO_BACKEND
+    assert none.tried == ["a", "b"]
+    assert nothing_is_left(Dispatcher(pool, nowhere, TIMEOUT), backends)
+
+
+# The time that all attempts share.
+
+
+class Clock:
+    """A clock that a test puts forward."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("names", "takes", "seconds"),
+    [
+        pytest.param("a", 8, [8], id="the only one has all of it"),
+        pytest.param("abc", 8, [4, 2, 2], id="each but the last has half of what is left"),
+        pytest.param("abc", 0, [4, 4, 8], id="those that fail at once leave their time to the next"),
+        pytest.param("abc", 12, [4], id="one that overran left none to the next"),
+    ],
+)
+def test_attempts_share_one_time_out(names: str, takes: float, seconds: list[float]) -> None:
+    pool, _ = pool_of(*names)
+    clock = Clock()
+
+    def pass_the_time(_: Backend) -> None:
+        clock.now += min(takes, attempt.seconds[-1]) if takes <= TIMEOUT else takes
+
+    attempt = ScriptedAttempt({name: DialError("no answer") for name in names}, meanwhile=pass_the_time)
+    with pytest.raises(RefusedError) as caught:
+        run(Dispatcher(pool, nowhere, TIMEOUT, clock).dispatch("u1", attempt))
+    assert caught.value.cause is Cause.BACKEND_FAILED
+    assert attempt.seconds == pytest.approx(seconds)
+
+
+@BOTH_WAYS
+async def test_one_user_who_is_refused_everywhere_moves_nobodys_health(
+    later: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    pool, backends = healthy_pool_of("a", "b", "c")
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
+    errors: dict[str, Exception] = dict.fromkeys("abc", DialRefusedError("it answered 500 to the upgrade"))
+    for _ in range(50):
+        attempt = ScriptedAttempt(errors, later=later)
+        with pytest.raises(RefusedError) as caught:
+            await ready(run(dispatcher.dispatch("u1", attempt)))
+        assert caught.value.cause is Cause.BACKEND_FAILED
+        assert attempt.tried == ["a", "b", "c"]
+    assert all(backend.healthy and not backend.tracker.reason for backend in backends)
+    assert [backend.failures for backend in backends] == [50, 50, 50]
+    for number in range(2, 7):
+        assert run(dispatcher.dispatch(f"u{number}", ScriptedAttempt({"a": errors["a"]}))) == "b"
+    assert not backends[0].healthy, "five users are another matter"
 
 
 @BOTH_WAYS
@@ -180,7 +254,7 @@ async def test_no_more_than_three_are_tried(later: bool) -> None:  # noqa: FBT00
     pool, _ = pool_of(*"abcdef")
     attempt = ScriptedAttempt({name: DialError("no") for name in "abcde"}, later=later)
     with pytest.raises(RefusedError) as caught:
-        await ready(run(Dispatcher(pool, nowhere).dispatch("u1", attempt)))
+        await ready(run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", attempt)))
     assert caught.value.cause is Cause.BACKEND_FAILED
     assert attempt.tried == ["a", "b", "c"]
     assert len(attempt.tried) == MAX_ATTEMPTS
@@ -192,7 +266,7 @@ async def test_a_backend_that_refuses_the_client_is_asked_alone(
 ) -> None:
     """Its answer is the client's, and it works: no other is asked for another opinion."""
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     attempt = ScriptedAttempt({"a": BackendRefusedError(REFUSAL)}, later=later)
     with pytest.raises(RefusedError) as caught:
         await ready(run(dispatcher.dispatch("u1", attempt)))
@@ -208,7 +282,7 @@ async def test_a_backend_that_refuses_the_client_is_asked_alone(
 async def test_exhaustion_counts_against_no_backend(later: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """It may be one of ports towards this backend, so the next one is tried."""
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     attempt = ScriptedAttempt({"a": ExhaustionError("no ports")}, later=later)
     assert await ready(run(dispatcher.dispatch("u1", attempt))) == "b"
     assert attempt.failures == []
@@ -226,7 +300,7 @@ async def test_exhaustion_counts_against_no_backend(later: bool) -> None:  # noq
 )
 def test_exhaustion_is_what_the_client_hears_of(errors: dict[str, Exception]) -> None:
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     with pytest.raises(RefusedError) as caught:
         run(dispatcher.dispatch("u1", ScriptedAttempt(errors)))
     assert (caught.value.cause, str(caught.value)) == (Cause.GATEWAY_FULL, "no ports")
@@ -236,7 +310,7 @@ def test_exhaustion_is_what_the_client_hears_of(errors: dict[str, Exception]) ->
 @BOTH_WAYS
 async def test_another_error_is_not_the_dispatchers(later: bool) -> None:  # noqa: FBT001 - a parameter of the test
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     with pytest.raises(LookupError):
         await ready(run(dispatcher.dispatch("u1", ScriptedAttempt({"a": LookupError()}, later=later))))
     assert nothing_is_left(dispatcher, backends)
@@ -244,7 +318,7 @@ async def test_another_error_is_not_the_dispatchers(later: bool) -> None:  # noq
 
 async def test_a_cancelled_attempt_binds_nobody() -> None:
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     attempt = HeldAttempt()
     task = task_of(run(dispatcher.dispatch("u1", attempt)))
     await asyncio.sleep(0)
@@ -261,21 +335,21 @@ async def test_a_cancelled_attempt_binds_nobody() -> None:
 
 def test_a_live_session_binds() -> None:
     pool, (_, b, _) = healthy_pool_of("a", "b", "c")
-    dispatcher = Dispatcher(pool, lambda user_id: b if user_id == "u1" else None)
+    dispatcher = Dispatcher(pool, lambda user_id: b if user_id == "u1" else None, TIMEOUT)
     assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "b"
     assert run(dispatcher.dispatch("u2", ScriptedAttempt())) == "a"
 
 
 def test_a_live_session_binds_more_than_an_attempt() -> None:
     pool, (_, b, c) = pool_of("a", "b", "c")
-    dispatcher = Dispatcher(pool, lambda _: b)
+    dispatcher = Dispatcher(pool, lambda _: b, TIMEOUT)
     dispatcher._begin("u1", c)
     assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "b"
 
 
 def test_the_last_attempt_under_way_binds() -> None:
     pool, (a, b, c) = healthy_pool_of("a", "b", "c")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     dispatcher._begin("u1", b)
     dispatcher._begin("u1", c)
     assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "c"
@@ -289,7 +363,7 @@ def test_the_last_attempt_under_way_binds() -> None:
 
 async def test_an_attempt_under_way_binds_the_users_next_one() -> None:
     pool, backends = pool_of("a", "b")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     first, second, other = HeldAttempt(), HeldAttempt(), HeldAttempt()
     backends[0].failed("it does not answer")
     tasks = [task_of(run(dispatcher.dispatch("u1", first)))]
@@ -316,7 +390,7 @@ async def test_a_result_is_abandoned_where_the_user_lives_elsewhere_by_now(
     def settle_at_c(_: Backend) -> None:
         homes["u1"] = backends[2]
 
-    dispatcher = Dispatcher(pool, homes.get)
+    dispatcher = Dispatcher(pool, homes.get, TIMEOUT)
     attempt = ScriptedAttempt(later=later, meanwhile=settle_at_c)
     assert await ready(run(dispatcher.dispatch("u1", attempt))) == "c"
     assert attempt.tried == ["a", "c"], "b is not tried: the user lives at c"
@@ -331,7 +405,7 @@ async def test_a_result_is_kept_where_the_user_lives_there_by_now(
 ) -> None:
     pool, _ = pool_of("a", "b")
     homes: dict[str, Backend] = {}
-    dispatcher = Dispatcher(pool, homes.get)
+    dispatcher = Dispatcher(pool, homes.get, TIMEOUT)
     attempt = ScriptedAttempt(later=later, meanwhile=lambda backend: homes.update(u1=backend))
     assert await ready(run(dispatcher.dispatch("u1", attempt))) == "a"
     assert attempt.abandoned == []
@@ -341,7 +415,7 @@ def test_a_result_is_kept_where_the_user_lives_at_one_that_has_failed() -> None:
     """It was tried before, for this very client."""
     pool, (a, _) = pool_of("a", "b")
     homes: dict[str, Backend] = {}
-    dispatcher = Dispatcher(pool, homes.get)
+    dispatcher = Dispatcher(pool, homes.get, TIMEOUT)
     attempt = ScriptedAttempt({"a": DialError("reset")}, meanwhile=lambda _: homes.update(u1=a))
     assert run(dispatcher.dispatch("u1", attempt)) == "b"
     assert attempt.abandoned == []
@@ -350,7 +424,7 @@ def test_a_result_is_kept_where_the_user_lives_at_one_that_has_failed() -> None:
 def test_a_home_that_fails_is_the_last_one_tried() -> None:
     pool, (_, b, _) = pool_of("a", "b", "c")
     homes: dict[str, Backend] = {}
-    dispatcher = Dispatcher(pool, homes.get)
+    dispatcher = Dispatcher(pool, homes.get, TIMEOUT)
     attempt = ScriptedAttempt({"b": DialError("reset")}, meanwhile=lambda _: homes.update(u1=b))
     with pytest.raises(RefusedError) as caught:
         run(dispatcher.dispatch("u1", attempt))
@@ -395,7 +469,7 @@ async def test_one_that_was_taken_out_meanwhile_is_not_tried(
 ) -> None:
     pool, backends = pool_of("a", "b", "c")
     attempt = ScriptedAttempt({"a": DialError("reset")}, later=later, meanwhile=take_out(pool, "a", "c"))
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     assert await ready(run(dispatcher.dispatch("u1", attempt))) == "c"
     assert attempt.tried == ["a", "c"]
     assert nothing_is_left(dispatcher, backends)
@@ -405,7 +479,7 @@ def test_all_others_were_taken_out_meanwhile() -> None:
     pool, _ = pool_of("a", "b", "c")
     attempt = ScriptedAttempt({"a": DialError("reset")}, meanwhile=take_out(pool, "a"))
     with pytest.raises(RefusedError) as caught:
-        run(Dispatcher(pool, nowhere).dispatch("u1", attempt))
+        run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", attempt))
     assert caught.value.cause is Cause.BACKEND_FAILED
     assert attempt.tried == ["a"]
 
@@ -416,7 +490,7 @@ async def test_one_that_is_taken_out_while_it_is_tried_retires_with_the_session(
 ) -> None:
     pool, (a, _) = pool_of("a", "b")
     attempt = ScriptedAttempt(later=later, meanwhile=take_out(pool, "b"))
-    assert await ready(run(Dispatcher(pool, nowhere).dispatch("u1", attempt))) == "a"
+    assert await ready(run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", attempt))) == "a"
     a.joined()  # as the session does, right away
     assert names_of(pool) == ["b", "a"]
 
@@ -431,13 +505,13 @@ def test_a_result_is_kept_where_the_user_lives_at_one_that_was_taken_out() -> No
         pool.update([url("a")])
 
     attempt = ScriptedAttempt(meanwhile=meanwhile)
-    assert run(Dispatcher(pool, homes.get).dispatch("u1", attempt)) == "a"
+    assert run(Dispatcher(pool, homes.get, TIMEOUT).dispatch("u1", attempt)) == "a"
     assert attempt.abandoned == []
 
 
 def test_a_dispatcher_remembers_no_user() -> None:
     pool, backends = pool_of("a")
-    dispatcher = Dispatcher(pool, nowhere)
+    dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
     outcomes: list[Any] = [run(dispatcher.dispatch(f"u{number}", ScriptedAttempt())) for number in range(100)]
     assert set(outcomes) == {"a"}
     assert nothing_is_left(dispatcher, backends)
@@ -451,5 +525,5 @@ async def test_what_came_instead_of_one_that_was_taken_out_meanwhile_is_tried(la
         pool.update([url("a"), url("c")])
 
     attempt = ScriptedAttempt({"a": DialError("it is down")}, later=later, meanwhile=replace)
-    assert await ready(run(Dispatcher(pool, nowhere).dispatch("u1", attempt))) == "c"
+    assert await ready(run(Dispatcher(pool, nowhere, TIMEOUT).dispatch("u1", attempt))) == "c"
     assert attempt.tried == ["a", "c"]

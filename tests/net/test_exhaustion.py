@@ -15,8 +15,8 @@ from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import ready
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
-from memmie_gateway.net.backends import prober
 from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError
 from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
 from memmie_gateway.net.http1.resolver import Resolver
 
@@ -69,16 +69,16 @@ async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
     assert not auth.asked
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"), [("EMFILE", ExhaustionError), ("ECONNREFUSED", prober.ProbeError)]
-)
+@pytest.mark.parametrize(("name", "expected"), [("EMFILE", ExhaustionError), ("ECONNREFUSED", ProbeError)])
+@pytest.mark.parametrize("kind", [Kind.WS, Kind.HTTP, Kind.TCP])
 async def test_a_probe_that_could_not_be_made_says_nothing_of_studio(
-    name: str, expected: type[Exception], monkeypatch: pytest.MonkeyPatch
+    name: str, expected: type[Exception], kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(*_: object) -> None:
+    async def fail(*_: object, **__: object) -> None:
         raise error_of(name)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", fail)
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", fail)
     with pytest.raises(expected):
-        await prober.probe(BackendUrl.parse("ws://127.0.0.1:1/ws"), 5, Resolver())
+        await HealthCheck(kind, "", 5).probe(BackendUrl.parse("ws://127.0.0.1:1/ws"), Resolver())
     await asyncio.sleep(0)

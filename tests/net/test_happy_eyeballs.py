@@ -17,7 +17,7 @@ from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import BackendRefusedError, Dialer
-from memmie_gateway.net.backends.prober import probe
+from memmie_gateway.net.backends.health_check import HealthCheck, Kind
 from memmie_gateway.net.http1 import happy_eyeballs
 from memmie_gateway.net.http1.happy_eyeballs import HEAD_START, connect, first_to_answer
 from memmie_gateway.net.http1.pool import Pool
@@ -162,7 +162,7 @@ async def test_what_all_addresses_failed_with_is_told(port: int, addresses: list
 async def test_a_studio_is_dialled_at_the_address_that_answers(port: int) -> None:
     studio = Backend(BackendUrl.parse(f"ws://studio.test:{port}/ws"), HealthTracker(rise=1, fall=1))
     with pytest.raises(BackendRefusedError):
-        await Dialer(Resolver(), timeout=PATIENCE).dial(studio, b"GET / HTTP/1.1\r\n\r\n", Offer(b""))
+        await Dialer(Resolver()).dial(studio, b"GET / HTTP/1.1\r\n\r\n", Offer(b""), PATIENCE)
 
 
 @pytest.mark.usefixtures("names")
@@ -178,4 +178,6 @@ async def test_auth_is_asked_at_the_address_that_answers(port: int) -> None:
 @pytest.mark.usefixtures("names")
 async def test_a_studio_is_probed_at_the_address_that_answers(port: int) -> None:
     with pytest.raises(Exception, match="rejected WebSocket connection: HTTP 404"):
-        await probe(BackendUrl.parse(f"ws://studio.test:{port}/ws"), PATIENCE, Resolver())
+        await HealthCheck(Kind.WS, "", PATIENCE).probe(
+            BackendUrl.parse(f"ws://studio.test:{port}/ws"), Resolver()
+        )

@@ -206,7 +206,7 @@ def test_all_are_candidates_while_nothing_is_known() -> None:
         pytest.param("b", "", "b", id="one known to be healthy comes before what is not known"),
         pytest.param("", "b", "ac", id="one is not"),
         pytest.param("c", "a", "c", id="one of each"),
-        pytest.param("", "abc", "", id="none is"),
+        pytest.param("", "abc", "abc", id="none is, so all are used"),
     ],
 )
 def test_the_healthy_are_candidates(healthy: str, unhealthy: str, expected: str) -> None:
@@ -224,6 +224,27 @@ def test_the_backend_of_a_users_other_connections_comes_first() -> None:
     assert pool.candidates("u1", c) == [c, a, b]
     c.failed("it does not answer")
     assert pool.candidates("u1", c) == [a, b], "unless it is not available"
+
+
+def test_an_ejected_backend_is_used_only_if_nothing_else_is_left() -> None:
+    pool, (a, b, c) = pool_of("a", "b", "c")
+    a.ejected = True
+    assert pool.candidates("u1") == [b, c]
+    b.failed("it does not answer")
+    assert pool.candidates("u1") == [c]
+    c.failed("it does not answer")
+    assert pool.candidates("u1") == [a]
+    a.failed("it does not answer")
+    assert pool.candidates("u1") == [a, b, c]
+
+
+def test_a_user_with_live_sessions_follows_them_to_an_ejected_backend() -> None:
+    pool, (a, b) = pool_of("a", "b")
+    b.ejected = True
+    assert pool.candidates("u1", b) == [b, a]
+    assert pool.candidates("u2", a) == [a]
+    b.failed("it does not answer")
+    assert pool.candidates("u1", b) == [a]
 
 
 def test_the_balancer_orders_them_by_user() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memmie_gateway.core.balancer import Balancer, Strategy, rendezvous_score
+from memmie_gateway.core.balancer import LEAST_WEIGHT, NEVER, Balancer, Strategy, rendezvous_score, weight
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Studio:
 
     url: str
     connections: int = 0
+    returned: float = NEVER
 
 
 def studios(count: int) -> list[Studio]:
@@ -138,3 +139,39 @@ def test_ties_are_broken_by_chance() -> None:
     assert set(studios(3)) == set(shares)
     for share in shares.values():
         assert share == pytest.approx(len(USERS) / 3, rel=0.12)
+
+
+# Slow start.
+
+
+@pytest.mark.parametrize(
+    ("returned", "slow_start", "expected"),
+    [
+        pytest.param(NEVER, 10, 1, id="never away"),
+        pytest.param(100, 10, LEAST_WEIGHT, id="just returned"),
+        pytest.param(99.5, 10, LEAST_WEIGHT, id="a moment ago"),
+        pytest.param(95, 10, 0.5, id="half of the time ago"),
+        pytest.param(90, 10, 1, id="all of the time ago"),
+        pytest.param(100, 0, 1, id="switched off"),
+        pytest.param(NEVER, 0, 1, id="never away, switched off"),
+    ],
+)
+def test_the_weight_rises(returned: float, slow_start: float, expected: float) -> None:
+    assert weight(returned, 100, slow_start) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("connections", "now", "first"),
+    [
+        pytest.param(0, 100, "returned", id="it is empty"),
+        pytest.param(9, 100, "returned", id="it has less than a tenth of the others"),
+        pytest.param(10, 100, "other", id="it has a tenth of the others"),
+        pytest.param(10, 105, "returned", id="its weight has risen"),
+        pytest.param(50, 105, "other", id="it has half of the others at half of the time"),
+        pytest.param(50, 110, "returned", id="it is like the others"),
+    ],
+)
+def test_a_returned_studio_fills_slowly(connections: int, now: float, first: str) -> None:
+    available = [Studio("returned", connections, returned=100), Studio("other", 100)]
+    chooser = Balancer(LEAST, random.Random(1), slow_start=10)  # noqa: S311 - a repeatable sequence, no secret
+    assert chooser.prefer(available, "u", now=now)[0].url == first

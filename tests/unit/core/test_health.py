@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memmie_gateway.core.health import JITTER, Health, HealthTracker, next_probe
+from memmie_gateway.core.health import (
+    JITTER,
+    REFUSED_SECONDS,
+    REFUSED_USERS,
+    Health,
+    HealthTracker,
+    next_probe,
+)
 
 UNKNOWN, HEALTHY, UNHEALTHY = Health
 
@@ -65,6 +72,70 @@ def test_a_change_needs_a_whole_run_against_the_state(evidence: str, rise: int, 
         state = verdict if turns else state
         assert turns is see(tracked, piece)
         assert state is tracked.state
+
+
+# Passive evidence.
+
+
+def test_connections_that_fail_count_once_until_a_probe_has_looked() -> None:
+    tracked = tracker("+", fall=2)
+    assert [tracked.doubt("reset") for _ in range(100)] == [False] * 100
+    assert (tracked.state, tracked.reason) == (HEALTHY, "reset")
+    tracked.looked()
+    assert tracked.doubt("reset again")
+    assert (tracked.state, tracked.reason) == (UNHEALTHY, "reset again")
+
+
+def test_a_probe_decides_after_a_connection_failed() -> None:
+    tracked = tracker("+", fall=2)
+    tracked.doubt("reset")
+    tracked.looked()
+    assert tracked.bad("no pong")
+    well = tracker("+", fall=2)
+    well.doubt("reset")
+    well.looked()
+    well.good()
+    assert not well.doubt("reset")
+
+
+def refuse(tracked: HealthTracker, users: range, now: float = 0.0) -> bool:
+    changed = [tracked.refused(f"u{number}", "it answered 500", now) for number in users]
+    return any(changed)
+
+
+def test_one_user_who_is_refused_says_nothing() -> None:
+    tracked = tracker("+", fall=1)
+    for second in range(1000):
+        assert not tracked.refused("u1", "it answered 500", second / 10)
+    assert (tracked.state, tracked.reason) == (HEALTHY, "")
+
+
+def test_several_refused_users_are_one_failure() -> None:
+    tracked = tracker("+", fall=2)
+    assert not refuse(tracked, range(REFUSED_USERS - 1))
+    assert tracked.reason == ""
+    refuse(tracked, range(REFUSED_USERS))
+    assert tracked.reason == "it answered 500"
+    assert not refuse(tracked, range(1000)), "until a probe has looked"
+    tracked.looked()
+    assert not refuse(tracked, range(1000)), "nor do the same users count again"
+    assert refuse(tracked, range(1000, 1000 + REFUSED_USERS))
+    assert tracked.state is UNHEALTHY
+
+
+def test_refused_users_must_come_within_a_short_time() -> None:
+    tracked = tracker("+", fall=1)
+    for number in range(10 * REFUSED_USERS):
+        assert not refuse(tracked, range(number, number + 1), number * REFUSED_SECONDS / (REFUSED_USERS - 1))
+    assert refuse(tracked, range(REFUSED_USERS), 1e6)
+
+
+def test_an_accepted_user_outweighs_those_who_were_refused_before() -> None:
+    tracked = tracker("+", fall=1)
+    refuse(tracked, range(REFUSED_USERS - 1))
+    tracked.good()
+    assert not refuse(tracked, range(10, 10 + REFUSED_USERS - 1))
+    assert refuse(tracked, range(20, 21))
 
 
 @pytest.mark.parametrize(

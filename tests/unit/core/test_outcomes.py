@@ -23,6 +23,7 @@ SPEC = {
     Cause.ORIGIN_REFUSED: (403, 4403, False),
     Cause.NO_ROUTE: (404, 4404, False),
     Cause.HEAD_LATE: (408, 4408, False),
+    Cause.BODY_TOO_BIG: (413, 4413, False),
     Cause.HEAD_TOO_BIG: (431, 4431, False),
     Cause.NOT_AN_UPGRADE: (426, 4426, False),
     Cause.WRONG_VERSION: (426, 4426, False),
@@ -44,7 +45,7 @@ SPEC = {
     Cause.CLIENT_GONE: (0, 4000, False),
     Cause.BACKEND_GONE: (0, 1012, True),
     Cause.IDLE: (0, 1001, True),
-    Cause.CLIENT_SILENT: (0, 1001, True),
+    Cause.CLIENT_SILENT: (0, 4000, True),
     Cause.BACKEND_SILENT: (0, 1012, True),
     Cause.MESSAGE_RATE: (0, 1008, False),
     Cause.AUTH_LATE: (408, 1008, False),
@@ -57,7 +58,7 @@ SPEC = {
     Cause.BACKEND_BAD_TEXT: (0, 1002, False),
     Cause.BACKEND_UNHEALTHY: (0, 1012, True),
     Cause.MOVED: (0, 1012, True),
-    Cause.REPLACED: (0, 1001, False),
+    Cause.REPLACED: (0, 4000, False),
     Cause.TOKEN_ENDED: (0, 4401, False),
 }
 
@@ -94,7 +95,8 @@ def test_words_fit_a_close_frame(cause: Cause) -> None:
 def test_closes_of_the_ends_themselves_are_the_only_ones_without_words(cause: Cause) -> None:
     passed_on = cause in (Cause.CLIENT_CLOSED, Cause.BACKEND_CLOSED)
     assert passed_on is (not cause.ending.words)
-    assert passed_on is (cause.ending.to_backend == 0)
+    dead = cause is Cause.BACKEND_SILENT
+    assert (passed_on or dead) is (cause.ending.to_backend == 0)
 
 
 def test_normal_ends_are_no_errors() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from memmie_gateway.core.headers import Headers
 from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.verdicts import (
     MAX_USER_ID_BYTES,
@@ -28,7 +29,9 @@ DIGEST = b"d"
 
 def read(status: int, body: bytes, dropped: list[int] | None = None) -> Verdict:
     sizes = [] if dropped is None else dropped
-    return read_verdict(Response(status, Headers(), body), DIGEST, now=NOW, on_claims_dropped=sizes.append)
+    return read_verdict(
+        Response(status, Headers(), body), DIGEST, now=NOW, ends=TokenEnds(), on_claims_dropped=sizes.append
+    )
 
 
 def yes(**fields: object) -> bytes:
@@ -44,6 +47,7 @@ def yes(**fields: object) -> bytes:
         ),
         pytest.param(200, yes(expires=2000.5), Identity("u1", 2000.5, DIGEST), id="parts of a second"),
         pytest.param(200, yes(expires=0), Identity("u1", 0, DIGEST), id="no end"),
+        pytest.param(200, yes(expires=None), Identity("u1", 0, DIGEST), id="null: no end"),
         pytest.param(
             200, b'{"valid":true,"user_id":"u1"}', Identity("u1", 0, DIGEST), id="no end named"
         ),
@@ -123,7 +127,6 @@ def test_answers_that_are_no_verdict(status: int, body: bytes, words: str, *, fa
         (yes(user_id="\ud800"), USER_ID),
         (yes(user_id="u\udfff"), USER_ID),
         (yes(expires="2000"), EXPIRES),
-        (yes(expires=None), EXPIRES),
         (yes(expires=True), EXPIRES),
         (yes(expires=[]), EXPIRES),
         (yes(expires=float("nan")), EXPIRES),

@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--refusal",
         choices=("status", "body"),
         default=defaults.refusal,
-        help="the answer of `validate` to an invalid token: 401 with `status`, or 200 and valid: false with `body` "
-        "(default: %(default)s)",
+        help="how `validate` refuses an invalid token. With `status` it answers 401. With `body` it answers 200, "
+        'and the body has "valid": false (default: %(default)s)',
     )
     serve.add_argument(
         "--signing-key-file",

@@ -49,16 +49,16 @@ def make_parser(
         help="listen until Ctrl-C or SIGTERM",
         description="Listen until Ctrl-C or SIGTERM. When the fake listens, it prints one JSON line: "
         '{"event": "listening", "url": …, "port": …}. '
-        "Exit codes: 0 stopped by Ctrl-C or SIGTERM; 2 an argument is bad, or the address cannot be bound.",
-        epilog="POST /_control/faults scripts faults, GET /_control/log returns what the fake received, and "
-        "POST /_control/reset clears both. This program is not for production.",
+        "Exit codes: 0 stopped by Ctrl-C or SIGTERM; 2 an argument is invalid, or the address cannot be bound.",
+        epilog="POST /_control/faults sets a fault, GET /_control/log returns what the fake received, and "
+        "POST /_control/reset clears the faults, the log and the stored data. This program is not for production.",
     )
     serve.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     serve.add_argument(
         "--port",
         type=int,
         default=default_port,
-        help="the port to listen on; 0 takes a free port (default: %(default)s)",
+        help="the port to listen on; 0 picks a free port (default: %(default)s)",
     )
     serve.add_argument(
         "--log-entries",
@@ -70,7 +70,7 @@ def make_parser(
         "healthcheck",
         help="check whether a running fake answers, for container health checks",
         description="Send a request to the control API of a running fake. "
-        "Exit codes: 0 the control API answers; 1 it does not answer. Scripted faults do not change the result.",
+        "Exit codes: 0 the control API answers; 1 it does not answer. Faults do not change the result.",
     )
     healthcheck.add_argument(
         "--host", default="127.0.0.1", help="the address of the fake (default: %(default)s)"
@@ -133,7 +133,11 @@ def _problem_of(host: str, port: int) -> str:
         return f"no answer from {host}:{port}: {words}"
     finally:
         connection.close()
-    return "" if status == 200 else f"{host}:{port} answered {status} instead of 200. Is this program a fake?"
+    return (
+        ""
+        if status == 200
+        else f"{host}:{port} answered {status} instead of 200. Is the program at this address a fake?"
+    )
 
 
 async def _serve(fake: FakeServer) -> None:

@@ -58,7 +58,7 @@ class FakeServer(Hooks, ABC):
 
     def __init__(self, host: str, port: int, *, log_entries: int, max_body_bytes: int) -> None:
         if not 0 <= port <= 65535:
-            raise ValueError(f"port: {port} given, allowed: 0-65535 (0 takes a free one)")
+            raise ValueError(f"port: {port} given, allowed: 0-65535 (0 picks a free port)")
         self.host = host
         self.log = EventLog(log_entries)
         self._port = port

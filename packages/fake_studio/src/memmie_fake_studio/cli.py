@@ -13,7 +13,7 @@ from memmie_fake_studio.settings import StudioSettings
 from memmie_fake_studio.studio import FakeStudio
 
 _OPTIONS: Final = {
-    "auth_url": "the address of Auth, for the validation of HTTP tokens; without it, the fake trusts X-User-ID",
+    "auth_url": "the address of Auth, which validates the tokens of HTTP requests; without this option, the fake trusts X-User-ID",
     "max_message_bytes": "maximum size of a WebSocket message or an HTTP body, in bytes",
     "ping_interval_seconds": "seconds between pings to each client; 0 for no pings",
     "pong_timeout_seconds": "maximum seconds without a pong; after that the client is disconnected; 0 for no limit",
@@ -21,7 +21,7 @@ _OPTIONS: Final = {
     "close_timeout_seconds": "maximum seconds for a closing handshake",
     "queue_messages": "maximum number of events that wait for a slow client; with one more the client is disconnected",
     "auth_timeout_seconds": "maximum seconds until Auth answers",
-    "max_items": "maximum number of blobs, of buckets and of books",
+    "max_items": "maximum number of blobs; the same maximum applies to buckets and to books",
 }
 """Help on the options that set the setting of the same name; an option has the type of the setting's default."""
 
@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket is open")
     serve.add_argument("--echo", action="store_true", help="send every data frame on /ws back to the client")
     serve.add_argument(
-        "--no-compression", dest="compression", action="store_false", help="refuse permessage-deflate"
+        "--no-compression",
+        dest="compression",
+        action="store_false",
+        help="refuse to compress messages (permessage-deflate)",
     )
     serve.add_argument(
         "--no-log-messages", dest="log_messages", action="store_false", help="do not log WebSocket messages"
@@ -52,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         action="append",
         default=[],
         metavar="NAME",
-        help="a subprotocol that the fake accepts; repeat this option for several",
+        help="a subprotocol that the fake accepts; repeat this option for several subprotocols",
     )
     return run(parser, "memmie-fake-studio", _make, arguments)
 

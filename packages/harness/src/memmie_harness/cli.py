@@ -19,7 +19,7 @@ STACK_SETTINGS: Final = ("HOST", "PORT", "AUTH_URL", "STUDIO_WS_URLS")
 DEV_DESCRIPTION: Final = """\
 Run the whole stack in one process on 127.0.0.1: a fake Auth, fake Studios and the installed gateway.
 First it waits until the gateway is ready. Then it sends one heartbeat through the gateway and checks the ack.
-At last it prints every address, a token and commands to paste. It runs until Ctrl-C.
+After this check it prints every address, a token and commands to paste, and runs until Ctrl-C.
 """
 """What `memmie dev --help` begins with."""
 
@@ -32,8 +32,8 @@ exit codes: 0    the check succeeded, and the stack is stopped
 
 examples:
   memmie dev                            the stack on ports {DEFAULT_BASE}, {DEFAULT_BASE + 1}, {DEFAULT_BASE + 10} and {DEFAULT_BASE + 11}
-  memmie dev --port-base 0              on any free ports, if another stack runs already
-  memmie dev --once                     check this machine: exit code 0 means that it works
+  memmie dev --port-base 0              the stack on any free ports, if another stack already runs
+  memmie dev --once                     check whether the stack works on this machine (exit code 0)
   memmie dev --json --port-base 0       for scripts: print one JSON object and keep running
   memmie dev --env MAX_CONNECTIONS_PER_USER=1
 """
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         type=int,
         default=2,
         metavar="N",
-        help=f"number of Studios, 1 to {MAX_STUDIOS} (default 2)",
+        help=f"number of Studios, from 1 to {MAX_STUDIOS} (default 2)",
     )
     dev.add_argument(
         "--env",

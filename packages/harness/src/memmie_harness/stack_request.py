@@ -13,7 +13,7 @@ DEFAULT_STUDIOS: Final = 2
 
 HELP: Final = (
     f"memmie(studios={DEFAULT_STUDIOS}, env={{}}): how many Studios the test's gateway has, and settings of the "
-    "gateway, as in env={'MAX_CONNECTIONS_PER_USER': 1}. Nearer marks win over farther ones, env is merged."
+    "gateway, as in env={'MAX_CONNECTIONS_PER_USER': 1}. The nearest mark wins; env is merged from all marks."
 )
 """The mark's line in `pytest --markers`."""
 
@@ -48,7 +48,7 @@ def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
     for mark in reversed(list(marks)):
         if mark.args:
             raise ValueError(
-                f"mark memmie takes keyword arguments only, as in memmie(studios=3); given: {mark.args[0]!r}"
+                f"mark memmie takes only keyword arguments, such as memmie(studios=3), not {mark.args[0]!r}"
             )
         for name, value in mark.kwargs.items():
             if name not in _CHECKS:

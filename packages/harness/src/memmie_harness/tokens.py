@@ -29,7 +29,7 @@ def mint_token(auth_url: str, user_id: str, ttl_seconds: float = 3600) -> str:
     except NoAnswerError as error:
         raise MintError(f"the Auth at {auth_url} did not answer: {error}") from error
     if status != 201:
-        raise MintError(f"the Auth at {auth_url} answered {status} instead of a token: is it a fake Auth?")
+        raise MintError(f"the Auth at {auth_url} answered {status} instead of a token. Is it a fake Auth?")
     try:
         return str(json.loads(answer)["token"])
     except (ValueError, LookupError, TypeError):

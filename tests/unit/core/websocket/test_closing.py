@@ -32,6 +32,8 @@ BETWEEN, INSIDE, BROKEN = Flow
 IDLE = Cause.IDLE.ending.words
 GONE = Cause.BACKEND_GONE.ending.words
 CLIENT_GONE = Cause.CLIENT_GONE.ending.words
+SILENT = Cause.CLIENT_SILENT.ending.words
+STUDIO_SILENT = Cause.BACKEND_SILENT.ending.words
 
 # What the end of RFC 6455 §7 asks for, written out: a cell for every state and event.
 EXPECTED = {
@@ -80,6 +82,12 @@ def gives_up(
     side: Side, cause: Cause, flows: Flows = BETWEEN_FRAMES
 ) -> Callable[[ClosingHandshake], list[Step]]:
     return lambda closing: closing.give_up(side, cause, cause.ending.words, flows)
+
+
+def drops(
+    side: Side, cause: Cause, *, inside_frame: bool = False
+) -> Callable[[ClosingHandshake], list[Step]]:
+    return lambda closing: closing.drop(side, cause, inside_frame=inside_frame)
 
 
 def completes(side: Side) -> Callable[[ClosingHandshake], list[Step]]:
@@ -254,6 +262,32 @@ BOTH_LEAVE: Scenario = [(leaves(STUDIO), [Shut(CLIENT)]), (leaves(CLIENT), [])]
             ],
             Cause.CLOSE_LATE, 1006, "", id="a deadline before anything happened",
         ),
+        pytest.param(
+            [
+                (drops(CLIENT, Cause.CLIENT_SILENT), [Abort(CLIENT), Say(STUDIO, 1001, SILENT)]),
+                (leaves(CLIENT), []),
+                (closes(STUDIO, 1001, ""), [Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+            ],
+            Cause.CLIENT_SILENT, 1006, SILENT, id="a dead client gets no Close frame",
+        ),
+        pytest.param(
+            [
+                (drops(STUDIO, Cause.BACKEND_SILENT), [Abort(STUDIO), Say(CLIENT, 1012, STUDIO_SILENT)]),
+                (closes(CLIENT, 1012, ""), [Shut(CLIENT)]),
+                (leaves(STUDIO), [Shut(CLIENT)]),
+                (leaves(CLIENT), []),
+            ],
+            Cause.BACKEND_SILENT, 1012, STUDIO_SILENT, id="a dead Studio gets no Close frame",
+        ),
+        pytest.param(
+            [
+                (drops(STUDIO, Cause.BACKEND_SILENT, inside_frame=True), [Abort(STUDIO), Abort(CLIENT)]),
+                (leaves(CLIENT), []),
+                (leaves(STUDIO), []),
+            ],
+            Cause.BACKEND_SILENT, 1012, STUDIO_SILENT, id="a dead Studio leaves an incomplete frame",
+        ),
     ],
 )  # fmt: skip
 def test_scenarios(scenario: Scenario, cause: Cause, code: int, reason: str) -> None:
@@ -277,7 +311,7 @@ def test_nothing_is_forwarded_after_a_close(state: State) -> None:
 # A frame is under way to a side that is to be told.
 
 DRAIN = Cause.DRAINING.ending.words
-SILENT = Cause.BACKEND_SILENT.ending.words
+BROKEN_BY_STUDIO = Cause.BACKEND_VIOLATION.ending.words
 
 
 @pytest.mark.parametrize(
@@ -372,11 +406,11 @@ SILENT = Cause.BACKEND_SILENT.ending.words
         ),
         pytest.param(
             [
-                (gives_up(STUDIO, Cause.BACKEND_SILENT), [Say(CLIENT, 1012, SILENT), Say(STUDIO, 1001, SILENT), HangUp(STUDIO)]),
+                (gives_up(STUDIO, Cause.BACKEND_VIOLATION), [Say(CLIENT, 1002, BROKEN_BY_STUDIO), Say(STUDIO, 1002, BROKEN_BY_STUDIO), HangUp(STUDIO)]),
                 (leaves(STUDIO), []),
                 (leaves(CLIENT), []),
             ],
-            1012, id="a side that does not answer is told and hung up on",
+            1002, id="a side that breaks the protocol is told and hung up on",
         ),
     ],
 )  # fmt: skip
@@ -418,6 +452,8 @@ def test_the_code_between_gateway_and_client(
         pytest.param([500, 500], [True, False], id="it does not move"),
         pytest.param([500, 501], [True, False], id="it grows"),
         pytest.param([500, 0], [True, False], id="all was taken"),
+        pytest.param([131], [False], id="only the Close frame was not received"),
+        pytest.param([132, 131], [True, True], id="more than the Close frame"),
     ],
 )
 def test_a_slow_reader_has_time_as_long_as_it_reads(backlogs: list[int], expected: list[bool]) -> None:
@@ -446,6 +482,7 @@ HAPPENINGS = st.one_of(
     st.tuples(st.just("end_frame"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("lose"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("end"), st.sampled_from(GATEWAY_ENDS), st.none()),
+    st.tuples(st.just("drop"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("expire"), st.none(), st.none()),
 )
 
@@ -460,6 +497,7 @@ class Walk:
         self.lost: set[Side] = set()
         self.shut: set[Side] = set()
         self.aborted: set[Side] = set()
+        self.dropped: set[Side] = set()
         self.ended: set[Side] = set()
         """Sides of which nothing is forwarded, but the rest of a frame."""
         self.inside: set[Side] = set()
@@ -503,6 +541,15 @@ class Walk:
         if cause.ending.by is not Blame.GATEWAY or before is not OPEN:
             assert {CLIENT, STUDIO} == {*self.told, *self.lost, *self.aborted, *self.closing._waiting}
 
+    def drop(self, side: Side) -> None:
+        if self.closing.begun:
+            return  # a session that is ending is not dropped
+        self.dropped.add(side)
+        cause = Cause.CLIENT_SILENT if side is CLIENT else Cause.BACKEND_SILENT
+        self.carry_out(self.closing.drop(side, cause, inside_frame=side in self.inside))
+        assert side not in self.told
+        assert side.other in self.aborted | self.told.keys()
+
     def expire(self) -> None:
         self.carry_out(self.closing.expire(self.flows()))
         assert {CLIENT, STUDIO} == {*self.shut, *self.lost, *self.aborted}
@@ -519,7 +566,7 @@ class Walk:
                 assert step.side in {*self.told, *self.aborted, *self.closing._waiting}
                 self.shut.add(step.side)
             elif isinstance(step, Abort):
-                assert step.side.other in self.inside
+                assert step.side.other in self.inside or step.side in self.dropped
                 self.aborted.add(step.side)
             else:
                 assert isinstance(step, Say)

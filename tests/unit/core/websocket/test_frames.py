@@ -428,6 +428,15 @@ def test_between_messages_nothing_is_under_way_and_nothing_held_back() -> None:
     assert scanner.between_messages
 
 
+def test_it_tells_how_many_bytes_are_held_back() -> None:
+    scanner = scanner_for(masked=False)
+    assert scanner.held_back == 0
+    scanner.scan(b"\x89\x02a")
+    assert (scanner.held_back, scanner.remaining) == (3, 0)
+    scanner.scan(b"b")
+    assert scanner.held_back == 0
+
+
 def test_a_stream_that_has_ended_is_not_between_messages() -> None:
     scanner = scanner_for(masked=False)
     scanner.finish()

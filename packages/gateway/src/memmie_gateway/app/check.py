@@ -6,7 +6,8 @@ import asyncio
 import random
 import secrets
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.auth_health import AuthHealth
@@ -16,7 +17,7 @@ from memmie_gateway.core.steps import ready
 from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import BackendUrl
-from memmie_gateway.net.backends.prober import ProbeError, probe
+from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.http1.resolver import Resolver
 
@@ -44,7 +45,7 @@ class Result:
 
 async def check(settings: Settings) -> list[Result]:
     """Test Auth and every backend concurrently."""
-    backends = [_check_backend(url, settings.health_timeout_seconds) for url in settings.studio_ws_urls]
+    backends = [_check_backend(BackendUrl.parse(url), settings.checks) for url in settings.studio_ws_urls]
     return list(await asyncio.gather(_check_auth(settings), *backends))
 
 
@@ -80,12 +81,29 @@ async def _check_auth(settings: Settings) -> Result:
     )
 
 
-async def _check_backend(url: str, timeout: float) -> Result:  # noqa: ASYNC109 - passed on to the probe
+_WORKS: Final = {
+    Kind.WS: "it answers a ping",
+    Kind.HTTP: "it answers a GET request",
+    Kind.TCP: "it accepts a connection",
+}
+
+
+async def _check_backend(where: BackendUrl, checks: HealthCheck) -> Result:
+    """Check a backend as the gateway does; if HEALTH_CHECK is off, see only whether it accepts a connection."""
+    switched_off = checks.kind is Kind.OFF
+    if switched_off:
+        checks = replace(checks, kind=Kind.TCP)
     try:
-        seconds = await probe(BackendUrl.parse(url), timeout, Resolver())
-    except (ProbeError, ExhaustionError) as error:
-        return Result("studio", url, ok=False, detail=str(error))
-    return Result("studio", url, ok=True, detail=f"it answers a ping (after {seconds * 1000:.1f} ms)")
+        seconds = await checks.probe(where, Resolver())
+    except ProbeError as error:
+        advice = "" if switched_off else ". HEALTH_CHECK and HEALTH_PATH choose another check"
+        return Result("studio", where.url, ok=False, detail=f"{error}{advice}")
+    except ExhaustionError as error:
+        return Result("studio", where.url, ok=False, detail=str(error))
+    detail = f"{_WORKS[checks.kind]} at {checks.url(where)} (after {seconds * 1000:.1f} ms)"
+    if switched_off:
+        detail += "; the gateway makes no health checks, because HEALTH_CHECK is off"
+    return Result("studio", where.url, ok=True, detail=detail)
 
 
 def show(results: list[Result]) -> str:

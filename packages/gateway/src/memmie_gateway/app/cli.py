@@ -65,7 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Exit codes: 0 everything works; 1 Auth or a backend does not work; 2 a setting is invalid.",
     )
     check.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    settings = commands.add_parser("settings", help="list every setting with its default and meaning")
+    settings = commands.add_parser(
+        "settings",
+        help="list every setting with its default and meaning",
+        description="List every setting with its default and meaning.",
+    )
     settings.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     healthcheck = commands.add_parser(
         "healthcheck",

@@ -6,6 +6,7 @@ from collections import Counter
 
 from structlog.typing import FilteringBoundLogger
 
+from memmie_gateway.core.arrival import Arrival
 from memmie_gateway.core.evictions import Evidence
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.backends.backend import Backend
@@ -60,7 +61,51 @@ class Events:
         """Log that a backend became healthy or unhealthy."""
         tracker = backend.tracker
         log = self._log.info if backend.healthy else self._log.warning
-        log("backend_health", backend=backend.url, state=tracker.state.value, detail=tracker.reason or None)
+        log(
+            "backend_health",
+            backend=backend.url,
+            state=tracker.state.value,
+            checked=backend.checked_at or None,
+            detail=tracker.reason or None,
+        )
+
+    def backend_ejected(self, backend: Backend, share: float, seconds: float) -> None:
+        """Log that a backend was ejected, because it broke the connections of this share of its users."""
+        self._log.warning(
+            "backend_ejected",
+            backend=backend.url,
+            state="ejected",
+            seconds=seconds,
+            detail=f"it passes its health checks, but broke the connections of {share:.0%} of its users, "
+            f"so it gets no new connections for {seconds:g} seconds",
+        )
+
+    def backend_taken_back(self, backend: Backend) -> None:
+        """Log that the ejection of a backend is over."""
+        self._log.info(
+            "backend_ejected",
+            backend=backend.url,
+            state="returned",
+            seconds=None,
+            detail="it gets new connections again",
+        )
+
+    def name_stale(self, name: str, words: str) -> None:
+        """Log that a name cannot be looked up, so that its last addresses stay in use."""
+        self._log.warning(
+            "name_stale",
+            name=name,
+            detail=f"its last addresses stay in use, because the look-up failed: {words}",
+        )
+
+    def several_addresses(self, name: str, addresses: list[str]) -> None:
+        """Log that a name has several addresses, of which only one is used."""
+        self._log.warning(
+            "several_addresses",
+            name=name,
+            addresses=addresses,
+            detail="a name is one service, so the gateway uses one address until it fails, the lowest first",
+        )
 
     def auth_circuit(self, words: str) -> None:
         """Log that the circuit breaker of Auth opened, with the reason; with empty `words`, that it closed."""
@@ -75,6 +120,32 @@ class Events:
             "claims_dropped",
             bytes=size,
             detail="the claims that Auth returned are too large, so the gateway keeps none of them",
+        )
+
+    def milliseconds(self) -> None:
+        """Log that Auth sends the end of tokens in milliseconds; called only once."""
+        self._log.warning(
+            "expires_in_milliseconds",
+            detail="Auth sends `expires` in milliseconds; the gateway expects seconds, and converts it",
+        )
+
+    def recheck_doubted(self, refused: int, asked: int) -> None:
+        """Log that Auth refuses the tokens of many live connections, so that none of them is closed."""
+        self._log.warning(
+            "recheck_doubted",
+            refused=refused,
+            asked=asked,
+            detail="Auth refuses the tokens of many users, so the gateway closes no connection because of it",
+        )
+
+    def renewed(self, arrival: Arrival, user_id: str, moved: int) -> None:
+        """Log that connections of a user were moved to a new token."""
+        self._log.info(
+            "renewed",
+            request_id=arrival.id,
+            user_id=user_id,
+            address=arrival.client.address,
+            moved=moved,
         )
 
     def would_evict(self, session: Session, evidence: Evidence, cause: Cause) -> None:

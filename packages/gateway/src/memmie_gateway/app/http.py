@@ -1,29 +1,39 @@
-"""The HTTP routes for health, readiness and metrics, served by aiohttp."""
+"""The HTTP server, on aiohttp: the routes for health, readiness and metrics, and that of `renew`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.handover import LINGER_SECONDS
+
+SHUTDOWN_SECONDS: Final = 1.0
+"""Maximum time in seconds that a request may still take when the gateway stops."""
+
+_NO_LIMIT: Final = 1 << 30  # of aiohttp, because the listener has already limited the head
 
 Readiness = Callable[[], tuple[bool, dict[str, object]]]
 """Returns whether the gateway is ready, and the facts that decide this."""
 
 
-def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) -> web.Application:
+def make_app(
+    *, version: str, readiness: Readiness, metrics: CollectorRegistry, renew: RenewRoute
+) -> web.Application:
     """Make the application.
 
     Args:
         version: the version of the gateway.
         readiness: called for every `/ready`.
         metrics: collected for every `/metrics`.
+        renew: serves `/token/renew`.
     """
 
     async def health(_: web.Request) -> web.Response:
@@ -42,6 +52,7 @@ def make_app(*, version: str, readiness: Readiness, metrics: CollectorRegistry) 
     app.router.add_get("/health", health)
     app.router.add_get("/ready", ready)
     app.router.add_get("/metrics", show_metrics)
+    renew.add_to(app)
     return app
 
 
@@ -63,6 +74,10 @@ class HttpProtocol(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # None switches it off, which the annotation does not say
             lingering_time=LINGER_SECONDS,
+            max_line_size=_NO_LIMIT,
+            max_headers=_NO_LIMIT,
+            max_field_size=_NO_LIMIT,
+            auto_decompress=False,  # a few compressed kilobytes can expand to gigabytes
         )
 
     def handle_error(
@@ -116,7 +131,9 @@ class HttpServer:
     """
 
     def __init__(self, app: web.Application) -> None:
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
+        )
 
     def __call__(self) -> asyncio.Protocol:
         """Create a protocol for a connection."""

@@ -23,7 +23,10 @@ from memmie_gateway.core.health import Health
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool
+from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.leases import Leases
+from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
 _UP: Final = "client->backend"
@@ -63,10 +66,13 @@ class GatewayCollector:
 
     Args:
         pool: the backends.
+        resolver: counts the stale names.
         sessions: the live sessions.
         events: counts refusals and ended sessions.
         authenticator: counts the requests to Auth.
         evictor: counts the evictions.
+        leases: count the renewals.
+        rechecker: counts the rechecks of tokens.
         pending: returns the number of connections with a request that is not answered yet.
         lag: measures the event loop.
         log_stream: counts the lines that were dropped.
@@ -77,20 +83,26 @@ class GatewayCollector:
         self,
         *,
         pool: BackendPool,
+        resolver: Resolver,
         sessions: SessionRegistry,
         events: Events,
         authenticator: CachedAuthenticator,
         evictor: Evictor,
+        leases: Leases,
+        rechecker: Rechecker,
         pending: Callable[[], int],
         lag: LoopLag,
         log_stream: LogStream,
         version: str,
     ) -> None:
         self._pool = pool
+        self._resolver = resolver
         self._sessions = sessions
         self._events = events
         self._authenticator = authenticator
         self._evictor = evictor
+        self._leases = leases
+        self._rechecker = rechecker
         self._pending = pending
         self._lag = lag
         self._log_stream = log_stream
@@ -103,6 +115,7 @@ class GatewayCollector:
         yield from self._ends()
         yield from self._evictions()
         yield from self._auth_metrics()
+        yield from self._tokens()
         yield from self._process()
 
     def _traffic(self) -> Iterator[Metric]:
@@ -147,14 +160,26 @@ class GatewayCollector:
             "1 for a healthy backend, 0 for an unhealthy or unknown one.",
             labels=["backend"],
         )
+        ejected = GaugeMetricFamily(
+            "gateway_backend_ejected",
+            "1 for a backend that gets no new connections because it broke those of many users, otherwise 0.",
+            labels=["backend"],
+        )
         for backend in self._pool:
             for kind, number in backend.errors.items():
                 errors.add_metric([kind, backend.url], number)
             _add_histogram(latency, [backend.url], backend.latency)
             healthy.add_metric([backend.url], int(backend.tracker.state is Health.HEALTHY))
+            ejected.add_metric([backend.url], int(backend.ejected))
         yield errors
         yield latency
         yield healthy
+        yield ejected
+        stale = GaugeMetricFamily(
+            "gateway_stale_names", "Names whose last addresses are in use because they cannot be looked up."
+        )
+        stale.add_metric([], self._resolver.stale)
+        yield stale
 
     def _ends(self) -> Iterator[Metric]:
         closes = CounterMetricFamily(
@@ -224,6 +249,21 @@ class GatewayCollector:
         )
         circuit.add_metric([], int(auth.circuit != "closed"))
         yield circuit
+
+    def _tokens(self) -> Iterator[Metric]:
+        rechecks = CounterMetricFamily(
+            "gateway_auth_rechecks",
+            "Questions to Auth about the tokens of live connections, by what Auth said.",
+            labels=["outcome"],
+        )
+        for answer, number in self._rechecker.answers.items():
+            rechecks.add_metric([answer.value], number)
+        yield rechecks
+        renewed = CounterMetricFamily(
+            "gateway_renewed_connections", "Connections that were moved to a new token."
+        )
+        renewed.add_metric([], self._leases.renewed)
+        yield renewed
 
     def _process(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily(

@@ -78,12 +78,17 @@ class Gateway:
         """
         settings, parts = self.settings, self.parts
         async with contextlib.AsyncExitStack() as started:  # undone in reverse order, also if a step fails
+            parts.clock.start()
+            started.callback(parts.clock.stop)
             started.callback(parts.lag.stop)
             started.push_async_callback(parts.authenticator.stop)
+            started.push_async_callback(parts.rechecker.stop)
+            started.callback(parts.leases.stop)
             started.push_async_callback(parts.http.stop)
             started.push_async_callback(parts.prober.stop)
             started.push_async_callback(parts.listener.stop)
             started.callback(parts.evictor.stop)
+            started.callback(parts.ejector.stop)
             await parts.http.start()
             self._server = await asyncio.get_running_loop().create_server(
                 parts.listener, settings.host, settings.port, backlog=BACKLOG

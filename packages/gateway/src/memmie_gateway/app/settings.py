@@ -16,6 +16,7 @@ from memmie_gateway.core.client_address import Network
 from memmie_gateway.core.evictions import Mode
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.backends.health_check import HealthCheck, Kind
 
 CommaSeparated = NoDecode
 """Mark a field that is written as a comma-separated list, not as JSON."""
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     )
     max_connections: PositiveCount = Field(
         10_000,
-        description="Number of open connections, of all kinds, above which further WebSockets get 503. "
+        description="Maximum number of open connections of all kinds. Further WebSockets get 503. "
         "Up to 64 more connections are accepted, for requests such as `/health`.",
     )
     max_head_bytes: int = Field(
@@ -68,7 +69,8 @@ class Settings(BaseSettings):
     )
     head_seconds: PositiveSeconds = Field(
         10,
-        description="Maximum time in seconds until a request head is complete. After that the client gets 408.",
+        description="Maximum time in seconds until a request head is complete. After that the client gets 408. "
+        "The same time applies to the body of `POST /token/renew`.",
     )
     trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
         (),
@@ -129,7 +131,7 @@ class Settings(BaseSettings):
     )
     auth_recheck_seconds: Seconds = Field(
         0,
-        description="Time in seconds after which the gateway asks Auth again about the token of a live connection; "
+        description="Maximum time in seconds after which the gateway asks Auth again about the token of a live connection; "
         "0 for never. If Auth refuses the token twice, the gateway closes the connection with 4401.",
     )
     token_end: Literal["close", "keep"] = Field(
@@ -164,8 +166,8 @@ class Settings(BaseSettings):
     )
     dial_timeout_seconds: PositiveSeconds = Field(
         5,
-        description="Maximum time in seconds until a backend accepts a connection. "
-        "After that the next backend is tried.",
+        description="Maximum time in seconds until a backend accepts the connection of a client. "
+        "If a backend does not answer in half of this time, the next one is tried in the rest of it.",
     )
     health_interval_seconds: PositiveSeconds = Field(
         30,
@@ -187,10 +189,11 @@ class Settings(BaseSettings):
         2, description="Number of consecutive failures that make a healthy backend unhealthy."
     )
 
-    health_check: Literal["ws", "http", "tcp", "off"] = Field(
-        "ws",
+    health_check: Kind = Field(
+        Kind.WS,
         description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
-        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing.",
+        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing: "
+        "a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
     )
     health_path: str = Field(
         "",
@@ -229,11 +232,13 @@ class Settings(BaseSettings):
     max_connections_per_ip: Count = Field(
         10,
         description="Maximum number of WebSockets from one IPv4 address or IPv6 /64; 0 for no limit. "
-        "Further WebSockets get 429. There is a second limit, for connections that wait for the answer to their request: "
-        "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, there is neither limit.",
+        "Further WebSockets get 429. A second limit applies to connections that wait for the answer to their request: "
+        "one address may have MAX_CONNECTIONS_PER_IP + 16 of them. If MAX_CONNECTIONS_PER_IP is 0, both limits are off.",
     )
     max_connections_per_user: Count = Field(
-        5, description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429."
+        5,
+        description="Maximum number of WebSockets of one user; 0 for no limit. Further WebSockets get 429. "
+        "But a WebSocket that has not answered a ping for 5 seconds is replaced by a new one.",
     )
     connect_rate_per_ip: Rate = Field(
         10,
@@ -276,13 +281,12 @@ class Settings(BaseSettings):
     )
     ping_interval_seconds: Seconds = Field(
         20,
-        description="Time in seconds without data from a client or backend; 0 for no pings. "
-        "After this time the gateway sends a ping to the silent side.",
+        description="Time in seconds after which the gateway pings a client or backend that sends no data; 0 for no pings.",
     )
     ping_timeout_seconds: PositiveSeconds = Field(
         20,
-        description="Maximum time in seconds until a client or backend answers a ping. "
-        "After that the gateway closes the connection.",
+        description="Maximum time in seconds until a client or backend answers a ping, "
+        "or takes some of the bytes that wait for it. After that the gateway ends the connection.",
     )
     close_timeout_seconds: PositiveSeconds = Field(
         5,
@@ -403,6 +407,11 @@ class Settings(BaseSettings):
     def _auth(cls, value: str) -> str:
         AuthUrl.parse(value)
         return value.rstrip("/")
+
+    @property
+    def checks(self) -> HealthCheck:
+        """How backends are checked."""
+        return HealthCheck(self.health_check, self.health_path, self.health_timeout_seconds)
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:

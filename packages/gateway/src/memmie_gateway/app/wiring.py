@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -15,25 +16,38 @@ from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpServer, Readiness, make_app
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
+from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.auth_health import AuthHealth
 from memmie_gateway.core.balancer import Balancer
 from memmie_gateway.core.evictions import Evictions
 from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.limits import Rate
+from memmie_gateway.core.outlier import OutlierTracker
+from memmie_gateway.core.recheck import Rechecks
 from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.backends.ejector import Ejector
+from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.ingress.renewal import Renewal
+from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.leases import Leases
+from memmie_gateway.net.sessions.options import SessionOptions
+from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import SessionOptions
+from memmie_gateway.net.sessions.replacement import Replacements
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 
@@ -41,6 +55,9 @@ VERSION: Final = version("memmie-gateway")
 
 MAX_REMEMBERED_RATES: Final = 100_000
 """Maximum number of addresses and of users with a stored rate."""
+
+RECHECK_SHARE: Final = 4
+"""Rechecks use at most this fraction of the connections to Auth, so that new clients need not wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +67,11 @@ class Parts:
     Attributes:
         admission: admits or refuses clients.
         authenticator: validates tokens.
+        clock: tells the time without the pauses of this process.
+        ejector: ejects backends that break sessions.
         evictor: ends sessions on evidence.
+        leases: end sessions when their tokens end.
+        rechecker: asks Auth again about the tokens of live sessions.
         http: serves all requests without a route at the listener.
         lag: measures the event loop.
         listener: reads heads, and hands connections to routes.
@@ -61,7 +82,11 @@ class Parts:
 
     admission: Admission
     authenticator: CachedAuthenticator
+    clock: Clock
+    ejector: Ejector
     evictor: Evictor
+    leases: Leases
+    rechecker: Rechecker
     http: HttpServer
     lag: LoopLag
     listener: Listener
@@ -87,13 +112,30 @@ def make_parts(
         rng: creates ids and keys, and breaks ties.
     """
     events = Events(log)
+    clock = Clock()
     resolver = Resolver()
+    resolver.on_stale = events.name_stale
+    resolver.on_several = events.several_addresses
     sessions = SessionRegistry()
     evictor = Evictor(
         Evictions(settings.evict_per_second), settings.evictions, live=sessions.__len__, events=events
     )
     pool = _make_pool(settings, events, rng)
     authenticator = _make_authenticator(settings, resolver, events, rng)
+    ejector = Ejector(
+        pool,
+        lambda backend: {session.info.identity.user_id for session in sessions.on_backend(backend)},
+        events,
+        enabled=settings.outlier_ejection,
+    )
+    rechecker = _make_rechecker(settings, authenticator, sessions, evictor, events, rng)
+    leases = Leases(
+        sessions,
+        close=settings.token_end == "close",  # noqa: S105 - not a token
+        clock=time.time,
+        rechecks=rechecker if settings.auth_recheck_seconds else None,
+    )
+    rechecker.on_valid = leases.extend
     lag = LoopLag()
     admission = Admission(
         Limits(
@@ -110,6 +152,7 @@ def make_parts(
         ),
         authenticator,
         full=lambda: listener.full(),  # noqa: PLW0108 - it is defined below
+        replace=Replacements(sessions, evictor).begin,
     )
     websocket = WebSocketRoute(
         WebSocketOptions(
@@ -122,30 +165,44 @@ def make_parts(
             max_message_bytes=settings.max_message_bytes,
             write_buffer_bytes=settings.write_buffer_bytes,
             idle_seconds=settings.ws_timeout_seconds,
-            ping_interval=settings.ping_interval_seconds,
-            ping_timeout=settings.ping_timeout_seconds,
+            keepalive=Times(settings.ping_interval_seconds, settings.ping_timeout_seconds),
             close_timeout=settings.close_timeout_seconds,
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
         admission=admission,
-        dispatcher=Dispatcher(pool, sessions.home),
-        dialer=Dialer(resolver, timeout=settings.dial_timeout_seconds),
+        dispatcher=Dispatcher(pool, sessions.home, settings.dial_timeout_seconds, _time),
+        dialer=Dialer(resolver),
+        ejector=ejector,
         sessions=sessions,
+        on_dead=DeadSides(evictor, clock).found,
+        clock=clock,
+        leases=leases,
         events=events,
         rng=rng,
     )
     collector = GatewayCollector(
         pool=pool,
+        resolver=resolver,
         sessions=sessions,
         events=events,
         authenticator=authenticator,
         evictor=evictor,
+        leases=leases,
+        rechecker=rechecker,
         pending=lambda: len(listener.pending),
         lag=lag,
         log_stream=log_stream,
         version=VERSION,
     )
-    http = HttpServer(make_app(version=VERSION, readiness=readiness, metrics=make_registry(collector)))
+    renew = RenewRoute(
+        Renewal(admission, authenticator, leases.renew, allowed_origins=settings.allowed_origins),
+        lambda peer, request: listener.arrival(peer, request),  # noqa: PLW0108 - it is defined below
+        events,
+        body_seconds=settings.head_seconds,
+    )
+    http = HttpServer(
+        make_app(version=VERSION, readiness=readiness, metrics=make_registry(collector), renew=renew)
+    )
     listener = Listener(
         ListenerOptions(
             max_head_bytes=settings.max_head_bytes,
@@ -167,27 +224,51 @@ def make_parts(
         ProbeOptions(
             interval=settings.health_interval_seconds,
             recovery_interval=settings.health_recovery_seconds,
-            timeout=settings.health_timeout_seconds,
+            check=settings.checks,
         ),
         resolver,
         rng,
     )
-    return Parts(admission, authenticator, evictor, http, lag, listener, pool, prober, sessions)
+    return Parts(
+        admission,
+        authenticator,
+        clock,
+        ejector,
+        evictor,
+        leases,
+        rechecker,
+        http,
+        lag,
+        listener,
+        pool,
+        prober,
+        sessions,
+    )
 
 
 def _make_pool(settings: Settings, events: Events, rng: random.Random) -> BackendPool:
     def make(where: BackendUrl) -> Backend:
         tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
-        backend = Backend(where, tracker)
+        outlier = OutlierTracker(
+            hold=settings.health_timeout_seconds, probed=settings.health_check is not Kind.OFF
+        )
+        backend = Backend(where, tracker, outlier, _time)
         backend.on_change = events.health_changed
         return backend
 
-    return BackendPool(Balancer(settings.lb_strategy, rng), make)
+    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, _time)
+
+
+def _time() -> float:
+    """Return the time of the event loop in seconds."""
+    return asyncio.get_running_loop().time()
 
 
 def _make_authenticator(
     settings: Settings, resolver: Resolver, events: Events, rng: random.Random
 ) -> CachedAuthenticator:
+    ends = TokenEnds(settings.token_leeway_seconds)
+    ends.on_milliseconds = events.milliseconds
     authenticator = CachedAuthenticator(
         settings.auth_url,
         cache=VerdictCache(
@@ -205,7 +286,28 @@ def _make_authenticator(
         timeout=settings.auth_timeout_seconds,
         max_connections=settings.auth_max_connections,
         rng=rng,
+        ends=ends,
     )
     authenticator.on_circuit = events.auth_circuit
     authenticator.on_claims_dropped = events.claims_dropped
     return authenticator
+
+
+def _make_rechecker(
+    settings: Settings,
+    authenticator: CachedAuthenticator,
+    sessions: SessionRegistry,
+    evictor: Evictor,
+    events: Events,
+    rng: random.Random,
+) -> Rechecker:
+    return Rechecker(
+        Rechecks(settings.auth_recheck_seconds, rng, time.monotonic()),
+        authenticator.ask_again,
+        most=max(1, settings.auth_max_connections // RECHECK_SHARE),
+        sessions=sessions,
+        evictor=evictor,
+        events=events,
+        clock=time.time,
+        leeway=settings.token_leeway_seconds,
+    )

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 import random
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 
 class Candidate(Protocol):
@@ -24,8 +25,18 @@ class Candidate(Protocol):
     def connections(self) -> int:
         """The number of live connections to the backend."""
 
+    @property
+    def returned(self) -> float:
+        """The time at which the backend was last taken back into use, in seconds; `NEVER` if it was never away."""
+
 
 C = TypeVar("C", bound=Candidate)
+
+NEVER: Final = -math.inf
+"""The time of what has not happened."""
+
+LEAST_WEIGHT: Final = 0.1
+"""The weight of a backend that has just returned, compared with 1 for the others."""
 
 
 class Strategy(enum.Enum):
@@ -42,20 +53,27 @@ class Balancer:
     Args:
         strategy: how to order them.
         rng: breaks ties between equally loaded backends.
+        slow_start: seconds in which the weight of a returned backend rises to that of the others; 0 for at once. Only
+            `LEAST_CONNECTIONS` has weights. Without this, a returned backend would get every new connection until it
+            has as many as the others.
     """
 
-    def __init__(self, strategy: Strategy, rng: random.Random) -> None:
+    def __init__(self, strategy: Strategy, rng: random.Random, slow_start: float = 0.0) -> None:
         self._strategy = strategy
         self._rng = rng
+        self._slow_start = slow_start
         self._turn = 0
 
-    def prefer(self, available: Sequence[C], user_id: str, bound_to: C | None = None) -> list[C]:
+    def prefer(
+        self, available: Sequence[C], user_id: str, bound_to: C | None = None, now: float = 0.0
+    ) -> list[C]:
         """Return all of `available`, best first.
 
         Args:
             available: the backends that may be used now.
             user_id: the user who connects.
             bound_to: the backend of the user's live connections, if there are any.
+            now: the time in seconds, for the slow start.
         """
         if len(available) < 2:
             return list(available)
@@ -66,11 +84,27 @@ class Balancer:
             self._turn += 1
             order = [*available[start:], *available[:start]]
         else:
-            order = sorted(available, key=lambda c: (c.connections, self._rng.random()))
+            order = sorted(available, key=lambda c: (self._load(c, now), self._rng.random()))
         if bound_to in order:
             order.remove(bound_to)
             order.insert(0, bound_to)
         return order
+
+    def _load(self, candidate: Candidate, now: float) -> float:
+        """Return the load of a backend if it got one more connection, relative to its weight."""
+        return (candidate.connections + 1) / weight(candidate.returned, now, self._slow_start)
+
+
+def weight(returned: float, now: float, slow_start: float) -> float:
+    """Return the weight of a backend, from `LEAST_WEIGHT` to 1.
+
+    Args:
+        returned: the time at which it was taken back into use, in seconds.
+        now: the time in seconds.
+        slow_start: seconds in which its weight rises to 1.
+    """
+    away = now - returned
+    return max(LEAST_WEIGHT, away / slow_start) if away < slow_start else 1.0
 
 
 def rendezvous_score(user_id: str, url: str) -> bytes:

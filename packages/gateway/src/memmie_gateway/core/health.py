@@ -1,12 +1,17 @@
 """The health of a backend: a rise/fall state machine over active and passive evidence (spec §3, §8).
 
-Active evidence comes from probes, which send a ping over a WebSocket and wait for its pong. Passive evidence comes from
-real connections: a dial that fails or succeeds, or a connection that breaks. Both count the same.
+Active evidence comes from probes (`HEALTH_CHECK`). Passive evidence comes from real connections: a dial that fails or
+succeeds, or a connection that breaks.
+
+One client must not decide alone, because its dials may fail for reasons of its own. So passive evidence of a failure
+counts at most once until a probe has looked. An HTTP answer that is no acceptance is weaker still, because the backend
+does answer: it counts only if it was given to several users.
 """
 
 from __future__ import annotations
 
 import enum
+import itertools
 from typing import Final
 
 
@@ -16,6 +21,13 @@ class Health(enum.Enum):
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
+
+
+REFUSED_USERS: Final = 5
+"""Number of users whose upgrade a backend must answer with an error, before this counts as one failure."""
+
+REFUSED_SECONDS: Final = 10.0
+"""Seconds within which they must be refused; a user counts once in this time."""
 
 
 class HealthTracker:
@@ -33,27 +45,69 @@ class HealthTracker:
         reason: the last failure in words, "" if the last evidence was good.
     """
 
-    __slots__ = ("_fall", "_rise", "_run", "reason", "state")
+    __slots__ = ("_doubted", "_fall", "_refused", "_rise", "_run", "_uncounted", "reason", "state")
 
     def __init__(self, *, rise: int, fall: int) -> None:
         self._rise = rise
         self._fall = fall
         self._run = 0  # consecutive pieces of evidence against the current state
+        self._doubted = False  # passive evidence has counted, and no probe has looked since
+        self._refused: dict[str, float] = {}  # when each user was refused, in the order of these times
+        self._uncounted: set[str] = set()  # those of them that are not part of a failure yet
         self.state = Health.UNKNOWN
         self.reason = ""
 
     def __repr__(self) -> str:
         return f"<HealthTracker {self.state.value} {self.reason!r}>"
 
+    # Each of these returns whether the state has changed.
+
     def good(self) -> bool:
-        """Count a success; return whether the state has changed."""
+        """Count a success."""
         self.reason = ""
+        self._uncounted.clear()
         return self._count(Health.HEALTHY, self._rise)
 
     def bad(self, reason: str) -> bool:
-        """Count a failure; return whether the state has changed."""
+        """Count a failure."""
         self.reason = reason
         return self._count(Health.UNHEALTHY, self._fall)
+
+    def doubt(self, reason: str) -> bool:
+        """Count a failure of a client's connection, unless one has counted since the last probe."""
+        if self._doubted:
+            return False
+        self._doubted = True
+        return self.bad(reason)
+
+    def refused(self, user_id: str, reason: str, now: float) -> bool:
+        """Count that an upgrade of this user was answered with an error.
+
+        Args:
+            user_id: the user.
+            reason: the answer in words.
+            now: seconds of a monotonic clock.
+        """
+        self._forget_refused(now - REFUSED_SECONDS)
+        if user_id in self._refused:
+            return False
+        self._refused[user_id] = now
+        self._uncounted.add(user_id)
+        if len(self._uncounted) < REFUSED_USERS:
+            return False
+        self._uncounted.clear()
+        return self.doubt(reason)
+
+    def looked(self) -> None:
+        """A probe has looked: from now on, passive evidence is new."""
+        self._doubted = False
+
+    def _forget_refused(self, before: float) -> None:
+        for user_id in [
+            *itertools.takewhile(lambda user_id: self._refused[user_id] <= before, self._refused)
+        ]:
+            del self._refused[user_id]
+            self._uncounted.discard(user_id)
 
     def _count(self, verdict: Health, needed: int) -> bool:
         if self.state is verdict:

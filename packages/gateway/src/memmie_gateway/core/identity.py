@@ -16,7 +16,7 @@ class Identity(NamedTuple):
 
     Attributes:
         user_id: the id of the user; 1 to 1024 bytes of UTF-8 without control characters.
-        expires: unix seconds at which the token expires; 0 if Auth returned none.
+        expires: unix seconds at which the token ends, TOKEN_LEEWAY_SECONDS included; 0 if it does not end.
         digest: identifies the token without revealing it.
         claims_json: the other fields of Auth's answer as a JSON object of at most `MAX_CLAIMS_BYTES`; b"" for none.
             Bytes are immutable and take a fraction of the memory of a dict.

@@ -44,9 +44,9 @@ class Ending:
         words: the text for people: `error` in the JSON body, and the reason of the Close frame.
         by: the party that caused it.
         status: the HTTP status before the upgrade; 0 if this can happen only after the upgrade.
-        to_client: the close code for the client; 0 if it gets the code of the backend's Close frame, or is gone, or if
+        to_client: the close code for the client; 0 if it gets the code of the backend's Close frame, or is gone or dead, or if
             the code is 4000 + `status`.
-        to_backend: the close code for the backend; 0 if it gets the code of the client's Close frame.
+        to_backend: the close code for the backend; 0 if it gets the code of the client's Close frame, or is dead.
         error: whether it counts in `gateway_websocket_errors_total`.
         retry: whether it may help to try again soon; the HTTP answer of a refusal then has `Retry-After`.
     """
@@ -93,6 +93,7 @@ class Cause(enum.Enum):
     NO_ROUTE = Ending("not_found", "nothing is served under this path", _CLIENT, 404)
     HEAD_LATE = Ending("request_timeout", "the request head took too long to arrive", _CLIENT, 408)
     AUTH_LATE = Ending("auth_late", "the first message must be auth, in time", _CLIENT, 408, 1008)
+    BODY_TOO_BIG = Ending("body_too_large", "the request body is too large", _CLIENT, 413)
     HEAD_TOO_BIG = Ending("head_too_large", "the request head is too large", _CLIENT, 431)
     NOT_AN_UPGRADE = Ending("upgrade_required", "this path speaks WebSocket only", _CLIENT, 426)
     WRONG_VERSION = Ending("unsupported_version", "only WebSocket version 13 is spoken here", _CLIENT, 426)
@@ -140,9 +141,14 @@ class Cause(enum.Enum):
 
     # Ends that the gateway decided.
     IDLE = Ending("idle", "no message for too long", _GATEWAY, to_client=1001, error=False, retry=True)
-    CLIENT_SILENT = Ending("client_silent", "no answer to a ping", _CLIENT, to_client=1001, retry=True)
+    CLIENT_SILENT = Ending("client_silent", "no answer to a ping", _CLIENT, retry=True)
     BACKEND_SILENT = Ending(
-        "studio_silent", "Studio does not answer, reconnect", _BACKEND, to_client=1012, retry=True
+        "studio_silent",
+        "Studio does not answer, reconnect",
+        _BACKEND,
+        to_client=1012,
+        to_backend=0,
+        retry=True,
     )
     MESSAGE_RATE = Ending("message_rate_exceeded", "sending messages too fast", _CLIENT, to_client=1008)
     CLOSE_LATE = Ending(
@@ -178,5 +184,5 @@ class Cause(enum.Enum):
     MOVED = Ending(
         "moved", "moving to another Studio, reconnect", _GATEWAY, to_client=1012, error=False, retry=True
     )
-    REPLACED = Ending("replaced", "a new connection of this user takes this place", _CLIENT, to_client=1001)
+    REPLACED = Ending("replaced", "a new connection of this user takes this place", _CLIENT)
     TOKEN_ENDED = Ending("token_ended", "the token expired or was revoked", _AUTH, to_client=4401)

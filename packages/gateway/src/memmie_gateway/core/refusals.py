@@ -60,14 +60,21 @@ def refusal_answer(error: RefusedError) -> bytes:
     if error.response is not None:
         content_type = error.response.headers.one(b"content-type") or "application/octet-stream"
         return http_response(error.response.status, error.response.body, content_type)
+    body, fields = refusal_parts(error)
+    extra = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return http_response(error.cause.ending.status, body, "application/json", extra)
+
+
+def refusal_parts(error: RefusedError) -> tuple[bytes, list[tuple[str, str]]]:
+    """Return the JSON body and the further header fields of the gateway's own answer to a refused client."""
     ending = error.cause.ending
     body = json.dumps({"error": error.reason, "code": ending.code}).encode()
-    extra = ""
+    fields = []
     if ending.retry:
-        extra += f"Retry-After: {max(1, math.ceil(error.retry_after))}\r\n"
+        fields.append(("Retry-After", str(max(1, math.ceil(error.retry_after)))))
     if error.cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
         # An Upgrade header needs the connection option `Upgrade` (RFC 9110 §7.8).
-        extra += "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        fields += [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
     if ending.status == HTTPStatus.UNAUTHORIZED:
-        extra += "WWW-Authenticate: Bearer\r\n"
-    return http_response(ending.status, body, "application/json", extra)
+        fields.append(("WWW-Authenticate", "Bearer"))
+    return body, fields

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from cachetools import TLRUCache
 
 from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.recent import RecentStore
 from memmie_gateway.core.response import Response
 
@@ -68,7 +69,12 @@ Verdict = Identity | Refused | Unusable
 
 
 def read_verdict(
-    response: Response, digest: bytes, *, now: float, on_claims_dropped: Callable[[int], None]
+    response: Response,
+    digest: bytes,
+    *,
+    now: float,
+    ends: TokenEnds,
+    on_claims_dropped: Callable[[int], None],
 ) -> Verdict:
     """Parse Auth's answer.
 
@@ -76,6 +82,7 @@ def read_verdict(
         response: the answer.
         digest: the digest of the token.
         now: unix seconds; an expired token is refused even if Auth says that it is valid.
+        ends: reads when the token ends.
         on_claims_dropped: called with the size in bytes if the claims are too large to keep.
 
     Raises:
@@ -98,10 +105,12 @@ def read_verdict(
         return Unusable("Auth answered without a boolean `valid`")
     if not valid:
         return REFUSED
-    user_id, expires = answer.get("user_id"), answer.get("expires", 0)
+    user_id = answer.get("user_id")
     if not _is_user_id(user_id):
         return Unusable("Auth answered `valid` without a usable `user_id`")
-    if isinstance(expires, bool) or not isinstance(expires, int | float) or expires != expires:  # noqa: PLR0124 - NaN
+    try:
+        expires = ends.read(answer.get("expires"), now)
+    except ValueError:
         return Unusable("Auth answered with an `expires` that is not a number")
     if expires and expires <= now:
         return REFUSED

@@ -9,27 +9,36 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from memmie_gateway.core.arrival import Arrival
 from memmie_gateway.core.credentials import Credentials
-from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.core.websocket import handshake
+from memmie_gateway.core.websocket.keepalive import Advice
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.backends.ejector import Ejector
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
+from memmie_gateway.net.sessions.leases import Leases
+from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import Session, SessionInfo, SessionOptions
+from memmie_gateway.net.sessions.session import Session
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
 """The paths of the WebSocket route (spec §1)."""
+
+_BROKEN: Final = (Cause.BACKEND_GONE, Cause.BACKEND_SILENT, Cause.BACKEND_VIOLATION)
+"""The causes of ends that are evidence against the backend."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,11 @@ class WebSocketRoute:
         admission: admits clients.
         dispatcher: finds a backend.
         dialer: connects to backends.
+        ejector: learns how sessions ended.
         sessions: the live sessions.
+        on_dead: called when one side of a session is dead.
+        clock: tells the time for keepalive and the idle time-out.
+        leases: end sessions when their tokens end.
         events: notified of refusals and ends.
         rng: creates keys.
     """
@@ -84,7 +97,11 @@ class WebSocketRoute:
         admission: Admission,
         dispatcher: Dispatcher,
         dialer: Dialer,
+        ejector: Ejector,
         sessions: SessionRegistry,
+        on_dead: Callable[[Session, Side, Advice], None],
+        clock: Clock,
+        leases: Leases,
         events: Events,
         rng: random.Random,
     ) -> None:
@@ -93,7 +110,11 @@ class WebSocketRoute:
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
+        self._ejector = ejector
         self._sessions = sessions
+        self._on_dead = on_dead
+        self._clock = clock
+        self._leases = leases
         self.events = events
         self.rng = rng
 
@@ -138,12 +159,16 @@ class WebSocketRoute:
         if self._admission.draining:
             opening.abandon(link)
             raise RefusedError(Cause.DRAINING)
+        if admitted.replacement is not None and not admitted.replacement.carry_out():
+            opening.abandon(link)
+            raise RefusedError(Cause.USER_FULL)
         try:
             session = self._make_session(opening, admitted, link)
         except Exception:
             opening.abandon(link)
             raise
         self._sessions.add(session)
+        self._leases.begun(session, admitted.credentials.token or "")
         try:
             session.start()
         except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
@@ -161,14 +186,20 @@ class WebSocketRoute:
             bucket=self._admission.stores.messages.bucket(identity.user_id, self._admission.limits.messages),
             rng=self.rng,
             slots=admitted.slots,
+            clock=self._clock,
+            on_dead=self._on_dead,
             on_end=self._ended,
         )
 
     def _ended(self, session: Session) -> None:
         self._sessions.remove(session)
+        self._leases.ended(session)
         closing = session.closing
-        if closing is not None and closing.cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
+        cause = closing.cause if closing is not None else None
+        if closing is not None and cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
             session.backend.broke(f"a connection broke: {session.error or closing.reason}")
+        user_id = session.info.identity.user_id
+        self._ejector.ended(session.backend, user_id, session.started, broken=cause in _BROKEN)
         self.events.ended(session)
 
 
@@ -223,14 +254,14 @@ class _Opening:
 
     # The attempt (see `Dispatcher`).
 
-    def on(self, backend: Backend) -> Maybe[BackendLink]:
-        """Dial a backend."""
+    def on(self, backend: Backend, seconds: float) -> Maybe[BackendLink]:
+        """Dial a backend for at most `seconds`."""
         assert self.admitted is not None  # noqa: S101 - dispatch comes after admission
         self._backend = backend
         head, offer = self.upgrade.request_for(
             backend.where, self.admitted.credentials, self.admitted.identity.user_id
         )
-        return self._route.dialer.dial(backend, head, offer)
+        return self._route.dialer.dial(backend, head, offer, seconds)
 
     def failed(self, backend: Backend, words: str) -> None:
         """Report that a backend did not accept the connection."""

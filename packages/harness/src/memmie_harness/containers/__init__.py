@@ -13,8 +13,9 @@ try:
     import testcontainers.core.container  # noqa: F401 - which imports docker, too
 except ImportError as error:
     raise ImportError(
-        f"memmie_harness.containers needs an extra that is not installed ({error}): "
-        "pip install --find-links path/to/dist 'memmie-harness[containers]'"
+        f"memmie_harness.containers needs an extra that is not installed ({error}). "
+        "Install it with `pip install --find-links DIR 'memmie-harness[containers]'`; "
+        "DIR is the folder that contains the wheels"
     ) from None
 
 from memmie_harness.containers.engine import ContainerError, engine_time

@@ -81,13 +81,13 @@ class ServiceContainer(DockerContainer):
                 or the container was started before. Nothing of this start is left running.
         """
         if self._container is not None:
-            raise ContainerError(f"{self!r} was already started: stop it first, or make another")
+            raise ContainerError(f"{self!r} was already started. Stop it first, or make a new one")
         with engine_answers():
             try:
                 self.get_docker_client().client.images.get(self.image)
             except ImageNotFound:
                 raise ContainerError(
-                    f"there is no image {self.image}: build it with `nox -s images`, or name another image"
+                    f"there is no image {self.image}. Build it with `nox -s images`, or choose another image"
                 ) from None
         try:
             return super().start()

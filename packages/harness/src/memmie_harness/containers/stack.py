@@ -44,12 +44,12 @@ class StackContainers:
     def __init__(self, *, studios: int = 2, settings: Mapping[str, object] | None = None) -> None:
         if studios < 1:
             raise ValueError(
-                f"a stack has at least 1 Studio, not {studios}: a gateway is not ready without one"
+                f"a stack needs at least 1 Studio, not {studios}, because a gateway is not ready without one"
             )
         self._settings = dict(settings or {})
         if taken := OWN_SETTINGS & self._settings.keys():
             raise ValueError(
-                f"{', '.join(sorted(taken))} is set by the stack itself, which publishes the port: see get_url()"
+                f"{', '.join(sorted(taken))} is set by the stack itself, which publishes the port; see get_url()"
             )
         self._more: list[ServiceContainer] = []
         auth = FakeAuthContainer()
@@ -86,7 +86,7 @@ class StackContainers:
                 and stays as it is.
         """
         if self.network._network is not None:  # noqa: SLF001 - there is no public way to see whether it was created
-            raise ContainerError("this stack was already started: stop it first, or make another")
+            raise ContainerError("this stack was already started. Stop it first, or make a new one")
         try:
             with engine_answers():
                 self.network.create()

@@ -50,11 +50,11 @@ def plan_ports(base: int, studios: int) -> Ports:
         ValueError: an argument, or the last Studio's port, is out of range.
     """
     if not 1 <= studios <= MAX_STUDIOS:
-        raise ValueError(f"--studios must be 1 to {MAX_STUDIOS}, not {studios}")
+        raise ValueError(f"--studios must be from 1 to {MAX_STUDIOS}, not {studios}")
     highest_base = LAST_PORT - STUDIO_OFFSET - studios + 1
     if not 0 <= base <= highest_base:
         raise ValueError(
-            f"--port-base must be 0 (any free ports) to {highest_base} (with {studios} Studios), not {base}"
+            f"--port-base must be from 0 to {highest_base} with --studios {studios}, not {base}; 0 means any free ports"
         )
     if base == 0:
         return Ports(gateway=0, auth=0, studios=(0,) * studios)

@@ -26,9 +26,9 @@ TOKEN_SECONDS: Final = 24 * 3600
 """How long the token is valid."""
 
 WHY_NO_PORT: Final = {
-    errno.EADDRINUSE: "is in use: stop the program that listens on it",
-    errno.EACCES: "needs privileges that this user does not have: choose a port above 1023",
-    errno.EADDRNOTAVAIL: "is not available on 127.0.0.1",
+    errno.EADDRINUSE: "is in use. Stop the program that listens on it, or choose other ports",
+    errno.EACCES: "needs privileges that this user does not have. Choose a port above 1023",
+    errno.EADDRNOTAVAIL: "is not available on 127.0.0.1. Choose other ports",
 }
 """Why a port cannot be bound, and what to do, by error number."""
 
@@ -141,6 +141,5 @@ def _port_of(service: str, port: int) -> Iterator[None]:
         if error.errno not in WHY_NO_PORT:
             raise
         raise PortError(
-            f"port {port} (for {service}) {WHY_NO_PORT[error.errno]}, "
-            "or choose other ports with --port-base (0 = any free ports)"
+            f"port {port} (for {service}) {WHY_NO_PORT[error.errno]} with --port-base (0 = any free ports)"
         ) from error

@@ -39,7 +39,7 @@ def check_choice(choice: str) -> str:
             raise ValueError(str(error)) from None
     elif choice not in PROCESSES and not (is_url(choice) and urlsplit(choice).hostname):
         raise ValueError(
-            f"{choice!r} is not a target: give {', '.join((*PROCESSES, CONTAINER))} or a gateway's http://HOST:PORT"
+            f"{choice!r} is not a target. Choose {', '.join((*PROCESSES, CONTAINER))} or the URL of a gateway (http://HOST:PORT)"
         )
     return choice
 

@@ -63,7 +63,7 @@ class ContainerTarget(ExternalTarget):
     async def start(self, *, until_ready: bool = True) -> None:
         """See `Target.start`; a target can be started only once."""
         if self._ended is not None:
-            raise TargetError("this gateway was started before: make another target")
+            raise TargetError("this gateway was already started. Make a new target")
         starting = asyncio.ensure_future(asyncio.to_thread(self._container.start))
         try:
             await asyncio.shield(starting)
@@ -111,7 +111,7 @@ class ContainerTarget(ExternalTarget):
             TargetError: it was not started, or did not end in time.
         """
         if self._ended is None:
-            raise TargetError("this gateway was not started: await target.start() first")
+            raise TargetError("this gateway was not started. Call `await target.start()` first")
         done, _ = await asyncio.wait({self._ended}, timeout=within)
         if not done:
             raise TargetError(f"{self!r} still runs after {within:g} s")
@@ -139,7 +139,9 @@ class ContainerTarget(ExternalTarget):
             for line in _lines(container):
                 loop.call_soon_threadsafe(self._log.write, line)
             exit_code = _exit_code(container)
-            loop.call_soon_threadsafe(self._log.end, f"its container ended with exit code {exit_code}")
+            loop.call_soon_threadsafe(
+                self._log.end, f"the gateway's container ended with exit code {exit_code}"
+            )
             loop.call_soon_threadsafe(ended.set_result, exit_code)
 
         threading.Thread(target=follow, name=f"log of {container.name}", daemon=True).start()

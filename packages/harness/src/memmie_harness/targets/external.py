@@ -28,7 +28,7 @@ class ExternalTarget(LoggedTarget):
             TargetError: it has not reported one yet.
         """
         if self._url is None:
-            raise TargetError("this gateway has no address yet: await target.start() first")
+            raise TargetError("this gateway has no address yet. Call `await target.start()` first")
         return self._url
 
     async def _wait_until_listening(self) -> str:

@@ -43,7 +43,7 @@ class InProcessTarget(LoggedTarget):
     def url(self) -> str:
         """The HTTP address that the gateway listens on."""
         if self._service is None:
-            raise TargetError("this gateway does not run: await target.start() first")
+            raise TargetError("this gateway does not run. Call `await target.start()` first")
         return self._service.url.rstrip("/")
 
     async def start(self, *, until_ready: bool = True) -> None:
@@ -72,7 +72,7 @@ class InProcessTarget(LoggedTarget):
         service, self._service = self._service, None
         if service is not None:
             await service.stop()
-            self._log.end("it was stopped")
+            self._log.end("the gateway was stopped")
 
     def _build(self, gateway_class: ServiceClass) -> Service:
         try:

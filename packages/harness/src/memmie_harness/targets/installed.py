@@ -12,7 +12,10 @@ from typing import Final, Protocol, cast
 
 from memmie_harness.targets.errors import TargetError
 
-NOT_INSTALLED: Final = "no gateway is installed in this environment: pip install memmie-gateway (with --find-links DIR, where its wheel is)"
+NOT_INSTALLED: Final = (
+    "no gateway is installed in this environment. Install it with `pip install --find-links DIR memmie-gateway`; "
+    "DIR is the folder that contains its wheel"
+)
 """What to do where no gateway is installed."""
 
 

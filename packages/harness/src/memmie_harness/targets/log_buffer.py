@@ -79,14 +79,14 @@ class LogBuffer:
             async with asyncio.timeout(within):
                 return await future
         except TimeoutError:
-            raise _no_line(f"none came within {within:g} s") from None
+            raise _no_line(f"{within:g} seconds are over") from None
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
 
 
 def _no_line(reason: str) -> TargetError:
-    return TargetError(f"no log line of the gateway matches: {reason}")
+    return TargetError(f"the awaited log line did not come, because {reason}")
 
 
 def _parse(line: str) -> LogRecord | None:

@@ -109,7 +109,7 @@ class ProcessTarget(ExternalTarget):
                 that the process wrote.
         """
         if self._process is not None:
-            raise TargetError(f"this gateway was started before, as process {self.pid}: make another target")
+            raise TargetError(f"this gateway was already started, as process {self.pid}. Make a new target")
         loop = asyncio.get_running_loop()
         transport, protocol = await loop.subprocess_exec(
             lambda: _ExitProtocol(LINE_BYTES, loop),
@@ -143,9 +143,11 @@ class ProcessTarget(ExternalTarget):
         self.send_signal(signal.SIGTERM)
         try:
             exit_code = await self.wait_ended(self._stop_seconds)
-        except TargetError as error:
+        except TargetError:
             await self.kill()
-            raise self._failure(f"SIGTERM did not end it: {error}; it was killed") from None
+            raise self._failure(
+                f"gateway process {pid} was killed, because it did not end within {self._stop_seconds:g} s after SIGTERM"
+            ) from None
         if exit_code != 0:
             raise self._failure(
                 f"gateway process {pid} ended with exit code {exit_code} on SIGTERM", exit_code
@@ -182,7 +184,7 @@ class ProcessTarget(ExternalTarget):
 
     def _started(self) -> Process:
         if self._process is None:
-            raise TargetError("this gateway was not started: await target.start() first")
+            raise TargetError("this gateway was not started. Call `await target.start()` first")
         return self._process
 
     async def _wait_started(self, *, until_ready: bool) -> None:
@@ -228,7 +230,7 @@ class ProcessTarget(ExternalTarget):
             reader.cancel()
         await asyncio.gather(*readers, return_exceptions=True)
         transport.close()
-        self._log.end(f"its process ended with exit code {exit_code}")
+        self._log.end(f"the gateway's process ended with exit code {exit_code}")
         return exit_code
 
     async def _collect(self, stream: asyncio.StreamReader) -> None:

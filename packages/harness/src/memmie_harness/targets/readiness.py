@@ -36,4 +36,6 @@ async def wait_until_ready(url: str, within: float) -> None:
                     answer = str(error)
                 await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
-        raise TargetError(f"{url}/ready was not 200 within {within:g} s; the last answer: {answer}") from None
+        raise TargetError(
+            f"{url}/ready did not answer 200 within {within:g} s; the last answer: {answer}"
+        ) from None

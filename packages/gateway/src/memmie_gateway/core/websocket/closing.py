@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
+from memmie_gateway.core.websocket.control_frames import MAX_CONTROL_PAYLOAD
 
 
 class State(enum.Enum):
@@ -113,6 +114,8 @@ class Abort:
 
 
 Step = Say | Finish | HangUp | Shut | Abort
+
+_MAX_CLOSE_BYTES: Final = MAX_CONTROL_PAYLOAD + 6
 
 _SHUT: Final = {side: Shut(side) for side in Side}
 
@@ -229,20 +232,34 @@ class ClosingHandshake:
         return self._tell(sides, cause, reason, flows) + self._shut_done()
 
     def give_up(self, side: Side, cause: Cause, reason: str, flows: Flows) -> list[Step]:
-        """End the connection because `side` violates the protocol or is silent; do not wait for its answer."""
+        """End the connection because `side` violates the protocol; do not wait for its answer."""
         steps = self.end(cause, reason, flows)
         if side not in self._waiting:
             steps.append(HangUp(side))
         return steps
 
+    def drop(self, side: Side, cause: Cause, *, inside_frame: bool) -> list[Step]:
+        """End the connection because `side` is dead: it gets no Close frame, and the other side is told at once.
+
+        Args:
+            side: the dead side.
+            cause: why the session ends.
+            inside_frame: whether the last frame from the dead side is incomplete.
+        """
+        self._begin(cause, cause.close_code if side is _BACKEND else 1006, cause.ending.words)
+        self._advance(side, _SEND)  # nothing may be written to it any more, as after a Close frame
+        flows = {side.other: _BROKEN if inside_frame else _BETWEEN}
+        return [Abort(side), *self._tell((side.other,), cause, cause.ending.words, flows), *self._shut_done()]
+
     def progresses(self, backlog: int) -> bool:
         """Whether a slow reader makes progress, so that the deadline is extended.
 
         Args:
-            backlog: bytes that the slower side has not received yet. At the first deadline any backlog counts as
-                progress; at later ones it must have become smaller.
+            backlog: bytes that the slower side has not received yet. At the first deadline it counts as progress if it
+                is more than a Close frame, which a side that is gone does not receive either. At later deadlines it
+                must have become smaller.
         """
-        progress = bool(backlog) and (not self._backlog or backlog < self._backlog)
+        progress = 0 < backlog < self._backlog if self._backlog else backlog > _MAX_CLOSE_BYTES
         self._backlog = backlog
         return progress
 

@@ -1,6 +1,6 @@
 """The decision what happens to a session when one of its legs fails.
 
-A leg fails when its connection is lost, or when it does not answer pings any more. The session then ends with a cause.
+A leg fails when its connection is lost, or when its side is dead (see `keepalive`). The session then ends with a cause.
 A decision to continue with another backend would belong here, too.
 """
 
@@ -11,7 +11,7 @@ from typing import Final
 from memmie_gateway.core.outcomes import Cause, Side
 
 _LOST: Final = {Side.CLIENT: Cause.CLIENT_GONE, Side.BACKEND: Cause.BACKEND_GONE}
-_SILENT: Final = {Side.CLIENT: Cause.CLIENT_SILENT, Side.BACKEND: Cause.BACKEND_SILENT}
+_DEAD: Final = {Side.CLIENT: Cause.CLIENT_SILENT, Side.BACKEND: Cause.BACKEND_SILENT}
 
 
 def on_leg_lost(side: Side) -> Cause:
@@ -19,6 +19,6 @@ def on_leg_lost(side: Side) -> Cause:
     return _LOST[side]
 
 
-def on_leg_silent(side: Side) -> Cause:
-    """Return the cause with which the session ends if `side` does not answer a ping."""
-    return _SILENT[side]
+def on_leg_dead(side: Side) -> Cause:
+    """Return the cause with which the session ends if `side` is dead."""
+    return _DEAD[side]

@@ -228,6 +228,11 @@ class FrameScanner:
         """
         return not (self.remaining or self._held) and self._kinds is self._tables[False]
 
+    @property
+    def held_back(self) -> int:
+        """Number of bytes that are held back until more arrive."""
+        return len(self._held)
+
     def finish(self) -> None:
         """Stop forwarding after the current frame."""
         self.ended = True

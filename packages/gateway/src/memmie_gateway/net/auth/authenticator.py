@@ -12,6 +12,7 @@ from memmie_gateway.core.auth_health import AuthHealth, Circuit, Turn
 from memmie_gateway.core.credentials import plausible
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.lease import TokenEnds
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe
@@ -42,6 +43,7 @@ class CachedAuthenticator:
         timeout: maximum time in seconds for one request to Auth, and for the wait until it can be sent.
         max_connections: maximum number of connections to Auth; the requests for one address have at most half of them.
         rng: spreads the times at which refused clients return.
+        ends: reads from Auth's answers when tokens end; None for no leeway.
 
     Attributes:
         asked: number of requests to Auth by outcome: "valid", "refused", "unusable", "unavailable".
@@ -62,7 +64,9 @@ class CachedAuthenticator:
         timeout: float,
         max_connections: int,
         rng: random.Random,
+        ends: TokenEnds | None = None,
     ) -> None:
+        self._ends = ends or TokenEnds()
         self._cache = cache
         self._question = Question(AuthUrl.parse(url), resolver, timeout=timeout)
         self._guard = Guard(
@@ -142,6 +146,10 @@ class CachedAuthenticator:
             raise self._unavailable(circuit_open())
         return self._wait(self._ask(token, digest, address, turn), digest)
 
+    def digest(self, token: str) -> bytes | None:
+        """Return the digest that identifies a token in identities; None if it does not have the form of a token."""
+        return self._cache.digest(token) if plausible(token) else None
+
     async def ask_again(self, token: str, address: str) -> Verdict:
         """Ask Auth about a token, even if the verdict is in the cache, and cache the new one.
 
@@ -206,7 +214,9 @@ class CachedAuthenticator:
             response = await self._question.ask(token)
         finally:
             self.latency.add(time.perf_counter() - started)
-        return read_verdict(response, digest, now=time.time(), on_claims_dropped=self._claims_dropped)
+        return read_verdict(
+            response, digest, now=time.time(), ends=self._ends, on_claims_dropped=self._claims_dropped
+        )
 
     def _claims_dropped(self, size: int) -> None:
         """Report only the first time, because large claims are a property of Auth, not of one user."""

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from memmie_gateway.core.fair_line import FairLine
+from memmie_gateway.net import clock
 
 
 class Places:
@@ -45,7 +46,7 @@ class Places:
         place = asyncio.get_running_loop().create_future()
         self._line.wait(address, place)
         try:
-            async with asyncio.timeout(self._timeout):
+            async with clock.timeout(self._timeout):
                 await asyncio.shield(place)  # so that the place itself is never cancelled
         except BaseException:
             if place.done():

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from memmie_gateway.core.balancer import NEVER
 from memmie_gateway.core.health import Health, HealthTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
+from memmie_gateway.core.outlier import OutlierTracker
 from memmie_gateway.core.response import Response
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
@@ -27,13 +30,6 @@ class BackendUrl(ServiceUrl):
                 that must be percent-encoded.
         """
         return cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
-
-    @property
-    def health_url(self) -> str:
-        """The URL for health checks, `{url}/health` (spec §3)."""
-        query = f"?{self.query}" if self.query else ""
-        scheme = "wss" if self.secure else "ws"
-        return f"{scheme}://{self.host_header}{self.path.rstrip('/')}/health{query}"
 
 
 class Traffic(NamedTuple):
@@ -76,10 +72,17 @@ class Backend:
     Args:
         url: its WebSocket URL.
         tracker: computes its health from evidence.
+        outlier: gathers the evidence that it breaks connections.
+        clock: returns the time in seconds.
 
     Attributes:
         where: its WebSocket URL.
         tracker: as given.
+        outlier: as given.
+        checked_at: the URL of its health checks, "" for none.
+        passes: whether its last health check passed; None before the first.
+        ejected: whether it gets no new connections for a while, because it broke those of many users.
+        returned: the time at which it was last taken back into use after it was unhealthy or ejected, or `NEVER`.
         connections: number of live sessions and of dials under way.
         failures: number of failures of any kind.
         traffic: the sum of the traffic of sessions that have left it.
@@ -89,9 +92,22 @@ class Backend:
         on_change: called when its health has changed.
     """
 
-    def __init__(self, url: BackendUrl, tracker: HealthTracker) -> None:
+    def __init__(
+        self,
+        url: BackendUrl,
+        tracker: HealthTracker,
+        outlier: OutlierTracker | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
         self.where = url
         self.tracker = tracker
+        self.outlier = outlier or OutlierTracker(hold=0, probed=False)
+        self.checked_at = ""
+        self.passes: bool | None = None
+        self.ejected = False
+        self.returned = NEVER
+        self._was_away = False
         self.connections = 0
         self.failures = 0
         self.traffic = NO_TRAFFIC
@@ -133,33 +149,70 @@ class Backend:
     # Evidence of its health.
 
     def worked(self) -> None:
-        """Count a success of any kind."""
-        if self.tracker.good():
-            self.on_change(self)
+        """Count a dial that the backend answered.
 
-    def failed(self, reason: str, *, doubt: bool = True) -> None:
-        """Count a failure of any kind.
-
-        Args:
-            reason: the failure in words.
-            doubt: whether to trigger a health check; False if the failure was one.
+        If it is unhealthy, only a health check can show that it is healthy again. Otherwise its state would change
+        at every dial if its health check fails while it accepts connections.
         """
+        if self.available or self.passes is None:
+            self._note(changed=self.tracker.good())
+
+    def failed(self, reason: str) -> None:
+        """Count a dial that did not reach it; further ones do not count until a health check has looked."""
+        now = self._clock()
+        self.outlier.failed(now, now)
+        self.broke(reason)
+
+    def unanswered(self, user_id: str, reason: str) -> None:
+        """Count a dial that reached the backend, but got no answer.
+
+        It counts like a broken connection. But if no health check can look whether this is so only for this user, it is
+        as weak as an answer with an error.
+        """
+        if self.checked_at:
+            self.broke(reason)
+        else:
+            self.refused(user_id, reason)
+
+    def refused(self, user_id: str, reason: str) -> None:
+        """Count a dial that was answered with an error, which is weak evidence."""
         self.failures += 1
-        if self.tracker.bad(reason):
-            self.on_change(self)
-        if doubt:
+        doubted_before = bool(self.tracker.reason)
+        self._note(changed=self.tracker.refused(user_id, reason, self._clock()))
+        if self.tracker.reason and not doubted_before:
             self.on_doubt()
 
     def broke(self, reason: str) -> None:
-        """Count a broken connection. Until the next success, further ones are not further evidence.
+        """Count a connection that broke; further ones do not count until a health check has looked."""
+        self.failures += 1
+        self._note(changed=self.tracker.doubt(reason))
+        self.on_doubt()
 
-        Two simultaneous disconnects must not mark a backend unhealthy.
-        """
-        if self.tracker.reason:
-            self.failures += 1
-            self.on_doubt()
-        else:
-            self.failed(reason)
+    def passed(self, began: float) -> None:
+        """Count a health check that passed; `began` is the time at which it began."""
+        self.passes = True
+        self.tracker.looked()
+        self.outlier.passed(began)
+        self._note(changed=self.tracker.good())
+
+    def failed_check(self, reason: str, began: float) -> None:
+        """Count a health check that failed; `began` is the time at which it began."""
+        self.passes = False
+        self.failures += 1
+        self.tracker.looked()
+        self.outlier.failed(began, self._clock())
+        self._note(changed=self.tracker.bad(reason))
+
+    def _note(self, *, changed: bool) -> None:
+        """Tell of a change of its health."""
+        if not changed:
+            return
+        if self.healthy and self._was_away:
+            self.outlier.returned()
+            self.ejected = False
+            self.returned = self._clock()
+        self._was_away = not self.healthy
+        self.on_change(self)
 
 
 class BackendLink(NamedTuple):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
+from memmie_gateway.core.dialing import share
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe, Steps, must_wait
 from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError
+from memmie_gateway.net.backends.dialer import (
+    BackendRefusedError,
+    DialError,
+    DialRefusedError,
+    DialUnansweredError,
+)
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
@@ -17,14 +24,14 @@ T = TypeVar("T")
 
 
 MAX_ATTEMPTS: Final = 3
-"""Maximum number of backends tried for one client, so that it gets an answer even if many backends hang."""
+"""Maximum number of backends tried for one client."""
 
 
 class Attempt(Protocol[T]):
     """An operation for one client that the dispatcher tries on one backend after the other."""
 
-    def on(self, backend: Backend) -> Maybe[T]:
-        """Try a backend. Errors are raised directly or by the awaitable.
+    def on(self, backend: Backend, seconds: float) -> Maybe[T]:
+        """Try a backend for at most `seconds`. Errors are raised directly or by the awaitable.
 
         Raises:
             DialError: the backend failed, so the next one should be tried.
@@ -48,11 +55,21 @@ class Dispatcher:
     Args:
         pool: the backends.
         home: returns the backend of a user's live sessions, or None.
+        timeout: maximum time in seconds for all attempts of one client together.
+        clock: returns the time in seconds.
     """
 
-    def __init__(self, pool: BackendPool, home: Callable[[str], Backend | None]) -> None:
+    def __init__(
+        self,
+        pool: BackendPool,
+        home: Callable[[str], Backend | None],
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pool = pool
         self._home = home
+        self._timeout = timeout
+        self._clock = clock
         self._under_way: dict[str, list[Backend]] = {}  # attempts by user
 
     def __repr__(self) -> str:
@@ -66,23 +83,28 @@ class Dispatcher:
         """
         attempted: list[Backend] = []
         left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
-        cause, internal = Cause.BACKEND_FAILED if left else Cause.NO_BACKEND, ""
+        usable = bool(left) and left[0].available  # otherwise all look bad
+        cause, internal = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND, ""
+        began = self._clock()
         while left:
             backend = left.pop(0)
             if not self._pool.uses(backend):
                 left = self._untried(user_id, attempted)  # the set has changed meanwhile
                 continue
+            seconds = share(self._timeout, self._clock() - began, len(left))
+            if not seconds:
+                break
             attempted.append(backend)
             self._begin(user_id, backend)
             try:
-                tried = attempt.on(backend)
+                tried = attempt.on(backend, seconds)
                 result = (yield tried) if must_wait(tried) else tried
                 backend.worked()
                 home = self._home(user_id)
                 if home is None or home not in left or not self._pool.uses(home):
                     return result
                 attempt.abandon(result)  # meanwhile another connection of the user was established there
-                left = [home]
+                left, began = [home], self._clock()
             except BackendRefusedError as error:
                 backend.worked()
                 raise RefusedError(
@@ -92,7 +114,12 @@ class Dispatcher:
                 # Perhaps only the ports for this backend are exhausted, and there are some for the next one.
                 cause, internal = Cause.GATEWAY_FULL, str(error)
             except DialError as error:
-                backend.failed(str(error))
+                if isinstance(error, DialRefusedError):
+                    backend.refused(user_id, str(error))
+                elif isinstance(error, DialUnansweredError):
+                    backend.unanswered(user_id, str(error))
+                else:
+                    backend.failed(str(error))
                 attempt.failed(backend, str(error))
             finally:
                 self._end(user_id, backend)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
@@ -27,11 +28,18 @@ class BackendPool:
     Args:
         balancer: orders backends for a user.
         make: creates a backend for a URL.
+        clock: returns the time in seconds.
     """
 
-    def __init__(self, balancer: Balancer, make: Callable[[BackendUrl], Backend]) -> None:
+    def __init__(
+        self,
+        balancer: Balancer,
+        make: Callable[[BackendUrl], Backend],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._balancer = balancer
         self._make = make
+        self._clock = clock
         self._active: dict[str, Backend] = {}
         self._retiring: dict[str, Backend] = {}
 
@@ -74,15 +82,31 @@ class BackendPool:
         return self._active.get(backend.url) is backend
 
     def candidates(self, user_id: str, bound_to: Backend | None = None) -> list[Backend]:
-        """Return the available backends for a user, best first; the list may be empty.
+        """Return the backends for a user, best first; the list is empty only if there is no backend at all.
+
+        These are the healthy ones; if there are none, those that are not checked yet; then those that are ejected; then
+        all.
 
         Args:
             user_id: the user.
             bound_to: the backend of the user's other connections, which comes first while it is available.
         """
-        available = [backend for backend in self._active.values() if backend.available]
-        known = [backend for backend in available if backend.healthy]
-        return self._balancer.prefer(known or available, user_id, bound_to)
+        active = self._active.values()
+        chosen = (
+            [backend for backend in active if backend.healthy and not backend.ejected]
+            or [backend for backend in active if backend.available and not backend.ejected]
+            or [backend for backend in active if backend.available]
+            or list(active)  # if every backend looks bad, the evidence is probably wrong
+        )
+        if (
+            bound_to is not None
+            and bound_to.ejected
+            and bound_to.available
+            and self.uses(bound_to)
+            and bound_to not in chosen
+        ):
+            chosen.append(bound_to)  # the user's events exist only there
+        return self._balancer.prefer(chosen, user_id, bound_to, self._clock())
 
     def _join(self, where: BackendUrl) -> Backend:
         backend = self._retiring.pop(where.url, None) or self._make(where)

@@ -1,91 +1,40 @@
-"""Active health checks: open a WebSocket to the health URL of each backend, send a ping, wait for the pong (spec §3)."""
+"""Active health checks: one task for each backend checks it at intervals, and at once when it is in doubt (spec §3)."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-import socket
-import time
 from dataclasses import dataclass
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import WebSocketException
-
 from memmie_gateway.core.health import next_probe
-from memmie_gateway.core.steps import ready
-from memmie_gateway.net.backends.backend import Backend, BackendUrl
-from memmie_gateway.net.http1.exhaustion import ExhaustionError, raise_exhaustion
-from memmie_gateway.net.http1.happy_eyeballs import first_to_answer
+from memmie_gateway.net import clock
+from memmie_gateway.net.backends.backend import Backend
+from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError
+from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.http1.resolver import Resolver
-from memmie_gateway.net.http1.system_errors import words_of
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeOptions:
-    """The times of health checks.
+    """When and how backends are checked.
 
     Attributes:
         interval: seconds between probes of a healthy backend.
         recovery_interval: seconds between probes of any other backend, and of a healthy one after a failure.
-        timeout: maximum time in seconds for a probe.
+        check: one health check.
     """
 
     interval: float
     recovery_interval: float
-    timeout: float
-
-
-class ProbeError(Exception):
-    """A probe failed; the message says why."""
-
-
-async def probe(where: BackendUrl, timeout: float, resolver: Resolver) -> float:  # noqa: ASYNC109 - a time-out raises ProbeError
-    """Connect to a backend's health URL, ping it, and return the seconds until its pong.
-
-    Args:
-        where: the URL of the backend.
-        timeout: maximum time in seconds for everything.
-        resolver: looks up the host name.
-
-    Raises:
-        ProbeError: no pong within `timeout` seconds, or no connection.
-        ExhaustionError: a local resource is exhausted.
-    """
-    try:
-        async with asyncio.timeout(timeout):
-            addresses = await ready(resolver.addresses(where))
-            return await _ping(where, await first_to_answer(where, addresses))
-    except TimeoutError:
-        raise ProbeError(f"no pong within {timeout:g} seconds") from None
-    except (OSError, WebSocketException, EOFError) as error:
-        if isinstance(error, OSError):
-            raise_exhaustion(error)
-        words = words_of(error) if isinstance(error, OSError) else error
-        raise ProbeError(f"the health check failed ({words})") from None
-    except Exception as error:  # noqa: BLE001 - see below
-        # Such as a redirect to an invalid URL: nothing that a backend sends may end its health checks.
-        raise ProbeError(f"the health check failed: {type(error).__name__}: {error}") from None
-
-
-async def _ping(where: BackendUrl, sock: socket.socket) -> float:
-    async with connect(
-        where.health_url,
-        sock=sock,
-        ping_interval=None,
-        compression=None,
-        proxy=None,
-        close_timeout=0.2,
-    ) as health:
-        started = time.perf_counter()
-        await (await health.ping())
-        return time.perf_counter() - started
+    check: HealthCheck
 
 
 class Prober:
     """Keeps the health of backends up to date, with one task for each.
 
     Args:
-        options: the times of probes.
+        options: when and how backends are checked.
         resolver: looks up host names.
         rng: shifts the probes randomly.
     """
@@ -102,13 +51,22 @@ class Prober:
     def watch(self, backend: Backend) -> None:
         """Start to probe a backend, with the first probe immediately."""
         doubted = asyncio.Event()
-        backend.on_doubt = doubted.set
-        self._tasks[backend] = asyncio.create_task(self._watch(backend, doubted))
+
+        def doubt() -> None:
+            self._resolver.doubt(backend.where)  # perhaps it has restarted at another address
+            doubted.set()
+
+        backend.on_doubt = doubt
+        backend.checked_at = self._options.check.url(backend.where)
+        watch = self._watch_unchecked if self._options.check.kind is Kind.OFF else self._watch
+        self._tasks[backend] = asyncio.create_task(watch(backend, doubted))
 
     def forget(self, backend: Backend) -> None:
         """Stop probing a backend."""
         backend.on_doubt = _nothing
         self._tasks.pop(backend).cancel()
+        if all(other.where.host != backend.where.host for other in self._tasks):
+            self._resolver.forget(backend.where)
 
     async def stop(self) -> None:
         """Stop probing all backends."""
@@ -118,28 +76,40 @@ class Prober:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, backend: Backend, doubted: asyncio.Event) -> None:
-        options = self._options
+        options, loop = self._options, asyncio.get_running_loop()
         while True:
             doubted.clear()
+            began, pauses = loop.time(), clock.pauses()
             try:
-                await probe(backend.where, options.timeout, self._resolver)
+                await options.check.probe(backend.where, self._resolver)
             except ProbeError as error:
-                backend.failed(str(error), doubt=False)
+                if clock.pauses() != pauses:
+                    continue  # the gateway itself was stopped, so this says nothing about the backend
+                backend.failed_check(str(error), began)
             except ExhaustionError:
                 pass  # this says nothing about the backend
             else:
-                backend.worked()
+                backend.passed(began)
             delay = next_probe(
                 backend.tracker,
                 interval=options.interval,
                 recovery_interval=options.recovery_interval,
                 spread=self._rng.uniform(-1, 1),
             )
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await doubted.wait()
-            except TimeoutError:
-                continue
+
+    async def _watch_unchecked(self, backend: Backend, doubted: asyncio.Event) -> None:
+        """Without health checks, a backend is healthy until dials fail, and is tried again after a while."""
+        while True:
+            while not backend.healthy:
+                backend.passed(asyncio.get_running_loop().time())
+            doubted.clear()
+            await doubted.wait()
+            backend.tracker.looked()  # nobody else does, so each failure counts
+            if not backend.available:
+                await asyncio.sleep(self._options.recovery_interval)
 
 
 def _nothing() -> None:

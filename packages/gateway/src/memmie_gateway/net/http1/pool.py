@@ -12,6 +12,7 @@ from typing import Final
 
 from memmie_gateway.core.response import Response
 from memmie_gateway.core.steps import ready
+from memmie_gateway.net import clock
 from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import connect
@@ -77,13 +78,17 @@ class Pool:
         """
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with clock.timeout(self._timeout):
                 return await self._request(data, alone=alone)
         except TimeoutError:
+            self._doubt(alone=alone)
             # Connections that were idle before may be dead as well. Nothing reports a connection that a firewall has
             # dropped, or one to a machine that is down.
             while self._idle and self._idle[0].idle_since <= began:
                 self._idle[0].close()
+            raise
+        except HttpError:
+            self._doubt(alone=alone)
             raise
 
     async def close(self) -> None:
@@ -94,6 +99,13 @@ class Pool:
         if self._sweep is not None:
             self._sweep.cancel()
         await asyncio.sleep(0)  # the loop closes the sockets at its next turn
+
+    def _doubt(self, *, alone: bool) -> None:
+        """Look the name up again. A probe that fails is not the fault of a token: then the next address is used."""
+        if alone:
+            self._resolver.give_up(self._where)
+        else:
+            self._resolver.doubt(self._where)
 
     async def _request(self, data: bytes, *, alone: bool) -> Response:
         if self._idle and not alone:
@@ -126,6 +138,7 @@ class Pool:
         except OSError as error:
             raise_exhaustion(error)
             raise HttpError(words_of(error)) from None
+        self._resolver.keep_to(self._where, addresses)
         self._connections.add(connection)
         if self._closed:
             connection.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from memmie_gateway.core.arrival import Arrival
 from memmie_gateway.core.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
@@ -56,6 +56,17 @@ class Stores:
     messages: Rates
 
 
+def _nothing_to_replace(_: str) -> None:
+    """Return None; the default if connections are not replaced."""
+
+
+class Replacement(Slot, Protocol):
+    """A replacement: the place of a connection that a new one of the same user may take (see `net.sessions`)."""
+
+    def carry_out(self) -> bool:
+        """End the old connection; return False if it is alive again. Without this, `release` ends nothing."""
+
+
 class HeldSlots:
     """All slots of a client, which are released together.
 
@@ -84,11 +95,13 @@ class Admitted(NamedTuple):
         identity: its identity.
         credentials: its token, and the parts of its request that may be forwarded.
         slots: its slots, which are released when its connection ends.
+        replacement: the connection that it replaces as soon as a backend has accepted it; None if there is room.
     """
 
     identity: Identity
     credentials: Credentials
     slots: HeldSlots
+    replacement: Replacement | None = None
 
 
 class Admission:
@@ -99,6 +112,7 @@ class Admission:
         stores: the stores that count for the limits.
         authenticator: validates tokens.
         full: returns whether the gateway has reached its maximum number of connections.
+        replace: begins a replacement for a user at the limit; returns None if no connection can be replaced.
 
     Attributes:
         limits: as given.
@@ -107,12 +121,18 @@ class Admission:
     """
 
     def __init__(
-        self, limits: Limits, stores: Stores, authenticator: Authenticator, full: Callable[[], bool]
+        self,
+        limits: Limits,
+        stores: Stores,
+        authenticator: Authenticator,
+        full: Callable[[], bool],
+        replace: Callable[[str], Replacement | None] = _nothing_to_replace,
     ) -> None:
         self.limits = limits
         self.stores = stores
         self._authenticator = authenticator
         self._full = full
+        self._replace = replace
         self.draining = False
 
     def __repr__(self) -> str:
@@ -141,21 +161,32 @@ class Admission:
             RefusedError: the client is refused, and holds no slots.
         """
         stores, limits, address = self.stores, self.limits, arrival.client.limit_key
-        took = stores.connects.take(address, limits.connects)
-        wait = (yield took) if must_wait(took) else took
-        if wait:
-            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
+        yield from self.limit_rate(address)
         acquired = stores.addresses.acquire(address, limits.per_address)
         slot = (yield acquired) if must_wait(acquired) else acquired
         if slot is None:
             raise RefusedError(Cause.ADDRESS_FULL)
         try:
             credentials, identity = yield from self._authenticate(arrival, late_token)
-            user_slot = yield from self._limit_by_user(identity)
+            acquired = stores.users.acquire(identity.user_id, limits.per_user)
+            user_slot = (yield acquired) if must_wait(acquired) else acquired
+            if user_slot is None:
+                return (yield from self._admit_instead(identity, credentials, slot))
         except BaseException:
             slot.release()
             raise
         return Admitted(identity, credentials, HeldSlots(slot, user_slot))
+
+    def limit_rate(self, address: str) -> Steps[None]:
+        """Refuse a client that connects too often.
+
+        Raises:
+            RefusedError: the rate of this key for limits by address is exceeded.
+        """
+        took = self.stores.connects.take(address, self.limits.connects)
+        wait = (yield took) if must_wait(took) else took
+        if wait:
+            raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
 
     def _authenticate(
         self, arrival: Arrival, late_token: LateToken | None
@@ -171,9 +202,19 @@ class Admission:
         identity = (yield asked) if must_wait(asked) else asked
         return credentials, identity
 
-    def _limit_by_user(self, identity: Identity) -> Steps[Slot]:
-        acquired = self.stores.users.acquire(identity.user_id, self.limits.per_user)
-        slot = (yield acquired) if must_wait(acquired) else acquired
-        if slot is None:
-            raise RefusedError(Cause.USER_FULL, user_id=identity.user_id)
-        return slot
+    def _admit_instead(self, identity: Identity, credentials: Credentials, slot: Slot) -> Steps[Admitted]:
+        """Admit a client of a user at the limit in the place of another connection, one above the limit for the moment."""
+        user_id = identity.user_id
+        replacement = self._replace(user_id)
+        if replacement is not None:
+            held = HeldSlots(slot, replacement)
+            try:
+                acquired = self.stores.users.acquire(user_id, self.limits.per_user + 1)
+                user_slot = (yield acquired) if must_wait(acquired) else acquired
+            except BaseException:
+                held.release()
+                raise
+            if user_slot is not None:
+                return Admitted(identity, credentials, HeldSlots(slot, user_slot, replacement), replacement)
+            held.release()
+        raise RefusedError(Cause.USER_FULL, user_id=user_id)

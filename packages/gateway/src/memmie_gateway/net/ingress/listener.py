@@ -21,6 +21,7 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.request import BadRequestError, Request
 from memmie_gateway.core.websocket.handshake import is_upgrade
+from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover
 
 RESERVE: Final = 64
@@ -236,7 +237,7 @@ class HeadReader(asyncio.Protocol):
         if problem := self._listener.enter(self):
             self._refuse(problem, linger=False)
             return
-        self._timer = asyncio.get_running_loop().call_later(self._listener.options.head_seconds, self._late)
+        self._wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         """Read the head."""
@@ -355,5 +356,13 @@ class HeadReader(asyncio.Protocol):
         else:
             self._refuse(Cause.BAD_REQUEST)
 
-    def _late(self) -> None:
-        self._refuse(Cause.HEAD_LATE, linger=False)
+    def _wait_for_head(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(
+            self._listener.options.head_seconds, self._late, clock.pauses()
+        )
+
+    def _late(self, pauses: int) -> None:
+        if clock.pauses() != pauses:
+            self._wait_for_head()  # the gateway itself was stopped, and the head may have come meanwhile
+        else:
+            self._refuse(Cause.HEAD_LATE, linger=False)

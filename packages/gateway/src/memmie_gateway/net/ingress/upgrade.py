@@ -7,7 +7,6 @@ Close frame.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from typing import Protocol
 
@@ -20,6 +19,7 @@ from memmie_gateway.core.response import Response
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.control_frames import CLOSE, close_payload, control_frame
 from memmie_gateway.core.websocket.handshake import Offer
+from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.ingress.first_message import FirstMessageError, FirstMessageReader
@@ -118,7 +118,7 @@ class TerminatedHere:
         self._handover.transport.write(handshake.client_answer(answer, credentials, self._arrival.id))
         self._reader = FirstMessageReader(self._handover)
         try:
-            async with asyncio.timeout(seconds):
+            async with clock.timeout(seconds):
                 token = await self._reader.token()
         except TimeoutError:
             raise RefusedError(Cause.AUTH_LATE) from None

@@ -103,14 +103,22 @@ class Evictor:
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
+        # First, because what ends here may submit further sessions.
+        self._timer = loop.call_later(TURN_SECONDS, self._turn)
         for evidence, eviction in self._evictions.due(loop.time(), self._live(), holds=self._still_holds):
             self.evicted[evidence] += 1
-            if self.mode is Mode.ACT:
-                self._submitted[eviction.session].discard(evidence)
-                eviction.end()
-            else:
+            if self.mode is Mode.OBSERVE:
                 self._events.would_evict(eviction.session, evidence, eviction.cause)
-        self._timer = loop.call_later(TURN_SECONDS, self._turn) if len(self._evictions) else None
+                continue
+            self._submitted[eviction.session].discard(evidence)
+            try:
+                eviction.end()
+            except Exception as error:  # noqa: BLE001 - the evictions after this one must not wait for ever
+                context = {"message": "a session could not be evicted", "exception": error}
+                loop.call_exception_handler(context)
+        if not len(self._evictions) and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _still_holds(self, eviction: Eviction) -> bool:
         holds = eviction.session.closing is None and eviction.holds()

@@ -17,32 +17,7 @@ from memmie_gateway.core.websocket.closing import Flow
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.keepalive import Keepalive
 from memmie_gateway.net.handover import finish_writing
-
-try:
-    from fcntl import ioctl
-    from struct import unpack
-    from termios import TIOCOUTQ
-except ImportError:  # not on this system; keepalive and closing then see only the buffers of this process
-
-    def _unacknowledged(transport: asyncio.Transport) -> int:
-        del transport
-        return 0
-
-else:
-
-    def _unacknowledged(transport: asyncio.Transport) -> int:
-        """Return the number of bytes in the kernel that the peer has not acknowledged; 0 if this is unknown."""
-        sock = transport.get_extra_info("socket")
-        if sock is None:
-            return 0
-        try:
-            answer = ioctl(sock.fileno(), TIOCOUTQ, b"\0\0\0\0")
-        except OSError:  # macOS has no such request for sockets
-            return 0
-        except ValueError:  # the socket is closed already
-            return 0
-        return int(unpack("i", answer)[0])
-
+from memmie_gateway.net.sessions.kernel import unacknowledged
 
 SAMPLE_EVERY: Final = 64
 """Latency is measured for the first chunk of each direction of a connection, and then for every 64th."""
@@ -90,6 +65,7 @@ class Leg(asyncio.Protocol):
         keepalive: detects when this side is silent.
 
     Attributes:
+        own_bytes: number of bytes in frames of the gateway's own that were written to this side.
         owner: the session, from the first `join` until `leave`.
         write: writes to the other side; discards everything while the leg is not joined.
     """
@@ -98,6 +74,7 @@ class Leg(asyncio.Protocol):
         "_holds",
         "_sample_in",
         "keepalive",
+        "own_bytes",
         "owner",
         "scanner",
         "side",
@@ -114,6 +91,7 @@ class Leg(asyncio.Protocol):
         self.scanner = scanner
         self.keepalive = keepalive
         self.write: Callable[[bytes], object] = discard
+        self.own_bytes = 0
         self._holds = 0
         self._sample_in = 0
 
@@ -204,7 +182,7 @@ class Leg(asyncio.Protocol):
 
     def backlog(self) -> int:
         """Return the number of bytes written to this side that its TCP has not acknowledged."""
-        return self.transport.get_write_buffer_size() + _unacknowledged(self.transport)
+        return self.transport.get_write_buffer_size() + unacknowledged(self.transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection of this side has ended."""

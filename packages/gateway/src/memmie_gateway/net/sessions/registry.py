@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from memmie_gateway.core.identity import Identity
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.session import Session
 
@@ -93,6 +94,12 @@ class SessionRegistry:
         if not self._count and self.on_empty is not None:
             self.on_empty()
 
+    def renew(self, session: Session, identity: Identity) -> None:
+        """Let a session belong to another token of the same user."""
+        self._by_token.remove(session.info.identity.digest, session)
+        session.info = session.info._replace(identity=identity)
+        self._by_token.add(identity.digest, session)
+
     # Each returns a copy, so that sessions may be ended during the iteration.
 
     def with_id(self, request_id: str) -> tuple[Session, ...]:
@@ -104,7 +111,7 @@ class SessionRegistry:
         return self._by_user.all_of(user_id)
 
     def of_token(self, digest: bytes) -> tuple[Session, ...]:
-        """Return the sessions that were admitted with the token that has this digest."""
+        """Return the sessions that belong to the token with this digest."""
         return self._by_token.all_of(digest)
 
     def of_address(self, address: str) -> tuple[Session, ...]:

@@ -7,14 +7,12 @@ handshake). It carries out the decisions of `core.websocket`.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-from memmie_gateway.core.client_address import Client
-from memmie_gateway.core.identity import Identity
 from memmie_gateway.core.limits import Slot, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
@@ -28,78 +26,36 @@ from memmie_gateway.core.websocket.closing import (
     Shut,
     Step,
 )
-from memmie_gateway.core.websocket.continuity import on_leg_lost, on_leg_silent
+from memmie_gateway.core.websocket.continuity import on_leg_lost
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
+from memmie_gateway.net.clock import SHORTEST_WAIT, Clock
 from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.sessions import liveness
 from memmie_gateway.net.sessions.leg import PEER_FULL, ClientLeg, Leg
+from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
 _NOTHING_EARLY: Final = (b"", b"")
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """The limits and time-outs of sessions.
-
-    Attributes:
-        max_message_bytes: maximum size of a message over all fragments.
-        write_buffer_bytes: bytes buffered for a slow side before the gateway stops reading from the other side.
-        idle_seconds: maximum time in seconds without data in either direction; 0 for no limit.
-        ping_interval: seconds without data after which a side is pinged; 0 for no pings.
-        ping_timeout: seconds after a ping until which a sign of life must come.
-        close_timeout: maximum time in seconds for a closing handshake.
-        rate_max_delay: maximum wait in seconds for a sender that exceeds its message rate. If a longer wait is needed,
-            the session ends with 1008.
-    """
-
-    max_message_bytes: int
-    write_buffer_bytes: int
-    idle_seconds: float
-    ping_interval: float
-    ping_timeout: float
-    close_timeout: float
-    rate_max_delay: float
-
-    @property
-    def tick(self) -> float:
-        """Seconds between two checks of a session, which is half of its shortest time-out; 0 for no checks."""
-        spans = [s for s in (self.idle_seconds, self.ping_interval, self.ping_timeout) if s]
-        return min(spans) / 2 if self.idle_seconds or self.ping_interval else 0.0
-
-
-class SessionInfo(NamedTuple):
-    """The data of a session that never change.
-
-    Attributes:
-        id: the request id, the same in the log, at the backend and in the answer to the client. A client may choose
-            it, so it need not be unique.
-        path: the path of the request.
-        client: the client's address.
-        identity: the authenticated user.
-    """
-
-    id: str
-    path: str
-    client: Client
-    identity: Identity
-
-
 class Session:
     """One client joined to a backend, from the upgrade to the end of both connections.
 
     Args:
-        info: the data that never change.
+        info: the data that identify it.
         client: the client's connection.
         link: the connection to the backend.
         options: limits and time-outs.
         bucket: the token bucket for the client's message rate; None for no limit.
         rng: creates masking keys and ping payloads.
         slots: released when the client's connection has ended, even if the backend's connection is still open.
+        clock: tells the time for keepalive and the idle time-out.
+        on_dead: called at every look at which a side is dead, with the session, the side and the advice.
         on_end: called once, when both connections have ended.
 
     Attributes:
@@ -115,10 +71,12 @@ class Session:
         "_backend",
         "_booked",
         "_client",
+        "_clock",
         "_closing",
         "_early",
         "_idleness",
         "_loop",
+        "_on_dead",
         "_on_end",
         "_reserved_bits",
         "_rng",
@@ -141,11 +99,15 @@ class Session:
         bucket: TokenBucket | None,
         rng: random.Random,
         slots: Slot,
+        clock: Clock,
+        on_dead: Callable[[Session, Side, Advice], None],
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rng = rng
-        self._slots = slots
+        self._slots: Slot | None = slots
+        self._clock = clock
+        self._on_dead = on_dead
         self._on_end = on_end
         self._closing: ClosingHandshake | None = None
         self._booked = NO_TRAFFIC
@@ -154,14 +116,17 @@ class Session:
         self.options = options
         self.error = ""
         self.started = self._loop.time()
-        self._idleness = Idleness(seconds=options.idle_seconds, now=self.started)
-        self._client = ClientLeg(client.transport, self._scanner(_CLIENT), self._keepalive(), bucket)
+        now = clock.time()
+        self._idleness = Idleness(seconds=options.idle_seconds, now=now)
+        self._client = ClientLeg(
+            client.transport, self._scanner(_CLIENT), Keepalive(options.keepalive, now), bucket
+        )
         client.transport.set_write_buffer_limits(options.write_buffer_bytes)
         self._early = (client.take(self._client), b"")
         self._backend: Leg
         self.attach(link)
-        tick = options.tick
-        self._timer = self._loop.call_later(tick, self._tick) if tick else None
+        self._timer: asyncio.TimerHandle | None = None
+        self._look_again(now)
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
@@ -174,7 +139,9 @@ class Session:
         scanner = self._scanner(_BACKEND)
         if self._booked is not NO_TRAFFIC:
             scanner.count_on(self._backend.scanner)
-        leg = self._backend = Leg(_BACKEND, transport, scanner, self._keepalive())
+        leg = self._backend = Leg(
+            _BACKEND, transport, scanner, Keepalive(self.options.keepalive, self._clock.time())
+        )
         transport.set_write_buffer_limits(self.options.write_buffer_bytes)
         self._early = (self._early[0], link.handover.take(leg))
         self.backend = link.backend
@@ -205,10 +172,6 @@ class Session:
             max_message_bytes=self.options.max_message_bytes,
             reserved_bits=self._reserved_bits,
         )
-
-    def _keepalive(self) -> Keepalive:
-        options = self.options
-        return Keepalive(interval=options.ping_interval, timeout=options.ping_timeout, now=self._loop.time())
 
     # Facts for other modules.
 
@@ -290,7 +253,7 @@ class Session:
         if exc is not None and self._closing is None:
             self.error = str(exc) or type(exc).__name__
         if leg is self._client:
-            self._slots.release()
+            self.release_slots()
         other = self.other(leg)
         other.detach()
         closing = self._begin_closing()
@@ -315,56 +278,96 @@ class Session:
 
     # Keepalive.
 
-    def _tick(self) -> None:
-        """Send pings, and end the session if a side is silent or the session is idle."""
-        self._timer = self._loop.call_later(self.options.tick, self._tick)
-        now = self._loop.time()
+    def look(self) -> None:
+        """Ping a side that is due, report one that is dead, and end the session if it is idle."""
+        now = self._clock.time()
         for leg in (self._client, self._backend):
-            advice = self._look(leg, now)
-            if advice is Advice.GIVE_UP:
-                cause = on_leg_silent(leg.side)
-                closing = self._begin_closing()
-                self._carry_out(closing.give_up(leg.side, cause, cause.ending.words, self._flows()))
-                return
-            if advice is Advice.PING:
-                self._ping(leg)
+            advice = self._look_at(leg, now)
+            if advice is Advice.SILENT or advice is Advice.STUCK:
+                self._on_dead(self, leg.side, advice)
+        if self._closing is not None:
+            return
         up, down = self._client.scanner, self._backend.scanner
         received, control = up.received + down.received, up.control_bytes + down.control_bytes
         if self._idleness.exceeded(now, received=received, control=control):
             self.end(Cause.IDLE)
+        else:
+            self._look_again(now)
 
-    def _look(self, leg: Leg, now: float) -> Advice:
-        source = self.other(leg).scanner
-        backlog = leg.backlog()
-        return leg.keepalive.look(
-            now,
-            heard=leg.scanner.received,
-            taken=source.received - source.cut_bytes - backlog,
-            backlog=backlog > 0,
-            deaf=leg.held,
-            may_ping=not source.remaining,
-        )
+    def _look_at(self, leg: Leg, now: float) -> Advice:
+        if self._closing is not None:
+            return Advice.NOTHING
+        return liveness.look(leg, self.other(leg), now, self._rng)
 
-    def _ping(self, leg: Leg) -> None:
-        payload = self._rng.randbytes(8)
-        leg.scanner.expect_pong(payload)
-        leg.transport.write(
-            control_frames.control_frame(control_frames.PING, payload, key=self._key(leg.side))
-        )
+    def _look_again(self, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        waits = (leg.keepalive.next_look(now) for leg in (self._client, self._backend))
+        wait = min(*waits, self._idleness.next_look(now))
+        self._timer = self._loop.call_later(max(wait, SHORTEST_WAIT), self.look) if wait < math.inf else None
 
-    def _key(self, side: Side) -> bytes | None:
-        """Return a masking key for a frame to `side`, or None if frames to it are not masked."""
-        return self._rng.randbytes(4) if side is _BACKEND else None
+    def ping_backend(self) -> bool:
+        """Ping the backend now, unless it already owes an answer.
+
+        Returns:
+            Whether the backend now has to answer a ping, or to take what waits for it.
+        """
+        if self._closing is not None:
+            return False
+        now = self._clock.time()
+        has_to = liveness.ping(self._backend, self._client, now, self._rng)
+        self._look_again(now)
+        return has_to
+
+    def is_dead(self, side: Side) -> bool:
+        """Tell whether a side is dead at this moment."""
+        return self._look_at(self._leg(side), self._clock.time()) in (Advice.SILENT, Advice.STUCK)
+
+    def unanswered(self) -> float:
+        """Return the seconds for which the client has not answered a ping; 0 if it cannot be blamed for it."""
+        client, backend = self._client, self._backend
+        self.look()
+        if (
+            self._closing is not None
+            or client.held
+            or liveness.inside_frame(client)
+            or backend.scanner.remaining
+        ):
+            return 0.0
+        return client.keepalive.unanswered(self._clock.time())
 
     # The end.
+
+    @property
+    def holds_slots(self) -> bool:
+        """Whether the session still counts for the limits."""
+        return self._slots is not None
+
+    def release_slots(self) -> None:
+        """Stop counting the session for the limits, because its client is gone or dead."""
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release()
+
+    def drop(self, side: Side, cause: Cause) -> None:
+        """End the session because a side is dead: abort this side without a Close frame, and tell the other one at once."""
+        leg = self._leg(side)
+        if side is _CLIENT:
+            self.release_slots()
+        self.other(leg).detach()
+        inside_frame = bool(leg.scanner.remaining)
+        self._carry_out(self._begin_closing().drop(side, cause, inside_frame=inside_frame))
 
     def _begin_closing(self) -> ClosingHandshake:
         if self._closing is None:
             self._closing = ClosingHandshake()
             if self._timer is not None:
                 self._timer.cancel()
-            self._timer = self._loop.call_later(self.options.close_timeout, self._expire)
+            self._expire_later()
         return self._closing
+
+    def _expire_later(self) -> None:
+        self._timer = self._loop.call_later(self.options.close_timeout, self._expire, self._clock.pauses)
 
     def _flows(self) -> Flows:
         if not (self._client.scanner.remaining or self._backend.scanner.remaining):
@@ -391,14 +394,16 @@ class Session:
         frame = received
         if not step.forward:
             payload = control_frames.close_payload(step.code, step.reason)
-            frame = control_frames.control_frame(control_frames.CLOSE, payload, key=self._key(step.side))
+            key = liveness.key(step.side, self._rng)
+            frame = control_frames.control_frame(control_frames.CLOSE, payload, key=key)
         leg.transport.write(frame)
 
-    def _expire(self) -> None:
-        """End a closing handshake that takes too long, unless a slow reader still makes progress."""
+    def _expire(self, pauses: int) -> None:
+        """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
         closing = self._begin_closing()
-        if closing.progresses(max(self._client.backlog(), self._backend.backlog())):
-            self._timer = self._loop.call_later(self.options.close_timeout, self._expire)
+        paused = self._clock.pauses != pauses
+        if paused or closing.progresses(max(self._client.backlog(), self._backend.backlog())):
+            self._expire_later()
             return
         self._carry_out(closing.expire(self._flows()))
         self._timer = self._loop.call_later(1.0, self.abort)

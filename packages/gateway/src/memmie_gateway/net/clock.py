@@ -1,0 +1,123 @@
+"""The clock by which other parties are judged: it stands still while the gateway itself does not run.
+
+`timeout` and `pauses` use the clock that was started on the running loop. Code that only has to limit the time of one
+request then needs no clock as an argument.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from memmie_gateway.core.pause import STEP_SECONDS, Pauses
+
+SHORTEST_WAIT: Final = 0.01
+"""Minimum number of seconds until a deadline is checked again that was not reached because of a pause."""
+
+
+class Clock:
+    """The time of the event loop without the pauses of the process (see `core.pause`).
+
+    Before `start` and after `stop` it is the time of the event loop.
+    """
+
+    __slots__ = ("_pauses", "_timer")
+
+    def __init__(self) -> None:
+        self._pauses: Pauses | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __repr__(self) -> str:
+        return f"<Clock {self._pauses}>"
+
+    def start(self) -> None:
+        """Start to notice pauses."""
+        loop = asyncio.get_running_loop()
+        self._pauses = Pauses(loop.time())
+        _RUNNING.setdefault(loop, self)
+        self._timer = loop.call_later(STEP_SECONDS, self._step)
+
+    def stop(self) -> None:
+        """Stop to notice pauses."""
+        if self._timer is not None:
+            self._timer.cancel()
+            if _RUNNING.get(loop := asyncio.get_running_loop()) is self:
+                del _RUNNING[loop]
+        self._pauses = self._timer = None
+
+    @property
+    def pauses(self) -> int:
+        """Number of pauses since the start. If it has changed, a failure may be the gateway's own fault."""
+        if self._pauses is None:
+            return 0
+        self.time()
+        return self._pauses.count
+
+    def time(self) -> float:
+        """Return the time in seconds."""
+        now = asyncio.get_running_loop().time()
+        return now if self._pauses is None else self._pauses.read(now)
+
+    def _step(self) -> None:
+        self.time()
+        self._timer = asyncio.get_running_loop().call_later(STEP_SECONDS, self._step)
+
+
+class Timeout:
+    """An `asyncio.timeout` for which pauses do not count.
+
+    Args:
+        clock: the clock.
+        seconds: maximum time in seconds.
+    """
+
+    __slots__ = ("_clock", "_seconds", "_timeout", "_timer", "_until")
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._seconds = seconds
+        self._timeout = asyncio.timeout(None)
+        self._timer: asyncio.TimerHandle
+        self._until: float
+
+    def __repr__(self) -> str:
+        return f"<Timeout {self._seconds:g} s>"
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+        self._until = self._clock.time() + self._seconds
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._check)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        await self._timeout.__aexit__(kind, error, traceback)
+
+    def _check(self) -> None:
+        loop = asyncio.get_running_loop()
+        left = self._until - self._clock.time()
+        if left > SHORTEST_WAIT:
+            self._timer = loop.call_later(left, self._check)
+        else:
+            self._timeout.reschedule(loop.time())
+
+
+_RUNNING: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Clock]] = WeakKeyDictionary()
+_PLAIN: Final = Clock()
+
+
+def timeout(seconds: float) -> Timeout:
+    """Return a context manager like `asyncio.timeout`, for which pauses of this process do not count."""
+    return Timeout(_of_loop(), seconds)
+
+
+def pauses() -> int:
+    """Return the number of pauses so far. If it has changed, a failure may be the gateway's own fault."""
+    return _of_loop().pauses
+
+
+def _of_loop() -> Clock:
+    return _RUNNING.get(asyncio.get_running_loop(), _PLAIN)

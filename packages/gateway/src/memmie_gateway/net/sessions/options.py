@@ -1,0 +1,49 @@
+"""The limits of sessions, and the data that identify one session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from memmie_gateway.core.client_address import Client
+from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.websocket.keepalive import Times
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """The limits and time-outs of sessions.
+
+    Attributes:
+        max_message_bytes: maximum size of a message over all fragments.
+        write_buffer_bytes: bytes buffered for a slow side before the gateway stops reading from the other side.
+        idle_seconds: maximum time in seconds without data in either direction; 0 for no limit.
+        keepalive: when a side is pinged, and when it is dead.
+        close_timeout: maximum time in seconds for a closing handshake.
+        rate_max_delay: maximum wait in seconds for a sender that exceeds its message rate. If a longer wait is needed,
+            the session ends with 1008.
+    """
+
+    max_message_bytes: int
+    write_buffer_bytes: int
+    idle_seconds: float
+    keepalive: Times
+    close_timeout: float
+    rate_max_delay: float
+
+
+class SessionInfo(NamedTuple):
+    """The data of a session; only its identity is replaced, when its token is renewed.
+
+    Attributes:
+        id: the request id, the same in the log, at the backend and in the answer to the client. A client may choose
+            it, so it need not be unique.
+        path: the path of the request.
+        client: the client's address.
+        identity: the authenticated user.
+    """
+
+    id: str
+    path: str
+    client: Client
+    identity: Identity

@@ -1,0 +1,124 @@
+"""A backend: what counts for and against it, and what follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from tests.net.backends import url
+
+from memmie_gateway.core.balancer import NEVER
+from memmie_gateway.core.health import REFUSED_USERS, Health, HealthTracker
+from memmie_gateway.core.outlier import USERS, OutlierTracker
+from memmie_gateway.net.backends.backend import Backend
+
+HEALTHY, UNHEALTHY = Health.HEALTHY, Health.UNHEALTHY
+
+
+@dataclass
+class Watched:
+    """A healthy backend, with what it tells."""
+
+    backend: Backend
+    now: float = 100.0
+    changes: list[Health] = field(default_factory=list)
+    doubts: int = 0
+
+    def doubt(self) -> None:
+        self.doubts += 1
+
+
+@pytest.fixture
+def watched() -> Watched:
+    tracker, outlier = HealthTracker(rise=1, fall=2), OutlierTracker(hold=5, probed=True)
+    seen = Watched(Backend(url("a"), tracker, outlier, lambda: seen.now))
+    seen.backend.checked_at = "ws://a/ws/health"
+    seen.backend.on_doubt = seen.doubt
+    seen.backend.on_change = lambda each: seen.changes.append(each.tracker.state)
+    seen.backend.passed(began=99)
+    return seen
+
+
+def test_its_first_health_check_is_no_return(watched: Watched) -> None:
+    assert (watched.changes, watched.backend.passes) == ([HEALTHY], True)
+    assert watched.backend.returned == NEVER
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        lambda backend: backend.failed("refused"),
+        lambda backend: backend.broke("a connection broke"),
+        lambda backend: backend.unanswered("u1", "reset"),
+    ],
+)
+def test_connections_that_fail_are_one_failure_until_a_check_has_looked(
+    watched: Watched, fails: Callable[[Backend], None]
+) -> None:
+    for number in range(1, 11):
+        fails(watched.backend)
+        assert watched.doubts == number, "each starts a check"
+    assert (watched.backend.failures, watched.backend.healthy) == (10, True)
+    watched.backend.failed_check("no pong", began=watched.now)
+    assert watched.changes == [HEALTHY, UNHEALTHY]
+    assert watched.backend.passes is False
+
+
+def test_errors_that_one_user_gets_start_nothing(watched: Watched) -> None:
+    for _ in range(100):
+        watched.backend.refused("u1", "it answered 500")
+    assert (watched.doubts, watched.backend.tracker.reason) == (0, "")
+    for number in range(10 * REFUSED_USERS):
+        watched.backend.refused(f"u{number}", "it answered 500")
+    assert watched.doubts == 1
+    assert watched.backend.healthy
+
+
+def test_only_a_check_shows_that_it_is_healthy_again(watched: Watched) -> None:
+    for _ in range(2):
+        watched.backend.failed_check("no pong", began=watched.now)
+    watched.backend.worked()
+    assert watched.backend.tracker.state is UNHEALTHY
+    watched.now = 200
+    watched.backend.passed(began=200)
+    assert watched.changes == [HEALTHY, UNHEALTHY, HEALTHY]
+    assert watched.backend.returned == 200
+
+
+def test_an_accepted_connection_outweighs_one_failure(watched: Watched) -> None:
+    watched.backend.failed_check("no pong", began=watched.now)
+    watched.backend.worked()
+    watched.backend.failed_check("no pong", began=watched.now)
+    assert watched.backend.healthy
+
+
+def test_without_checks_a_dial_without_an_answer_is_weak_evidence(watched: Watched) -> None:
+    watched.backend.checked_at = ""
+    for _ in range(100):
+        watched.backend.unanswered("u1", "reset")
+    assert (watched.doubts, watched.backend.healthy) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [lambda backend: backend.failed("refused"), lambda backend: backend.failed_check("no pong", began=99)],
+)
+def test_a_failure_is_no_evidence_of_an_outlier(watched: Watched, fails: Callable[[Backend], None]) -> None:
+    for number in range(USERS):
+        watched.backend.outlier.ended(f"u{number}", watched.now, watched.now, broken=True)
+    watched.backend.broke("a connection broke")
+    watched.backend.refused("u1", "it answered 500")
+    watched.backend.unanswered("u1", "reset")
+    assert watched.backend.outlier.waiting
+    fails(watched.backend)
+    assert not watched.backend.outlier.waiting
+
+
+def test_one_that_returns_is_not_ejected_any_more(watched: Watched) -> None:
+    watched.backend.outlier.eject(watched.now)
+    watched.backend.ejected = True
+    for _ in range(2):
+        watched.backend.failed_check("no pong", began=watched.now)
+    watched.backend.passed(began=watched.now)
+    assert (watched.backend.ejected, watched.backend.outlier.ejected) == (False, False)
