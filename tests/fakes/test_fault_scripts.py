@@ -36,7 +36,7 @@ from memmie_fake_studio.faults import STUDIO_FAULTS
         (
             "reset",
             {"user_id": "u1"},
-            "user_id: this fake cannot limit a fault to one user_id, only by route",
+            "user_id: this fake cannot limit a fault by user_id, only by route",
         ),
     ],
 )
