@@ -38,7 +38,7 @@ async def test_a_gateway_that_is_stopped_tells_every_client_and_loses_nothing_ac
         assert not all(client.lives[0].ended for client in crowd)
         await stopping
         seconds = time.monotonic() - began
-        await crowd.until(lambda client: client.lives[0].ended is not None, 5, "told")
+        await crowd.until(lambda client: client.lives[0].ended is not None, 5, "hear of the end")
 
         assert (await asyncio.to_thread(container.wait))["StatusCode"] == 0
         assert 3 <= seconds < 20
@@ -71,7 +71,9 @@ async def test_a_gateway_is_replaced_without_a_refusal(
         await crowd.goes_on()
 
         await asyncio.to_thread(old.get_wrapped_container().stop, timeout=10)
-        await crowd.until(lambda client: len(client.lives) > 1 and client.served, 5, "served by the new one")
+        await crowd.until(
+            lambda client: len(client.lives) > 1 and client.served, 5, "get an ack from the new one"
+        )
         await crowd.goes_on()
         await crowd.finish()
 

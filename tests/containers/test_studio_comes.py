@@ -32,7 +32,7 @@ async def test_a_studio_that_starts_late_is_found_without_a_restart(
     crowd = await crowd_of(stack, 10)
 
     async def start_studio() -> None:
-        await crowd.until(lambda client: bool(client.refusals), 15, "refused")
+        await crowd.until(lambda client: bool(client.refusals), 15, "get a refusal")
         await asyncio.to_thread(stack.studios[0].start)
 
     studio_starts = asyncio.create_task(start_studio())

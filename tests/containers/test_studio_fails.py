@@ -80,8 +80,8 @@ async def test_a_killed_studio_is_noticed_by_its_clients_alone(
         await crowd.goes_on()
 
         await asyncio.to_thread(victim.get_wrapped_container().kill)
-        await lost.until(lambda client: client.lives[0].ended is not None, 5, "told")
-        await lost.until(lambda client: len(client.lives) > 1 and client.served, 5, "served again")
+        await lost.until(lambda client: client.lives[0].ended is not None, 5, "hear of the end")
+        await lost.until(lambda client: len(client.lives) > 1 and client.served, 5, "get an ack again")
         await health_is(stack, 1, "unhealthy")
         await crowd.goes_on()
         await crowd.finish()
@@ -127,8 +127,8 @@ async def test_a_frozen_studio_is_found_by_ping(
         await asyncio.to_thread(frozen.get_wrapped_container().pause)
         frozen_at = time.monotonic()
         try:
-            await lost.until(lambda client: client.lives[0].ended is not None, 10, "told")
-            await lost.until(lambda client: len(client.lives) > 1 and client.served, 10, "served again")
+            await lost.until(lambda client: client.lives[0].ended is not None, 10, "hear of the end")
+            await lost.until(lambda client: len(client.lives) > 1 and client.served, 10, "get an ack again")
             await health_is(stack, 1, "unhealthy")
             await crowd.goes_on()
         finally:
@@ -165,8 +165,8 @@ async def test_a_studio_cut_off_from_the_network_gets_users_again_when_the_parti
 
         await asyncio.to_thread(network.disconnect, container)
         cut_at = time.monotonic()
-        await lost.until(lambda client: client.lives[0].ended is not None, 10, "told")
-        await lost.until(lambda client: len(client.lives) > 1 and client.served, 10, "served again")
+        await lost.until(lambda client: client.lives[0].ended is not None, 10, "hear of the end")
+        await lost.until(lambda client: len(client.lives) > 1 and client.served, 10, "get an ack again")
         await health_is(stack, 1, "unhealthy")
         await crowd.goes_on()
 
@@ -193,7 +193,7 @@ async def test_a_studio_that_is_stopped_says_goodbye_itself(
         await crowd.goes_on()
 
         await asyncio.to_thread(container.stop, timeout=10)
-        await lost.until(lambda client: len(client.lives) > 1 and client.served, 10, "served again")
+        await lost.until(lambda client: len(client.lives) > 1 and client.served, 10, "get an ack again")
         await health_is(stack, 1, "unhealthy")
         await crowd.finish()
 

@@ -23,8 +23,8 @@ from memmie_fake_studio.faults import STUDIO_FAULTS
         ("latency", {}, "latency: parameter seconds is missing"),
         ("latency", {"seconds": -1}, "seconds: -1 is given; allowed: 0 or more"),
         ("latency", {"seconds": float("nan")}, "seconds: nan is given"),
-        ("latency", {"seconds": "soon"}, "latency: seconds is 'soon'; a number is expected"),
-        ("latency", {"seconds": True}, "latency: seconds is True; a number is expected"),
+        ("latency", {"seconds": "soon"}, "latency: seconds: 'soon' is given; a number is expected"),
+        ("latency", {"seconds": True}, "latency: seconds: True is given; a number is expected"),
         ("latency", {"seconds": 1, "color": 1}, "unknown parameter color; allowed: seconds, jitter"),
         ("hang", {"seconds": 1}, "unknown parameter seconds; this fault has no parameters"),
         ("error", {"status": 99}, "status: 99 is given; allowed: 200-599"),
@@ -36,7 +36,7 @@ from memmie_fake_studio.faults import STUDIO_FAULTS
         (
             "reset",
             {"user_id": "u1"},
-            "user_id: this fake cannot limit a fault to one user_id; allowed: route",
+            "user_id: this fake cannot limit a fault by user_id, only by route",
         ),
     ],
 )
@@ -65,7 +65,7 @@ def test_auth_says_what_is_wrong_with_a_script(
         (
             "latency",
             {"connection": "c9", "seconds": 1},
-            "latency strikes requests, not open connections; use route or user_id instead of connection",
+            "the fault latency acts on requests, not on open connections; use route or user_id instead of connection",
         ),
         ("freeze", {"connection": "c9", "times": 2}, "leave out route, user_id and times"),
     ],
@@ -91,7 +91,9 @@ def test_a_fault_can_be_an_object() -> None:
         "struck": 0,
         "parameters": {"seconds": 2, "jitter": 0.0},
     }
-    with pytest.raises(ValueError, match="give parameters to the fault object, not to this call: jitter"):
+    with pytest.raises(
+        ValueError, match="jitter: parameters of a fault object must be given when the object is made"
+    ):
         auth.script(Latency(seconds=2), jitter=1)
 
 

@@ -16,7 +16,7 @@ from memmie_harness import cli
         ([], "the following arguments are required: COMMAND"),
         (["deploy"], "invalid choice: 'deploy'"),
         (["dev", "--port-base", "many"], "--port-base: invalid int value: 'many'"),
-        (["dev", "--port-base", "65530"], "--port-base must be from 0 to 65524"),
+        (["dev", "--port-base", "65530"], "it must be from 0 to 65524"),
         (["dev", "--studios", "0"], "--studios must be from 1 to 50, not 0"),
         (["dev", "--env", "NAME"], "'NAME' is not NAME=VALUE"),
         (["dev", "--env", "=1"], "'=1' is not NAME=VALUE"),

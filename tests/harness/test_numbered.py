@@ -87,7 +87,7 @@ async def test_who_waits_in_vain_is_told_what_happened_instead(memmie_gateway: T
 
         crowd = Crowd([NumberedClient("u1", "no token", address)])
         with pytest.raises(
-            TimeoutError, match=r"the client \w+ was not served within 30 s: .*status=401.*token_invalid"
+            TimeoutError, match=r"the client \w+ did not get an ack within 30 s: .*status=401.*token_invalid"
         ):
             async with crowd.running(within=30):
                 pytest.fail("it was let in")

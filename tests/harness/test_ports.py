@@ -21,8 +21,8 @@ def test_ports_follow_from_the_base(base: int, studios: int, expected: Ports) ->
 @pytest.mark.parametrize(
     ("base", "studios", "message"),
     [
-        (-1, 2, "--port-base must be from 0 to 65524 with --studios 2, not -1; 0 means any free ports"),
-        (65525, 2, "--port-base must be"),
+        (-1, 2, "--port-base is -1; with --studios 2 it must be from 0 to 65524, and 0 means any free ports"),
+        (65525, 2, "--port-base is 65525; with --studios 2 it must be"),
         (8000, 0, "--studios must be from 1 to 50, not 0"),
         (8000, 51, "--studios must be from 1 to 50, not 51"),
     ],

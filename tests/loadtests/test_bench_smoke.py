@@ -71,16 +71,16 @@ def _check_rows(rows: dict[tuple[str, str], Any]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--peers", "gateway,nginy"], "'nginy' given, direct, gateway, nginx, "),
-        (["--sizes", "4"], "'4' given, a whole number from 12"),
-        (["--rates", "50"], "'50' given, connections x messages"),
-        (["--measure", "speed"], "'speed' given, round-trips, latency, "),
-        (["--seconds", "0"], "'0' given, seconds from 0.1"),
-        (["--connections", "ten"], "'ten' given, a whole number from 1"),
+        (["--peers", "gateway,nginy"], "'nginy' is not one of direct, gateway, nginx, "),
+        (["--sizes", "4"], "'4' is not a whole number from 12"),
+        (["--rates", "50"], "'50' is not a pair of numbers such as 1000x1"),
+        (["--measure", "speed"], "'speed' is not one of round-trips, latency, "),
+        (["--seconds", "0"], "'0' is not a number of seconds from 0.1"),
+        (["--connections", "ten"], "'ten' is not a whole number from 1"),
         (["--json", "/no/such/folder/bench.json"], "a new file in a folder that exists"),
         (["--json", "a", "--html", "a"], "--json and --html need a file each"),
         (["--json", "/dev/null"], "a new file in a folder that exists"),
-        (["--html", "/proc/bench.html"], "where nothing can be written"),
+        (["--html", "/proc/bench.html"], "in which nothing can be written"),
     ],
 )
 def test_a_bad_argument_is_named_and_nothing_is_run(
@@ -97,7 +97,9 @@ def test_a_bad_argument_is_named_and_nothing_is_run(
 async def test_a_bad_argument_is_exit_code_two() -> None:
     code, table, complaint = await finished("--seconds", "never")
     assert (code, table) == (2, "")
-    assert complaint.splitlines()[-1].startswith("bench.py: error: argument --seconds: 'never' given")
+    assert complaint.splitlines()[-1].startswith(
+        "bench.py: error: argument --seconds: 'never' is not a number of seconds"
+    )
 
 
 async def test_a_reader_that_leaves_early_is_no_error() -> None:

@@ -160,13 +160,16 @@ class Studio:
     Attributes:
         answer: what it sends.
         ended: set when the gateway has closed the connection.
+        writers: of all connections. A stranger may have connected, who looked for another program at this port.
     """
 
     def __init__(self) -> None:
         self.answer = b""
         self.ended = asyncio.Event()
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(self.answer)
@@ -181,6 +184,9 @@ async def studio() -> AsyncIterator[tuple[Studio, Backend]]:
     async with await asyncio.start_server(studio.serve, HERE, 0) as server:
         where = BackendUrl.parse(f"ws://{HERE}:{server.sockets[0].getsockname()[1]}/ws")
         yield studio, Backend(where, HealthTracker(rise=1, fall=1))
+    for writer in studio.writers:
+        writer.transport.abort()
+    await asyncio.sleep(0)  # the loop closes the sockets at its next turn
 
 
 async def test_a_backend_that_accepts(studio: tuple[Studio, Backend]) -> None:

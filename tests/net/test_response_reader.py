@@ -227,7 +227,7 @@ def test_an_upgrade_with_a_head_that_is_too_large() -> None:
 
 
 def test_an_upgrade_that_was_not_asked_for() -> None:
-    with pytest.raises(HttpError, match=r"^the answer is not HTTP: the gateway did not request an upgrade$"):
+    with pytest.raises(HttpError, match=r"^the answer is an upgrade, but the gateway did not request one$"):
         ResponseReader().feed(UPGRADE)
 
 

@@ -179,19 +179,19 @@ class FakeServer(Hooks, ABC):
         """
         if connection is not None and (route != "*" or user_id is not None or times is not None):
             raise ValueError(
-                "connection: a fault for one connection strikes it once; leave out route, user_id and times"
+                "connection: such a fault acts once, on this connection only; leave out route, user_id and times"
             )
         given = {"user_id": user_id, "connection": connection}
         for name, value in given.items():
             if value is not None and name not in self.selectors:
                 raise ValueError(
-                    f"{name}: this fake cannot limit a fault to one {name}; allowed: {', '.join(sorted(self.selectors))}"
+                    f"{name}: this fake cannot limit a fault by {name}, only by {' or '.join(sorted(self.selectors))}"
                 )
         if isinstance(fault, str):
             fault = make_fault(self.catalogue, fault, parameters)
         elif parameters:
             raise ValueError(
-                f"give parameters to the fault object, not to this call: {', '.join(sorted(parameters))}"
+                f"{', '.join(sorted(parameters))}: parameters of a fault object must be given when the object is made"
             )
         scripted = ScriptedFault(
             id=self._faults.next_id(), fault=fault, route=route, user_id=user_id, times=times

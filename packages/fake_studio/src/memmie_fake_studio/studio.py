@@ -136,7 +136,7 @@ class FakeStudio(FakeServer):
         """
         if not isinstance(fault, ConnectionFault):
             raise ValueError(  # noqa: TRY004 - as for any bad argument of `script`
-                f"{fault.name} strikes requests, not open connections; use route or user_id instead of connection"
+                f"the fault {fault.name} acts on requests, not on open connections; use route or user_id instead of connection"
             )
         self.connection(connection_id).strike(fault)
 

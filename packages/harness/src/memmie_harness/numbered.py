@@ -232,7 +232,7 @@ class NumberedClient:
                     await self._news.wait()
         except TimeoutError:
             raise TimeoutError(
-                f"the client {self.user_id} was not {what} within {within:g} s: {self!r}"
+                f"the client {self.user_id} did not {what} within {within:g} s: {self!r}"
             ) from None
 
     async def finish(self, within: float = 5.0) -> None:
@@ -242,7 +242,7 @@ class NumberedClient:
             TimeoutError: Acknowledgements were missing.
         """
         self._finishing = True
-        await self.until(lambda client: not client.unacknowledged, within, "sent an ack for every message")
+        await self.until(lambda client: not client.unacknowledged, within, "get an ack for every message")
 
     async def _live(self, connection: ClientConnection) -> None:
         life = Life(time.monotonic())
@@ -340,7 +340,7 @@ class Crowd(Sequence[NumberedClient]):
         await self.until(
             lambda client: client.acknowledged >= goals[client.user_id],
             within,
-            f"sent {messages} more acks",
+            f"get {messages} more acks",
         )
 
     async def finish(self, within: float = 5.0) -> None:
@@ -352,7 +352,7 @@ class Crowd(Sequence[NumberedClient]):
         """Connect them all, wait until each was served, and end them at the end of the block."""
         tasks = [asyncio.create_task(client.run()) for client in self]
         try:
-            await self.until(lambda client: client.served, within, "served")
+            await self.until(lambda client: client.served, within, "get an ack")
             yield self
             for task in tasks:
                 if task.done() and not task.cancelled():

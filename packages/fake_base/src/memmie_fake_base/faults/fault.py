@@ -53,7 +53,7 @@ def make_fault(catalogue: Mapping[str, type[Fault]], name: str, parameters: Mapp
     for key, value in parameters.items():
         types, word = _ALLOWED[str(fields[key].type)]
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            raise ValueError(f"{name}: {key} is {value!r}; {word} is expected")
+            raise ValueError(f"{name}: {key}: {value!r} is given; {word} is expected")
     missing = [
         key for key, field in fields.items() if field.default is dataclasses.MISSING and key not in parameters
     ]

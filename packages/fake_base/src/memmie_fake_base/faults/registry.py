@@ -77,7 +77,7 @@ class FaultRegistry:
         """
         if scripted.times is not None and scripted.times < 1:
             raise ValueError(
-                f"times: {scripted.times} is given; allowed: 1 or more (without times there is no limit)"
+                f"times: {scripted.times} is given; allowed: 1 or more (leave this parameter out for no limit)"
             )
         if scripted.route != "*" and not scripted.route.startswith(("/", "*")):
             raise ValueError(f"route: {scripted.route!r} is given; allowed: a path such as /ws, /api/* or *")

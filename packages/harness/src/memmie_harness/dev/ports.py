@@ -54,7 +54,7 @@ def plan_ports(base: int, studios: int) -> Ports:
     highest_base = LAST_PORT - STUDIO_OFFSET - studios + 1
     if not 0 <= base <= highest_base:
         raise ValueError(
-            f"--port-base must be from 0 to {highest_base} with --studios {studios}, not {base}; 0 means any free ports"
+            f"--port-base is {base}; with --studios {studios} it must be from 0 to {highest_base}, and 0 means any free ports"
         )
     if base == 0:
         return Ports(gateway=0, auth=0, studios=(0,) * studios)

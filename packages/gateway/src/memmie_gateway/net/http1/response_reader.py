@@ -97,7 +97,7 @@ class ResponseReader:
             if self.upgraded:
                 self.early = data[upgrade.args[0] :]
             elif not self._complete:
-                raise HttpError("the answer is not HTTP: the gateway did not request an upgrade") from None
+                raise HttpError("the answer is an upgrade, but the gateway did not request one") from None
         except httptools.HttpParserError as error:
             if not self._complete:
                 raise HttpError(f"the answer is not HTTP: {error}") from None
