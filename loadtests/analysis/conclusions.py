@@ -86,7 +86,7 @@ class Verdict:
         return f"{self.figure.name} {self.case} {self.rule}, is {self.measured}: {outcome}"
 
 
-def verdicts(cells: Sequence[Cell], file: Path = TARGETS) -> list[Verdict]:
+def verdicts(measured: Sequence[Cell], file: Path = TARGETS) -> list[Verdict]:
     """Compare what was measured with the targets; a target about something else has no verdict.
 
     A ValueError says what in the file is not a target.
@@ -96,7 +96,7 @@ def verdicts(cells: Sequence[Cell], file: Path = TARGETS) -> list[Verdict]:
     for target in document["target"]:
         _check(target, file)
         of = target.get("of")
-        for cell in cells:
+        for cell in measured:
             spread = cell.ratio if of else cell.spread
             if spread and cell.peer == (of or OURS) and _is_about(target, cell):
                 rounds = len(cell.ratios if of else cell.values)

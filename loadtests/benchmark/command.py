@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
 import shlex
 import signal
 import sys
@@ -19,7 +18,7 @@ from loadtests.analysis.conclusions import document, headroom, noise, verdicts
 from loadtests.analysis.measurements import MEASUREMENTS, Cell, Record, cells, grouped
 from loadtests.benchmark.measuring import duration, measure_all, quoted, say, tasks
 from loadtests.common.errors import LoadTestError, UsageError
-from loadtests.common.files import write_whole
+from loadtests.common.files import discard_output, write_whole
 from loadtests.common.machine import Cores, describe
 from loadtests.common.options import MOST_CONNECTIONS, seconds, whole
 from loadtests.common.supervisor import end_children
@@ -107,9 +106,9 @@ def _show(record: Record, *, strict: bool) -> int:
     return EXIT_FAILED if record.problems or missed else 0
 
 
-def _tables(cells: Sequence[Cell]) -> Iterator[str]:
+def _tables(found: Sequence[Cell]) -> Iterator[str]:
     """Return a table for each measurement: a line for each figure of each peer in each case."""
-    for name, of_it in grouped(cells, lambda cell: cell.case.measurement).items():
+    for name, of_it in grouped(found, lambda cell: cell.case.measurement).items():
         measurement = MEASUREMENTS[name]
         yield "\n".join([measurement.title.upper(), *textwrap.wrap(measurement.about, WIDTH)])
         lines = [("figure", "connections", "peer", "median (least…most)", f"{OURS} ÷ peer")]
@@ -126,8 +125,7 @@ def _print(text: str) -> None:
     try:
         print(text, flush=True)
     except BrokenPipeError:
-        # What is left in the buffer is written at exit, and must not fail again.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
 
 
 def _complain(words: str, exit_code: int = EXIT_USAGE) -> int:

@@ -1,9 +1,10 @@
-"""JSON documents: written whole or not at all, and read as the dataclass they were made of."""
+"""Files that are written whole or not at all, JSON that is read as a dataclass, and standard output that nobody reads."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,3 +32,8 @@ def parsed(kind: type[Kind], text: str) -> Kind:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise ValueError(f"{where}: {first['msg']}".removeprefix(": ")) from None
+
+
+def discard_output() -> None:
+    """Discard what standard output still holds, after a write has failed: it is written at exit, and must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtests.common.errors import UsageError
+from loadtests.common.files import discard_output
 from loadtests.common.run import Request, Run, Second
 from loadtests.common.units import shown
 from loadtests.report.run import write as write_report
@@ -53,9 +54,8 @@ class Console:
 
     command: str = "locust"  # what begins a complaint
     json: bool = False  # whether run.json is printed instead of the table
-    follows: bool = (
-        False  # whether progress is shown; Locust's own statistics do that if `locust` is the command
-    )
+    # Whether progress is shown; Locust's own statistics do that if `locust` is the command.
+    follows: bool = False
 
     def say(self, line: str) -> None:
         """Write a line."""
@@ -135,7 +135,7 @@ def leave_results(run: Run, folder: Path | None) -> int:
     try:
         print(json.dumps(run.as_json()) if CONSOLE.json else summary(run), flush=True)
     except OSError as error:  # the reader has left, or its disk is full
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         if not isinstance(error, BrokenPipeError):
             unwritten = f"standard output cannot be written: {error}"
     client = {figure.name: figure.value for figure in run.figures}

@@ -172,7 +172,9 @@ BAD = [
     pytest.param(b"garbage\r\n\r\n", NO_HTTP, id="garbage"),
     pytest.param(b"\x16\x03\x01\x00", NO_HTTP, id="TLS"),
     pytest.param(
-        b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", NO_HTTP, id="an upgrade"
+        b"HTTP/1.1 101 Yes\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        "the answer is an upgrade, but the gateway did not request one",
+        id="an upgrade",
     ),
     pytest.param(
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", NO_HTTP, id="two sizes"
