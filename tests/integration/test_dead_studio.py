@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
-from memmie_gateway.core.balancer import rendezvous_score
+from memmie_gateway.core.backends.balancer import rendezvous_score
 from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect, MintToken, StartGateway
 from memmie_harness.targets import Target

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.tabs import Tab, opened, places, split, until
 
 from memmie_fake_studio import FakeStudio
-from memmie_gateway.core.balancer import rendezvous_score
+from memmie_gateway.core.backends.balancer import rendezvous_score
 from memmie_harness.fixture_types import Connect, MintToken, StartGateway
 from memmie_harness.targets import Target
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from memmie_gateway.core.balancer import Balancer, C, Strategy
-from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.core.backends.balancer import Balancer, C, Strategy
+from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.pool import BackendPool
 

@@ -16,7 +16,7 @@ from tests.net.wire import PATIENCE, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
-from memmie_gateway.core.health import Health
+from memmie_gateway.core.backends.health import Health
 
 SETTINGS: Final = {
     "HOST": "127.0.0.1",

@@ -15,13 +15,13 @@ import pytest
 from tests.net.pair import until
 from tests.unit.core.handshakes import CLIENT, Values, arrival, request
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.client_address import Client
-from memmie_gateway.core.credentials import Credentials
-from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.auth.identity import Identity
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.client_address import Client
+from memmie_gateway.core.http.credentials import Credentials
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.limits import Rate, Slot, TokenBucket
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe, ready, run
 from memmie_gateway.net.ingress.admission import Admission, Admitted, HeldSlots, Limits, Stores
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots

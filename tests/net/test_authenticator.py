@@ -12,13 +12,13 @@ import pytest
 from tests.net.scripted_auth import Asked, ScriptedAuth
 from tests.net.wire import PATIENCE
 
-from memmie_gateway.core.auth_health import AuthHealth
-from memmie_gateway.core.credentials import MAX_TOKEN_LENGTH
-from memmie_gateway.core.identity import MAX_CLAIMS_BYTES, Authenticator, Identity
+from memmie_gateway.core.auth.circuit import AuthHealth
+from memmie_gateway.core.auth.identity import MAX_CLAIMS_BYTES, Authenticator, Identity
+from memmie_gateway.core.auth.verdicts import REFUSED, AuthUnavailableError, VerdictCache
+from memmie_gateway.core.http.credentials import MAX_TOKEN_LENGTH
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import ready
-from memmie_gateway.core.verdicts import REFUSED, AuthUnavailableError, VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.http1.resolver import Resolver
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 from tests.net.backends import url
 
-from memmie_gateway.core.balancer import NEVER
-from memmie_gateway.core.health import REFUSED_USERS, Health, HealthTracker
-from memmie_gateway.core.outlier import USERS, OutlierTracker
+from memmie_gateway.core.backends.balancer import NEVER
+from memmie_gateway.core.backends.health import REFUSED_USERS, Health, HealthTracker
+from memmie_gateway.core.backends.outlier import USERS, OutlierTracker
 from memmie_gateway.net.backends.backend import Backend
 
 HEALTHY, UNHEALTHY = Health.HEALTHY, Health.UNHEALTHY

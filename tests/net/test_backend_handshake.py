@@ -14,7 +14,7 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import KEY, PING, PONG, TEXT, Peer, accept_for, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
-from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer, DialError

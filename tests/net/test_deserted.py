@@ -13,8 +13,8 @@ from tests.net.wire import PING, PONG, TEXT, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
-from memmie_gateway.core.balancer import rendezvous_score
-from memmie_gateway.core.silence import LOOKS
+from memmie_gateway.core.backends.balancer import rendezvous_score
+from memmie_gateway.core.sessions.silence import LOOKS
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.deserted import PINGED
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.net.wire import PATIENCE
 
-from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import (

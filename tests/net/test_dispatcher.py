@@ -13,11 +13,11 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import upgrade_request
 
 from memmie_fake_auth import FakeAuth
-from memmie_gateway.core.headers import Headers
-from memmie_gateway.core.health import Health
+from memmie_gateway.core.backends.health import Health
+from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
-from memmie_gateway.core.response import Response
 from memmie_gateway.core.steps import Maybe, ready, run
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError, DialRefusedError

@@ -1,4 +1,4 @@
-"""The Evictor: which sessions it ends, when, and in which mode; the pace itself is in `core.evictions`."""
+"""The Evictor: which sessions it ends, when, and in which mode; the pace itself is in `core.sessions.evictions`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import cast
 import pytest
 from tests.net.pair import until
 
-from memmie_gateway.core.evictions import Evictions, Evidence, Mode
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.sessions.evictions import Evictions, Evidence, Mode
 from memmie_gateway.net.sessions.evictor import Eviction, Evictor
 from memmie_gateway.net.sessions.session import Session
 

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from memmie_gateway.core.auth_health import AuthHealth
+from memmie_gateway.core.auth.circuit import AuthHealth
+from memmie_gateway.core.auth.verdicts import VerdictCache
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import ready
-from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError

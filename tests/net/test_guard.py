@@ -11,9 +11,9 @@ from tests.clock import Clock, loop_clock
 from tests.net.pair import until
 from tests.net.wire import PATIENCE
 
-from memmie_gateway.core.auth_health import AuthHealth, Circuit, Turn
-from memmie_gateway.core.identity import Identity
-from memmie_gateway.core.verdicts import REFUSED, AuthUnavailableError, Unusable, Verdict
+from memmie_gateway.core.auth.circuit import AuthHealth, Circuit, Turn
+from memmie_gateway.core.auth.identity import Identity
+from memmie_gateway.core.auth.verdicts import REFUSED, AuthUnavailableError, Unusable, Verdict
 from memmie_gateway.net.auth.guard import MAX_HOLD_SECONDS, MAX_PROBES, Guard
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.http1.exhaustion import ExhaustionError

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.net.wire import PATIENCE
 
-from memmie_gateway.core.health import HealthTracker
+from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import Backend, BackendUrl

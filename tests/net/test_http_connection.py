@@ -12,7 +12,7 @@ import pytest
 from tests.net.pair import until
 from tests.net.wire import PATIENCE
 
-from memmie_gateway.core.response import Response
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.connection import MAX_EARLY, HttpConnection
 from memmie_gateway.net.http1.response_reader import HttpError
 

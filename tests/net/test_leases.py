@@ -14,7 +14,7 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import TEXT, upgrade_request
 
 from memmie_gateway import Gateway
-from memmie_gateway.core.lease import Revocations
+from memmie_gateway.core.auth.lease import Revocations
 from memmie_gateway.net.sessions import leases as module
 
 ENDED = (4401, "the token expired or was revoked")

@@ -17,7 +17,7 @@ from tests.net.wire import BINARY, TEXT, Peer, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
-from memmie_gateway.core.request import Request
+from memmie_gateway.core.http.request import Request
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress.listener import SPARE, HeadReader

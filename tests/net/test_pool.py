@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.net.backends import AsGiven, make, names_of, pool_of, url
 
-from memmie_gateway.core.balancer import Balancer, Strategy
+from memmie_gateway.core.backends.balancer import Balancer, Strategy
 from memmie_gateway.net.backends.backend import Backend, BackendUrl, Traffic
 from memmie_gateway.net.backends.pool import BackendPool
 

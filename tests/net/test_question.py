@@ -10,8 +10,8 @@ import pytest
 from tests.net.scripted_auth import Asked, ScriptedAuth
 from tests.net.wire import PATIENCE
 
-from memmie_gateway.core.response import Response
-from memmie_gateway.core.verdicts import AuthUnavailableError
+from memmie_gateway.core.auth.verdicts import AuthUnavailableError
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.auth.question import AuthUrl, Question
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import MAX_BODY, MAX_HEAD

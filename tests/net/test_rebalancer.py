@@ -13,8 +13,8 @@ from tests.net.wire import CONT, TEXT, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
-from memmie_gateway.core.balancer import rendezvous_score
-from memmie_gateway.core.rebalance import AGAIN_SECONDS
+from memmie_gateway.core.backends.balancer import rendezvous_score
+from memmie_gateway.core.sessions.rebalance import AGAIN_SECONDS
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
 
 MOVED = (1012, "moving to another Studio, reconnect")

@@ -15,7 +15,7 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import PATIENCE, upgrade_request
 
 from memmie_gateway import Gateway
-from memmie_gateway.core.recheck import CONFIRM_SECONDS, Answer, RawToken
+from memmie_gateway.core.sessions.recheck import CONFIRM_SECONDS, Answer, RawToken
 
 ENDED = (4401, "the token expired or was revoked")
 INTERVAL = 600.0

@@ -17,7 +17,7 @@ from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
-from memmie_gateway.core.credentials import MAX_TOKEN_LENGTH
+from memmie_gateway.core.http.credentials import MAX_TOKEN_LENGTH
 from memmie_gateway.net.ingress.renewal import MOST_AT_ONCE
 
 ENDED = (4401, "the token expired or was revoked")

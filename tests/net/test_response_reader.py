@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from memmie_gateway.core.response import Response
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.response_reader import (
     MAX_BODY,
     MAX_HEAD,

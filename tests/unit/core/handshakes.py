@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.client_address import Client
-from memmie_gateway.core.request import Request
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.client_address import Client
+from memmie_gateway.core.http.request import Request
 
 KEY: Final = b"dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455 §1.3
 TRACE: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"  # W3C Trace Context §3.2

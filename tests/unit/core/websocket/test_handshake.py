@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.core.handshakes import FORGED, GOOD, KEY, TRACE, Values, arrival, read_head, request
 
-from memmie_gateway.core.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
-from memmie_gateway.core.headers import Fields, Headers
+from memmie_gateway.core.http.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
+from memmie_gateway.core.http.headers import Fields, Headers
+from memmie_gateway.core.http.request import Request
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import Request
-from memmie_gateway.core.response import Response
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.handshake import Offer, upstream_head
 

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 from memmie_gateway.app.settings import Settings
-from memmie_gateway.core.auth_health import AuthHealth
+from memmie_gateway.core.auth.circuit import AuthHealth
+from memmie_gateway.core.auth.verdicts import VerdictCache
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import ready
-from memmie_gateway.core.verdicts import VerdictCache
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError

@@ -6,9 +6,9 @@ from collections import Counter
 
 from structlog.typing import FilteringBoundLogger
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.evictions import Evidence
+from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.sessions.evictions import Evidence
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.sessions.session import Session

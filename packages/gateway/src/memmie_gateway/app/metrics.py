@@ -19,7 +19,7 @@ from prometheus_client.core import (
 
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.log_stream import LogStream
-from memmie_gateway.core.health import Health
+from memmie_gateway.core.backends.health import Health
 from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool

@@ -7,11 +7,11 @@ from typing import Protocol
 
 from aiohttp import hdrs, web
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
+from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError, refusal_parts
-from memmie_gateway.core.request import Request
 from memmie_gateway.net import clock
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.renewal import PATH, Renewal

@@ -14,8 +14,8 @@ from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.logs import make_logger
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.app.wiring import VERSION, make_parts
-from memmie_gateway.core import draining
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.sessions import draining
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.sessions.session import Session
 

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from memmie_gateway.core.balancer import Strategy
-from memmie_gateway.core.client_address import Network
-from memmie_gateway.core.evictions import Mode
+from memmie_gateway.core.backends.balancer import Strategy
+from memmie_gateway.core.http.client_address import Network
+from memmie_gateway.core.sessions.evictions import Mode
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind

@@ -18,16 +18,16 @@ from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
-from memmie_gateway.core.auth_health import AuthHealth
-from memmie_gateway.core.balancer import Balancer, Strategy
-from memmie_gateway.core.evictions import Evictions
-from memmie_gateway.core.health import HealthTracker
-from memmie_gateway.core.lease import TokenEnds
+from memmie_gateway.core.auth.circuit import AuthHealth
+from memmie_gateway.core.auth.lease import TokenEnds
+from memmie_gateway.core.auth.verdicts import VerdictCache
+from memmie_gateway.core.backends.balancer import Balancer, Strategy
+from memmie_gateway.core.backends.health import HealthTracker
+from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.limits import Rate
-from memmie_gateway.core.outlier import OutlierTracker
-from memmie_gateway.core.rebalance import Rebalance
-from memmie_gateway.core.recheck import Rechecks
-from memmie_gateway.core.verdicts import VerdictCache
+from memmie_gateway.core.sessions.evictions import Evictions
+from memmie_gateway.core.sessions.rebalance import Rebalance
+from memmie_gateway.core.sessions.recheck import Rechecks
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.credentials import Credentials
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.credentials import Credentials
+from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.outcomes import Cause, Side
-from memmie_gateway.core.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.keepalive import Advice

@@ -10,13 +10,13 @@ import binascii
 import hashlib
 from typing import Any, Final, NamedTuple
 
-from memmie_gateway.core import forwarding
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.credentials import Credentials
-from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.http import forwarding
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.credentials import Credentials
+from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.request import Request
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.request import Request
-from memmie_gateway.core.response import Response
 from memmie_gateway.core.websocket.frames import ANY_RESERVED, RSV1
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3

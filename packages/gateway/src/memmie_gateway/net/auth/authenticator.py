@@ -8,21 +8,21 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from memmie_gateway.core.auth_health import AuthHealth, Circuit, Turn
-from memmie_gateway.core.credentials import plausible
-from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
-from memmie_gateway.core.identity import Identity
-from memmie_gateway.core.lease import TokenEnds
-from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
-from memmie_gateway.core.steps import Maybe
-from memmie_gateway.core.verdicts import (
+from memmie_gateway.core.auth.circuit import AuthHealth, Circuit, Turn
+from memmie_gateway.core.auth.identity import Identity
+from memmie_gateway.core.auth.lease import TokenEnds
+from memmie_gateway.core.auth.verdicts import (
     REFUSED,
     AuthUnavailableError,
     Verdict,
     VerdictCache,
     read_verdict,
 )
+from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
+from memmie_gateway.core.http.credentials import plausible
+from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.steps import Maybe
 from memmie_gateway.net.auth.guard import Guard, circuit_open
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.auth.question import AuthUrl, Question
@@ -31,7 +31,7 @@ from memmie_gateway.net.http1.resolver import Resolver
 
 
 class CachedAuthenticator:
-    """An `Authenticator` (see `core.identity`) that sends tokens to Auth and caches the verdicts.
+    """An `Authenticator` (see `core.auth.identity`) that sends tokens to Auth and caches the verdicts.
 
     While Auth gives no verdict, the last identity of a token is used also after its TTL (see `VerdictCache.stale`).
 

@@ -1,4 +1,4 @@
-"""Asks questions only when they may be asked, and judges Auth by the answers (see `core.auth_health`).
+"""Asks questions only when they may be asked, and judges Auth by the answers (see `core.auth.circuit`).
 
 A question passes these, in this order: the circuit, or a turn in the trial; a place; and shortly after the circuit has
 closed, the pace. Only then does the time begin that Auth has for its answer.
@@ -12,9 +12,9 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from memmie_gateway.core.auth_health import AuthHealth, Circuit, Doubt, Turn
+from memmie_gateway.core.auth.circuit import AuthHealth, Circuit, Doubt, Turn
+from memmie_gateway.core.auth.verdicts import AuthUnavailableError, Unusable, Verdict
 from memmie_gateway.core.limits import Rate, TokenBucket
-from memmie_gateway.core.verdicts import AuthUnavailableError, Unusable, Verdict
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.auth.trial import Trial
 from memmie_gateway.net.http1.exhaustion import ExhaustionError

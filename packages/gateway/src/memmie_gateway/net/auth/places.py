@@ -1,4 +1,4 @@
-"""The places for questions to Auth, of which one address can take at most half (see `core.fair_line`)."""
+"""The places for questions to Auth, of which one address can take at most half (see `core.auth.fair_line`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from memmie_gateway.core.fair_line import FairLine
+from memmie_gateway.core.auth.fair_line import FairLine
 from memmie_gateway.net import clock
 
 

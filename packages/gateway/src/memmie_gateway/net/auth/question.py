@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from memmie_gateway.core.response import Response
-from memmie_gateway.core.verdicts import AuthUnavailableError
+from memmie_gateway.core.auth.verdicts import AuthUnavailableError
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.pool import Pool
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import HttpError, TooLargeError
@@ -67,7 +67,7 @@ class Question:
         """Send a token to Auth and return the response, whatever its status.
 
         Args:
-            token: must be plausible (see `core.credentials.plausible`), because it is copied into a header unchanged.
+            token: must be plausible (see `core.http.credentials.plausible`), because it is copied into a header unchanged.
 
         Raises:
             AuthUnavailableError: there was no usable response.

@@ -1,4 +1,4 @@
-"""The line of questions in one trial, which are asked one after the other (see `core.auth_health`)."""
+"""The line of questions in one trial, which are asked one after the other (see `core.auth.circuit`)."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from memmie_gateway.core.balancer import NEVER
-from memmie_gateway.core.health import Health, HealthTracker
+from memmie_gateway.core.backends.balancer import NEVER
+from memmie_gateway.core.backends.health import Health, HealthTracker
+from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
-from memmie_gateway.core.outlier import OutlierTracker
-from memmie_gateway.core.response import Response
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from memmie_gateway.core.response import Response
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.steps import ready
 from memmie_gateway.core.websocket.handshake import Offer, check_response
 from memmie_gateway.net import clock

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
-from memmie_gateway.core.dialing import share
+from memmie_gateway.core.backends.dialing import share
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe, Steps, must_wait
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import (

@@ -8,7 +8,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Final, Protocol
 
-from memmie_gateway.core.outlier import SHARE, may_eject
+from memmie_gateway.core.backends.outlier import SHARE, may_eject
 from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.pool import BackendPool

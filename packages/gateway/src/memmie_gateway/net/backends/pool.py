@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from memmie_gateway.core.balancer import Balancer
+from memmie_gateway.core.backends.balancer import Balancer
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 
 

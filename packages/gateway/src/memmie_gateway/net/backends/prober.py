@@ -7,7 +7,7 @@ import contextlib
 import random
 from dataclasses import dataclass
 
-from memmie_gateway.core.health import next_probe
+from memmie_gateway.core.backends.health import next_probe
 from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind, ProbeError

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
-from memmie_gateway.core.response import Response
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.response_reader import HttpError, ResponseReader
 
 MAX_EARLY: Final = 64 * 1024

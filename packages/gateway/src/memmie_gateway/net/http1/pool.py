@@ -10,7 +10,7 @@ import ssl
 from collections import deque
 from typing import Final
 
-from memmie_gateway.core.response import Response
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.steps import ready
 from memmie_gateway.net import clock
 from memmie_gateway.net.http1.connection import HttpConnection

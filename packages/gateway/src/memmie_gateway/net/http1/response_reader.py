@@ -6,8 +6,8 @@ from typing import Final
 
 import httptools
 
-from memmie_gateway.core.headers import Headers
-from memmie_gateway.core.response import Response
+from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.response import Response
 
 MAX_BODY: Final = 64 * 1024
 """Maximum size in bytes of the body of a response."""

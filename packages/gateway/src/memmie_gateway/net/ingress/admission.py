@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
-from memmie_gateway.core.identity import Authenticator, Identity
+from memmie_gateway.core.auth.identity import Authenticator, Identity
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.limits import Rate, Rates, Slot, Slots
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe, Steps, must_wait
 
 LateToken = Callable[[Credentials], Maybe[Credentials]]

@@ -12,7 +12,7 @@ from typing import Final
 from websockets.frames import Frame, Opcode
 from websockets.protocol import OPEN, Protocol, Side
 
-from memmie_gateway.core.credentials import read_auth_message
+from memmie_gateway.core.http.credentials import read_auth_message
 from memmie_gateway.core.websocket.frames import frame_length
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 

@@ -14,12 +14,12 @@ from typing import Final, NamedTuple, cast
 
 import httptools
 
-from memmie_gateway.core.arrival import RANDOM_BITS, Arrival, arrive
-from memmie_gateway.core.client_address import Client, Network, find_client, is_trusted, limit_key, plain
+from memmie_gateway.core.http.arrival import RANDOM_BITS, Arrival, arrive
+from memmie_gateway.core.http.client_address import Client, Network, find_client, is_trusted, limit_key, plain
+from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.http.request import BadRequestError, Request
 from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError, refusal_answer
-from memmie_gateway.core.request import BadRequestError, Request
 from memmie_gateway.core.websocket.handshake import is_upgrade
 from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover

@@ -6,12 +6,12 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.credentials import AuthorizationHeader
-from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.auth.identity import Identity
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.credentials import AuthorizationHeader
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError
 from memmie_gateway.core.steps import Maybe, ready, run
 from memmie_gateway.core.websocket.handshake import origin_allowed
 from memmie_gateway.net.ingress.admission import Admission
@@ -33,7 +33,7 @@ class Tokens(Protocol):
     """Validates tokens, and makes digests of them."""
 
     def authenticate(self, token: str, address: str) -> Maybe[Identity]:
-        """See `core.identity.Authenticator`."""
+        """See `core.auth.identity.Authenticator`."""
 
     def digest(self, token: str) -> bytes | None:
         """Return the digest that identities have; None if the text does not have the form of a token."""

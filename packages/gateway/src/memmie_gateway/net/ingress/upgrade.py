@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 from typing import Protocol
 
-from memmie_gateway.core.arrival import Arrival
-from memmie_gateway.core.credentials import Credentials
-from memmie_gateway.core.headers import Headers
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.credentials import Credentials
+from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.refusals import RefusedError, refusal_answer
-from memmie_gateway.core.response import Response
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.control_frames import CLOSE, close_payload, control_frame
 from memmie_gateway.core.websocket.handshake import Offer

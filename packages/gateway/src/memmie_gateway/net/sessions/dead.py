@@ -6,8 +6,8 @@ from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from memmie_gateway.core.evictions import Evidence, Mode
 from memmie_gateway.core.outcomes import Side
+from memmie_gateway.core.sessions.evictions import Evidence, Mode
 from memmie_gateway.core.websocket.continuity import on_leg_dead
 from memmie_gateway.core.websocket.keepalive import Advice
 from memmie_gateway.net.backends.backend import Backend

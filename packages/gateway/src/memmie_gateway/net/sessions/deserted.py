@@ -9,9 +9,9 @@ from functools import partial
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from memmie_gateway.core.evictions import Evidence
 from memmie_gateway.core.outcomes import Cause, Side
-from memmie_gateway.core.silence import LOOKS, Silence
+from memmie_gateway.core.sessions.evictions import Evidence
+from memmie_gateway.core.sessions.silence import LOOKS, Silence
 from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.evictor import Evictor

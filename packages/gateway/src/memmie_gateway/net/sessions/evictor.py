@@ -1,4 +1,4 @@
-"""Ends sessions on evidence, at the pace that `core.evictions` allows."""
+"""Ends sessions on evidence, at the pace that `core.sessions.evictions` allows."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
-from memmie_gateway.core.evictions import Evictions, Evidence, Mode
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.sessions.evictions import Evictions, Evidence, Mode
 from memmie_gateway.net.sessions.session import Session
 
 TURN_SECONDS: Final = 0.02

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.timer_wheel import TimerWheel
 from memmie_gateway.net.sessions.registry import SessionRegistry
@@ -33,7 +33,7 @@ class Rechecks(Protocol):
 
 
 class Leases:
-    """Ends the sessions of a token when it expires; also the local `Revocations` (see `core.lease`).
+    """Ends the sessions of a token when it expires; also the local `Revocations` (see `core.auth.lease`).
 
     Args:
         sessions: the live sessions.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from memmie_gateway.core.client_address import Client
-from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.auth.identity import Identity
+from memmie_gateway.core.http.client_address import Client
 from memmie_gateway.core.websocket.keepalive import Times
 
 

@@ -1,4 +1,4 @@
-"""Moves users to the backend where they belong, at the pace that `core.evictions` allows."""
+"""Moves users to the backend where they belong, at the pace that `core.sessions.evictions` allows."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from memmie_gateway.core.balancer import first_choice
-from memmie_gateway.core.evictions import Evidence
+from memmie_gateway.core.backends.balancer import first_choice
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.rebalance import Moves, Rebalance, Standing, destination, standing
+from memmie_gateway.core.sessions.evictions import Evidence
+from memmie_gateway.core.sessions.rebalance import Moves, Rebalance, Standing, destination, standing
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.registry import SessionRegistry

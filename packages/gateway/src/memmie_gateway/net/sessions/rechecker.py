@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from memmie_gateway.core.evictions import Evidence
-from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.auth.identity import Identity
+from memmie_gateway.core.auth.verdicts import REFUSED, AuthUnavailableError, Verdict
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.recheck import TICK_SECONDS, Answer, RawToken, Rechecks
-from memmie_gateway.core.verdicts import REFUSED, AuthUnavailableError, Verdict
+from memmie_gateway.core.sessions.evictions import Evidence
+from memmie_gateway.core.sessions.recheck import TICK_SECONDS, Answer, RawToken, Rechecks
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.registry import SessionRegistry

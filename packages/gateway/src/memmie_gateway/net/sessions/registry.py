@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from memmie_gateway.core.identity import Identity
+from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.session import Session
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Final
 
-from memmie_gateway.core.evictions import Evidence, Mode
 from memmie_gateway.core.outcomes import Cause, Side
+from memmie_gateway.core.sessions.evictions import Evidence, Mode
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session

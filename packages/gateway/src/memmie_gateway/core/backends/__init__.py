@@ -1,0 +1,1 @@
+"""Backends: which one gets a connection, and what counts against one."""

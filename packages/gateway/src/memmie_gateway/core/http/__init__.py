@@ -1,0 +1,1 @@
+"""HTTP: heads, headers and credentials, as values."""

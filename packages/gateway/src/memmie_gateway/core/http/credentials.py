@@ -1,0 +1,206 @@
+"""Token sources: the places in a request where a token may be (spec §1).
+
+Each source finds the tokens in its place *and* removes them. A request is forwarded only after all sources have removed
+their tokens, so a new source, which is one class and one row, cannot leak its tokens.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
+
+from memmie_gateway.core.http.headers import Fields
+from memmie_gateway.core.http.request import QueryFields, Request
+
+MAX_TOKEN_LENGTH: Final = 8192
+"""Characters. A longer token is refused without asking Auth."""
+
+_TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can carry after "Bearer "
+
+
+class Draft:
+    """The parts of a request that may be forwarded; each token source removes its tokens from them.
+
+    Args:
+        request: the request as the client sent it.
+
+    Attributes:
+        headers: all header fields, by name.
+        fields: the header fields that may be forwarded.
+        query: the query fields.
+        subprotocols: the elements of `Sec-WebSocket-Protocol`, in order.
+        bearer: `bearer` as the client spelled it in `Sec-WebSocket-Protocol`, "" if it was not offered.
+    """
+
+    __slots__ = ("bearer", "fields", "headers", "query", "subprotocols")
+
+    def __init__(self, request: Request) -> None:
+        self.headers = request.headers
+        self.fields: Fields = request.headers.fields
+        self.query: QueryFields = request.query
+        self.subprotocols = tuple(request.headers.elements(b"sec-websocket-protocol"))
+        self.bearer = ""
+
+
+class TokenSource(Protocol):
+    """One place where a token may be."""
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the tokens in this place, in order; only the first of a request is used."""
+
+    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
+        """Remove every possible token in this place from the draft, whether it is used or not.
+
+        Args:
+            draft: the request, after earlier sources have removed their tokens.
+            tokens: every token of the request, from all places.
+        """
+
+
+class AuthorizationHeader:
+    """`Authorization: Bearer T`."""
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the bearer tokens."""
+        tokens = []
+        for value in request.headers.all(b"authorization"):
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer" and token.strip():
+                tokens.append(token.strip())
+        return tokens
+
+    def strip(self, draft: Draft, _: Sequence[str]) -> None:
+        """Drop the header, whatever its scheme, because it is for the gateway only."""
+        for value in draft.headers.all(b"authorization"):
+            at = draft.fields.index((b"authorization", value))
+            draft.fields = draft.fields[:at] + draft.fields[at + 1 :]
+
+
+class BearerSubprotocol:
+    """`Sec-WebSocket-Protocol: bearer, T`, which a browser can send."""
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the element after each `bearer`."""
+        return _split_bearer(request.headers.elements(b"sec-websocket-protocol"))[1]
+
+    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
+        """Drop every pair of `bearer` and token, and every other token, because a client may send one in two places."""
+        if draft.subprotocols:
+            draft.bearer, _, others = _split_bearer(draft.subprotocols)
+            draft.subprotocols = tuple(name for name in others if name not in tokens)
+
+
+class QueryField:
+    """`?token=T`."""
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the non-empty values."""
+        return [value for name, value in request.query if name == "token" and value]
+
+    def strip(self, draft: Draft, _: Sequence[str]) -> None:
+        """Drop every field named `token`."""
+        if draft.query:
+            draft.query = tuple(field for field in draft.query if field[0] != "token")
+
+
+class LoneSubprotocol:
+    """`Sec-WebSocket-Protocol: T`, for clients that are not browsers.
+
+    If the token is in another place, a lone subprotocol is not a token.
+    """
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the subprotocol if it is the only one, is not `bearer`, and no other place has a token."""
+        offered = request.headers.elements(b"sec-websocket-protocol")
+        if len(offered) != 1 or offered[0].lower() == "bearer":
+            return ()
+        return () if any(source.find(request) for source in HEAD_SOURCES) else offered
+
+    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
+        """Drop every token."""
+        if draft.subprotocols:
+            draft.subprotocols = tuple(name for name in draft.subprotocols if name not in tokens)
+
+
+HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (AuthorizationHeader(), BearerSubprotocol(), QueryField())
+"""The sources that are used for every request; the first one with a token wins."""
+
+ALL_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneSubprotocol())
+"""The sources without first-message auth. With it, a lone subprotocol is not a token, as the token may come later."""
+
+
+class Credentials(NamedTuple):
+    """The token of a request, and the parts of the request that may be forwarded.
+
+    Attributes:
+        token: the token, or None if there is none.
+        fields: the header fields that may be forwarded.
+        query: the query fields that may be forwarded.
+        subprotocols: the other elements of `Sec-WebSocket-Protocol`, in order.
+        bearer: `bearer` as the client spelled it, which must be selected unless the backend selects another
+            subprotocol; "" if it was not offered.
+    """
+
+    token: str | None
+    fields: Fields = ()
+    query: QueryFields = ()
+    subprotocols: tuple[str, ...] = ()
+    bearer: str = ""
+
+    def __repr__(self) -> str:
+        """Leave out the token, and parts that may contain other secrets."""
+        return f"Credentials(subprotocols={self.subprotocols}, bearer={self.bearer!r})"
+
+
+def find_credentials(request: Request, sources: tuple[TokenSource, ...] = ALL_SOURCES) -> Credentials:
+    """Find the token in the first source that has one, and remove all tokens from the request."""
+    tokens: list[str] = []
+    draft = Draft(request)
+    for source in sources:
+        tokens += source.find(request)
+        if tokens and not draft.subprotocols:
+            break  # other places are stripped by name; only among subprotocols must tokens be recognised by value
+    for source in sources:
+        source.strip(draft, tokens)
+    token = tokens[0] if tokens else None
+    return Credentials(token, draft.fields, draft.query, draft.subprotocols, draft.bearer)
+
+
+def read_auth_message(message: bytes) -> str | None:
+    """Return the token of a first message `{"type":"auth","data":{"token":"T"}}`, or None if it is another message.
+
+    Nothing has to be removed, because this message is not forwarded.
+    """
+    try:
+        body = json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict) or body.get("type") != "auth" or not isinstance(body.get("data"), dict):
+        return None
+    token = body["data"].get("token")
+    return token if isinstance(token, str) and token else None
+
+
+def plausible(token: str) -> bool:
+    """Tell whether `token` has the form of a token, so that garbage is not sent to Auth."""
+    return len(token) <= MAX_TOKEN_LENGTH and _TOKEN.fullmatch(token) is not None
+
+
+def _split_bearer(offered: Sequence[str]) -> tuple[str, Sequence[str], Sequence[str]]:
+    """Split subprotocols into the first `bearer` as spelled, the element after each `bearer`, and all others."""
+    if not offered:
+        return "", (), ()
+    bearer = ""
+    tokens: list[str] = []
+    others: list[str] = []
+    names = iter(offered)
+    for name in names:
+        if name.lower() == "bearer":
+            bearer = bearer or name
+            tokens += itertools.islice(names, 1)
+        else:
+            others.append(name)
+    return bearer, tokens, others

@@ -1,0 +1,71 @@
+"""A parsed request head."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl
+
+from memmie_gateway.core.http.headers import Fields, Headers
+
+MAX_QUERY_FIELDS: Final = 100
+
+_ABSOLUTE: Final = re.compile(rb"(?:http|ws)s?://[^/?#]+", re.IGNORECASE)  # up to where the path begins
+
+
+QueryFields = tuple[tuple[str, str], ...]
+"""Query fields in their order, decoded."""
+
+
+class BadRequestError(ValueError):
+    """The request is invalid; the message for the client says why."""
+
+
+class Request(NamedTuple):
+    """One request head.
+
+    Attributes:
+        method: as sent, such as "GET".
+        path: the path, not percent-decoded.
+        query: the query fields, decoded, in order.
+        version: "1.1" or "1.0".
+        headers: all fields.
+    """
+
+    method: str
+    path: str
+    query: QueryFields
+    version: str
+    headers: Headers
+
+    def __repr__(self) -> str:
+        """Leave out the query and the headers, because they may contain tokens."""
+        return f"<Request {self.method} {self.path}>"
+
+    @classmethod
+    def parse(cls, method: bytes, target: bytes, version: str, fields: Fields) -> Request:
+        """Parse the parts of the request line (RFC 9112 §3).
+
+        Raises:
+            BadRequestError: the version is not 1.0 or 1.1, or the target is neither in origin form nor in absolute
+                form, is not ASCII, does not decode to UTF-8, or has too many query fields.
+        """
+        if version not in ("1.0", "1.1"):
+            raise BadRequestError("only HTTP/1.1 is spoken here")
+        if absolute := _ABSOLUTE.match(target):
+            target = b"/" + target[absolute.end() :].removeprefix(b"/")
+        elif not target.startswith(b"/"):
+            raise BadRequestError("the request target must be a path")
+        try:
+            path, _, query = target.decode("ascii").partition("?")
+            return cls(method.decode("ascii"), path, _query_fields(query), version, Headers(fields))
+        except UnicodeDecodeError:
+            raise BadRequestError("the URL is not UTF-8 text") from None
+        except ValueError:
+            raise BadRequestError(f"the URL has more than {MAX_QUERY_FIELDS} query fields") from None
+
+
+def _query_fields(query: str) -> QueryFields:
+    if not query:
+        return ()
+    return tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS))

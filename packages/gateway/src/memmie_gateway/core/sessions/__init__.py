@@ -1,0 +1,1 @@
+"""Live sessions: which of them end or move, and when."""

@@ -1,0 +1,74 @@
+"""The ids of a request: the client's own where they can be used, else new ones."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.core.handshakes import CLIENT, TRACE, request
+
+from memmie_gateway.core.http.arrival import RANDOM_BITS, arrive, request_id, traceparent
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((), "0000000000000000000000000000000f"),
+        ((b"client-1",), "client-1"),
+        ((b"!" * 128,), "!" * 128),
+        ((b"x" * 129,), "0000000000000000000000000000000f"),
+        ((b"",), "0000000000000000000000000000000f"),
+        ((b"two words", b"second"), "second"),
+        ((b"\xe9",), "0000000000000000000000000000000f"),
+    ],
+)
+def test_request_id(values: tuple[bytes, ...], expected: str) -> None:
+    assert expected == request_id(request({b"x-request-id": values}), 15)
+
+
+NEW_TRACE = f"00-{'0' * 31}2-{'0' * 15}3-01"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (TRACE, TRACE),
+        ("cc" + TRACE[2:], "cc" + TRACE[2:]),
+        ("", NEW_TRACE),
+        (TRACE.upper(), NEW_TRACE),
+        (TRACE + "-more", NEW_TRACE),
+        ("ff" + TRACE[2:], NEW_TRACE),
+        (f"00-{'0' * 32}-00f067aa0ba902b7-01", NEW_TRACE),
+        (f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01", NEW_TRACE),
+    ],
+)
+def test_traceparent(value: str, expected: str) -> None:
+    values = (value.encode(),) if value else ()
+    assert expected == traceparent(request({b"traceparent": values}), (2 << 64) + 3)
+
+
+@pytest.mark.parametrize("bits", [0, (1 << 192) - 1])
+def test_a_new_traceparent_is_valid(bits: int) -> None:
+    new = traceparent(request(), bits)
+    assert new == traceparent(request({b"traceparent": (new.encode(),)}), 7)
+
+
+def test_an_arrival_shares_the_random_bits_out() -> None:
+    arrival = arrive(request(), CLIENT, (0xA << 192) + (2 << 64) + 3)
+    assert (arrival.client, arrival.id, arrival.trace) == (CLIENT, f"{0xA:032x}", NEW_TRACE)
+
+
+@pytest.mark.parametrize("bits", [0, (1 << RANDOM_BITS) - 1])
+def test_ids_have_their_length_whatever_the_bits(bits: int) -> None:
+    arrival = arrive(request(), CLIENT, bits)
+    assert len(arrival.id) == 32
+    assert len(arrival.trace) == len(TRACE)
+
+
+def test_an_arrival_keeps_the_clients_ids() -> None:
+    asked = request({b"x-request-id": (b"client-1",), b"traceparent": (TRACE.encode(),)})
+    arrival = arrive(asked, CLIENT, 0)
+    assert (arrival.request, arrival.id, arrival.trace) == (asked, "client-1", TRACE)
+
+
+def test_repr_tells_neither_query_nor_headers_nor_address() -> None:
+    asked = request({b"authorization": (b"Bearer SECRET",)}, target=b"/ws?token=SECRET")
+    assert repr(arrive(asked, CLIENT, 15 << 192)) == f"<Arrival {15:032x} <Request GET /ws>>"

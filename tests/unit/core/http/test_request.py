@@ -1,0 +1,86 @@
+"""Request heads (RFC 9110, RFC 9112)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from memmie_gateway.core.http.headers import Fields
+from memmie_gateway.core.http.request import MAX_QUERY_FIELDS, BadRequestError, Request
+
+
+def parse(target: bytes, version: str = "1.1", fields: Fields = ()) -> Request:
+    return Request.parse(b"GET", target, version, fields)
+
+
+@pytest.mark.parametrize(
+    ("target", "path", "query"),
+    [
+        pytest.param(b"/ws", "/ws", (), id="§3.2.1 origin form"),
+        pytest.param(b"/ws?", "/ws", (), id="empty query"),
+        pytest.param(b"/ws?a=1&b=2&a=3", "/ws", (("a", "1"), ("b", "2"), ("a", "3")), id="fields in order"),
+        pytest.param(b"/ws?a", "/ws", (("a", ""),), id="field without a value"),
+        pytest.param(b"/ws?&a=&&", "/ws", (("a", ""),), id="empty fields"),
+        pytest.param(b"/ws?a=%C3%A9+b", "/ws", (("a", "é b"),), id="decoded"),
+        pytest.param(b"/ws?a=1;b=2", "/ws", (("a", "1;b=2"),), id="a semicolon parts nothing"),
+        pytest.param(b"/ws?a=1?b=/c", "/ws", (("a", "1?b=/c"),), id="only the first question mark parts"),
+        pytest.param(b"/%77s", "/%77s", (), id="a path is not decoded"),
+        pytest.param(b"//other/ws", "//other/ws", (), id="two slashes are a path, no host"),
+        pytest.param(b"/http://other/ws", "/http://other/ws", (), id="a path like a URL"),
+        pytest.param(b"http://host/ws?a=1", "/ws", (("a", "1"),), id="§3.2.2 absolute form"),
+        pytest.param(b"WSS://user@host:1/ws", "/ws", (), id="absolute form, scheme in capitals"),
+        pytest.param(b"ws://host", "/", (), id="absolute form without a path"),
+        pytest.param(b"https://host?a=/ws", "/", (("a", "/ws"),), id="a slash in the query begins no path"),
+    ],
+)
+def test_targets(target: bytes, path: str, query: tuple[tuple[str, str], ...]) -> None:
+    request = parse(target)
+    assert (path, query) == (request.path, request.query)
+
+
+@pytest.mark.parametrize(
+    ("target", "version", "message"),
+    [
+        (b"*", "1.1", "the request target must be a path"),  # §3.2.4, of OPTIONS
+        (b"host:443", "1.1", "the request target must be a path"),  # §3.2.3, of CONNECT
+        (b"", "1.1", "the request target must be a path"),
+        (b"ftp://host/ws", "1.1", "the request target must be a path"),
+        (b"http:///ws", "1.1", "the request target must be a path"),  # RFC 9110 §4.2.1: no host
+        (b"/\xff", "1.1", "the URL is not UTF-8 text"),
+        (b"/ws?a=%FF", "1.1", "the URL is not UTF-8 text"),
+        (b"/ws?%C3=1", "1.1", "the URL is not UTF-8 text"),
+        (b"/ws?a=%ED%A0%80", "1.1", "the URL is not UTF-8 text"),  # half a surrogate pair
+        (
+            b"/ws?" + b"&".join([b"a=1"] * (MAX_QUERY_FIELDS + 1)),
+            "1.1",
+            "the URL has more than 100 query fields",
+        ),
+        (b"/ws", "0.9", "only HTTP/1.1 is spoken here"),
+        (b"/ws", "2.0", "only HTTP/1.1 is spoken here"),
+    ],
+)
+def test_bad_targets(target: bytes, version: str, message: str) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        parse(target, version)
+    assert message == str(caught.value)
+
+
+def test_as_many_query_fields_as_allowed() -> None:
+    assert len(parse(b"/?" + b"&".join([b"a=1"] * MAX_QUERY_FIELDS)).query) == MAX_QUERY_FIELDS
+
+
+@settings(max_examples=100, deadline=None)
+@given(target=st.binary(max_size=60) | st.text("/?&=%;:#+aF0", max_size=40).map(str.encode))
+def test_any_target_is_read_or_refused(target: bytes) -> None:
+    try:
+        request = parse(target)
+    except BadRequestError:
+        return
+    assert request.path.startswith("/")
+    assert "?" not in request.path
+
+
+def test_repr_tells_neither_query_nor_headers() -> None:
+    request = parse(b"/ws?token=SECRET", fields=((b"authorization", b"Bearer SECRET"),))
+    assert repr(request) == "<Request GET /ws>"
