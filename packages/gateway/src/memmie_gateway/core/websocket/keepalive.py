@@ -95,9 +95,8 @@ class Keepalive:
         self._looked = now
         self._since = now  # the time of the last sign of life, or of the ping that is not answered yet
         self._stuck_since = now  # the time from which on the side takes nothing
-        self._ping_at = (
-            -1
-        )  # the position of the ping that is not answered yet in the stream to the side; -1 for none
+        # The position of the ping that is not answered yet in the stream to the side; -1 for none.
+        self._ping_at = -1
 
     def __repr__(self) -> str:
         return f"<Keepalive since={self._since} pinged={self.pinged}>"
@@ -121,9 +120,8 @@ class Keepalive:
             left = min(left, timeout - (now - self._stuck_since))
         often = self._times.between_looks
         if left <= 0:
-            return (
-                often / 4
-            )  # a ping must wait for the end of a frame, or the end of the session for its turn
+            # A ping must wait for the end of a frame, or the end of the session for its turn.
+            return often / 4
         return left if left < often * 1.5 else often
 
     def look(self, now: float, signs: Signs) -> Advice:

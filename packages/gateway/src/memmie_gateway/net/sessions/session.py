@@ -124,9 +124,9 @@ class Session:
         client.transport.set_write_buffer_limits(options.write_buffer_bytes)
         self._early = (client.take(self._client), b"")
         self._backend: Leg
-        self.attach(link)
+        self._attach(link, now)
         self._timer: asyncio.TimerHandle | None = None
-        self._look_again(now)
+        self._look_after(options.first_look)
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
@@ -135,13 +135,14 @@ class Session:
 
     def attach(self, link: BackendLink) -> None:
         """Attach the session to a backend, which gets all traffic from now on; `start` starts forwarding."""
+        self._attach(link, self._clock.time())
+
+    def _attach(self, link: BackendLink, now: float) -> None:
         transport = link.handover.transport
         scanner = self._scanner(_BACKEND)
         if self._booked is not NO_TRAFFIC:
             scanner.count_on(self._backend.scanner)
-        leg = self._backend = Leg(
-            _BACKEND, transport, scanner, Keepalive(self.options.keepalive, self._clock.time())
-        )
+        leg = self._backend = Leg(_BACKEND, transport, scanner, Keepalive(self.options.keepalive, now))
         transport.set_write_buffer_limits(self.options.write_buffer_bytes)
         self._early = (self._early[0], link.handover.take(leg))
         self.backend = link.backend
@@ -307,8 +308,10 @@ class Session:
     def _look_again(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        waits = (leg.keepalive.next_look(now) for leg in (self._client, self._backend))
-        wait = min(*waits, self._idleness.next_look(now))
+        sides = self._client.keepalive, self._backend.keepalive, self._idleness
+        self._look_after(min(side.next_look(now) for side in sides))
+
+    def _look_after(self, wait: float) -> None:
         self._timer = self._loop.call_later(max(wait, SHORTEST_WAIT), self.look) if wait < math.inf else None
 
     def ping_backend(self) -> bool:
@@ -406,8 +409,9 @@ class Session:
     def _expire(self, pauses: int) -> None:
         """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
         closing = self._begin_closing()
-        paused = self._clock.pauses != pauses
-        if paused or closing.progresses(max(self._client.backlog(), self._backend.backlog())):
+        if self._clock.paused_since(pauses) or closing.progresses(
+            max(self._client.backlog(), self._backend.backlog())
+        ):
             self._expire_later()
             return
         self._carry_out(closing.expire(self._flows()))
