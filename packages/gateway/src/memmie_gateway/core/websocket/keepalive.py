@@ -124,6 +124,25 @@ class Keepalive:
             return often / 4
         return left if left < often * 1.5 else often
 
+    def rests(self, now: float, heard: int) -> bool:
+        """Look at a side for which nothing waits; return whether nothing has happened and nothing is due, as usual.
+
+        Otherwise the look is still to be made.
+
+        Args:
+            now: seconds.
+            heard: number of bytes received from the side.
+        """
+        if (
+            heard != self._heard
+            or self._ping_at >= 0
+            or self._waiting
+            or now - self._since >= self._times.interval
+        ):
+            return False
+        self._looked = now
+        return True
+
     def look(self, now: float, signs: Signs) -> Advice:
         """Return the action for a side from the changes since the last look.
 

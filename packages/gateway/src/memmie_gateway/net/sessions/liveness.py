@@ -21,6 +21,8 @@ def look(leg: Leg, source: Leg, now: float, rng: random.Random) -> Advice:
         now: seconds.
         rng: creates payloads and masking keys.
     """
+    if not leg.transport.get_write_buffer_size() and leg.keepalive.rests(now, leg.scanner.received):
+        return Advice.NOTHING
     signs = _signs(leg, source)
     advice = leg.keepalive.look(now, signs)
     if advice is Advice.PING:
