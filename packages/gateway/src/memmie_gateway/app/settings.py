@@ -31,7 +31,7 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _NEAR = 0.9
 """How similar a variable must be to a setting to count as misspelt, from 0 to 1. About one letter in ten may differ."""
 
-_PATH = re.compile(r"/[!-~]*")
+_PATH = re.compile(r"/[!\"$-~]*")  # no spaces, no fragment; may have a query
 
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")  # in a URL; a message must not repeat them
 
