@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memmie_gateway.app.reference import as_markdown, rows
+from memmie_gateway.app.reference import as_markdown
 from memmie_gateway.core.outcomes import Cause, Ending
 
 HERE = Path(__file__).parent
@@ -107,7 +107,7 @@ The code and the reason stay the same.
 def pages() -> dict[Path, str]:
     """Return the text of each generated page by its path."""
     return {
-        HERE / "settings.md": SETTINGS + as_markdown(rows()),
+        HERE / "settings.md": SETTINGS + as_markdown(),
         HERE / "closing.md": REFUSALS
         + "".join(_refusal(cause) for cause in Cause if cause.ending.status)
         + ENDS

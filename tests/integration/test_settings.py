@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from memmie_gateway import Settings
-from memmie_gateway.app.reference import rows
+from memmie_gateway.app.reference import GROUPS, groups, rows
 from memmie_gateway.core.outcomes import Cause
 
 GENERATE = Path(__file__).parents[2] / "docs" / "generate.py"
@@ -47,6 +47,11 @@ def test_every_variable_has_a_meaning_and_seconds_and_bytes_say_so() -> None:
             assert "time in seconds" in row.meaning.lower(), row.name
         if row.name.endswith("_BYTES"):
             assert "bytes" in row.meaning.lower(), row.name
+
+
+def test_each_variable_is_in_one_group() -> None:
+    assert list(groups()) == list(GROUPS.values())
+    assert [row for group in groups().values() for row in group] == rows()
 
 
 def test_the_written_default_of_each_variable_is_its_default() -> None:
