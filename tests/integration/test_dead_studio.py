@@ -114,6 +114,8 @@ async def test_the_clients_of_a_frozen_studio_are_told(
     marked = time.monotonic()
     assert [await closed(client) for client in clients] == [UNHEALTHY] * CLIENTS
     assert time.monotonic() - marked < 2
+    line = await gateway.wait_for_log(lambda record: record["event"] == "closed")
+    assert (line["cause"], line["by"], line["code"]) == ("studio_unhealthy", "studio", 1012)
     await heartbeat(await dial(gateway.ws_url, token))
     assert await metric(gateway, "gateway_evictions_total", evidence="unhealthy", mode="act") == CLIENTS
 

@@ -59,7 +59,7 @@ async def stopped(target: Target) -> AsyncIterator[None]:
 
 
 async def test_nobody_is_ended_and_no_studio_is_unhealthy(
-    memmie_gateway: Target, memmie_connect: Connect
+    memmie_gateway: Target, memmie_connect: Connect, metric: Callable[..., Awaitable[float]]
 ) -> None:
     clients = [await memmie_connect(f"u{number}") for number in range(20)]
     async with stopped(memmie_gateway):
@@ -71,6 +71,7 @@ async def test_nobody_is_ended_and_no_studio_is_unhealthy(
         await asyncio.sleep(0.2)
     assert not records(memmie_gateway, "closed", "auth_circuit")
     assert [r["state"] for r in records(memmie_gateway, "backend_health")] == ["healthy"] * 2
+    assert await metric(memmie_gateway, "gateway_event_loop_lag_seconds_sum") > STOPPED_SECONDS / 2
 
 
 async def test_no_ping_is_sent_before_the_gap_is_noticed(

@@ -31,8 +31,8 @@ ANSWERS: list[Any] = [
         "error", {"status": 200, "body": "[" * 50_000}, "something that is not JSON", id="deeply nested"
     ),
     pytest.param("error", {"status": 200, "body": "x" * 200_000}, "Auth's answer is too large", id="huge"),
-    pytest.param("garbage", {}, "Auth gave no usable answer (", id="no HTTP"),
-    pytest.param("reset", {}, "Auth gave no usable answer (", id="reset"),
+    pytest.param("garbage", {}, "Auth gave no complete answer (", id="no HTTP"),
+    pytest.param("reset", {}, "Auth gave no complete answer (", id="reset"),
 ]
 
 

@@ -7,7 +7,9 @@ import itertools
 import socket
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
+from tests.asking import metric
 from tests.clock import loop_clock
 from tests.net.pair import GatewayLog, StartGateway, until
 from websockets.exceptions import InvalidStatus
@@ -86,6 +88,11 @@ async def newcomers(gateway: Gateway, auth: FakeAuth, prefix: str, count: int = 
         await asyncio.gather(*(come(f"{prefix}{number}") for number in range(count)))
 
 
+async def stale_names(gateway: Gateway) -> float:
+    async with aiohttp.ClientSession() as http:
+        return await metric(http, gateway.url, "gateway_stale_names")
+
+
 async def test_a_name_server_that_fails_is_nobodys_failure(
     gateway: Gateway, names: NameServer, auth: FakeAuth, log: GatewayLog
 ) -> None:
@@ -99,11 +106,13 @@ async def test_a_name_server_that_fails_is_nobodys_failure(
         assert sorted(line["name"] for line in log.lines("name_stale")) == ["auth.test", "studio.test"]
         assert [line["state"] for line in log.lines("backend_health")] == ["healthy"]
         assert log.lines("refused") == []
+        assert await stale_names(gateway) == 2
 
         names.fails = False
         clock.put_forward(6)
         await newcomers(gateway, auth, "after")
         await newcomers(gateway, auth, "later")
+        assert await stale_names(gateway) < 2  # Auth's name is looked up only for a new connection to it
         names.fails = True
         clock.put_forward(6)
         await newcomers(gateway, auth, "again")

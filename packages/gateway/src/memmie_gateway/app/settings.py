@@ -31,7 +31,7 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _NEAR = 0.9
 """How similar a variable must be to a setting to count as misspelt, from 0 to 1. About one letter in ten may differ."""
 
-_PATH = re.compile(r"/[!-~]*")
+_PATH = re.compile(r"/[!\"$-~]*")  # no spaces, no fragment; may have a query
 
 _CREDENTIALS = re.compile(r"//[^/@\s]*@")  # in a URL; a message must not repeat them
 
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     )
     auth_recheck_seconds: Seconds = Field(
         0,
-        description="Maximum time in seconds after which the gateway asks Auth again about the token of a live connection; "
+        description="Time in seconds within which the gateway asks Auth again about the token of each live connection; "
         "0 for never. If Auth refuses the token twice, the gateway closes the connection with 4401.",
     )
     token_end: Literal["close", "keep"] = Field(
@@ -166,8 +166,8 @@ class Settings(BaseSettings):
     )
     dial_timeout_seconds: PositiveSeconds = Field(
         5,
-        description="Maximum time in seconds until a backend accepts the connection of a client. "
-        "If a backend does not answer in half of this time, the next one is tried in the rest of it.",
+        description="Maximum time in seconds until one of the backends accepts the connection of a client. "
+        "Each attempt may take half of the time that is left, and the last one all of it.",
     )
     health_interval_seconds: PositiveSeconds = Field(
         30,
@@ -192,13 +192,14 @@ class Settings(BaseSettings):
     health_check: Kind = Field(
         Kind.WS,
         description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
-        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing: "
-        "a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
+        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing. "
+        "With `off`, a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
     )
     health_path: str = Field(
         "",
         description="Path of the health check on a backend, such as `/healthz`. "
-        "If it is empty, the path is that of the backend's URL followed by `/health`.",
+        "If it is empty, the path is that of the backend's URL followed by `/health`. "
+        "It applies only to HEALTH_CHECK=ws and HEALTH_CHECK=http.",
     )
     unhealthy_sessions: Literal["close", "keep"] = Field(
         "close",
@@ -213,14 +214,15 @@ class Settings(BaseSettings):
     slow_start_seconds: Seconds = Field(
         10,
         description="Time in seconds in which a backend that has returned gets fewer new connections than the others; "
-        "0 for never. It applies only to LB_STRATEGY=least_connections.",
+        "0 for never. It applies only to LB_STRATEGY=least_connections. "
+        "With LB_STRATEGY=sticky, no user is moved to the backend in this time.",
     )
     rebalance: Literal["split", "home", "off"] = Field(
         "split",
-        description="When a connection is moved to another backend, with LB_STRATEGY=sticky: "
+        description="Which connections the gateway moves to another backend, with LB_STRATEGY=sticky: "
         "`split` moves the connections of a user who has connections on several backends, "
-        "`home` also moves users whose backend was away and has returned, `off` moves none. "
-        "A move closes the connection with 1012.",
+        "`home` also moves users back to a backend that was away and has returned, `off` moves none. "
+        "Use `home` if several gateways serve the same users. A move closes the connection with 1012.",
     )
     rebalance_after_seconds: Seconds = Field(
         30,
@@ -242,11 +244,12 @@ class Settings(BaseSettings):
     )
     connect_rate_per_ip: Rate = Field(
         10,
-        description="Maximum number of handshakes per second from one address; 0 for no limit. Further handshakes get 429.",
+        description="Maximum number of handshakes and token renewals per second from one address; 0 for no limit. "
+        "Further ones get 429.",
     )
     connect_burst_per_ip: PositiveCount = Field(
         50,
-        description="Number of handshakes that one address may send in a short time, even if this is faster than "
+        description="Number of handshakes and token renewals that one address may send in a short time, even if this is faster than "
         "CONNECT_RATE_PER_IP.",
     )
     message_rate_per_user: Rate = Field(
@@ -302,6 +305,7 @@ class Settings(BaseSettings):
         Mode.ACT,
         description="What the gateway does when evidence shows that a live connection must end, such as an unanswered ping: "
         "`act` ends it, `observe` only counts and logs it, `off` does nothing. "
+        "With `observe` and `off`, dead connections stay open and count for the limits. "
         "This setting does not apply to expired tokens, protocol violations, limits and shutdown.",
     )
     evict_per_second: Rate = Field(
