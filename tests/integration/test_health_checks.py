@@ -16,11 +16,13 @@ from websockets.http11 import Request, Response
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect, StartGateway
-from memmie_harness.targets import ProcessTarget, Target
+from memmie_harness.targets import Target
 from memmie_harness.targets.process import clean_environment
 
 Ready = Callable[[Target], Awaitable[tuple[int, dict[str, Any]]]]
 Refused = Callable[..., Awaitable[Any]]
+
+pytestmark = pytest.mark.memmie(target="inprocess")
 
 NO_LIMITS = {"MAX_CONNECTIONS_PER_IP": 0, "CONNECT_RATE_PER_IP": 0, "HEALTH_RECOVERY_SECONDS": 0.1}
 
@@ -183,7 +185,6 @@ async def test_without_checks_a_studio_is_used_until_dials_fail_and_then_tried_a
         gateway = await memmie_start_gateway(
             {**NO_LIMITS, "STUDIO_WS_URLS": server.url, "HEALTH_CHECK": "off", "HEALTH_RECOVERY_SECONDS": 1}
         )
-        assert isinstance(gateway, ProcessTarget)
         await memmie_connect("u1", target=gateway)
     states = []
     while "unhealthy" not in states:

@@ -25,6 +25,8 @@ NO_LIMITS = {"MAX_CONNECTIONS_PER_IP": 0, "MAX_CONNECTIONS_PER_USER": 0, "CONNEC
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Metric = Callable[..., Awaitable[float]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 
 def end_of(token: str) -> float:
     """Return the unix seconds at which a token of the fake Auth ends."""
