@@ -30,7 +30,9 @@ def test_the_nearer_mark_wins_and_env_is_merged() -> None:
 def test_the_kind_of_gateway_is_not_a_part_of_the_stack() -> None:
     request = read_marks([mark(studios=2), mark(target="inprocess")])
     assert (request.target, request.has_own_stack) == ("inprocess", False)
-    assert read_marks([mark(target="process"), mark(target="inprocess")]).target == DEFAULT.target == "process"
+    assert (
+        read_marks([mark(target="process"), mark(target="inprocess")]).target == DEFAULT.target == "process"
+    )
     assert all(read_marks([own]).has_own_stack for own in (mark(studios=1), mark(env={"A": 1})))
 
 

@@ -18,6 +18,8 @@ from memmie_gateway import Gateway
 from memmie_gateway.net.backends.backend import Backend
 from memmie_harness.client import connect, heartbeat
 
+pytestmark = pytest.mark.one_loop
+
 SETTINGS = {
     "HEALTH_TIMEOUT_SECONDS": "0.5",
     "HEALTH_RECOVERY_SECONDS": "0.05",

@@ -17,6 +17,8 @@ from memmie_gateway import Gateway
 from memmie_gateway.core.auth.lease import Revocations
 from memmie_gateway.net.sessions import leases as module
 
+pytestmark = pytest.mark.one_loop
+
 ENDED = (4401, "the token expired or was revoked")
 HOUR = 3600.0
 

@@ -17,6 +17,8 @@ from memmie_fake_studio import FakeStudio
 from memmie_gateway import Gateway
 from memmie_harness.client import connect, heartbeat
 
+pytestmark = pytest.mark.one_loop
+
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 
 
