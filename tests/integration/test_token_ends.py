@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from tests.clock import loop_clock
+from tests.clock import loop_clock, waiting_clock
 from websockets.asyncio.client import ClientConnection
 
 from memmie_fake_auth import FakeAuth
@@ -93,14 +94,19 @@ async def test_a_recheck_of_a_revoked_token_closes_it_and_nobody_else(
     token = memmie_auth.mint("u1")
     revoked = [await memmie_connect(token=token) for _ in range(2)]
     others = [await memmie_connect(f"o{number}") for number in range(8)]
-    with loop_clock() as clock:
+    rechecks = functools.partial(metric, memmie_gateway, "gateway_auth_rechecks_total")
+    with waiting_clock(), loop_clock() as clock:
         await log_out(http, memmie_auth, token)
-        while await metric(memmie_gateway, "gateway_auth_rechecks_total", outcome="refused") < 1:
-            pass
-        clock.put_forward(4)
+        while await rechecks(outcome="refused") < 1:  # noqa: ASYNC110 - on this clock, time passes only in waiting
+            await asyncio.sleep(0.02)
+        memmie_auth.log.clear()
+        clock.put_forward(3)
+        # When some of the others are asked about for the second time, all that were due have had their turn.
+        await memmie_auth.log.wait_for("request", count=len(others) + 2, path=VALIDATE)
+        assert await rechecks(outcome="refused") == 1
         for connection in revoked:
             await heartbeat(connection)
-        clock.put_forward(1)
+        clock.put_forward(2)
         assert [await closed(connection) for connection in revoked] == [ENDED] * 2
     assert await metric(memmie_gateway, "gateway_evictions_total", evidence="refused", mode="act") == 2
     assert await metric(memmie_gateway, "gateway_auth_rechecks_total", outcome="refused") == 2
