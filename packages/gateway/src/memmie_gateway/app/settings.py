@@ -333,7 +333,7 @@ class Settings(BaseModel):
             known[key.upper()]: value for key, value in environment.items() if key.upper() in known and value
         }
         try:
-            return cls(**values)  # type: ignore[arg-type]  # text, which pydantic converts
+            return cls(**values)  # text, which pydantic converts
         except ValidationError as error:
             raise SettingsError("\n".join(_explain(error))) from None
 
