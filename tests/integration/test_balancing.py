@@ -61,7 +61,7 @@ async def test_least_connections_fills_the_emptiest(
     assert [len(studio.connections) for studio in memmie_studios] == [2, 2, 2]
 
     emptied = memmie_studios[1]
-    for user in [connection.user_id for connection in emptied.connections if connection.user_id]:
+    for user in [connection.user_id for connection in emptied.connections]:
         await gone(connections[user], user, memmie_gateway)
     await memmie_connect("new-1")
     await memmie_connect("new-2")

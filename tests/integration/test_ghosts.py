@@ -18,6 +18,8 @@ from memmie_harness.targets import Target
 RawUpgrade = Callable[[Target, str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 Metric = Callable[..., Awaitable[float]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 
 async def ghost(upgrade: RawUpgrade, target: Target, token: str) -> asyncio.StreamWriter:
     """Connect a client that never answers anything after the handshake."""

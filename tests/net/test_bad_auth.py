@@ -108,6 +108,7 @@ async def test_with_first_message_auth_it_is_1011(
     assert (await client.read_head()).status == 101
     client.send(TEXT, json.dumps({"type": "auth", "data": {"token": "T"}}))
     assert await client.read_close() == (1011, "Auth's answer about this token cannot be used")
+    client.leave()
     assert (await log.line("refused"))["code"] == 1011
 
 

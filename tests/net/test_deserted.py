@@ -18,6 +18,8 @@ from memmie_gateway.core.sessions.silence import LOOKS
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.deserted import PINGED
 
+pytestmark = pytest.mark.one_loop
+
 UNHEALTHY = (1012, "Studio is not healthy, reconnect")
 SECONDS = 0.4
 """How long the silence must last."""

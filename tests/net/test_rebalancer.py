@@ -17,6 +17,8 @@ from memmie_gateway.core.backends.balancer import rendezvous_score
 from memmie_gateway.core.sessions.rebalance import AGAIN_SECONDS
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
 
+pytestmark = pytest.mark.one_loop
+
 MOVED = (1012, "moving to another Studio, reconnect")
 
 

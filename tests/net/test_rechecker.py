@@ -17,6 +17,8 @@ from tests.net.wire import PATIENCE, upgrade_request
 from memmie_gateway import Gateway
 from memmie_gateway.core.sessions.recheck import CONFIRM_SECONDS, Answer, RawToken
 
+pytestmark = pytest.mark.one_loop
+
 ENDED = (4401, "the token expired or was revoked")
 INTERVAL = 600.0
 

@@ -15,6 +15,8 @@ from memmie_gateway.net.sessions import replacement
 from memmie_gateway.net.sessions.leg import TOO_FAST
 from memmie_gateway.net.sessions.session import Session
 
+pytestmark = pytest.mark.one_loop
+
 SETTINGS = {
     "PING_INTERVAL_SECONDS": "0.2",
     "PING_TIMEOUT_SECONDS": "60",

@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from memmie_gateway.core.backends.balancer import Strategy
 from memmie_gateway.core.http.client_address import Network
@@ -18,8 +17,8 @@ from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind
 
-CommaSeparated = NoDecode
-"""Mark a field that is written as a comma-separated list, not as JSON."""
+CommaSeparated = tuple[str, ...]
+"""What is written as a list with commas."""
 
 Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
@@ -40,12 +39,10 @@ class SettingsError(ValueError):
     """Invalid settings; the message has one line for each variable."""
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of the gateway. The field `x_y` is the variable `X_Y`."""
 
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, case_sensitive=False, env_ignore_empty=True
-    )
+    model_config = ConfigDict(frozen=True, validate_default=True)
 
     # Listener
     host: str = Field("0.0.0.0", description="Address to listen on; `0.0.0.0` is every IPv4 address.")  # noqa: S104 - a server's default
@@ -72,12 +69,12 @@ class Settings(BaseSettings):
         description="Maximum time in seconds until a request head is complete. After that the client gets 408. "
         "The same time applies to the body of `POST /token/renew`.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
+    trusted_proxies: CommaSeparated = Field(
         (),
         description="Networks of your proxies in CIDR notation, comma separated. "
         "The gateway accepts X-Forwarded-* headers only from these networks.",
     )
-    allowed_origins: Annotated[tuple[str, ...], CommaSeparated] = Field(
+    allowed_origins: CommaSeparated = Field(
         ("*",),
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
@@ -155,7 +152,7 @@ class Settings(BaseSettings):
     )
 
     # Backends
-    studio_ws_urls: Annotated[tuple[str, ...], CommaSeparated] = Field(
+    studio_ws_urls: CommaSeparated = Field(
         ("ws://localhost:8010/ws",),
         description="WebSocket URLs of the backends, comma separated. A backend is an instance of your Studio.",
     )
@@ -330,7 +327,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings from a mapping instead of the process's environment.
+        """Read the settings from a mapping such as the process's environment, in which empty variables do not count.
 
         Raises:
             SettingsError: A value is invalid.
@@ -340,22 +337,9 @@ class Settings(BaseSettings):
             known[key.upper()]: value for key, value in environment.items() if key.upper() in known and value
         }
         try:
-            return cls(**values)  # type: ignore[arg-type]  # text, which pydantic converts
+            return cls(**values)  # text, which pydantic converts
         except ValidationError as error:
             raise SettingsError("\n".join(_explain(error))) from None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only the values passed in, because the command line alone reads the process's environment."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     @field_validator("trusted_proxies", "allowed_origins", "studio_ws_urls", mode="before")
     @classmethod
