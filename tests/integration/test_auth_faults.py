@@ -200,7 +200,7 @@ async def test_one_poisoned_token_again_and_again_while_a_hundred_others_come(
     assert circuit_events(memmie_gateway) == []
 
 
-@pytest.mark.memmie(studios=1, env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 1})
+@pytest.mark.memmie(studios=1, env={**NO_LIMITS, "AUTH_TIMEOUT_SECONDS": 2})
 @pytest.mark.parametrize("how", [Error(status=500), Hang()], ids=["500", "hangs"])
 async def test_a_hundred_poisoned_tokens_of_one_address_refuse_nobody_else(
     memmie_gateway: Target, memmie_auth: FakeAuth, clients: Clients, how: RequestFault
