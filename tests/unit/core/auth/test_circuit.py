@@ -109,6 +109,17 @@ def test_a_hundred_tokens_of_one_address_only_start_probes() -> None:
     assert auth.circuit is CLOSED
 
 
+@pytest.mark.parametrize(("tokens", "expected"), [(1, Doubt.PROBE), (2, Doubt.PROBE), (3, Doubt.OPENED)])
+def test_one_token_of_many_addresses_only_starts_probes(tokens: int, expected: Doubt) -> None:
+    auth = Auth()
+    doubts = [
+        auth.health.failed(f"a{number}", b"%d" % (number % tokens), asked_at=auth.now, now=auth.now)
+        for number in range(6)
+    ]
+    assert (auth.circuit is OPEN) is (expected is Doubt.OPENED)
+    assert expected in doubts
+
+
 def test_failures_that_are_older_than_the_window_do_not_count() -> None:
     auth = Auth()
     auth.fail("a1", "b1", "c1", "a2")
