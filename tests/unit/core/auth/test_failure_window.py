@@ -99,6 +99,7 @@ def test_how_many_different_tokens_of_failing_addresses_failed() -> None:
     assert window("a1-", "b1-", "c2-").different(0, 3) == 2
     assert window("a1-", "a2-", "a3-", "a4-").different(0, 3) == 3
     assert window("a1-", "b2-", "b3+", "b4+").different(0, 3) == 1
+    assert window("a1-", "a2+").different(0, 3) == 1
     assert window("a1-", "b2-").different(WINDOW_SECONDS, 3) == 0
 
 
