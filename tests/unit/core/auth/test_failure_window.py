@@ -103,11 +103,12 @@ def test_how_many_different_tokens_of_failing_addresses_failed() -> None:
     assert window("a1-", "b2-").different(WINDOW_SECONDS, 3) == 0
 
 
-def test_clearing_and_repr() -> None:
-    found = window("a1-", "b1+")
+def test_forgetting_the_failures_and_repr() -> None:
+    found = window("a1-", "a2+", "b1+", "c1-")
+    assert repr(found) == "<FailureWindow addresses=3 tokens=4>"
+    found.forget_failures()
     assert repr(found) == "<FailureWindow addresses=2 tokens=2>"
-    found.clear()
-    assert repr(found) == "<FailureWindow addresses=0 tokens=0>"
+    assert found.failures(0) == Failures(0, 0, 0, 2)
 
 
 @settings(max_examples=100, deadline=None)

@@ -85,9 +85,7 @@ def test_who_has_left_is_not_chosen() -> None:
         (0, 3, False),
     ],
 )
-def test_more_than_a_fifth_is_doubtful_if_there_are_five_users_with_the_refused_one(
-    valid: int, refused: int, doubtful: bool
-) -> None:  # noqa: FBT001 - a column
+def test_more_than_a_fifth_of_five_users_is_doubtful(valid: int, refused: int, doubtful: bool) -> None:  # noqa: FBT001 - a column
     made = group(30)
     note(made, 1.0, valid=range(1, 1 + valid), refused=range(1 + valid, 1 + valid + refused))
     assert made.opinion("u0", 0.0) == Opinion(refused, valid + refused, valid + refused >= 4)

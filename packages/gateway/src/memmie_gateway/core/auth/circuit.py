@@ -157,7 +157,8 @@ class AuthHealth:
             return False
         self.circuit = Circuit.CLOSED
         self._closed_at = now
-        self._window.clear()
+        # Not the good ones, or a few addresses that always fail would have the majority at every new start.
+        self._window.forget_failures()
         self._suspects.clear()
         self._end_trial()
         return True

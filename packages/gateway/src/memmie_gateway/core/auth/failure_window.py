@@ -99,10 +99,11 @@ class FailureWindow:
             digests.add(digest)
             self._times[address, digest] = now
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._tallies.clear()
-        self._times.clear()
+    def forget_failures(self) -> None:
+        """Forget all failed tokens, but not the others."""
+        for address, digest in list(self._times):
+            if digest in self._tallies[address].failed:
+                self._remove(address, digest)
 
     def failures(self, now: float) -> Failures:
         """Return what the window shows."""
