@@ -146,6 +146,18 @@ async def test_a_backend_that_recovers_keeps_its_sessions(stand: Stand) -> None:
     await until(lambda: stand.gateway.parts.deserted._timer is None)
 
 
+async def test_who_still_waits_for_the_end_stays_if_the_backend_recovers(stand: Stand) -> None:
+    await stand.start(EVICT_PER_SECOND="0.01")
+    for _ in range(3):
+        await stand.join()
+    fails(stand.backend)
+    evictor = stand.gateway.parts.evictor
+    await until(lambda: len(evictor._evictions) == 2)
+    passes(stand.backend)
+    await until(lambda: not len(evictor._evictions))
+    assert sum(session.closing is None for session in stand.gateway.parts.sessions) == 2
+
+
 async def test_a_healthy_backend_may_be_silent(stand: Stand) -> None:
     await stand.start(HEALTH_FALL="1000")
     pair = await stand.join()

@@ -184,6 +184,8 @@ def test_switched_off() -> None:
     assert keepalive.next_look(0) == math.inf
     keepalive.ping_sent(100)
     assert not keepalive.pinged
+    assert not keepalive.on
+    assert Keepalive(TIMES, now=0).on
 
 
 def test_repr() -> None:

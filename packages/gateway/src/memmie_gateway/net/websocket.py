@@ -195,10 +195,11 @@ class WebSocketRoute:
         self._sessions.remove(session)
         self._leases.ended(session)
         closing = session.closing
+        user_id = session.info.identity.user_id
         broken = closing is not None and closing.cause in _BROKEN
         if closing is not None and broken and closing.cause is not Cause.BACKEND_VIOLATION:
-            session.backend.broke(f"a connection broke: {session.error or closing.reason}")
-        self._ejector.ended(session.backend, session.info.identity.user_id, session.started, broken=broken)
+            session.backend.broke(user_id, f"a connection broke: {session.error or closing.reason}")
+        self._ejector.ended(session.backend, user_id, session.started, broken=broken)
         self.events.ended(session)
 
 

@@ -102,6 +102,11 @@ class Keepalive:
         return f"<Keepalive since={self._since} pinged={self.pinged}>"
 
     @property
+    def on(self) -> bool:
+        """Whether sides are pinged at all."""
+        return bool(self._times.interval)
+
+    @property
     def pinged(self) -> bool:
         """Whether an answer to a ping is awaited."""
         return self._ping_at >= 0
