@@ -29,11 +29,11 @@ class NameServer:
             self.answer = asyncio.get_running_loop().create_future()
         self.answer.set_result(found(*addresses))
 
-    def fails(self) -> None:
+    def fails(self, code: int = socket.EAI_AGAIN) -> None:
         """Fail the question under way and the next ones."""
         if self.answer.done():
             self.answer = asyncio.get_running_loop().create_future()
-        self.answer.set_exception(socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"))
+        self.answer.set_exception(socket.gaierror(code, "Temporary failure in name resolution"))
 
     def is_silent(self) -> None:
         """Let the next questions wait."""
@@ -178,6 +178,38 @@ async def test_a_failed_look_up_is_not_repeated_at_once(server: NameServer) -> N
         await ask(names)
         names.doubt(AUTH)
     assert len(server.questions) == 2
+
+
+async def test_a_service_that_has_failed_and_has_no_name_any_more_is_not_looked_for_at_its_last_address(
+    server: NameServer,
+) -> None:
+    """Another service may have got this address."""
+    names = Resolver()
+    server.answers("192.0.2.1")
+    await ask(names)
+    with loop_clock() as clock:
+        server.fails(socket.EAI_NONAME)
+        clock.put_forward(FRESH_SECONDS)
+        assert await ask(names) == ["192.0.2.1"], "it works, so the name server is wrong"
+        names.doubt(AUTH)
+        clock.put_forward(RETRY_SECONDS)
+        server.fails()
+        assert await ask(names) == ["192.0.2.1"], "whoever cannot look a name up does not say that it is gone"
+        for _ in range(3):
+            await asyncio.sleep(0)  # the look-up goes on without anybody
+        clock.put_forward(RETRY_SECONDS)
+        server.fails(socket.EAI_NONAME)
+        await ask(names)
+        while names.stale:  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0)
+        with pytest.raises(socket.gaierror):
+            await ask(names)
+        server.answers("192.0.2.2")
+        assert await ask(names) == ["192.0.2.2"]
+        names.doubt(AUTH)
+        server.fails(socket.EAI_NONAME)
+        with pytest.raises(socket.gaierror):
+            await ask(names)
 
 
 async def test_a_silent_name_server_delays_one_connection_by_a_moment(server: NameServer) -> None:

@@ -1,7 +1,8 @@
 """Looks up host names, and remembers the last addresses of each name.
 
 A name server that fails or is silent must not fail a service that works. So the last addresses of a name stay in use
-until a look-up succeeds again.
+until a look-up succeeds again. But if the service itself has failed and the name server says that there is no such name,
+the addresses are forgotten: another service may have got them.
 
 A name is one service at one address. Connections keep to the address that has answered until it fails, even if the name
 has several: a user's events exist only in one process of Studio.
@@ -33,21 +34,27 @@ RETRY_SECONDS: Final = 1.0
 """Seconds after a failed look-up until the next one."""
 
 
+_NO_SUCH_NAME: Final = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+"""The errors that are answers: the name, or an address for it, does not exist."""
+
+
 class _Name:
     """The knowledge about one name.
 
     Attributes:
-        addresses: the last ones, the one in use first; empty if no look-up has succeeded yet.
+        addresses: the last ones, the one in use first; empty if none is known.
+        doubted: whether the service has failed since the last look-up that succeeded.
         fresh_until: the loop's time until which there is no further look-up.
         look_up: the look-up under way.
         stale: whether the last look-up failed, or is late.
         several: whether it was reported that the name has several addresses.
     """
 
-    __slots__ = ("addresses", "fresh_until", "look_up", "several", "stale")
+    __slots__ = ("addresses", "doubted", "fresh_until", "look_up", "several", "stale")
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
+        self.doubted = False
         self.fresh_until = 0.0
         self.look_up: asyncio.Task[list[str]] | None = None
         self.stale = False
@@ -81,7 +88,7 @@ class Resolver:
         """Return the addresses of a service's host, at least one; without waiting if it is known.
 
         Raises:
-            OSError: the name was never looked up successfully; raised by the awaitable.
+            OSError: no address is known, and the name cannot be looked up; raised by the awaitable.
         """
         if where.is_address:
             return [where.host]
@@ -109,8 +116,10 @@ class Resolver:
     def doubt(self, where: ServiceUrl) -> None:
         """Look the name up again for the next connection, because the service may be at another address now."""
         name = self._names.get(where.host)
-        if name is not None and not name.stale:
-            name.fresh_until = 0.0
+        if name is not None:
+            name.doubted = True
+            if not name.stale:
+                name.fresh_until = 0.0
 
     def give_up(self, where: ServiceUrl) -> None:
         """Go on to the next address of the service, because the one in use has failed."""
@@ -138,7 +147,8 @@ class Resolver:
             if not look_up.done():
                 self._became_stale(name, host, f"no answer within {PATIENCE_SECONDS:g} seconds")
         except OSError:
-            pass  # see `_done`
+            if not name.addresses:
+                raise
         return name.addresses.copy()
 
     def _done(self, name: _Name, host: str, look_up: asyncio.Task[list[str]]) -> None:
@@ -151,9 +161,12 @@ class Resolver:
             look_up.exception()
         )  # this marks it as retrieved, because perhaps nothing waits for it any more
         if error is None:
-            name.stale = False
+            name.stale = name.doubted = False
             name.fresh_until = now + FRESH_SECONDS
             self._learn(name, host, look_up.result())
+        elif name.doubted and isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME:
+            name.stale = False
+            name.addresses = []
         elif name.addresses:
             name.fresh_until = now + RETRY_SECONDS
             self._became_stale(name, host, words_of(error) if isinstance(error, OSError) else str(error))
