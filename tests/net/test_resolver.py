@@ -11,7 +11,7 @@ from tests.clock import loop_clock
 
 from memmie_gateway.core.steps import ready
 from memmie_gateway.net.auth.question import AuthUrl
-from memmie_gateway.net.http1.resolver import FRESH_SECONDS, RETRY_SECONDS, Resolver, in_order
+from memmie_gateway.net.http1.resolver import DOUBT_SECONDS, FRESH_SECONDS, RETRY_SECONDS, Resolver, in_order
 
 AUTH = AuthUrl.parse("http://auth.example:8001")
 
@@ -91,14 +91,21 @@ async def test_an_answer_is_used_for_a_while(server: NameServer) -> None:
     assert len(server.questions) == 2
 
 
-async def test_a_service_in_doubt_is_looked_up_again(server: NameServer) -> None:
+async def test_a_service_in_doubt_is_looked_up_for_every_connection(server: NameServer) -> None:
+    """Its name may still have the old address a moment after it has failed, and another service that address."""
     names = Resolver()
     names.doubt(AUTH)
     server.answers("192.0.2.1")
     await ask(names)
-    server.answers("192.0.2.2")
     names.doubt(AUTH)
-    assert await ask(names) == ["192.0.2.2"]
+    with loop_clock() as clock:
+        assert await ask(names) == ["192.0.2.1"]
+        server.answers("192.0.2.2")
+        assert await ask(names) == ["192.0.2.2"]
+        clock.put_forward(DOUBT_SECONDS)
+        await ask(names)
+        server.answers("192.0.2.3")
+        assert names.addresses(AUTH) == ["192.0.2.2"], "in use again for a while"
 
 
 async def test_a_failure_that_nobody_waits_for_any_more_is_nobodys_surprise(server: NameServer) -> None:

@@ -198,7 +198,6 @@ class WebSocketRoute:
         user_id = session.info.identity.user_id
         broken = closing is not None and closing.cause in _BROKEN
         if closing is not None and broken and closing.cause is not Cause.BACKEND_VIOLATION:
-            self.dialer.doubt(session.backend)
             session.backend.broke(user_id, f"a connection broke: {session.error or closing.reason}")
         self._ejector.ended(session.backend, user_id, session.started, broken=broken)
         self.events.ended(session)

@@ -60,10 +60,6 @@ class Dialer:
     def __repr__(self) -> str:
         return f"<Dialer {self._resolver!r}>"
 
-    def doubt(self, backend: Backend) -> None:
-        """Look the backend's name up again for the next connection, because a connection to it broke."""
-        self._resolver.doubt(backend.where)
-
     async def dial(self, backend: Backend, head: bytes, offer: Offer, seconds: float) -> BackendLink:
         """Connect, send `head` and check the response.
 

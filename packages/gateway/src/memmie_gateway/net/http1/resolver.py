@@ -2,7 +2,8 @@
 
 A name server that fails or is silent must not fail a service that works. So the last addresses of a name stay in use
 until a look-up succeeds again. But if the service itself has failed and the name server says that there is no such name,
-the addresses are forgotten: another service may have got them.
+the addresses are forgotten: another service may have got them. For the same reason no answer is remembered while a
+service is in doubt.
 
 A name is one service at one address. Connections keep to the address that has answered until it fails, even if the name
 has several: a user's events exist only in one process of Studio.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import math
 import socket
 from collections.abc import Callable
 from typing import Final
@@ -25,7 +27,10 @@ from memmie_gateway.net.http1.system_errors import words_of
 from memmie_gateway.net.http1.url import ServiceUrl
 
 FRESH_SECONDS: Final = 5.0
-"""Seconds after a look-up until the next one, unless the service fails."""
+"""Seconds after a look-up until the next one, unless the service is in doubt."""
+
+DOUBT_SECONDS: Final = 10.0
+"""Seconds for which a service is in doubt after it has failed. Meanwhile its name is looked up for every connection."""
 
 PATIENCE_SECONDS: Final = 0.5
 """Seconds to wait for a look-up if the last addresses are known."""
@@ -43,18 +48,18 @@ class _Name:
 
     Attributes:
         addresses: the last ones, the one in use first; empty if none is known.
-        doubted: whether the service has failed since the last look-up that succeeded.
+        doubted_until: the loop's time until which the service is in doubt.
         fresh_until: the loop's time until which there is no further look-up.
         look_up: the look-up under way.
         stale: whether the last look-up failed, or is late.
         several: whether it was reported that the name has several addresses.
     """
 
-    __slots__ = ("addresses", "doubted", "fresh_until", "look_up", "several", "stale")
+    __slots__ = ("addresses", "doubted_until", "fresh_until", "look_up", "several", "stale")
 
     def __init__(self) -> None:
         self.addresses: list[str] = []
-        self.doubted = False
+        self.doubted_until = -math.inf
         self.fresh_until = 0.0
         self.look_up: asyncio.Task[list[str]] | None = None
         self.stale = False
@@ -114,10 +119,10 @@ class Resolver:
             _prefer(name.addresses, addresses[0])
 
     def doubt(self, where: ServiceUrl) -> None:
-        """Look the name up again for the next connection, because the service may be at another address now."""
+        """Look the name up for the next connections, because the service may be at another address now."""
         name = self._names.get(where.host)
         if name is not None:
-            name.doubted = True
+            name.doubted_until = asyncio.get_running_loop().time() + DOUBT_SECONDS
             if not name.stale:
                 name.fresh_until = 0.0
 
@@ -161,10 +166,10 @@ class Resolver:
             look_up.exception()
         )  # this marks it as retrieved, because perhaps nothing waits for it any more
         if error is None:
-            name.stale = name.doubted = False
-            name.fresh_until = now + FRESH_SECONDS
+            name.stale = False
+            name.fresh_until = now if now < name.doubted_until else now + FRESH_SECONDS
             self._learn(name, host, look_up.result())
-        elif name.doubted and isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME:
+        elif now < name.doubted_until and isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_NAME:
             name.stale = False
             name.addresses = []
         elif name.addresses:
