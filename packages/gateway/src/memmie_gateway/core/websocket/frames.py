@@ -233,6 +233,14 @@ class FrameScanner:
         """Number of bytes that are held back until more arrive."""
         return len(self._held)
 
+    def under_way(self, data: bytes) -> int:
+        """Return how many of the next bytes of the stream, which are `data`, belong to a frame that has begun before."""
+        held = len(self._held)
+        if not held:
+            return min(self.remaining, len(data))
+        length = frame_length(self._held + data)
+        return len(data) if length is None else min(length - held, len(data))
+
     def finish(self) -> None:
         """Stop forwarding after the current frame."""
         self.ended = True

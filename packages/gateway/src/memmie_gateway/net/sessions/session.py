@@ -35,7 +35,8 @@ from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
 from memmie_gateway.net.clock import SHORTEST_WAIT, Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.sessions import liveness
-from memmie_gateway.net.sessions.leg import PEER_FULL, ClientLeg, Leg
+from memmie_gateway.net.sessions.client_leg import ClientLeg
+from memmie_gateway.net.sessions.leg import PEER_FULL, Leg
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
@@ -152,13 +153,8 @@ class Session:
     def start(self) -> None:
         """Start forwarding, with the early bytes first."""
         (from_client, from_backend), self._early = self._early, _NOTHING_EARLY
-        for leg in (self._client, self._backend):
-            if not leg.held:
-                leg.transport.resume_reading()  # it is paused if there were many early bytes
-        if from_backend:
-            self._backend.data_received(from_backend)
-        if from_client:
-            self._client.data_received(from_client)
+        self._backend.start(from_backend)
+        self._client.start(from_client)
 
     def _detach(self) -> None:
         """Add the traffic since `attach` to the backend, after the legs have stopped forwarding."""
@@ -177,7 +173,7 @@ class Session:
 
     @property
     def rate_max_delay(self) -> float:
-        """Maximum wait in seconds for a client that exceeds its message rate; beyond it, the session ends."""
+        """Maximum time in seconds for which bytes of a client that exceeds its message rate may wait."""
         return self.options.rate_max_delay
 
     @property
@@ -359,6 +355,8 @@ class Session:
         leg = self._leg(side)
         if side is _CLIENT:
             self.release_slots()
+            if self._client.abort_if_bytes_wait():
+                return
         self.other(leg).detach()
         inside_frame = bool(leg.scanner.remaining)
         self._carry_out(self._begin_closing().drop(side, cause, inside_frame=inside_frame))
@@ -369,6 +367,7 @@ class Session:
             if self._timer is not None:
                 self._timer.cancel()
             self._expire_later()
+            self._client.lift_quota()
         return self._closing
 
     def _expire_later(self) -> None:
@@ -401,7 +400,8 @@ class Session:
             payload = control_frames.close_payload(step.code, step.reason)
             key = liveness.key(step.side, self._rng)
             frame = control_frames.control_frame(control_frames.CLOSE, payload, key=key)
-        leg.transport.write(frame)
+        if not leg.transport.is_closing():  # the client's connection may be lost while what it sent still waits
+            leg.transport.write(frame)
 
     def _expire(self, pauses: int) -> None:
         """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
