@@ -7,6 +7,7 @@ slots as connections, and of the rates the least recently used are evicted.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from typing import Final, NamedTuple, Protocol
 
@@ -102,21 +103,22 @@ class TokenBucket:
 
     Attributes:
         quota: as given; it may be replaced at any time.
-        left: tokens left; a negative number is a debt.
+        left: whole tokens left, always an int, which is cheap to compare; a negative number is a debt.
         waiting: number of connections that wait for tokens.
     """
 
-    __slots__ = ("_debt", "_filled", "left", "quota", "waiting")
+    __slots__ = ("_debt", "_filled", "_part", "left", "quota", "waiting")
 
     def __init__(self, quota: Rate, now: float) -> None:
         self.quota = quota
         self._filled = now
         self._debt = 0.0  # at the last call of `settle`
-        self.left = quota.burst
+        self._part = 0.0  # of the next token
+        self.left = int(quota.burst)
         self.waiting = 0
 
     def __repr__(self) -> str:
-        return f"<TokenBucket {self.quota.per_second}/s left={self.left:.1f} of {self.quota.burst}>"
+        return f"<TokenBucket {self.quota.per_second}/s left={self.left} of {self.quota.burst}>"
 
     def settle(self, now: float) -> float:
         """Add the tokens since the last call; return the seconds until the debt is paid, 0 for no debt.
@@ -127,8 +129,10 @@ class TokenBucket:
         rate, burst = self.quota
         earned = min((now - self._filled) * rate, self._debt + burst)
         self._filled = now
-        self.left = min(burst, self.left + earned)
-        self._debt = max(0.0, -self.left)
+        level = min(burst, self.left + self._part + earned)
+        self.left = math.floor(level)
+        self._part = level - self.left
+        self._debt = max(0.0, -level)
         return self._debt / rate
 
     def take(self, now: float) -> float:
@@ -137,26 +141,34 @@ class TokenBucket:
         if self.left >= 1:
             self.left -= 1
             return 0.0
-        return (1 - self.left) / self.quota.per_second
+        return (1 - self.left - self._part) / self.quota.per_second
 
     # For connections that wait.
 
     def share(self, now: float) -> int:
         """Return how many tokens one of the waiting connections may take now: its part, but at least one if there is one."""
         self.settle(now)
-        return max(1, int(self.left // self.waiting)) if self.left >= 1 else 0
+        return max(1, self.left // self.waiting) if self.left >= 1 else 0
 
     def within(self, seconds: float) -> int:
         """Return how many tokens each waiting connection gets within so many seconds."""
         return int(seconds * self.quota.per_second / self.waiting)
 
-    def next_turn(self, wanted: int) -> float:
-        """Return the seconds until a waiting connection should ask for its share again, if it wants so many tokens.
+    def next_turn(self, wanted: int, share: int = 1) -> float:
+        """Return the seconds until a waiting connection should ask for its share again.
 
-        With many connections, a turn takes as long as it takes until there is one token for each of them.
+        One that just got tokens leaves as many to each of the others. But it never waits until the bucket overflows.
+
+        Args:
+            wanted: number of tokens that it still wants.
+            share: its last share; 0 if there was no token.
         """
-        tokens = max(1, min(wanted, self.within(TURN_SECONDS)))
-        return max(0.0, tokens * self.waiting - self.left) / self.quota.per_second
+        rate, burst = self.quota
+        needed = 1.0
+        if share:
+            tokens = max(1, min(wanted, self.within(TURN_SECONDS)))
+            needed = min(tokens * self.waiting, max(burst, self.waiting))
+        return max(0.0, needed - self.left - self._part) / rate
 
 
 class Buckets:

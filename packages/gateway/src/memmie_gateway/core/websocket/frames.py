@@ -241,6 +241,11 @@ class FrameScanner:
         length = frame_length(self._held + data)
         return len(data) if length is None else min(length - held, len(data))
 
+    @property
+    def uncounted(self) -> int:
+        """Number of frames that have begun, but are not in `messages` or `extra_frames` yet: 0 or 1."""
+        return 1 if self._held else self._pending
+
     def finish(self) -> None:
         """Stop forwarding after the current frame."""
         self.ended = True

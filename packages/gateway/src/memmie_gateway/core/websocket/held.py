@@ -11,7 +11,8 @@ from typing import Final
 SMALLEST_FRAME: Final = 6
 """Bytes of the smallest frame of a client: two of the header, and the masking key (RFC 6455 §5.2).
 
-A chunk with at most six bytes for each token that is left has enough tokens, so its frames need not be counted.
+A chunk with fewer than six bytes for each token that is left has enough tokens, so its frames need not be counted. They
+are fewer than the tokens, and one frame may have begun before.
 """
 
 _OVERHEAD: Final = SMALLEST_FRAME

@@ -45,7 +45,7 @@ class ClientLeg(Leg):
             self._sample()
         self._sample_in -= 1
         bucket = self._bucket
-        if bucket is not None and len(data) > bucket.left * SMALLEST_FRAME:
+        if bucket is not None and len(data) >= bucket.left * SMALLEST_FRAME:
             data = self._hold_back(bucket).admit(data)
         scanner = self.scanner
         onward = scanner.scan(data)

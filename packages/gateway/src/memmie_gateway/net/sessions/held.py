@@ -7,12 +7,15 @@ from typing import Final
 
 from memmie_gateway.core.limits import TokenBucket
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.websocket.held import HeldBytes, cut
+from memmie_gateway.core.websocket.held import SMALLEST_FRAME, HeldBytes, cut
 from memmie_gateway.net.sessions.kernel import ended_by_peer
 from memmie_gateway.net.sessions.leg import PEER_FULL, TOO_FAST, Leg
 
 WATCH_SECONDS: Final = 1.0
 """Maximum time until a client that has closed its connection is noticed, because nobody reads from it meanwhile."""
+
+SHORTEST_WAIT: Final = 0.002
+"""Minimum time between two turns, however fast the quota is."""
 
 _NEVER: Final = float("inf")
 
@@ -66,11 +69,16 @@ class HeldBack:
     def admit(self, data: bytes) -> bytes:
         """Return what of the next bytes the quota allows now, up to the end of a frame, and hold back the rest."""
         bucket = self._bucket
-        begun = self._leg.scanner.under_way(data)  # a frame that has begun is forwarded to its end
-        at, _ = cut(data, begun, int(bucket.left))
+        if len(data) < bucket.quota.burst * SMALLEST_FRAME:
+            bucket.settle(self._loop.time())
+            if len(data) < bucket.left * SMALLEST_FRAME:
+                return data
+        scanner = self._leg.scanner
+        begun, uncounted = scanner.under_way(data), scanner.uncounted  # a frame that has begun is forwarded to its end
+        at, _ = cut(data, begun, bucket.left - uncounted)
         if at < len(data):
             bucket.settle(self._loop.time())
-            at, _ = cut(data, begun, int(bucket.left))
+            at, _ = cut(data, begun, bucket.left - uncounted)
             if at < len(data):
                 self._hold(data[at:])
         return data[:at]
@@ -96,16 +104,17 @@ class HeldBack:
         else:
             self._wait(self._loop.time())
 
-    def _wait(self, now: float) -> None:
-        delay = min(self._bucket.next_turn(self._bytes.frames), WATCH_SECONDS, self._deadline - now)
+    def _wait(self, now: float, share: int = 1) -> None:
+        turn = self._bucket.next_turn(self._bytes.frames, share)
+        delay = min(max(turn, SHORTEST_WAIT), WATCH_SECONDS, self._deadline - now)
         self._timer = self._loop.call_later(max(0.0, delay), self._turn)
 
     def _turn(self) -> None:
         """Forward what the quota allows now."""
         now = self._loop.time()
-        frames = self._bucket.share(now)
-        if frames:
-            piece = self._bytes.take(frames)
+        share = self._bucket.share(now)
+        if share:
+            piece = self._bytes.take(share)
             if piece:
                 self._leg.data_received(piece)
             if not self._bytes:
@@ -113,7 +122,7 @@ class HeldBack:
                 return
         self._watch(now)
         if now < self._deadline:
-            self._wait(now)
+            self._wait(now, share)
             return
         self._bytes = HeldBytes()
         self._leg.transport.abort()
