@@ -125,7 +125,8 @@ class HeldBack:
             self._wait(now, share)
             return
         self._bytes = HeldBytes()
-        self._leg.transport.abort()
+        if self._lost is None:
+            self._leg.transport.abort()
         self.flush()
 
     def _watch(self, now: float) -> None:

@@ -62,5 +62,5 @@ def _tcp_info(transport: asyncio.Transport) -> bytes:
         return b""
     try:
         return bytes(sock.getsockopt(socket.IPPROTO_TCP, option, _LAST_DATA_RECEIVED.stop))
-    except OSError:  # not a TCP socket, or closed already
+    except (OSError, ValueError):  # not a TCP socket, or closed already (uvloop: ValueError)
         return b""
