@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -172,12 +173,16 @@ async def test_a_frame_that_has_begun_is_forwarded_to_its_end(join: Join) -> Non
     witness = Witness(pair.studio, 5, 1)
     frame = pair.client.frame(TEXT, "000000")
     for cut in (1, 5):
-        received = pair.session._client.scanner.received
+        seen = pair.session._client.scanner.received + cut
         pair.client.write(frame[:cut])
-        await until(lambda seen=received + cut: pair.session._client.scanner.received == seen)
+        await until(partial(has_received, pair.session, seen))
         pair.client.write(frame[cut:] + frame)
         assert await witness.read(2) == [0, 0]
         await until(lambda: not pair.session._client.held)
+
+
+def has_received(session: Session, count: int) -> bool:
+    return session._client.scanner.received == count
 
 
 # The bound.

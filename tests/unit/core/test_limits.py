@@ -176,7 +176,9 @@ def test_a_share_grows_with_time() -> None:
     assert [bucket.share(now) for now in (0.0, 0.5, 0.75, 1.0, 2.0, 100.0)] == [0, 0, 0, 1, 3, 10]
 
 
-@pytest.mark.parametrize(("seconds", "waiting", "frames"), [(30, 1, 60), (30, 4, 15), (0.4, 1, 0), (1.2, 2, 1)])
+@pytest.mark.parametrize(
+    ("seconds", "waiting", "frames"), [(30, 1, 60), (30, 4, 15), (0.4, 1, 0), (1.2, 2, 1)]
+)
 def test_what_each_gets_within_a_time(seconds: float, waiting: int, frames: int) -> None:
     bucket = TokenBucket(Rate(2, 10), 0.0)
     bucket.waiting = waiting

@@ -603,30 +603,50 @@ def test_frame_length(data: bytes, expected: int | None) -> None:
     assert expected == frames.frame_length(data)
 
 
-@pytest.mark.parametrize("frame", [MASKED_HELLO, b"\x89\x85" + KEY + b"hello", b"\x82\xfe\x01\x00" + KEY + bytes(256)])
+@pytest.mark.parametrize(
+    "frame", [MASKED_HELLO, b"\x89\x85" + KEY + b"hello", b"\x82\xfe\x01\x00" + KEY + bytes(256)]
+)
 def test_what_belongs_to_a_frame_that_has_begun(frame: bytes) -> None:
-    for size in range(len(frame)):
+    for size in range(1, len(frame)):
         scanner = scanner_for(masked=True)
         scanner.scan(MASKED_HELLO + frame[:size])
-        rest = frame[size:] if size else b""
-        assert scanner.uncounted == bool(size)
-        assert scanner.under_way(rest + MASKED_HELLO) == len(rest)
-        if len(frame[:size] + rest[:-1]) > 7:  # then the header is complete
-            assert scanner.under_way(rest[:-1]) == len(rest[:-1])
-    assert scanner_for(masked=True).under_way(b"") == 0
+        assert scanner.under_way(frame[size:] + MASKED_HELLO) == (len(frame) - size, 1)
+        scanner.scan(frame[size:] + MASKED_HELLO)
+        assert scanner.under_way(MASKED_HELLO) == (0, 0)
+
+
+LONG = b"\x82\xfe\x01\x00" + KEY + bytes(256)
+LONGER = b"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00" + KEY + bytes(1 << 16)
+
+
+@pytest.mark.parametrize("frame", [MASKED_HELLO, LONG, LONGER])
+def test_few_frames_fit_in_many_tokens(frame: bytes) -> None:
+    scanner = scanner_for(masked=True)
+    assert [scanner.fits(frame * 3, tokens) for tokens in (-1, 0, 3, 4)] == [False, False, False, True]
+    assert scanner.fits(b"", 0)
+    scanner.scan(frame[:14])
+    assert scanner.fits(frame[14:], 0)
+    assert not scanner.fits(frame[14:] + MASKED_HELLO, 1)
+
+
+def test_what_is_not_obvious_does_not_fit() -> None:
+    scanner = scanner_for(masked=True)
+    assert not scanner.fits(MASKED_HELLO + b"\x82\xfe\x01", 100)
+    scanner.scan(b"\x82\xfe\x01")
+    assert not scanner.fits(LONG[3:], 100)
 
 
 def test_a_fragment_is_counted_when_it_begins() -> None:
     scanner = scanner_for(masked=True)
     scanner.scan(b"\x01\x85" + KEY + b"he")
-    assert (scanner.under_way(b"llo" + MASKED_HELLO), scanner.uncounted, scanner.extra_frames) == (3, 0, 1)
+    assert (scanner.under_way(b"l"), scanner.extra_frames) == ((3, 0), 1)
 
 
 def test_while_the_header_is_incomplete_everything_belongs_to_the_frame() -> None:
     scanner = scanner_for(masked=True)
     scanner.scan(b"\x82")
-    assert scanner.under_way(b"\xfe") == 1
-    assert scanner.under_way(b"\xfe\x01") == 2
+    assert scanner.under_way(b"\xfe") == (1, 1)
+    assert scanner.under_way(b"\xfe\x01") == (2, 1)
 
 
 # Frames of the gateway's own.

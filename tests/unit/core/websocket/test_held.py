@@ -35,6 +35,10 @@ def test_no_frame_is_nothing(frames: int) -> None:
     assert cut(HELLO * 2, len(HELLO), frames) == (len(HELLO), 0)
 
 
+def test_the_frame_under_way_may_be_longer_than_the_data() -> None:
+    assert cut(HELLO, 100, 5) == (len(HELLO), 0)
+
+
 def test_the_smallest_frame_is_the_smallest() -> None:
     assert cut(EMPTY * 10, 0, 10) == (10 * SMALLEST_FRAME, 10)
 
@@ -44,7 +48,9 @@ FRAMES = st.sampled_from([EMPTY, HELLO, LONG])
 
 @settings(max_examples=100, deadline=None)
 @given(
-    frames=st.lists(FRAMES, min_size=1, max_size=20), part=st.integers(0, 10), shares=st.lists(st.integers(0, 5))
+    frames=st.lists(FRAMES, min_size=1, max_size=20),
+    part=st.integers(0, 10),
+    shares=st.lists(st.integers(0, 5)),
 )
 def test_what_waits_is_taken_in_order_and_only_between_two_frames(
     frames: list[bytes], part: int, shares: list[int]

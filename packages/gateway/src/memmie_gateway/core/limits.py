@@ -113,8 +113,8 @@ class TokenBucket:
         self.quota = quota
         self._filled = now
         self._debt = 0.0  # at the last call of `settle`
-        self._part = 0.0  # of the next token
-        self.left = int(quota.burst)
+        self.left = math.floor(quota.burst)
+        self._part = quota.burst - self.left  # of the next token
         self.waiting = 0
 
     def __repr__(self) -> str:

@@ -233,18 +233,32 @@ class FrameScanner:
         """Number of bytes that are held back until more arrive."""
         return len(self._held)
 
-    def under_way(self, data: bytes) -> int:
-        """Return how many of the next bytes of the stream, which are `data`, belong to a frame that has begun before."""
-        held = len(self._held)
-        if not held:
-            return min(self.remaining, len(data))
-        length = frame_length(self._held + data)
-        return len(data) if length is None else min(length - held, len(data))
+    def fits(self, data: bytes, frames: int) -> bool:
+        """Return whether fewer frames begin in the next bytes of the stream, `data`; False if this is not obvious."""
+        at, end = self.remaining, len(data)
+        while at < end:
+            frames -= 1
+            if frames < 1 or at + 3 >= end or self._held:
+                return False
+            length = data[at + 1] & 0x7F
+            if length == 126:
+                length = 2 + (data[at + 2] << 8 | data[at + 3])
+            elif length == 127:
+                length = 8 + int.from_bytes(data[at + 2 : at + 10], "big")
+            at += self._overhead + length
+        return True
 
-    @property
-    def uncounted(self) -> int:
-        """Number of frames that have begun, but are not in `messages` or `extra_frames` yet: 0 or 1."""
-        return 1 if self._held else self._pending
+    def under_way(self, data: bytes) -> tuple[int, int]:
+        """Look at the frame that has begun, before the next bytes of the stream, `data`, are scanned.
+
+        Returns:
+            How many of the next bytes belong to this frame, which may be more than are there; and 1 if the frame is not in
+            `messages` or `extra_frames` yet, otherwise 0.
+        """
+        if not self._held:
+            return self.remaining, self._pending
+        length = frame_length(self._held + data)
+        return (len(data) if length is None else length - len(self._held)), 1
 
     def finish(self) -> None:
         """Stop forwarding after the current frame."""

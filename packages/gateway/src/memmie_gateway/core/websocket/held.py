@@ -23,7 +23,7 @@ def cut(data: bytes, start: int, frames: int) -> tuple[int, int]:
 
     Args:
         data: masked frames, of which the last may be incomplete.
-        start: where a frame begins.
+        start: where a frame begins, perhaps behind the data.
         frames: maximum number of frames.
 
     Returns:
@@ -39,7 +39,7 @@ def cut(data: bytes, start: int, frames: int) -> tuple[int, int]:
             size = 2 if length == 126 else 8
             length = size + int.from_bytes(data[at + 2 : at + 2 + size], "big")
         at += _OVERHEAD + length
-    return min(at, end), counted
+    return (at if at < end else end), counted
 
 
 class HeldBytes:

@@ -44,10 +44,14 @@ class ClientLeg(Leg):
         if not self._sample_in:
             self._sample()
         self._sample_in -= 1
-        bucket = self._bucket
-        if bucket is not None and len(data) >= bucket.left * SMALLEST_FRAME:
-            data = self._hold_back(bucket).admit(data)
         scanner = self.scanner
+        bucket = self._bucket
+        if (
+            bucket is not None
+            and len(data) >= bucket.left * SMALLEST_FRAME
+            and (len(data) < bucket.quota.burst * SMALLEST_FRAME or not scanner.fits(data, bucket.left))
+        ):
+            data = (self._held or self._hold_back(bucket)).admit(data)
         onward = scanner.scan(data)
         if onward:
             write = self.write  # a slot that is called as a method is looked up the slow way (CPython 3.11)
@@ -60,17 +64,16 @@ class ClientLeg(Leg):
             self.owner.stream_ended(self)
 
     def _hold_back(self, bucket: TokenBucket) -> HeldBack:
-        if self._held is None:
-            self._held = HeldBack(self, bucket)
-        return self._held
+        held = self._held = HeldBack(self, bucket)
+        return held
 
     # Called by the session.
 
     def start(self, early: bytes) -> None:
         """Start reading, unless the user is in debt; `early` are the bytes that were received before."""
         bucket = self._bucket
-        in_debt = bucket is not None and (bucket.waiting or bucket.left < 1)
-        if bucket is None or not in_debt or not self._hold_back(bucket).start(early):
+        in_doubt = bucket is not None and (bucket.waiting or bucket.left < 1)
+        if bucket is None or not in_doubt or not self._hold_back(bucket).start(early):
             super().start(early)
 
     def lift_quota(self) -> None:

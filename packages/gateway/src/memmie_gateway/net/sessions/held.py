@@ -7,7 +7,7 @@ from typing import Final
 
 from memmie_gateway.core.limits import TokenBucket
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.websocket.held import SMALLEST_FRAME, HeldBytes, cut
+from memmie_gateway.core.websocket.held import HeldBytes, cut
 from memmie_gateway.net.sessions.kernel import ended_by_peer
 from memmie_gateway.net.sessions.leg import PEER_FULL, TOO_FAST, Leg
 
@@ -41,7 +41,9 @@ class HeldBack:
         self._timer: asyncio.TimerHandle | None = None  # while the leg waits
         self._watch_at = 0.0
         self._deadline = _NEVER  # for what waits, after the client has closed its connection
-        self._lost: tuple[Exception | None] | None = None  # the loss of the connection, until nothing waits any more
+        self._lost: tuple[Exception | None] | None = (
+            None  # why the connection was lost, while bytes still wait
+        )
 
     def __repr__(self) -> str:
         return f"<HeldBack {self._bytes!r}>"
@@ -69,18 +71,11 @@ class HeldBack:
     def admit(self, data: bytes) -> bytes:
         """Return what of the next bytes the quota allows now, up to the end of a frame, and hold back the rest."""
         bucket = self._bucket
-        if len(data) < bucket.quota.burst * SMALLEST_FRAME:
-            bucket.settle(self._loop.time())
-            if len(data) < bucket.left * SMALLEST_FRAME:
-                return data
-        scanner = self._leg.scanner
-        begun, uncounted = scanner.under_way(data), scanner.uncounted  # a frame that has begun is forwarded to its end
-        at, _ = cut(data, begun, bucket.left - uncounted)
+        bucket.settle(self._loop.time())
+        start, uncounted = self._leg.scanner.under_way(data)  # a frame that has begun is forwarded to its end
+        at, _ = cut(data, start, bucket.left - uncounted)
         if at < len(data):
-            bucket.settle(self._loop.time())
-            at, _ = cut(data, begun, bucket.left - uncounted)
-            if at < len(data):
-                self._hold(data[at:])
+            self._hold(data[at:])
         return data[:at]
 
     def lose(self, exc: Exception | None) -> None:
@@ -100,7 +95,9 @@ class HeldBack:
         at, frames = cut(rest, 0, self._bucket.within(self._leg.owner.rate_max_delay))
         self._bytes = HeldBytes(rest, frames)
         if at < len(rest):
-            self._timer = self._loop.call_later(0, self._give_up)  # after the leg has forwarded what the quota allows
+            self._timer = self._loop.call_later(
+                0, self._give_up
+            )  # after the leg has forwarded what the quota allows
         else:
             self._wait(self._loop.time())
 

@@ -400,7 +400,9 @@ class Session:
             payload = control_frames.close_payload(step.code, step.reason)
             key = liveness.key(step.side, self._rng)
             frame = control_frames.control_frame(control_frames.CLOSE, payload, key=key)
-        if not leg.transport.is_closing():  # the client's connection may be lost while what it sent still waits
+        if (
+            not leg.transport.is_closing()
+        ):  # the client's connection may be lost while what it sent still waits
             leg.transport.write(frame)
 
     def _expire(self, pauses: int) -> None:
