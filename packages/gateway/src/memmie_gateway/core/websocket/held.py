@@ -39,7 +39,7 @@ def cut(data: bytes, start: int, frames: int) -> tuple[int, int]:
             size = 2 if length == 126 else 8
             length = size + int.from_bytes(data[at + 2 : at + 2 + size], "big")
         at += _OVERHEAD + length
-    return (at if at < end else end), counted
+    return min(at, end), counted
 
 
 class HeldBytes:
