@@ -92,7 +92,7 @@ class HeldBack:
         """Let the rest wait, unless this would take too long."""
         self._leg.hold(TOO_FAST)
         self._bucket.waiting += 1
-        at, frames = cut(rest, 0, self._bucket.within(self._leg.owner.rate_max_delay))
+        at, frames = cut(rest, 0, self._bucket.within(self._leg.owner.options.rate_max_delay))
         self._bytes = HeldBytes(rest, frames)
         if at < len(rest):
             self._timer = self._loop.call_later(
@@ -134,7 +134,7 @@ class HeldBack:
                 self._expire_later(now)
 
     def _expire_later(self, now: float) -> None:
-        self._deadline = min(self._deadline, now + self._leg.owner.rate_max_delay)
+        self._deadline = min(self._deadline, now + self._leg.owner.options.rate_max_delay)
 
     # The end of waiting.
 

@@ -17,6 +17,7 @@ from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.keepalive import Keepalive
 from memmie_gateway.net.handover import finish_writing
 from memmie_gateway.net.sessions.kernel import unacknowledged
+from memmie_gateway.net.sessions.options import SessionOptions
 
 SAMPLE_EVERY: Final = 64
 """Latency is measured for the first chunk of each direction of a connection, and then for every 64th."""
@@ -35,8 +36,8 @@ class LegOwner(Protocol):
     """The interface of a session for its legs."""
 
     @property
-    def rate_max_delay(self) -> float:
-        """Maximum time in seconds for which bytes of a sender that exceeds its message rate may wait."""
+    def options(self) -> SessionOptions:
+        """The limits and time-outs."""
 
     def other(self, leg: Leg) -> Leg:
         """Return the opposite leg."""
