@@ -60,7 +60,6 @@ POLICIES: Final = {
     "MESSAGE_BURST_PER_USER": 1_000_000,
     # Off by default, or too slow to happen during a case.
     "FIRST_MESSAGE_AUTH": "true",
-    "PING_INTERVAL_SECONDS": 1,
     "AUTH_RECHECK_SECONDS": 5,
     "HEALTH_INTERVAL_SECONDS": 5,
 }
