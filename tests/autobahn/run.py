@@ -16,8 +16,8 @@ the size of messages. The run fails if a case has another verdict through the ga
 ends without Close frames through the gateway only.
 
 What it needs: Node.js with npm, and Python 2.7 for the suite, on the PATH or from pyenv. Without one of them, nox skips
-the session and names it. The suite (autobahntestsuite 0.8.2) and `ws` are installed below `.nox/autobahn` at their
-pinned versions. The suite's own reports, with the bytes on the wire, are left in `.nox/autobahn/reports`.
+the session and names it. The suite (autobahntestsuite 0.8.2) and `ws` are installed below `.nox/autobahn-suite` at their
+pinned versions. The suite's own reports, with the bytes on the wire, are left in `.nox/autobahn-suite/reports`.
 
 `cases.py` says which cases, `python2.py` installs the suite, `programs.py` runs programs, `judging.py` compares. Every
 program listens on loopback only, on a free port, and is ended by its process id.
@@ -47,7 +47,7 @@ from memmie_fake_auth import FakeAuth
 from memmie_harness.targets.process import ProcessTarget
 from memmie_harness.wiring import FOR_TESTS, gateway_environment, websocket_url
 
-FOLDER: Final = Path(".nox/autobahn")
+FOLDER: Final = Path(".nox/autobahn-suite")
 
 POLICIES: Final = {
     # The suite is one user at one address, which sends up to 65,536 fragments in a message of 16 MiB.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.net.pair import GatewayLog, Join, Pair, nobody_is_left, until
-from tests.net.wire import BINARY, CONT, TEXT, Peer, build
+from tests.net.wire import BINARY, CLOSE, CONT, TEXT, Peer, build, close_body
 
 MEGABYTE = bytes(1 << 20)
 CLIENT_BROKE = "the client broke the WebSocket protocol: wrong masking"
@@ -113,6 +113,25 @@ async def test_an_other_side_that_does_not_close_is_waited_for_so_long(join: Joi
     assert await pair.client.read_rest() == b""
     pair.client.leave()
     await ends(pair)
+
+
+async def test_a_client_that_is_too_fast_gets_its_answers_before_it_is_told(
+    join: Join, log: GatewayLog
+) -> None:
+    pair = await join(
+        MESSAGE_RATE_PER_USER="1", MESSAGE_BURST_PER_USER="1", MESSAGE_RATE_MAX_DELAY_SECONDS="1"
+    )
+    pair.client.write(pair.client.frame(TEXT, "asked") * 50)
+    while (frame := await pair.studio.read_frame()).opcode == TEXT:
+        pass
+    assert (frame.opcode, frame.payload) == (CLOSE, close_body(1001, "sending messages too fast"))
+    pair.studio.send(TEXT, "answered")
+    pair.studio.send_close(1001)
+    assert await pair.client.read_message() == (TEXT, b"answered")
+    assert await pair.client.read_close() == (1008, "sending messages too fast")
+    pair.client.send_close(1008)
+    await ends(pair, pair.client, pair.studio)
+    assert [line["cause"] for line in log.lines("closed")] == ["message_rate_exceeded"]
 
 
 # The gateway spoke while a frame was under way: the answer is recognised all the same, before any time-out.
