@@ -8,13 +8,13 @@ from memmie_gateway.net.sessions.leg import Leg
 
 
 class LastFrame:
-    """Forwards the rest of the current frame of a leg, and discards what follows.
+    """Forwards the rest of the current frame of a leg, and nothing of what follows.
 
     The leg still receives, so that a Close frame is recognised.
 
     Args:
         leg: the leg; it is inside a frame, and its output goes through here from now on.
-        on_end: called with the leg after the last byte of the frame was forwarded.
+        on_end: called with the leg after the last byte of the frame was forwarded; it must detach the leg.
     """
 
     __slots__ = ("_leg", "_missing", "_on_end", "_write")
@@ -34,5 +34,4 @@ class LastFrame:
         self._write(rest)
         self._missing -= len(rest)
         if not self._missing:
-            self._leg.detach()
             self._on_end(self._leg)
