@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -54,13 +54,19 @@ def _result(report: Mapping[str, object]) -> Result:
     )
 
 
-def differences(direct: Results, gateway: Results) -> list[str]:
-    """Return one line for each case that is worse or other through the gateway than directly.
+def differences(direct: Results, gateway: Results, wanted: Sequence[str] = ()) -> list[str]:
+    """Return one line for each case that differs through the gateway, or was not run.
 
-    A connection that ends cleanly through the gateway only is no difference.
+    It is not a difference if a connection ends cleanly through the gateway only.
+
+    Args:
+        direct: the results without the gateway.
+        gateway: the results through the gateway.
+        wanted: the cases that had to be run; patterns with `*` are ignored.
     """
+    named = {case for case in wanted if "*" not in case}
     lines = []
-    for case in sorted(direct.keys() | gateway.keys(), key=_in_order):
+    for case in sorted(direct.keys() | gateway.keys() | named, key=_in_order):
         before, after = direct.get(case), gateway.get(case)
         if before is None or after is None:
             lines.append(f"{case}: not run {'directly' if before is None else 'through the gateway'}")

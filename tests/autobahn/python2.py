@@ -50,7 +50,8 @@ def install_suite(python2: Path, folder: Path) -> Path:
     """
     wstest = folder / "suite" / "bin" / "wstest"
     done = folder / "installed"
-    state = hashlib.sha256(PINS.read_bytes() + VIRTUALENV.read_bytes()).hexdigest()
+    # An environment does not work in another folder.
+    state = hashlib.sha256(PINS.read_bytes() + VIRTUALENV.read_bytes() + bytes(folder)).hexdigest()
     if not (done.exists() and done.read_text() == state and wstest.exists()):
         shutil.rmtree(folder, ignore_errors=True)
         maker = folder / "maker"

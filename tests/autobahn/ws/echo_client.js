@@ -4,16 +4,13 @@
 
 const WebSocket = require('ws');
 
+const options = require('./options');
+
 const [agent, cases, url, token] = process.argv.slice(2);
-const options = {
-  headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-  perMessageDeflate: true,
-  maxFragments: 0, // no limits of its own, as in echo_server.js
-  maxBufferedChunks: 0,
-};
+const headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
 
 function run(number) {
-  const socket = new WebSocket(`${url}?case=${number}&agent=${agent}`, options);
+  const socket = new WebSocket(`${url}?case=${number}&agent=${agent}`, { headers, ...options });
   return new Promise((resolve) => {
     socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
     socket.on('error', () => {}); // a violation, after which ws itself closes the connection

@@ -3,8 +3,8 @@
 
 const { WebSocketServer } = require('ws');
 
-// 0: no limits of its own on fragments, of which some cases send 65,536 in one message.
-const options = { perMessageDeflate: true, maxFragments: 0, maxBufferedChunks: 0 };
+const options = require('./options');
+
 const server = new WebSocketServer({ host: '127.0.0.1', port: 0, ...options });
 
 server.on('connection', (socket) => {
