@@ -393,20 +393,6 @@ def test_nothing_passes_after_the_end() -> None:
     assert (scanner.messages, scanner.extra_frames) == (0, 1)
 
 
-@pytest.mark.parametrize("held", range(len(HELLO) + 1))
-def test_finish_lets_the_frame_under_way_end_and_nothing_after_it(held: int) -> None:
-    stream = HELLO * 2 + b"\x89\x00"
-    for pieces in every_cut(stream[held:]):
-        scanner = scanner_for(masked=False)
-        forwarded = scanner.scan(stream[:held])
-        scanner.finish()
-        forwarded += b"".join([scanner.scan(piece) for piece in pieces])
-        # Of one byte nothing can be judged, so nothing of that frame is on its way.
-        assert (b"" if held < 2 else HELLO) == forwarded
-        assert (scanner.remaining, scanner.ended) == (0, True)
-        assert (0 if held < 2 else 1) == scanner.messages
-
-
 # Between messages.
 
 FRAGMENTS = b"\x01\x01a\x00\x00\x80\x01b"  # RFC 6455 §5.4: "a", "" and "b" make one message
@@ -439,7 +425,7 @@ def test_it_tells_how_many_bytes_are_held_back() -> None:
 
 def test_a_stream_that_has_ended_is_not_between_messages() -> None:
     scanner = scanner_for(masked=False)
-    scanner.finish()
+    scanner.scan(b"\x88\x00")
     assert not scanner.between_messages
 
 

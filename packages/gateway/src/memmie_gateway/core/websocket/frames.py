@@ -117,8 +117,8 @@ class FrameScanner:
         remaining: bytes of the current frame that are still missing. 0 means that the output of `scan` so far ends
             between two frames.
         cut_bytes: bytes removed from the stream, which are the pongs that answer the gateway's own pings.
-        ended: whether a Close frame or a violation was received (`take_close`, `take_violation`), or `finish` was
-            called. Then no further frame is forwarded.
+        ended: whether a Close frame or a violation was received (`take_close`, `take_violation`). Then no further frame
+            is forwarded.
     """
 
     __slots__ = (
@@ -260,11 +260,6 @@ class FrameScanner:
         length = frame_length(self._held + data)
         return (len(data) if length is None else length - len(self._held)), 1
 
-    def finish(self) -> None:
-        """Stop forwarding after the current frame."""
-        self.ended = True
-        self._kinds = _NOTHING_MORE
-
     def count_on(self, earlier: FrameScanner) -> None:
         """Continue the counters of an earlier connection of the same side."""
         self.received, self.control_bytes = earlier.received, earlier.control_bytes
@@ -288,8 +283,7 @@ class FrameScanner:
     def _scan_further(self, data: bytes, at: int) -> bytes:
         """Scan frames of every kind, starting with the header at `at`; `scan` handles only the usual kind."""
         if self.ended:
-            self.remaining = 0
-            return data[:at]
+            return b""
         end = len(data)
         keep: list[bytes] = []  # the parts to forward before `start`
         start = 0
@@ -360,12 +354,16 @@ class FrameScanner:
         violation, code, reason = parse_close_payload(payload)
         if violation is not None:
             return self._violate(violation, keep, before)
-        self.finish()
+        self._end()
         self._close = CloseFrame(code, reason, frame)
         return b"".join((*keep, before))
 
+    def _end(self) -> None:
+        self.ended = True
+        self._kinds = _NOTHING_MORE
+
     def _violate(self, violation: Violation, keep: list[bytes], before: bytes) -> bytes:
-        self.finish()
+        self._end()
         self._violation = violation
         return b"".join((*keep, before))
 

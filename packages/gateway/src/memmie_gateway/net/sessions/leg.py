@@ -43,7 +43,7 @@ class LegOwner(Protocol):
         """Return the opposite leg."""
 
     def stream_ended(self, leg: Leg) -> None:
-        """The stream from `leg` has ended; nothing more is forwarded from it."""
+        """The stream from `leg` has ended with a Close frame or a violation; nothing more is forwarded from it."""
 
     def lost(self, leg: Leg, exc: Exception | None) -> None:
         """The TCP connection of `leg` has ended."""
