@@ -367,7 +367,7 @@ async def test_a_client_that_leaves_keeps_its_place_until_what_it_sent_is_forwar
     assert (await again.read_head()).status == 429
     assert await witness.read(30) == list(range(30))
     assert (await pair.studio.read_close())[0] == 1001
-    assert not session.holds_slots
+    assert not session.slots.held
     pair.studio.leave()
 
 
