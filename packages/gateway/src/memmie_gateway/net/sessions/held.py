@@ -41,9 +41,7 @@ class HeldBack:
         self._timer: asyncio.TimerHandle | None = None  # while the leg waits
         self._watch_at = 0.0
         self._deadline = _NEVER  # for what waits, after the client has closed its connection
-        self._lost: tuple[Exception | None] | None = (
-            None  # why the connection was lost, while bytes still wait
-        )
+        self._lost: tuple[Exception | None] | None = None  # why the connection was lost, if it was
 
     def __repr__(self) -> str:
         return f"<HeldBack {self._bytes!r}>"
@@ -95,9 +93,8 @@ class HeldBack:
         at, frames = cut(rest, 0, self._bucket.within(self._leg.owner.options.rate_max_delay))
         self._bytes = HeldBytes(rest, frames)
         if at < len(rest):
-            self._timer = self._loop.call_later(
-                0, self._give_up
-            )  # after the leg has forwarded what the quota allows
+            # Not now, because the leg forwards what the quota allows only after this.
+            self._timer = self._loop.call_later(0, self._give_up)
         else:
             self._wait(self._loop.time())
 
@@ -153,8 +150,8 @@ class HeldBack:
             self._loop.call_soon(leg.owner.lost, leg, *self._lost)
 
     def _give_up(self) -> None:
-        """End the session, because what waits would take too long; only the scanner sees it, for the client's Close."""
+        """End the session, because what waits would take too long."""
         leg, rest = self._leg, self._bytes.take_all()
         leg.detach()
         leg.owner.end(Cause.MESSAGE_RATE)
-        leg.data_received(rest)
+        leg.data_received(rest)  # it is discarded, but the scanner recognises a Close frame in it
