@@ -30,6 +30,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -156,6 +157,9 @@ async def run_both(
     wstest: Path, ws: Path, reports: Path, cases: Sequence[str]
 ) -> dict[str, dict[str, Results]]:
     """Run the cases in both roles at the same time; return the results by role and agent."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)  # or its programs would go on
     progress = Progress()
     folders = {role: reports / role.replace(" ", "-") for role in ROLES}
     for folder in folders.values():
