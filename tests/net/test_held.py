@@ -204,6 +204,19 @@ async def test_what_would_wait_too_long_ends_the_session_and_the_quota_is_forwar
     assert [line["cause"] for line in log.lines("closed")] == ["message_rate_exceeded"]
 
 
+async def test_what_was_forwarded_is_answered_before_the_client_is_told(join: Join) -> None:
+    """2,000 messages at once ended with 1,724 forwarded, no answer, and 1008."""
+    pair = await join(MESSAGE_RATE_MAX_DELAY_SECONDS="2", **SLOW)
+    pair.client.write(numbered(pair.client, 100))
+    assert await slow(pair).read(2) == [0, 1]
+    assert (await pair.studio.read_close())[0] == 1001
+    for answer in ("0", "1"):
+        pair.studio.send(TEXT, answer)
+    pair.studio.send_close(1001)
+    assert [await pair.client.read_message() for _ in range(2)] == [(TEXT, b"0"), (TEXT, b"1")]
+    assert (await pair.client.read_close())[0] == 1008
+
+
 async def test_the_close_of_a_client_that_is_ended_for_its_rate_is_found_behind_what_is_dropped(
     join: Join, log: GatewayLog
 ) -> None:
