@@ -226,6 +226,18 @@ def containers(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def autobahn(session: nox.Session) -> None:
+    """The Autobahn test suite through the gateway: 60 cases as in CI. `-- --all` runs all 517, `-- --help` explains."""
+    _install_editable(session)
+    command = ["python", "-m", "tests.autobahn.run"]
+    missing = str(session.run(*command, "--missing", silent=True)).strip()
+    if missing:
+        session.skip(f"not on this machine: {missing}")
+    # Its programs are ended when it is interrupted, which takes longer than nox would wait.
+    session.run(*command, *session.posargs, interrupt_timeout=30)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The peers benchmark: the costs of the gateway and of other proxies. Arguments go to the benchmark."""
     session.install(

@@ -94,6 +94,11 @@ There are three exceptions:
   Then all live connections are aborted without a Close frame.
   They have no `closed` line in the log, but the log line `cut_short` counts them.
 
+A side that breaks the protocol or a limit is told last, so that it still gets the answers to what it sent before.
+The other side gets its Close frame at once.
+What it still sends is forwarded until its own Close frame comes, for at most `CLOSE_TIMEOUT_SECONDS`.
+Then the side that broke the protocol or the limit gets its Close frame.
+
 *Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
 The code and the reason stay the same.
 *Lost* means that this side is gone or dead, so nothing is sent to it.

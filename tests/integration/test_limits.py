@@ -112,11 +112,8 @@ async def test_the_message_rate_slows_down_and_loses_nothing(
         await fast.send(json.dumps({"id": f"{number}", "type": "heartbeat"}))
     assert await heartbeat(bystander) < 0.3
     assert [json.loads(await fast.recv())["id"] for _ in range(160)] == [f"{n}" for n in range(160)]
-
-    # What has come in one piece is not held back, but the next piece is, for all that came before it.
-    await heartbeat(fast)
     assert time.monotonic() - started >= (160 - 2 * 20) / 200
-    assert len(memmie_studios[0].log.entries("message", user_id="fast")) == 161
+    assert len(memmie_studios[0].log.entries("message", user_id="fast")) == 160
     assert await metric(memmie_gateway, "gateway_websocket_errors_total") == 0
 
 

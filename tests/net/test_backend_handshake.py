@@ -205,6 +205,8 @@ async def test_compressed_messages_pass_as_they_are(join: Join) -> None:
             assert (frame.opcode, frame.reserved, frame.payload) == expected
         assert (await receiver.read_frame()).payload == payload[5:]
     pair.client.send(PONG, "x", reserved=0x40)  # a control frame is never compressed
+    assert (await pair.studio.read_close())[0] == 1001
+    pair.studio.send_close(1001)
     assert (await pair.client.read_close())[0] == 1002
 
 

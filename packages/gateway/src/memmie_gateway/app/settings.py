@@ -261,9 +261,9 @@ class Settings(BaseModel):
         "MESSAGE_RATE_PER_USER.",
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
-        10,
-        description="Maximum time in seconds for which the gateway stops reading from a user that sends too fast. "
-        "If a longer pause is needed, the gateway closes the connection with 1008.",
+        30,
+        description="Maximum time in seconds for which messages of a user that sends too fast may wait in the gateway. "
+        "If those that were read would have to wait longer, the gateway closes the connection with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,

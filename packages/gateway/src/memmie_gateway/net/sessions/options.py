@@ -20,8 +20,8 @@ class SessionOptions:
         idle_seconds: maximum time in seconds without data in either direction; 0 for no limit.
         keepalive: when a side is pinged, and when it is dead.
         close_timeout: maximum time in seconds for a closing handshake.
-        rate_max_delay: maximum wait in seconds for a sender that exceeds its message rate. If a longer wait is needed,
-            the session ends with 1008.
+        rate_max_delay: maximum time in seconds for which what was read from a client may wait for its message rate. If it
+            would have to wait longer, the session ends with 1008.
         first_look: seconds from the start of a session to the first look at its sides; infinity for none.
     """
 
