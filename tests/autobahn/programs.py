@@ -68,14 +68,15 @@ class Program:
         """Return the port that it prints in a line of JSON."""
         return int(json.loads(await self.line_with('"listening"'))["port"])
 
-    async def finish(self, on_line: Callable[[str], None]) -> None:
-        """Follow it to its end.
+    async def finish(self, on_line: Callable[[], None] | None = None, words: str = "") -> None:
+        """Follow it to its end, and call `on_line` for each line of output that contains `words`.
 
         Raises:
-            ProgramError: its exit code is not 0.
+            ProgramError: it prints nothing for too long, or its exit code is not 0.
         """
         while (line := await self.line()) is not None:
-            on_line(line)
+            if on_line is not None and words in line:
+                on_line()
         if await self._process.wait():
             raise self._failure(f"ended with exit code {self._process.returncode}")
 

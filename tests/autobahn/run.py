@@ -35,6 +35,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -114,11 +115,7 @@ async def run_client(wstest: Path, ws: Path, folder: Path, cases: Sequence[str],
                     json.dumps({"outdir": str(folder / agent), "servers": servers, "cases": list(cases)})
                 )
                 async with running(wstest, "--mode", "fuzzingclient", "--spec", spec) as suite:
-                    await suite.finish(
-                        lambda line, agent=agent: (  # type: ignore[misc]  # mypy infers no type from a default
-                            progress.one(CLIENT_ROLE, agent) if line.startswith("Running test case") else None
-                        )
-                    )
+                    await suite.finish(partial(progress.one, CLIENT_ROLE, agent), "Running test case")
 
 
 async def run_server(wstest: Path, ws: Path, folder: Path, cases: Sequence[str], progress: Progress) -> None:
@@ -131,12 +128,12 @@ async def run_server(wstest: Path, ws: Path, folder: Path, cases: Sequence[str],
     )
     async with running(wstest, "--mode", "fuzzingserver", "--spec", spec, "--webport", "0") as suite:
         count = (await suite.line_with("will run")).split()[3]
-        following = asyncio.create_task(suite.finish(lambda _: None))
+        following = asyncio.create_task(suite.finish())  # so that it never waits for a reader
         await until_listening(port)
         async with gateway(direct) as (url, token):
             for agent, where in ((DIRECT, [direct]), (GATEWAY, [url, token])):
                 async with running("node", ws / "echo_client.js", agent, count, *where) as client:
-                    await client.finish(lambda _, agent=agent: progress.one(SERVER_ROLE, agent))  # type: ignore[misc]
+                    await client.finish(partial(progress.one, SERVER_ROLE, agent))
         async with connect(f"ws://127.0.0.1:{port}/updateReports?agent={DIRECT}") as updating:
             await updating.wait_closed()
         following.cancel()
