@@ -187,7 +187,7 @@ def make_parts(
             settings.dial_timeout_seconds,
             _time,
         ),
-        dialer=Dialer(resolver),
+        dialer=Dialer(resolver, clock=clock),
         ejector=ejector,
         sessions=sessions,
         on_dead=DeadSides(evictor, clock).found,
@@ -236,6 +236,7 @@ def make_parts(
             connections=lambda: len(sessions) + len(http),
         ),
         rng,
+        clock,
     )
     prober = Prober(
         ProbeOptions(

@@ -21,7 +21,7 @@ from memmie_gateway.core.http.request import BadRequestError, Request
 from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.websocket.handshake import is_upgrade
-from memmie_gateway.net import clock
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 
 RESERVE: Final = 64
@@ -113,12 +113,17 @@ class Listener:
         options: the limits.
         handlers: the functions to call.
         rng: creates the ids of requests.
+        clock: tells of pauses of this process.
 
     Attributes:
+        clock: as given.
         pending: the connections with an unanswered request.
     """
 
-    def __init__(self, options: ListenerOptions, handlers: Handlers, rng: random.Random) -> None:
+    def __init__(
+        self, options: ListenerOptions, handlers: Handlers, rng: random.Random, clock: Clock
+    ) -> None:
+        self.clock = clock
         self.options = options
         self.handlers = handlers
         self.pending: set[HeadReader] = set()
@@ -167,9 +172,7 @@ class Listener:
 
     async def stop(self) -> None:
         """Refuse every client that waits to be admitted, and abort all other pending connections."""
-        await asyncio.sleep(
-            0
-        )  # connections that the loop has just accepted are pending only after its next turn
+        await asyncio.sleep(0)  # what the loop has just accepted is pending only after its next turn
         handovers = [reader.handover for reader in self.pending if reader.handover is not None]
         for handover in handovers:
             handover.cancel()
@@ -358,11 +361,11 @@ class HeadReader(asyncio.Protocol):
 
     def _wait_for_head(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(
-            self._listener.options.head_seconds, self._late, clock.pauses()
+            self._listener.options.head_seconds, self._late, self._listener.clock.pauses
         )
 
     def _late(self, pauses: int) -> None:
-        if clock.pauses() != pauses:
+        if self._listener.clock.paused_since(pauses):
             self._wait_for_head()  # the gateway itself was stopped, and the head may have come meanwhile
         else:
             self._refuse(Cause.HEAD_LATE, linger=False)
