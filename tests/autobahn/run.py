@@ -19,8 +19,9 @@ What it needs: Node.js with npm, and Python 2.7 for the suite, on the PATH or fr
 the session and names it. The suite (autobahntestsuite 0.8.2) and `ws` are installed below `.nox/autobahn-suite` at their
 pinned versions. The suite's own reports, with the bytes on the wire, are left in `.nox/autobahn-suite/reports`.
 
-`cases.py` says which cases, `python2.py` installs the suite, `programs.py` runs programs, `judging.py` compares. Every
-program listens on loopback only, on a free port, and is ended by its process id.
+`cases.py` says which cases, `python2.py` installs the suite, `programs.py` runs programs, `fuzzing_server.py` starts the
+fuzzing server, and `judging.py` compares. Every program listens on loopback only, on a free port, and is ended by its
+process id.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from tests.autobahn.cases import ALL, PROFILE, SAMPLE
 from tests.autobahn.judging import AGENTS, DIRECT, GATEWAY, Results, differences, read_results, table
-from tests.autobahn.programs import HERE, ProgramError, free_port, running
+from tests.autobahn.programs import HERE, ProgramError, running
 from tests.autobahn.python2 import find_python2, install_suite
 from websockets.asyncio.client import connect
 
@@ -114,43 +116,28 @@ async def run_client(wstest: Path, ws: Path, folder: Path, cases: Sequence[str],
                     json.dumps({"outdir": str(folder / agent), "servers": servers, "cases": list(cases)})
                 )
                 async with running(wstest, "--mode", "fuzzingclient", "--spec", spec) as suite:
-                    await suite.finish(
-                        lambda line, agent=agent: (  # type: ignore[misc]  # mypy infers no type from a default
-                            progress.one(CLIENT_ROLE, agent) if line.startswith("Running test case") else None
-                        )
-                    )
+                    await suite.finish(partial(progress.one, CLIENT_ROLE, agent), "Running test case")
 
 
 async def run_server(wstest: Path, ws: Path, folder: Path, cases: Sequence[str], progress: Progress) -> None:
     """Let the suite's server test an echo client, directly and through the gateway."""
-    port = free_port()
-    direct = f"ws://127.0.0.1:{port}/runCase"
     spec = folder / "server.json"
     spec.write_text(
-        json.dumps({"url": f"ws://127.0.0.1:{port}", "outdir": str(folder / "both"), "cases": list(cases)})
+        json.dumps({"url": "ws://127.0.0.1:80", "outdir": str(folder / "both"), "cases": list(cases)})
     )
-    async with running(wstest, "--mode", "fuzzingserver", "--spec", spec, "--webport", "0") as suite:
+    server = (wstest.with_name("python"), HERE / "fuzzing_server.py")
+    async with running(*server, "--mode", "fuzzingserver", "--spec", spec, "--webport", "0") as suite:
         count = (await suite.line_with("will run")).split()[3]
-        following = asyncio.create_task(suite.finish(lambda _: None))
-        await until_listening(port)
+        port = await suite.port()
+        direct = f"ws://127.0.0.1:{port}/runCase"
+        following = asyncio.create_task(suite.finish())  # so that it never waits for a reader
         async with gateway(direct) as (url, token):
             for agent, where in ((DIRECT, [direct]), (GATEWAY, [url, token])):
                 async with running("node", ws / "echo_client.js", agent, count, *where) as client:
-                    await client.finish(lambda _, agent=agent: progress.one(SERVER_ROLE, agent))  # type: ignore[misc]
+                    await client.finish(partial(progress.one, SERVER_ROLE, agent))
         async with connect(f"ws://127.0.0.1:{port}/updateReports?agent={DIRECT}") as updating:
             await updating.wait_closed()
         following.cancel()
-
-
-async def until_listening(port: int) -> None:
-    """Wait until something listens on a port."""
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
 
 
 async def run_both(
