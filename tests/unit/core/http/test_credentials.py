@@ -14,7 +14,6 @@ from tests.unit.core.handshakes import GOOD, arrival
 from memmie_gateway.core.http.credentials import (
     ALL_SOURCES,
     HEAD_SOURCES,
-    MAX_TOKEN_LENGTH,
     AuthorizationHeader,
     BearerSubprotocol,
     Credentials,
@@ -117,8 +116,7 @@ def test_a_lone_subprotocol_is_one_where_the_token_is_still_to_come(
     [
         ("a.b-c_d~e+f/g=", True),
         ("!", True),
-        ("x" * MAX_TOKEN_LENGTH, True),
-        ("x" * (MAX_TOKEN_LENGTH + 1), False),
+        ("x" * 100_000, True),  # its length is limited elsewhere
         ("", False),
         ("two words", False),
         ("T\n", False),

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
-from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.core.websocket import handshake
@@ -26,6 +26,7 @@ from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
@@ -123,7 +124,7 @@ class WebSocketRoute:
         if not handshake.is_upgrade(arrival.request):
             error = RefusedError(Cause.NOT_AN_UPGRADE)
             self.events.refused(Refusal.of(arrival, error))
-            handover.end(refusal_answer(error), linger=True)  # the client may be sending a body
+            answers.refuse(arrival, handover, error)
             return
         rest = run(self._serve(_Opening(self, arrival, handover)))
         if rest is not None:
@@ -146,7 +147,7 @@ class WebSocketRoute:
             opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
         except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
             opening.refuse(RefusedError(Cause.INTERNAL))
-            _report_bug(error)
+            answers.report_bug(error)
 
     def _check(self, arrival: Arrival) -> None:
         problem = handshake.check_upgrade(arrival.request)
@@ -173,7 +174,7 @@ class WebSocketRoute:
             session.start()
         except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
             session.abort()
-            _report_bug(error)
+            answers.report_bug(error)
 
     def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
@@ -245,7 +246,7 @@ class _Opening:
         told = error.cause is not Cause.CLIENT_LEFT
         refusal = Refusal.of(self.arrival, error)._replace(
             user_id=user_id,
-            backend=self._backend.url if self._backend is not None else "",
+            backend=self._backend.name if self._backend is not None else "",
             close_code=self.upgrade.close_code(error) if told else None,
         )
         self._route.events.refused(refusal)
@@ -270,8 +271,3 @@ class _Opening:
     def abandon(self, link: BackendLink) -> None:
         """Drop a connection that is not needed."""
         link.handover.transport.abort()
-
-
-def _report_bug(error: Exception) -> None:
-    context = {"message": "a client could not be served", "exception": error}
-    asyncio.get_running_loop().call_exception_handler(context)

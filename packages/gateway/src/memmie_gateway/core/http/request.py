@@ -10,7 +10,9 @@ from memmie_gateway.core.http.headers import Fields, Headers
 
 MAX_QUERY_FIELDS: Final = 100
 
-_ABSOLUTE: Final = re.compile(rb"(?:http|ws)s?://[^/?#]+", re.IGNORECASE)  # up to where the path begins
+_ABSOLUTE: Final = re.compile(  # up to where the path begins; only an IPv6 address has brackets
+    rb"(?:http|ws)s?://(?:\[[0-9a-f:.]+\](?::[0-9]*)?|[^/?#\[\]]+)(?=[/?#]|$)", re.IGNORECASE
+)
 
 
 QueryFields = tuple[tuple[str, str], ...]
@@ -41,6 +43,12 @@ class Request(NamedTuple):
     def __repr__(self) -> str:
         """Leave out the query and the headers, because they may contain tokens."""
         return f"<Request {self.method} {self.path}>"
+
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows the head, so that the client may still be sending (RFC 9112 §6)."""
+        headers = self.headers
+        return bool(headers.all(b"transfer-encoding")) or headers.all(b"content-length") not in ((), (b"0",))
 
     @classmethod
     def parse(cls, method: bytes, target: bytes, version: str, fields: Fields) -> Request:

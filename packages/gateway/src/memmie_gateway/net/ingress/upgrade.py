@@ -13,7 +13,7 @@ from typing import Protocol
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.headers import Headers
-from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.websocket import handshake
@@ -22,6 +22,7 @@ from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
+from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.first_message import FirstMessageError, FirstMessageReader
 
 
@@ -74,7 +75,7 @@ class NegotiatedEndToEnd:
 
     def refuse(self, error: RefusedError) -> None:
         """Send an HTTP response."""
-        self._handover.end(refusal_answer(error))
+        answers.refuse(self._arrival, self._handover, error)
 
 
 class TerminatedHere:
@@ -149,7 +150,7 @@ class TerminatedHere:
     def refuse(self, error: RefusedError) -> None:
         """Send a Close frame, unless the client already has one; without a 101 send an HTTP response."""
         if self._reader is None:
-            self._handover.end(refusal_answer(error))
+            answers.refuse(self._arrival, self._handover, error)
             return
         code = self.close_code(error)
         frame = b"" if code is None else control_frame(CLOSE, close_payload(code, error.reason), key=None)
