@@ -107,7 +107,8 @@ class HttpRoutes:
     def _is_limited(self, arrival: Arrival) -> bool:
         """Tell whether a request counts against the connection rate of its address."""
         request = arrival.request
-        if checks := self._checks.get(request.path):
+        checks = self._checks.get(request.path)
+        if checks is not None:
             now = asyncio.get_running_loop().time()
             return checks.take(arrival.client.limit_key, FREE_CHECKS, now) > 0
         # A renewal counts itself, because pages of allowed origins may read why it was refused.

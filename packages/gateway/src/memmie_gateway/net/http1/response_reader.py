@@ -33,8 +33,8 @@ class ResponseReader:
 
     Attributes:
         received: number of bytes since the last request.
-        keep_alive: whether another request can be sent: the response was complete, its length is beyond doubt, nothing
-            came after it, and the service keeps the connection open.
+        keep_alive: whether another request can be sent: the response was complete, nothing came after it, and the
+            service keeps the connection open.
         upgraded: whether the response was a 101 to a request for an upgrade, after which the bytes are not HTTP.
         early: the bytes received after that 101.
     """
@@ -43,7 +43,6 @@ class ResponseReader:
         "_body",
         "_body_bytes",
         "_complete",
-        "_doubtful",
         "_fields",
         "_headers",
         "_parser",
@@ -80,7 +79,6 @@ class ResponseReader:
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._complete = False
-        self._doubtful = False
         self.received = 0
         self.keep_alive = False
 
@@ -150,9 +148,7 @@ class ResponseReader:
             self._fields = []
             return
         self._status = status
-        headers = self._headers = Headers(tuple(self._fields))
-        if headers.all(b"content-length") and headers.all(b"transfer-encoding"):
-            self._doubtful = True  # a proxy in between may have read another length (RFC 9112 §6.3)
+        self._headers = Headers(tuple(self._fields))
         self.upgraded = upgraded
         self._complete = self._upgrade and not 400 <= status < 500
 
@@ -170,7 +166,7 @@ class ResponseReader:
         assert self._parser is not None  # noqa: S101 - it is what calls this
         if self._headers is not None and not self._complete:
             self._complete = True
-            self.keep_alive = self._parser.should_keep_alive() and not self._doubtful
+            self.keep_alive = self._parser.should_keep_alive()
 
     def _response(self) -> Response:
         body = b"".join(self._body)
