@@ -61,7 +61,7 @@ async def test_who_does_not_take_an_answer_fills_only_the_places_of_its_address(
     takers = [await dial(gateway, receive_buffer=4096, limit=4096) for _ in range(PLACES)]
     for taker in takers:
         taker.write(get("/metrics", *bad))
-    await until(lambda: sum(each.handover is not None for each in gateway.parts.listener.pending) == PLACES)
+    await until(lambda: len(gateway.parts.listener.http) == PLACES)
     refused = await answer(dial, gateway, get("/health", *bad))
     assert code(refused) == (429, "too_many_connections_from_address")
     assert refused.get("retry-after") == "1"
@@ -69,7 +69,7 @@ async def test_who_does_not_take_an_answer_fills_only_the_places_of_its_address(
         assert (await answer(dial, gateway, get("/health", forwarded("192.0.2.2")))).status == 200
         assert (await answer(dial, gateway, get("/health"))).status == 200, "the proxy itself"
     takers[0].reset()
-    await until(lambda: len(gateway.parts.listener.pending) < PLACES)
+    await until(lambda: len(gateway.parts.listener.http) < PLACES)
     assert (await answer(dial, gateway, get("/health", *bad))).status == 200
 
 
@@ -89,7 +89,7 @@ async def test_bodies_that_never_end_fill_only_the_places_of_their_address(
             )
         )
         if number < PLACES - 1:
-            await until(lambda: len(gateway.parts.listener.pending) == number + 1)  # noqa: B023 - used at once
+            await until(lambda: len(gateway.parts.listener.http) == number + 1)  # noqa: B023 - used at once
     assert code(await slow.read_head()) == (429, "too_many_connections_from_address")
     assert (await answer(dial, gateway, get("/health", forwarded("192.0.2.2")))).status == 200
 
@@ -106,8 +106,8 @@ async def test_an_answer_must_be_taken_in_time(
     for request in (get("/metrics"), get("/metrics", "Content-Length: 5")):
         taker = await dial(gateway, receive_buffer=4096, limit=4096)
         taker.write(request)
-        await until(lambda: bool(gateway.parts.listener.pending))
-        await until(lambda: not gateway.parts.listener.pending)
+        await until(lambda: bool(gateway.parts.listener.http))
+        await until(lambda: not gateway.parts.listener.http)
 
 
 async def test_a_slow_reader_gets_its_answer(
@@ -132,7 +132,7 @@ async def test_a_body_must_be_complete_in_time(
     slow = await dial(gateway)
     slow.write(get(path, "Content-Length: 5", f"Authorization: Bearer {auth.mint()}", method="POST"))
     assert (await slow.read_head()).status in (404, 405, 408)
-    await until(lambda: not gateway.parts.listener.pending)
+    await until(lambda: not gateway.parts.listener.http)
 
 
 # Rates.

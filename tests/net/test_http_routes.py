@@ -102,7 +102,7 @@ async def test_a_half_closed_request_is_answered(start_gateway: StartGateway, di
     gateway = await start_gateway()
     status = (await ask(dial, gateway, REQUESTS[name])).status
     assert (await ask(dial, gateway, REQUESTS[name], half_close=True)).status == status
-    await until(lambda: not gateway.parts.listener.pending)
+    await until(lambda: not gateway.parts.listener.http)
 
 
 @pytest.mark.parametrize(("body", "status"), [(b'{"token":"old"}', 200), (b'{"tok', 400)])
@@ -116,7 +116,7 @@ async def test_a_half_closed_renewal_is_answered(
     client.write(head.encode() + body)
     client.finish()
     assert (await client.read_head()).status == status
-    await until(lambda: not gateway.parts.listener.pending)
+    await until(lambda: not gateway.parts.listener.http)
 
 
 async def test_a_body_is_asked_for(start_gateway: StartGateway, dial: Dial, auth: FakeAuth) -> None:

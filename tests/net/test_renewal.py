@@ -250,7 +250,7 @@ async def test_one_address_may_have_only_so_many_under_way(
     for _ in range(MOST_AT_ONCE):
         slow.append(await dial(gateway))
         slow[-1].write(request(token, b"{", length=13))
-    await until(lambda: len(gateway.parts.listener.pending) == MOST_AT_ONCE)
+    await until(lambda: len(gateway.parts.listener.http) == MOST_AT_ONCE)
     while (answer := await renew(gateway, token, "x")).status == 200:  # the last one has only just arrived
         pass
     assert refusal(answer) == (429, "too_many_connections_from_address")
@@ -287,7 +287,7 @@ async def test_a_slow_body_does_not_delay_the_end_of_the_gateway(
     gateway = await start_gateway(HEAD_SECONDS="60")
     slow = await dial(gateway)
     slow.write(request(auth.mint("u1"), b"{", length=12))
-    await until(lambda: len(gateway.parts.listener.pending) == 1)
+    await until(lambda: len(gateway.parts.listener.http) == 1)
     async with asyncio.timeout(4):
         await gateway.stop()
 
@@ -298,7 +298,7 @@ async def test_a_client_that_leaves_or_sends_a_bad_chunk_is_no_failure_of_the_ga
     gateway = await start_gateway()
     leaves = await dial(gateway)
     leaves.write(request(auth.mint("u1"), b"{", length=12))
-    await until(lambda: len(gateway.parts.listener.pending) == 1)
+    await until(lambda: len(gateway.parts.listener.http) == 1)
     leaves.reset()
     assert (await log.line("refused"))["cause"] == "client_left"
     chunked = await dial(gateway)

@@ -164,11 +164,9 @@ class HeadReader(asyncio.Protocol):
         if route is not None:
             route(arrival, self._hand_over(early))
             return
-        cause = None
-        if is_upgrade(request):
-            cause = Cause.NO_ROUTE
-        elif not self._listener.count_for(self, arrival.client):
-            cause = Cause.ADDRESS_FULL
+        cause: Cause | None = Cause.NO_ROUTE
+        if not is_upgrade(request):
+            cause = self._listener.enter_http(self, arrival.client)
         if cause is not None:
             refusal = Refusal.of(arrival, RefusedError(cause))
             self._listener.handlers.refused(refusal)

@@ -128,18 +128,20 @@ class Listener:
     Attributes:
         options: as given.
         handlers: as given.
-        pending: the connections with an unanswered request.
+        pending: the connections that wait for a request, for admission or for the end of a refusal.
+        http: the connections that the HTTP routes serve.
     """
 
     def __init__(self, options: ListenerOptions, handlers: Handlers, rng: random.Random) -> None:
         self.options = options
         self.handlers = handlers
         self.pending: set[Pending] = set()
+        self.http: set[Pending] = set()
         self._rng = rng
         self._by_address = SlotCounts()
 
     def __repr__(self) -> str:
-        return f"<Listener pending={len(self.pending)}>"
+        return f"<Listener pending={len(self.pending)} http={len(self.http)}>"
 
     def enter(self, connection: Pending) -> Cause | None:
         """Count a connection until `leave`; return a cause if it must be refused, otherwise None."""
@@ -148,21 +150,30 @@ class Listener:
             return Cause.GATEWAY_FULL
         return None if self._count(connection, connection.peer) else Cause.ADDRESS_FULL
 
-    def count_for(self, connection: Pending, client: Client) -> bool:
-        """Count a connection for the client behind a trusted proxy from now on; return False if it must be refused."""
-        if not client.trusted_peer:
-            return True  # it already counts for this address
-        self._stop_counting(connection)
-        return self._count(connection, client.address)
+    def enter_http(self, connection: Pending, client: Client) -> Cause | None:
+        """Count a connection for the HTTP routes, and for the client if it came through a trusted proxy.
+
+        Returns:
+            A cause if it must be refused, otherwise None.
+        """
+        if client.trusted_peer:
+            self._stop_counting(connection)
+            if not self._count(connection, client.address):
+                return Cause.ADDRESS_FULL
+        self.pending.discard(connection)
+        self.http.add(connection)
+        return None
 
     def leave(self, connection: Pending) -> None:
         """Stop counting a connection that has ended or has another owner."""
         self.pending.discard(connection)
+        self.http.discard(connection)
         self._stop_counting(connection)
 
     def full(self, reserve: int = 0) -> bool:
         """Tell whether there are more connections than the maximum plus `reserve`."""
-        return len(self.pending) + self.handlers.connections() > self.options.max_connections + reserve
+        count = len(self.pending) + len(self.http) + self.handlers.connections()
+        return count > self.options.max_connections + reserve
 
     def client_of(self, peer: str, request: Request) -> Client:
         """Return the address of the client that sent a request."""
@@ -183,14 +194,15 @@ class Listener:
         await asyncio.sleep(
             0
         )  # connections that the loop has just accepted are pending only after its next turn
-        handovers = [pending.handover for pending in self.pending if pending.handover is not None]
+        connections = self.pending | self.http
+        handovers = [connection.handover for connection in connections if connection.handover is not None]
         for handover in handovers:
             handover.cancel()
         tasks = [handover.task for handover in handovers if handover.task is not None]
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.sleep(0)  # a loop may write buffered data to the socket only at the end of its turn
-        for pending in list(self.pending):
-            pending.transport.abort()
+        for connection in self.pending | self.http:
+            connection.transport.abort()
 
     def _count(self, connection: Pending, address: str) -> bool:
         key, most = limit_key(address), self.options.max_connections_per_address
