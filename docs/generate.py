@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memmie_gateway.app.reference import as_markdown, rows
+from memmie_gateway.app.reference import as_markdown
 from memmie_gateway.core.outcomes import Cause, Ending
 
 HERE = Path(__file__).parent
@@ -97,7 +97,7 @@ There are three exceptions:
 *Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
 The code and the reason stay the same.
 *Lost* means that this side is gone or dead, so nothing is sent to it.
-`token_ended` has three reasons: the token expired (see `TOKEN_END`), Auth refused it twice when the gateway asked again (see `AUTH_RECHECK_SECONDS`), or it was revoked by a call.
+`token_ended` has one of two reasons: the token expired (see `TOKEN_END`), or Auth refused it twice when the gateway asked again (see `AUTH_RECHECK_SECONDS`).
 
 | code | words | by | close code to the client | close code to Studio | retry |
 |---|---|---|---|---|---|
@@ -107,7 +107,7 @@ The code and the reason stay the same.
 def pages() -> dict[Path, str]:
     """Return the text of each generated page by its path."""
     return {
-        HERE / "settings.md": SETTINGS + as_markdown(rows()),
+        HERE / "settings.md": SETTINGS + as_markdown(),
         HERE / "closing.md": REFUSALS
         + "".join(_refusal(cause) for cause in Cause if cause.ending.status)
         + ENDS

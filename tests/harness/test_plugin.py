@@ -158,7 +158,7 @@ def test_failures_are_explained(run_pytest: RunPytest) -> None:
         [
             "*TargetError: the gateway did not start: *exit code 2*",
             "*MAX_CONNECTIONS_PER_IP*",
-            "mark memmie has no argument 'studio'; allowed: studios, env",
+            "mark memmie has no argument 'studio'; allowed: studios, env, target",
             "*memmie gateway log, teardown included: <ProcessTarget pid=*",
             '{*"event": "listening"*',
             "*somebody*",
@@ -211,7 +211,10 @@ def test_help_lists_the_options(pytester: pytest.Pytester) -> None:
 
 
 def test_the_mark_is_registered(pytestconfig: pytest.Config) -> None:
-    assert any(line.startswith("memmie(studios=2, env={}): ") for line in pytestconfig.getini("markers"))
+    assert any(
+        line.startswith("memmie(studios=2, env={}, target='process'): ")
+        for line in pytestconfig.getini("markers")
+    )
 
 
 def test_costs_nothing_in_runs_that_do_not_use_it() -> None:

@@ -27,17 +27,27 @@ def test_the_nearer_mark_wins_and_env_is_merged() -> None:
     assert read_marks(nearest_first) == StackRequest(studios=1, env={"A": "1", "B": "2"})
 
 
+def test_the_kind_of_gateway_is_not_a_part_of_the_stack() -> None:
+    request = read_marks([mark(studios=2), mark(target="inprocess")])
+    assert (request.target, request.has_own_stack) == ("inprocess", False)
+    assert (
+        read_marks([mark(target="process"), mark(target="inprocess")]).target == DEFAULT.target == "process"
+    )
+    assert all(read_marks([own]).has_own_stack for own in (mark(studios=1), mark(env={"A": 1})))
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         (mark(3), "takes only keyword arguments"),
-        (mark(studio=3), "has no argument 'studio'; allowed: studios, env"),
+        (mark(studio=3), "has no argument 'studio'; allowed: studios, env, target"),
         (mark(studios="3"), "studios must be a number"),
         (mark(studios=-1), "studios must be a number"),
         (mark(studios=True), "studios must be a number"),
         (mark(env="A=1"), "env must be a dict"),
         (mark(env={"A": None}), "env must be a dict"),
         (mark(env={1: "A"}), "env must be a dict"),
+        (mark(target="container"), "target must be 'process' or 'inprocess'; 'container' is given"),
     ],
 )
 def test_an_invalid_mark_is_refused(wrong: pytest.Mark, message: str) -> None:

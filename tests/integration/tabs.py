@@ -96,8 +96,7 @@ def places(studios: Iterable[FakeStudio]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for studio in studios:
         for connection in studio.connections:
-            if connection.user_id:  # otherwise it is a health check
-                found.setdefault(connection.user_id, set()).add(studio.ws_url)
+            found.setdefault(connection.user_id, set()).add(studio.ws_url)
     return found
 
 

@@ -206,7 +206,7 @@ async def test_auth_may_go_away_and_come_back(
     await heartbeat(await memmie_connect(token=known))
     left_alone = await memmie_gateway.wait_for_log(lambda record: record["event"] == "auth_circuit")
     assert (left_alone["level"], left_alone["state"]) == ("warning", "open")
-    assert left_alone["detail"] == "Auth gave no usable answer (Connection refused)"
+    assert left_alone["detail"] == "Auth gave no complete answer (Connection refused)"
 
     await memmie_auth.start()
     await served_at_last(memmie_connect, new)

@@ -61,12 +61,40 @@ async def test_least_connections_fills_the_emptiest(
     assert [len(studio.connections) for studio in memmie_studios] == [2, 2, 2]
 
     emptied = memmie_studios[1]
-    for user in [connection.user_id for connection in emptied.connections if connection.user_id]:
+    for user in [connection.user_id for connection in emptied.connections]:
         await gone(connections[user], user, memmie_gateway)
     await memmie_connect("new-1")
     await memmie_connect("new-2")
 
     assert {connection.user_id for connection in emptied.connections} == {"new-1", "new-2"}
+
+
+@pytest.mark.memmie(
+    env={
+        **NO_LIMITS,
+        "LB_STRATEGY": "least_connections",
+        "HEALTH_RECOVERY_SECONDS": 0.2,
+        "HEALTH_INTERVAL_SECONDS": 0.2,
+        "HEALTH_FALL": 1,
+        "SLOW_START_SECONDS": 600,
+    }
+)
+async def test_a_returned_studio_gets_fewer_at_first(
+    memmie_connect: Connect, memmie_studios: list[FakeStudio], health_is: HealthIs
+) -> None:
+    back, other = memmie_studios
+    await back.stop()
+    await health_is(back.ws_url, "unhealthy")
+    for number in range(5):
+        await memmie_connect(f"u{number}")
+    await back.start()
+    await health_is(back.ws_url, "healthy", count=2)
+    for number in range(5):
+        await memmie_connect(f"new-{number}")
+
+    users = [sum(bool(each.user_id) for each in studio.connections) for studio in (back, other)]
+    assert users[0] < 5  # as many as the other has
+    assert sum(users) == 10
 
 
 @pytest.mark.memmie(studios=3, env={**NO_LIMITS, "HEALTH_RECOVERY_SECONDS": 0.2, "HEALTH_FALL": 1})

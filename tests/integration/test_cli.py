@@ -166,6 +166,7 @@ BAD = [
     ("HEALTH_CHECK", "grpc", "'ws', 'http', 'tcp' or 'off'"),
     ("HEALTH_PATH", "healthz", "'healthz' is not a path such as /healthz"),
     ("HEALTH_PATH", "/a b", "'/a b' is not a path such as /healthz"),
+    ("HEALTH_PATH", "/a#b", "'/a#b' is not a path such as /healthz"),  # a fragment is never sent
     ("UNHEALTHY_SESSIONS", "end", "'close' or 'keep'"),
     ("OUTLIER_EJECTION", "2", "true or false"),
     ("SLOW_START_SECONDS", "-1", "greater than or equal to 0"),

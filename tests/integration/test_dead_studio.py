@@ -27,6 +27,8 @@ Closed = Callable[..., Awaitable[tuple[int | None, str]]]
 Dial = Callable[..., Awaitable[ClientConnection]]
 Metric = Callable[..., Awaitable[float]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 UNHEALTHY = (1012, "Studio is not healthy, reconnect")
 CLIENTS = 80
 QUICK = {
@@ -107,13 +109,15 @@ async def test_the_clients_of_a_frozen_studio_are_told(
     user = user_of(studio_process.ws_url, memmie_studios)
     token = memmie_token(user)
     clients = await asyncio.gather(*(dial(gateway.ws_url, token) for _ in range(CLIENTS)))
-    assert not any(connection.user_id for connection in other.connections)
+    assert not other.connections
 
     studio_process.process.send_signal(signal.SIGSTOP)
     await until(lambda: bool(unhealthy_at(gateway, studio_process.ws_url)))
     marked = time.monotonic()
     assert [await closed(client) for client in clients] == [UNHEALTHY] * CLIENTS
     assert time.monotonic() - marked < 2
+    line = await gateway.wait_for_log(lambda record: record["event"] == "closed")
+    assert (line["cause"], line["by"], line["code"]) == ("studio_unhealthy", "studio", 1012)
     await heartbeat(await dial(gateway.ws_url, token))
     assert await metric(gateway, "gateway_evictions_total", evidence="unhealthy", mode="act") == CLIENTS
 

@@ -18,6 +18,8 @@ from memmie_harness.targets import Target
 RawUpgrade = Callable[[Target, str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 Metric = Callable[..., Awaitable[float]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 
 async def ghost(upgrade: RawUpgrade, target: Target, token: str) -> asyncio.StreamWriter:
     """Connect a client that never answers anything after the handshake."""
@@ -73,10 +75,16 @@ async def test_five_seconds_after_its_ping_a_ghost_is_replaced(
     },
 )
 async def test_the_place_of_a_dead_client_is_free_within_a_second(
-    memmie_gateway: Target, memmie_auth: FakeAuth, memmie_connect: Connect, raw_upgrade: RawUpgrade
+    memmie_gateway: Target,
+    memmie_auth: FakeAuth,
+    memmie_connect: Connect,
+    raw_upgrade: RawUpgrade,
+    metric: Metric,
 ) -> None:
     """It is known to be dead after two seconds; the closing handshake would take thirty more."""
     await ghost(raw_upgrade, memmie_gateway, memmie_auth.mint("u1"))
     assert await come_back(memmie_connect) < 3.5
     record = await memmie_gateway.wait_for_log(lambda line: line["event"] == "closed")
-    assert record["cause"] == "client_silent"
+    assert (record["cause"], record["code"]) == ("client_silent", None)
+    assert await metric(memmie_gateway, "gateway_evictions_total", evidence="silent", mode="act") == 1
+    assert await metric(memmie_gateway, "gateway_websocket_closes_total", code="1006", by="client") == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
@@ -14,13 +13,17 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from memmie_fake_studio import FakeStudio
+from memmie_gateway.app.check import check as check_all
+from memmie_gateway.app.settings import Settings
 from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect, StartGateway
-from memmie_harness.targets import ProcessTarget, Target
+from memmie_harness.targets import Target
 from memmie_harness.targets.process import clean_environment
 
 Ready = Callable[[Target], Awaitable[tuple[int, dict[str, Any]]]]
 Refused = Callable[..., Awaitable[Any]]
+
+pytestmark = pytest.mark.memmie(target="inprocess")
 
 NO_LIMITS = {"MAX_CONNECTIONS_PER_IP": 0, "CONNECT_RATE_PER_IP": 0, "HEALTH_RECOVERY_SECONDS": 0.1}
 
@@ -114,7 +117,7 @@ async def test_a_check_that_fails_says_what_was_checked(
         ("off", "", True, "the gateway makes no health checks, because HEALTH_CHECK is off"),
     ],
 )
-async def test_the_command_says_what_was_checked(
+async def test_check_says_what_was_checked(
     plain: PlainServer,
     check: str,
     path: str,
@@ -127,18 +130,12 @@ async def test_the_command_says_what_was_checked(
         "HEALTH_PATH": path,
         "AUTH_URL": "http://127.0.0.1:1",
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "memmie_gateway", "check", "--json"),
-        env=clean_environment(environment),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
-    result = json.loads(output)["checks"][1]
-    assert (result["target"], result["ok"]) == (plain.url, ok)
-    assert words.format(plain.port) in result["detail"]
+    _, result = await check_all(Settings.from_env(environment))
+    assert (result.target, result.ok) == (plain.url, ok)
+    assert words.format(plain.port) in result.detail
 
 
-async def test_a_check_that_finds_nobody_says_so(plain: PlainServer) -> None:
+async def test_the_command_says_so_if_it_finds_nobody(plain: PlainServer) -> None:
     environment = {
         "STUDIO_WS_URLS": "ws://127.0.0.1:1/ws",
         "HEALTH_CHECK": "off",
@@ -183,7 +180,6 @@ async def test_without_checks_a_studio_is_used_until_dials_fail_and_then_tried_a
         gateway = await memmie_start_gateway(
             {**NO_LIMITS, "STUDIO_WS_URLS": server.url, "HEALTH_CHECK": "off", "HEALTH_RECOVERY_SECONDS": 1}
         )
-        assert isinstance(gateway, ProcessTarget)
         await memmie_connect("u1", target=gateway)
     states = []
     while "unhealthy" not in states:

@@ -19,6 +19,8 @@ from memmie_harness.targets import Target
 HealthIs = Callable[..., Awaitable[None]]
 Metric = Callable[..., Awaitable[float]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 QUICK = {
     "MAX_CONNECTIONS_PER_IP": 0,
     "CONNECT_RATE_PER_IP": 0,

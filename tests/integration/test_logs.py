@@ -6,14 +6,17 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection
 
+import memmie_gateway
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import heartbeat
@@ -25,6 +28,19 @@ from memmie_harness.wiring import gateway_environment
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Dial = Callable[..., Awaitable[ClientConnection]]
 Refused = Callable[..., Awaitable[Any]]
+
+
+PACKAGE = Path(memmie_gateway.__file__).parent
+DEPLOY_PAGE = Path(__file__).parents[2] / "docs" / "deploy.md"
+
+
+def test_the_page_for_operators_has_a_row_for_each_event() -> None:
+    code = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+    written = set(re.findall(r'\b_?log(?:\.(?:info|warning|error))?\(\s*"([a-z_]+)"', code))
+    table = DEPLOY_PAGE.read_text().partition("| event | meaning |")[2].partition("\n\n")[0]
+
+    assert {"closed", "backend_health", "cut_short"} <= written
+    assert set(re.findall(r"`([a-z_]+)`", "".join(re.findall(r"^\|[^|]*\|", table, re.MULTILINE)))) == written
 
 
 def is_about(event: str, request_id: str) -> Callable[[dict[str, Any]], bool]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 
 import pytest
 
 from memmie_gateway import Settings
-from memmie_gateway.app.reference import rows
+from memmie_gateway.app.reference import GROUPS, groups, rows
 from memmie_gateway.core.outcomes import Cause
 
 GENERATE = Path(__file__).parents[2] / "docs" / "generate.py"
+ANNOUNCED = {"AUTH_KEEPALIVE", "MAX_TOKEN_BYTES", "METRICS_CACHE_SECONDS"}
+"""Settings of the next version, of which docs/upgrading.md tells."""
 
 # Spec §7, with the defaults it names.
 SPECIFIED = {
@@ -49,6 +52,11 @@ def test_every_variable_has_a_meaning_and_seconds_and_bytes_say_so() -> None:
             assert "bytes" in row.meaning.lower(), row.name
 
 
+def test_each_variable_is_in_one_group() -> None:
+    assert list(groups()) == list(GROUPS.values())
+    assert [row for group in groups().values() for row in group] == rows()
+
+
 def test_the_written_default_of_each_variable_is_its_default() -> None:
     environment = {row.name: row.default for row in rows()}
 
@@ -57,6 +65,26 @@ def test_the_written_default_of_each_variable_is_its_default() -> None:
 
 def test_of_the_environment_only_known_and_non_empty_variables_count() -> None:
     assert Settings.from_env({"PATH": "/bin", "PORT": "", "OTHER": "x"}) == Settings()
+
+
+@pytest.mark.parametrize("name", ["closing", "connect", "incidents", "metrics", "spec", "upgrading"])
+def test_every_setting_and_metric_that_a_page_names_exists(name: str) -> None:
+    text, metrics = ((GENERATE.parent / f"{page}.md").read_text() for page in (name, "metrics"))
+
+    assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)\b", text)) <= {row.name for row in rows()} | ANNOUNCED
+    named = set(re.findall(r"`(?:rate\(|increase\()?(gateway_[a-z_]+)", text))
+    assert named <= set(re.findall(r"^\| `([a-z_]+)`", metrics, re.MULTILINE))
+
+
+def test_the_page_for_upgrading_has_the_defaults_of_new_behaviour() -> None:
+    page = (GENERATE.parent / "upgrading.md").read_text()
+    table = page.partition("| off | metric | log line |")[2].partition("\n\n")[0]
+    cells = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()[2:]]
+    told = {name: line[3].strip("`") for line in cells for name in re.findall(r"^`([A-Z_]+)`", line[2])}
+
+    assert len(told) > 15
+    assert told.pop("HEALTH_PATH") == "path of the URL + `/health"  # the default is empty, which means this
+    assert told == {row.name: row.default for row in rows() if row.name in told}
 
 
 def test_every_cause_has_a_code_of_its_own() -> None:

@@ -39,7 +39,7 @@ class Stack:
             auth_url=self.auth.url,
             studio_ws_urls=(self.studio.ws_url,),
             log_level="error",
-            **self._settings,  # type: ignore[arg-type]  # checked by Settings itself
+            **self._settings,
         )
         self.gateway = Gateway(settings)
         await self.gateway.start()

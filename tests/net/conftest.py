@@ -1,4 +1,4 @@
-"""A gateway in this process, on both event loops, between raw bytes on either side."""
+"""A gateway in this process, on both event loops where they may differ, between raw bytes on either side."""
 
 from __future__ import annotations
 
@@ -34,10 +34,14 @@ SETTINGS: Final = {
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config,  # noqa: ARG001 - a hook's arguments go by name
-    item: pytest.Item,  # noqa: ARG001 - likewise
+    item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Run every test here on uvloop, which `serve` uses where it is there, and on asyncio's own loop."""
-    return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    """Run every test here on uvloop, which `serve` uses where it is there, and on asyncio's own loop.
+
+    Tests of decisions, which take no more of a loop than its timers, run on asyncio's own alone (mark `one_loop`).
+    """
+    both = {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
+    return {"asyncio": both["asyncio"]} if item.get_closest_marker("one_loop") else both
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.client_address import Client
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.refusals import RefusedError
-from memmie_gateway.core.limits import Rate, Slot, TokenBucket
+from memmie_gateway.core.limits import HeldSlots, Rate, Slot, TokenBucket
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import Maybe, ready, run
-from memmie_gateway.net.ingress.admission import Admission, Admitted, HeldSlots, Limits, Stores
+from memmie_gateway.net.ingress.admission import Admission, Admitted, Limits, Stores
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import pytest
 from tests.net.backends import url
 
 from memmie_gateway.core.backends.balancer import NEVER
-from memmie_gateway.core.backends.health import REFUSED_USERS, Health, HealthTracker
+from memmie_gateway.core.backends.health import REFUSED_SECONDS, REFUSED_USERS, Health, HealthTracker
 from memmie_gateway.core.backends.outlier import USERS, OutlierTracker
 from memmie_gateway.net.backends.backend import Backend
 
@@ -49,7 +49,7 @@ def test_its_first_health_check_is_no_return(watched: Watched) -> None:
     "fails",
     [
         lambda backend: backend.failed("refused"),
-        lambda backend: backend.broke("a connection broke"),
+        lambda backend: backend.broke("u1", "a connection broke"),
         lambda backend: backend.unanswered("u1", "reset"),
     ],
 )
@@ -93,11 +93,63 @@ def test_an_accepted_connection_outweighs_one_failure(watched: Watched) -> None:
     assert watched.backend.healthy
 
 
-def test_without_checks_a_dial_without_an_answer_is_weak_evidence(watched: Watched) -> None:
+@pytest.mark.parametrize("fall", [1, 2])
+@pytest.mark.parametrize("fails", [Backend.broke, Backend.unanswered])
+def test_without_checks_one_users_trouble_is_weak_evidence(
+    watched: Watched, fails: Callable[[Backend, str, str], None], fall: int
+) -> None:
+    watched.backend.tracker = HealthTracker(rise=1, fall=fall)
+    watched.backend.passed(began=99)
     watched.backend.checked_at = ""
     for _ in range(100):
-        watched.backend.unanswered("u1", "reset")
+        fails(watched.backend, "u1", "reset")
+        watched.backend.tracker.looked()
     assert (watched.doubts, watched.backend.healthy) == (0, True)
+
+
+def test_without_checks_each_failure_is_told(watched: Watched) -> None:
+    """Otherwise nothing would take it back into use."""
+    watched.backend.checked_at = ""
+    for number in range(2 * REFUSED_USERS):
+        watched.backend.refused(f"u{number}", "it answered 500")
+        if number == REFUSED_USERS:
+            watched.backend.tracker.looked()
+    assert (watched.doubts, watched.backend.healthy) == (2, False)
+    for _ in range(2):
+        watched.backend.failed("refused")
+    assert watched.doubts == 4
+
+
+@pytest.mark.parametrize("fails", [Backend.broke, Backend.unanswered])
+def test_one_user_never_changes_its_health_even_if_one_failure_is_enough(
+    watched: Watched, fails: Callable[[Backend, str, str], None]
+) -> None:
+    watched.backend.tracker = HealthTracker(rise=1, fall=1)
+    watched.backend.passed(began=99)
+    for _ in range(100):
+        fails(watched.backend, "u1", "reset")
+        watched.backend.passed(began=99)
+    assert watched.changes == [HEALTHY, HEALTHY]
+    fails(watched.backend, "u1", "reset")
+    watched.backend.failed_check("no pong", began=watched.now)
+    assert not watched.backend.available
+
+
+def test_dials_without_an_answer_count_against_users_that_wait_for_it_if_they_are_of_two(
+    watched: Watched,
+) -> None:
+    """One user alone must not hold up the moves of others."""
+    watched.now = 200
+    for _ in range(100):
+        watched.backend.unanswered("u1", "no answer")
+    assert watched.backend.good_for == 100
+    watched.backend.unanswered("u2", "no answer")
+    assert watched.backend.good_for == 0
+    watched.backend.worked()
+    watched.backend.unanswered("u1", "no answer")
+    watched.now = 200 + REFUSED_SECONDS
+    watched.backend.unanswered("u2", "no answer")
+    assert watched.backend.good_for == 100 + REFUSED_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -107,7 +159,7 @@ def test_without_checks_a_dial_without_an_answer_is_weak_evidence(watched: Watch
 def test_a_failure_is_no_evidence_of_an_outlier(watched: Watched, fails: Callable[[Backend], None]) -> None:
     for number in range(USERS):
         watched.backend.outlier.ended(f"u{number}", watched.now, watched.now, broken=True)
-    watched.backend.broke("a connection broke")
+    watched.backend.broke("u1", "a connection broke")
     watched.backend.refused("u1", "it answered 500")
     watched.backend.unanswered("u1", "reset")
     assert watched.backend.outlier.waiting

@@ -31,8 +31,8 @@ ANSWERS: list[Any] = [
         "error", {"status": 200, "body": "[" * 50_000}, "something that is not JSON", id="deeply nested"
     ),
     pytest.param("error", {"status": 200, "body": "x" * 200_000}, "Auth's answer is too large", id="huge"),
-    pytest.param("garbage", {}, "Auth gave no usable answer (", id="no HTTP"),
-    pytest.param("reset", {}, "Auth gave no usable answer (", id="reset"),
+    pytest.param("garbage", {}, "Auth gave no complete answer (", id="no HTTP"),
+    pytest.param("reset", {}, "Auth gave no complete answer (", id="reset"),
 ]
 
 
@@ -108,6 +108,7 @@ async def test_with_first_message_auth_it_is_1011(
     assert (await client.read_head()).status == 101
     client.send(TEXT, json.dumps({"type": "auth", "data": {"token": "T"}}))
     assert await client.read_close() == (1011, "Auth's answer about this token cannot be used")
+    client.leave()
     assert (await log.line("refused"))["code"] == 1011
 
 

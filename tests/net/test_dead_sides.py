@@ -171,17 +171,23 @@ async def test_a_studio_that_takes_nothing_lives_while_its_health_check_passes(
         task.cancel()
 
 
-@pytest.mark.parametrize(("interval", "pings"), [("60", 1), ("0", 3)])
-async def test_a_studio_may_be_pinged_at_any_time(join: Join, interval: str, pings: int) -> None:
-    """One that owes an answer is not pinged again; without keepalive nothing is owed."""
-    pair = await join(PING_INTERVAL_SECONDS=interval, PING_TIMEOUT_SECONDS="60")
+async def test_without_keepalive_a_studio_is_never_pinged(join: Join) -> None:
+    """Perhaps it answers no pings, and this must not count as silence."""
+    pair = await join(PING_INTERVAL_SECONDS="0", PING_TIMEOUT_SECONDS="60")
+    assert pair.session.ping_backend() is False
+    await pair.exchange()
+
+
+async def test_a_studio_may_be_pinged_at_any_time(join: Join) -> None:
+    """One that owes an answer is not pinged again."""
+    pair = await join(PING_INTERVAL_SECONDS="60", PING_TIMEOUT_SECONDS="60")
     session = pair.session
     assert [session.ping_backend() for _ in range(3)] == [True] * 3
-    pair.client.send(TEXT, "behind the pings")
+    pair.client.send(TEXT, "behind the ping")
     received = []
     while (frame := await pair.studio.read_frame()).opcode == PING:
         received.append(frame)
-    assert len(received) == pings
+    assert len(received) == 1
     pair.studio.send(PONG, received[-1].payload)
     session._backend.hold(TOO_FAST)
     assert session.ping_backend() is False  # its answer would not be read
@@ -248,21 +254,31 @@ async def test_places_are_free_at_once_and_only_the_ends_wait(join: Join) -> Non
     )
     answering = [asyncio.create_task(answer(pair.studio, [])) for pair in pairs]
     sessions = list(gateway.parts.sessions)
-    await until(lambda: not any(session.holds_slots for session in sessions))
+    await until(lambda: not any(session.slots.held for session in sessions))
     assert sum(session.closing is None for session in sessions) == 2
     await join(gateway, user="u1")
     for task in answering:
         task.cancel()
 
 
-async def test_whoever_answers_before_its_turn_lives(join: Join) -> None:
+async def test_whoever_answers_before_its_turn_lives_and_counts_again(join: Join) -> None:
+    """Otherwise a user who is late with every pong could have any number of connections."""
     gateway, pairs = await many(join, 3, EVICT_PER_SECOND="2", **QUICK)
     answering = [asyncio.create_task(answer(pair.studio, [])) for pair in pairs]
     sessions = list(gateway.parts.sessions)
-    await until(lambda: not any(session.holds_slots for session in sessions))
+    await until(lambda: not any(session.slots.held for session in sessions))
     answering += [asyncio.create_task(answer(pair.client, [])) for pair in pairs]
     await until(lambda: not len(gateway.parts.evictor._evictions))
-    assert sum(session.closing is None for session in sessions) == 2
+    live = [session for session in sessions if session.closing is None]
+    assert len(live) == 2
+    await until(lambda: all(session.slots.held for session in live))
+    slots = gateway.parts.admission.stores.addresses
+    key = live[0].info.client.limit_key
+    assert not slots.acquire(key, 2), "they hold two places"
+    for pair in pairs:
+        pair.client.reset()
+    await until(lambda: nobody_is_left(gateway))
+    assert slots.acquire(key, 1), "and give each back only once"
     for task in answering:
         task.cancel()
 
@@ -275,7 +291,7 @@ async def test_nobody_is_ended_if_evictions_do_not_act(join: Join, log: GatewayL
     await until(lambda: session.is_dead(session._client.side))
     await asyncio.sleep(0.5)  # several looks; the time itself is what is tested
     assert session.closing is None
-    assert session.holds_slots
+    assert session.slots.held
     expected = [("silent", "client_silent")] if mode == "observe" else []
     assert [(line["evidence"], line["cause"]) for line in log.lines("would_evict")] == expected
     evicted = pair.gateway.parts.evictor.evicted

@@ -18,6 +18,8 @@ from memmie_gateway.core.sessions.silence import LOOKS
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.deserted import PINGED
 
+pytestmark = pytest.mark.one_loop
+
 UNHEALTHY = (1012, "Studio is not healthy, reconnect")
 SECONDS = 0.4
 """How long the silence must last."""
@@ -142,6 +144,18 @@ async def test_a_backend_that_recovers_keeps_its_sessions(stand: Stand) -> None:
     assert stand.gateway.parts.deserted._silences == {}
     assert stand.is_left_alone()
     await until(lambda: stand.gateway.parts.deserted._timer is None)
+
+
+async def test_who_still_waits_for_the_end_stays_if_the_backend_recovers(stand: Stand) -> None:
+    await stand.start(EVICT_PER_SECOND="0.01")
+    for _ in range(3):
+        await stand.join()
+    fails(stand.backend)
+    evictor = stand.gateway.parts.evictor
+    await until(lambda: len(evictor._evictions) == 2)
+    passes(stand.backend)
+    await until(lambda: not len(evictor._evictions))
+    assert sum(session.closing is None for session in stand.gateway.parts.sessions) == 2
 
 
 async def test_a_healthy_backend_may_be_silent(stand: Stand) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.clock import loop_clock
+from tests.clock import loop_clock, waiting_clock
 from tests.net.pair import GatewayLog, StartGateway, until
 from websockets.asyncio.client import ClientConnection
 
@@ -18,12 +18,21 @@ from memmie_gateway import Gateway
 from memmie_gateway.net.backends.backend import Backend
 from memmie_harness.client import connect, heartbeat
 
+pytestmark = pytest.mark.one_loop
+
 SETTINGS = {
     "HEALTH_TIMEOUT_SECONDS": "0.5",
     "HEALTH_RECOVERY_SECONDS": "0.05",
     "HEALTH_FALL": "2",
     "LB_STRATEGY": "round_robin",
 }
+
+
+@pytest.fixture(autouse=True)
+async def unhurried() -> AsyncIterator[None]:
+    """On a busy machine, a slow health check would count as failed, and a long turn of the loop as a pause."""
+    with waiting_clock():
+        yield
 
 
 @pytest.fixture

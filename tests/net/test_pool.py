@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.net.backends import AsGiven, make, names_of, pool_of, url
 
 from memmie_gateway.core.backends.balancer import Balancer, Strategy
+from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.net.backends.backend import Backend, BackendUrl, Traffic
 from memmie_gateway.net.backends.pool import BackendPool
 
@@ -217,6 +218,24 @@ def test_the_healthy_are_candidates(healthy: str, unhealthy: str, expected: str)
         elif backend.where.host in unhealthy:
             backend.failed("it does not answer")
     assert names_of(pool.candidates("u1")) == list(expected)
+
+
+def test_a_dead_one_is_no_candidate_even_if_connections_to_it_work() -> None:
+    """Another gateway without such connections sees only that its health checks fail."""
+    pool = BackendPool(AsGiven(), lambda where: Backend(where, HealthTracker(rise=1, fall=2)))
+    pool.update(map(url, "ab"))
+    a, b = pool.active
+    for backend in (a, b):
+        backend.passed(began=0)
+    for _ in range(2):
+        a.failed_check("no pong", began=0)
+        a.worked()
+    assert (a.healthy, a.dead) == (True, True)
+    assert pool.candidates("u1") == [b]
+    for _ in range(2):
+        b.failed_check("no pong", began=0)
+        b.worked()
+    assert pool.candidates("u1") == [a, b], "but if all look bad, all are used"
 
 
 def test_the_backend_of_a_users_other_connections_comes_first() -> None:

@@ -114,8 +114,8 @@ def test_urls_that_auth_cannot_have(url: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        pytest.param(b"", r"Auth gave no usable answer \(the service closed the connection without a complete answer\)", id="none"),
-        pytest.param(b"garbage\r\n\r\n", r"Auth gave no usable answer \(the answer is not HTTP: .*\)", id="garbage"),
+        pytest.param(b"", r"Auth gave no complete answer \(the service closed the connection without a complete answer\)", id="none"),
+        pytest.param(b"garbage\r\n\r\n", r"Auth gave no complete answer \(the answer is not HTTP: .*\)", id="garbage"),
         pytest.param(
             b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MAX_BODY + 1), "Auth's answer is too large", id="huge"
         ),
@@ -178,7 +178,7 @@ async def test_a_response_that_does_not_come_in_time(make_question: MakeQuestion
     ],
 )
 async def test_an_auth_that_is_not_there(make_question: MakeQuestion, host: str, why: str) -> None:
-    with pytest.raises(AuthUnavailableError, match=rf"^Auth gave no usable answer \(({why})\)$"):
+    with pytest.raises(AuthUnavailableError, match=rf"^Auth gave no complete answer \(({why})\)$"):
         await make_question(f"http://{host}").ask("t")
 
 

@@ -17,6 +17,8 @@ from memmie_gateway.core.backends.balancer import rendezvous_score
 from memmie_gateway.core.sessions.rebalance import AGAIN_SECONDS
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
 
+pytestmark = pytest.mark.one_loop
+
 MOVED = (1012, "moving to another Studio, reconnect")
 
 
@@ -106,9 +108,12 @@ async def test_the_next_connection_goes_home_though_another_one_is_still_away(us
     """Otherwise a client that comes back quickly would follow the one that is to be moved next."""
     await users.start()
     client, end = await users.connect(users.other, users.home)
+    client.send(TEXT, "be", fin=False)  # so that it is not moved before the other one is there
     busy, busy_end = await users.connect(users.other)
     busy.send(TEXT, "be", fin=False)
     assert (await busy_end.read_frame()).payload == b"be"
+    client.send(CONT, "gin")
+    assert [(await end.read_frame()).payload for _ in range(2)] == [b"be", b"gin"]
     await take_leave(client, end)
     await users.connect(users.home)
 

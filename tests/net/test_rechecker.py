@@ -17,6 +17,8 @@ from tests.net.wire import PATIENCE, upgrade_request
 from memmie_gateway import Gateway
 from memmie_gateway.core.sessions.recheck import CONFIRM_SECONDS, Answer, RawToken
 
+pytestmark = pytest.mark.one_loop
+
 ENDED = (4401, "the token expired or was revoked")
 INTERVAL = 600.0
 
@@ -186,6 +188,27 @@ async def test_a_connection_that_was_renewed_in_between_stays(
     await asked(answers, "NEW", 2)
     assert answers.asked["T"] == 2
     await pair.exchange()
+
+
+@pytest.mark.parametrize("settings", [{"EVICT_PER_SECOND": "0.01"}])
+async def test_a_connection_that_is_renewed_while_its_end_waits_stays(
+    gateway: Gateway, answers: AnsweringAuth, enter: Enter, clock: Clock
+) -> None:
+    first, second = await enter("T", "u1"), await enter("T", "u1")
+    old = gateway.parts.sessions.of_user("u1")[0].info.identity
+    answers.verdicts["T"] = 401
+    clock.put_forward(INTERVAL)
+    await until(lambda: gateway.parts.rechecker.answers[Answer.REFUSED] == 1)
+    clock.put_forward(6)
+    await cut(gateway, first)
+    evictions = gateway.parts.evictor._evictions
+    assert len(evictions) == 1
+    answers.valid("NEW", "u1")
+    digest = gateway.parts.authenticator.digest("NEW")
+    assert digest is not None
+    assert gateway.parts.leases.renew(old.digest, old._replace(digest=digest), "NEW") == 1
+    await until(lambda: not len(evictions))
+    await second.exchange()
 
 
 @pytest.mark.parametrize("settings", [{"EVICTIONS": "observe"}])

@@ -15,6 +15,8 @@ from memmie_gateway.net.sessions import replacement
 from memmie_gateway.net.sessions.leg import TOO_FAST
 from memmie_gateway.net.sessions.session import Session
 
+pytestmark = pytest.mark.one_loop
+
 SETTINGS = {
     "PING_INTERVAL_SECONDS": "0.2",
     "PING_TIMEOUT_SECONDS": "60",
@@ -122,7 +124,7 @@ async def test_a_failed_dial_evicts_nobody(
     at_studio.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n")
     assert (await new.read_head()).status == 403
     assert old.session.closing is None
-    assert old.session.holds_slots
+    assert old.session.slots.held
     while (frame := await old.client.read_frame()).opcode == PING:
         old.client.send(PONG, frame.payload)
         if old.session.unanswered() < UNANSWERED:

@@ -39,6 +39,21 @@ def test_a_slot_is_given_back_once() -> None:
     assert slots.acquire("a", 1) is not None
 
 
+def test_a_released_slot_can_be_taken_again_beyond_the_limit_and_counts_once() -> None:
+    slots = LocalSlots()
+    first = taken(slots, "a", 1)
+    first.retake()
+    first.release()
+    second = taken(slots, "a", 1)
+    for _ in range(3):
+        first.retake()
+    assert slots.acquire("a", 2) is None
+    assert slots.acquire("a", 3) is not None
+    first.release()
+    second.release()
+    assert slots.acquire("a", 2) is not None
+
+
 def test_no_limit_takes_slots_all_the_same() -> None:
     """So a limit that is set later counts what is there already."""
     slots = LocalSlots()

@@ -8,9 +8,45 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from memmie_gateway.core.limits import Buckets, Rate, SlotCounts, TokenBucket
+from memmie_gateway.core.limits import Buckets, HeldSlots, Rate, SlotCounts, TokenBucket
 
 # How many at once.
+
+
+class Counted:
+    """A slot that notes what is done with it."""
+
+    def __init__(self) -> None:
+        self.done = ""
+
+    def release(self) -> None:
+        self.done += "-"
+
+    def retake(self) -> None:
+        self.done += "+"
+
+
+@pytest.mark.parametrize(
+    ("calls", "done", "held"),
+    [
+        ("", "", True),
+        ("release", "-", False),
+        ("resume", "", True),
+        ("release resume", "-", False),
+        ("suspend", "-", False),
+        ("suspend resume resume", "-+", True),
+        ("suspend suspend resume", "-+", True),
+        ("suspend release resume", "--", False),
+        ("release suspend resume", "-", False),
+    ],
+)
+def test_slots_that_are_held_together(calls: str, done: str, held: bool) -> None:  # noqa: FBT001 - a column of the table
+    one, other = Counted(), Counted()
+    slots = HeldSlots(one, other)
+    for call in calls.split():
+        getattr(slots, call)()
+    assert (one.done, other.done, slots.held) == (done, done, held)
+    assert repr(slots) == "<HeldSlots 2>"
 
 
 def test_slots_are_counted_by_key_and_given_back() -> None:

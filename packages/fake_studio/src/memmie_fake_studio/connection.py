@@ -91,6 +91,11 @@ class Connection:
     def __repr__(self) -> str:
         return f"<Connection {self.id} of {self.user_id!r} on {self.path}, {self.received} received, {self.sent} sent>"
 
+    @property
+    def is_health_check(self) -> bool:
+        """Whether it was opened on a route for health checks."""
+        return self.path.endswith("/health")
+
     def describe(self) -> dict[str, Any]:
         """Return the connection as JSON."""
         return {

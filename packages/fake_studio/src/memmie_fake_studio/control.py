@@ -20,7 +20,7 @@ class Controllable(Protocol):
 
     @property
     def connections(self) -> Sequence[Connection]:
-        """The live connections, oldest first."""
+        """The live connections without health checks, oldest first."""
 
     def connection(self, connection_id: str) -> Connection:
         """Return a live connection; raises ValueError for an unknown id."""

@@ -78,8 +78,8 @@ class FakeStudio(FakeServer):
 
     @property
     def connections(self) -> list[Connection]:
-        """The live connections, oldest first."""
-        return self._hub.all()
+        """The live connections without health checks, which come and go at any time; oldest first."""
+        return [connection for connection in self._hub.all() if not connection.is_health_check]
 
     def connection(self, connection_id: str) -> Connection:
         """Return a live connection.
@@ -154,13 +154,13 @@ class FakeStudio(FakeServer):
 
     async def close_connections(self, grace: float) -> None:
         """Close every WebSocket with 1001, and wait at most `grace` seconds for the closing handshakes."""
-        for connection in self.connections:
+        for connection in self._hub.all():
             connection.close(_GOING_AWAY, "Studio is shutting down")
         await self._hub.wait_until_empty(grace)
 
     def abort_connections(self) -> None:
         """Abort every WebSocket."""
-        for connection in self.connections:
+        for connection in self._hub.all():
             connection.wire.abort("Studio stopped")
 
     def user_of(self, request: web.Request) -> str | None:

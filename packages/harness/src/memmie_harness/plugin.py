@@ -40,9 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("memmie", "gateway under test (memmie-harness)")
     group.addoption(
         "--memmie-target",
-        default="process",
         metavar="process|inprocess|container|URL",
-        help="the gateway under test. `process` (default): each test starts the installed gateway as a process. "
+        help="the gateway under test. `process`: each test starts the installed gateway as a process; this is the default, "
+        "unless the test's mark `memmie(target='inprocess')` says otherwise. "
         "`inprocess`: the gateway runs inside pytest's process, for a debugger. "
         "`container`: each test starts the image memmie-gateway; this needs the extra `containers` and a Docker engine. "
         "URL: the tests use a gateway that already runs; tests that need their own stack are skipped.",
@@ -65,7 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", stack_request.HELP)
     _interrupt_on_sigterm(config)
     choice = config.getoption("memmie_target")
-    if choice != "process":
+    if choice is not None:
         from memmie_harness.targets.choice import check_choice
 
         try:
@@ -126,12 +126,18 @@ def _memmie_request(request: pytest.FixtureRequest) -> stack_request.StackReques
 
 
 @pytest.fixture
-def _memmie_running_url(pytestconfig: pytest.Config) -> str | None:
+def _memmie_choice(pytestconfig: pytest.Config, _memmie_request: stack_request.StackRequest) -> str:
+    """The gateway under test: what `--memmie-target` says, or else the test's mark."""
+    choice: str | None = pytestconfig.getoption("memmie_target")
+    return choice or _memmie_request.target
+
+
+@pytest.fixture
+def _memmie_running_url(_memmie_choice: str) -> str | None:
     """The address of the gateway in `--memmie-target=URL`, or None."""
     from memmie_harness.targets.choice import is_url
 
-    choice: str = pytestconfig.getoption("memmie_target")
-    return choice if is_url(choice) else None
+    return _memmie_choice if is_url(_memmie_choice) else None
 
 
 @pytest.fixture
@@ -170,12 +176,12 @@ async def memmie_start_gateway(
     memmie_auth: FakeAuth,
     memmie_studios: list[FakeStudio],
     _memmie_request: stack_request.StackRequest,
+    _memmie_choice: str,
 ) -> AsyncIterator[StartGateway]:
     """A function that starts gateways with `memmie_auth` and `memmie_studios`; all are stopped after the test."""
     from memmie_harness.targets import make_target
     from memmie_harness.wiring import FOR_TESTS, gateway_environment
 
-    choice: str = request.config.getoption("memmie_target")
     targets: list[Target] = request.node.stash.setdefault(_targets_key, [])
 
     async with AsyncExitStack() as stack:
@@ -186,7 +192,7 @@ async def memmie_start_gateway(
                 studio_ws_urls=[studio.ws_url for studio in memmie_studios],
                 extra={**FOR_TESTS, **_memmie_request.env, **(env or {})},
             )
-            target = make_target(choice, environment, image=request.config.getoption("memmie_image"))
+            target = make_target(_memmie_choice, environment, image=request.config.getoption("memmie_image"))
             targets.append(target)
             await target.start(until_ready=until_ready)
             stack.push_async_callback(target.stop)
@@ -205,7 +211,7 @@ def _memmie_start_default(
     if _memmie_running_url is None:
         start: StartGateway = request.getfixturevalue("memmie_start_gateway")
         return start
-    if _memmie_request != stack_request.DEFAULT:
+    if _memmie_request.has_own_stack:
         pytest.skip(
             "the mark of this test requests its own stack, but --memmie-target is a gateway that already runs"
         )

@@ -11,11 +11,15 @@ import pytest
 DEFAULT_STUDIOS: Final = 2
 """How many Studios a test has without a mark."""
 
+DEFAULT_TARGET: Final = "process"
+"""The gateway under test without a mark and without `--memmie-target`."""
+
 HELP: Final = (
-    f"memmie(studios={DEFAULT_STUDIOS}, env={{}}): studios is the number of Studios for the test's gateway. env contains "
-    "settings of the gateway, such as env={'MAX_CONNECTIONS_PER_USER': 1}. A test can have several marks: of its "
-    "function, of its class and of its module. `studios` comes from the closest mark that has it, and so does each "
-    "setting in `env`. The function's mark is the closest, then the class's, then the module's."
+    f"memmie(studios={DEFAULT_STUDIOS}, env={{}}, target={DEFAULT_TARGET!r}): studios is the number of Studios for the "
+    "test's gateway. env contains settings of the gateway, such as env={'MAX_CONNECTIONS_PER_USER': 1}. target is "
+    "'process' or 'inprocess', for runs without --memmie-target. A test can have several marks: of its "
+    "function, of its class and of its module. `studios` and `target` come from the closest mark that has them, and so "
+    "does each setting in `env`. The function's mark is the closest, then the class's, then the module's."
 )
 """The mark's line in `pytest --markers`."""
 
@@ -27,10 +31,17 @@ class StackRequest:
     Attributes:
         studios: how many Studios are started.
         env: settings of the gateway in addition to the harness's own.
+        target: the kind of gateway if the command line does not choose one: "process" or "inprocess".
     """
 
     studios: int
     env: Mapping[str, str]
+    target: str = DEFAULT_TARGET
+
+    @property
+    def has_own_stack(self) -> bool:
+        """Whether the test needs other Studios or settings than the default ones."""
+        return (self.studios, self.env) != (DEFAULT.studios, DEFAULT.env)
 
 
 DEFAULT: Final = StackRequest(studios=DEFAULT_STUDIOS, env={})
@@ -46,7 +57,7 @@ def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
     Raises:
         ValueError: a mark has an unknown or invalid argument; the message names it.
     """
-    merged: dict[str, Any] = {"studios": DEFAULT_STUDIOS, "env": {}}
+    merged: dict[str, Any] = {"studios": DEFAULT_STUDIOS, "env": {}, "target": DEFAULT_TARGET}
     for mark in reversed(list(marks)):
         if mark.args:
             raise ValueError(
@@ -60,7 +71,7 @@ def read_marks(marks: Iterable[pytest.Mark]) -> StackRequest:
                 raise ValueError(f"mark memmie: {name} must be {wanted}; {value!r} is given")
             merged[name] = {**merged[name], **value} if name == "env" else value
     env = {name: str(value) for name, value in merged["env"].items()}
-    return StackRequest(studios=merged["studios"], env=env)
+    return StackRequest(studios=merged["studios"], env=env, target=merged["target"])
 
 
 def _is_count(value: object) -> bool:
@@ -73,11 +84,14 @@ def _is_environment(value: object) -> bool:
     )
 
 
+_TARGETS: Final = ("process", "inprocess")
+
 _CHECKS: Final[dict[str, tuple[Callable[[object], bool], str]]] = {
     "studios": (_is_count, "a number of Studios, 0 or more"),
     "env": (
         _is_environment,
         "a dict in which each key is the name of a setting and each value is text or a number",
     ),
+    "target": (_TARGETS.__contains__, "'process' or 'inprocess'"),
 }
 """The arguments of a mark: the check of each, and the words for what passes it."""

@@ -109,6 +109,32 @@ def test_a_hundred_tokens_of_one_address_only_start_probes() -> None:
     assert auth.circuit is CLOSED
 
 
+@pytest.mark.parametrize(("tokens", "expected"), [(1, Doubt.PROBE), (2, Doubt.PROBE), (3, Doubt.OPENED)])
+def test_one_token_of_many_addresses_only_starts_probes(tokens: int, expected: Doubt) -> None:
+    auth = Auth()
+    doubts = [
+        auth.health.failed(f"a{number}", b"%d" % (number % tokens), asked_at=auth.now, now=auth.now)
+        for number in range(6)
+    ]
+    assert (auth.circuit is OPEN) is (expected is Doubt.OPENED)
+    assert expected in doubts
+
+
+def test_a_few_addresses_that_always_fail_do_not_open_it_again_and_again() -> None:
+    """Others are asked about only while it is closed, so their good answers must count at the next start, too."""
+    auth = Auth()
+    others = "defg"
+    for number, other in enumerate(others):
+        assert auth.fail("a1", "a2", "b1", "b2", "c1") is Doubt.OPENED, number
+        auth.now += 1
+        auth.probe(alive=True)
+        assert auth.turns(other) == [IN_TRIAL]
+        assert auth.answer(f"{other}1", in_trial=True)
+    auth.now += 1
+    assert auth.fail("a1", "a2", "b1", "b2", "c1") is Doubt.PROBE
+    assert auth.circuit is CLOSED
+
+
 def test_failures_that_are_older_than_the_window_do_not_count() -> None:
     auth = Auth()
     auth.fail("a1", "b1", "c1", "a2")
@@ -279,7 +305,7 @@ def test_questions_asked_before_it_closed_do_not_open_it_again() -> None:
     auth.now += 1
     assert auth.fail("a1", "b1", "c1", "d1", "e1", asked_at=asked_at) is Doubt.NONE
     assert auth.answer("f1", asked_at=asked_at) is False
-    assert auth.health._window.failures(auth.now).addresses == 0
+    assert auth.health._window.failures(auth.now).addresses == 1, "the one that closed it"
     assert auth.fail("a1", "b1", "c1", "d1", "e1") is Doubt.OPENED
 
 

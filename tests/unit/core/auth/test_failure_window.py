@@ -94,11 +94,21 @@ def test_whether_anything_was_good_since_the_last_failures() -> None:
     assert (found.good_since(1, 4), found.good_since(2, 4)) == (False, True)
 
 
-def test_clearing_and_repr() -> None:
-    found = window("a1-", "b1+")
+def test_how_many_different_tokens_of_failing_addresses_failed() -> None:
+    assert window("a1-", "b1-", "c1-").different(0, 3) == 1
+    assert window("a1-", "b1-", "c2-").different(0, 3) == 2
+    assert window("a1-", "a2-", "a3-", "a4-").different(0, 3) == 3
+    assert window("a1-", "b2-", "b3+", "b4+").different(0, 3) == 1
+    assert window("a1-", "a2+").different(0, 3) == 1
+    assert window("a1-", "b2-").different(WINDOW_SECONDS, 3) == 0
+
+
+def test_forgetting_the_failures_and_repr() -> None:
+    found = window("a1-", "a2+", "b1+", "c1-")
+    assert repr(found) == "<FailureWindow addresses=3 tokens=4>"
+    found.forget_failures()
     assert repr(found) == "<FailureWindow addresses=2 tokens=2>"
-    found.clear()
-    assert repr(found) == "<FailureWindow addresses=0 tokens=0>"
+    assert found.failures(0) == Failures(0, 0, 0, 2)
 
 
 @settings(max_examples=100, deadline=None)

@@ -28,7 +28,16 @@ def test_a_place_that_is_given_back_goes_to_the_next_of_another_key_in_turn() ->
         line.wait(item[0], item)
     assert repr(line) == "<FairLine free=0 waiting=6>"
     order = [line.give_back(key) for key in "bbaaccda"]
-    assert order == ["c1", "d1", "a1", "c2", "a2", None, None, "a3"]
+    assert order == ["c1", "d1", "c2", "a1", "a2", None, None, "a3"]
+
+
+def test_a_key_that_has_had_its_turn_comes_after_one_that_waits_for_a_shorter_time() -> None:
+    """Otherwise a client that always waits would take the only place again and again."""
+    line: FairLine[str] = FairLine(1)
+    assert line.take("a")
+    for item in ("a1", "a2", "b1"):
+        line.wait(item[0], item)
+    assert [line.give_back(key) for key in "aba"] == ["b1", "a1", "a2"]
 
 
 def test_an_item_may_leave_the_line() -> None:

@@ -98,6 +98,15 @@ def test_a_probe_decides_after_a_connection_failed() -> None:
     assert not well.doubt("reset")
 
 
+@pytest.mark.parametrize(("evidence", "state"), [("", UNKNOWN), ("+", HEALTHY)])
+def test_a_connection_that_fails_never_decides_alone(evidence: str, state: Health) -> None:
+    tracked = tracker(evidence, fall=1)
+    assert not tracked.doubt("reset")
+    assert (tracked.state, tracked.reason) == (state, "reset")
+    assert tracked.bad("no pong")
+    assert tracked.state is UNHEALTHY
+
+
 def refuse(tracked: HealthTracker, users: range, now: float = 0.0) -> bool:
     changed = [tracked.refused(f"u{number}", "it answered 500", now) for number in users]
     return any(changed)

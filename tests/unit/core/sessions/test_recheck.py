@@ -137,6 +137,17 @@ def test_two_refusals_five_seconds_apart_condemn_one_token_of_any_number_of_user
     assert not auth.rechecks.is_condemned(b"0.0")
 
 
+def test_two_refusals_at_the_same_time_are_one() -> None:
+    """Auth may be slow, and a token may be asked about twice before its answer comes."""
+    auth = Auth(1)
+    first = auth.rechecks.due(SECONDS, ALL)
+    for _ in range(2):
+        assert auth.rechecks.answered(first[0], Answer.REFUSED, SECONDS) is None
+    assert auth.rechecks.answered(first[0], Answer.REFUSED, SECONDS + CONFIRM_SECONDS - 0.1) is None
+    assert auth.rechecks.due(SECONDS + CONFIRM_SECONDS + 0.25, ALL) == first
+    assert auth.rechecks.answered(first[0], Answer.REFUSED, SECONDS + CONFIRM_SECONDS + 0.25) is not None
+
+
 def test_one_refusal_condemns_nobody() -> None:
     auth = Auth(3)
     refusals = iter([Answer.REFUSED])
@@ -146,7 +157,7 @@ def test_one_refusal_condemns_nobody() -> None:
     assert repr(auth.rechecks) == "<Rechecks 3 suspects=0 condemned=0>"
 
 
-@pytest.mark.parametrize("users", [6, 7, 20, 200])
+@pytest.mark.parametrize("users", [5, 6, 7, 20, 200])
 @pytest.mark.parametrize("seconds", [1.0, 30.0, 600.0])
 def test_an_auth_that_refuses_every_token_condemns_nobody(users: int, seconds: float) -> None:
     auth = Auth(users, seconds=seconds, tokens=2)
@@ -154,7 +165,7 @@ def test_an_auth_that_refuses_every_token_condemns_nobody(users: int, seconds: f
     auth.run(5 * seconds + 100)
     assert auth.condemned == set()
     assert auth.decisions
-    assert all(decision.refused == decision.asked >= 5 for _, _, decision in auth.decisions)
+    assert all(decision.refused == decision.asked >= 4 for _, _, decision in auth.decisions)
 
 
 @pytest.mark.parametrize("breaks", [1.0, 4.0, 20.0, 55.0, 61.0])
@@ -170,7 +181,7 @@ def test_an_auth_that_breaks_after_a_true_refusal_condemns_only_that_one(breaks:
     assert auth.condemned <= {b"0.0"}
 
 
-@pytest.mark.parametrize("users", [1, 3, 5])
+@pytest.mark.parametrize("users", [1, 3, 4])
 def test_of_few_users_the_two_refusals_decide(users: int) -> None:
     auth = Auth(users)
     auth.says = lambda _: Answer.REFUSED

@@ -31,8 +31,13 @@ class Look(NamedTuple):
     last_byte: float = -math.inf
 
 
-def look(keepalive: Keepalive, seen: Look) -> Advice:
-    """Look, and send the ping if that is the advice; bytes of pings are in `written` and `taken` from then on."""
+def look(keepalive: Keepalive, seen: Look, *, thorough: bool = False) -> Advice:
+    """Look, and send the ping if that is the advice; bytes of pings are in `written` and `taken` from then on.
+
+    Unless it is `thorough`, a look at a side that rests ends before the signs are gathered.
+    """
+    if not thorough and not seen.waiting and keepalive.rests(seen.now, seen.heard):
+        return NOTHING
     signs = Signs(
         heard=seen.heard,
         answers=seen.answers,
@@ -166,10 +171,11 @@ def look(keepalive: Keepalive, seen: Look) -> Advice:
         ),
     ],
 )  # fmt: skip
-def test_looks(looks: list[Look]) -> None:
+@pytest.mark.parametrize("thorough", [False, True])
+def test_looks(looks: list[Look], *, thorough: bool) -> None:
     keepalive = Keepalive(TIMES, now=0)
-    assert look(keepalive, Look(0, NOTHING)) is NOTHING
-    assert [seen.expected for seen in looks] == [look(keepalive, seen) for seen in looks]
+    assert look(keepalive, Look(0, NOTHING), thorough=thorough) is NOTHING
+    assert [seen.expected for seen in looks] == [look(keepalive, seen, thorough=thorough) for seen in looks]
 
 
 def test_switched_off() -> None:
@@ -178,6 +184,8 @@ def test_switched_off() -> None:
     assert keepalive.next_look(0) == math.inf
     keepalive.ping_sent(100)
     assert not keepalive.pinged
+    assert not keepalive.on
+    assert Keepalive(TIMES, now=0).on
 
 
 def test_repr() -> None:

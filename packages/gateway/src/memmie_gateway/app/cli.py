@@ -239,7 +239,7 @@ def _check(options: argparse.Namespace) -> int:
 def _settings(options: argparse.Namespace) -> int:
     from memmie_gateway.app.reference import as_table, rows
 
-    print(json.dumps([row.as_dict() for row in rows()], indent=2) if options.json else as_table(rows()))
+    print(json.dumps([row.as_dict() for row in rows()], indent=2) if options.json else as_table())
     return 0
 
 

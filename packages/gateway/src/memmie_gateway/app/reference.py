@@ -7,6 +7,16 @@ from dataclasses import asdict, dataclass
 
 from memmie_gateway.app.settings import Settings
 
+GROUPS = {
+    "HOST": "Clients and requests",
+    "AUTH_URL": "Auth and tokens",
+    "STUDIO_WS_URLS": "Backends",
+    "MAX_CONNECTIONS_PER_IP": "Limits",
+    "WS_TIMEOUT_SECONDS": "Live connections",
+    "LOG_FORMAT": "Log",
+}
+"""The heading of each group of settings, by the first setting of the group."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -35,9 +45,21 @@ def rows() -> list[Row]:
     ]
 
 
+def groups() -> dict[str, list[Row]]:
+    """Return the rows by the heading of their group."""
+    found: dict[str, list[Row]] = {}
+    for row in rows():
+        if row.name in GROUPS:
+            group = found[GROUPS[row.name]] = []
+        group.append(row)
+    return found
+
+
 def _meaning(name: str, description: str) -> str:
     annotation = Settings.model_fields[name].annotation
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        if all(f"`{member.value}`" in description for member in annotation):
+            return description
         return f"{description} One of {', '.join(f'`{member.value}`' for member in annotation)}."
     return description
 
@@ -52,18 +74,28 @@ def _written(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def as_table(table: list[Row]) -> str:
-    """Format the rows for a terminal."""
-    width = max(len(row.name) for row in table)
-    return "\n".join(
-        f"{row.name:<{width}}  {row.default or '-'}\n{'':<{width}}  {row.meaning}" for row in table
+def as_table() -> str:
+    """Format all rows for a terminal."""
+    width = max(len(row.name) for row in rows())
+    return "\n\n".join(
+        "\n".join(
+            [heading]
+            + [
+                f"  {row.name:<{width}}  {row.default or '-'}\n  {'':<{width}}  {row.meaning}"
+                for row in group
+            ]
+        )
+        for heading, group in groups().items()
     )
 
 
-def as_markdown(table: list[Row]) -> str:
-    """Format the rows as a Markdown table."""
-    lines = ["| variable | default | meaning |", "|---|---|---|"]
-    lines += [
-        f"| `{row.name}` | {f'`{row.default}`' if row.default else ''} | {row.meaning} |" for row in table
-    ]
-    return "\n".join(lines) + "\n"
+def as_markdown() -> str:
+    """Format all rows as Markdown, with a table for each group."""
+    return "\n".join(
+        f"## {heading}\n\n| variable | default | meaning |\n|---|---|---|\n" + "".join(map(_line, group))
+        for heading, group in groups().items()
+    )
+
+
+def _line(row: Row) -> str:
+    return f"| `{row.name}` | {f'`{row.default}`' if row.default else ''} | {row.meaning} |\n"

@@ -8,8 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from memmie_gateway.app.setting_errors import explain, why_no_network
 from memmie_gateway.core.backends.balancer import Strategy
@@ -20,8 +19,8 @@ from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind
 from memmie_gateway.net.http1.url import without_secrets
 
-CommaSeparated = NoDecode
-"""Mark a field that is written as a comma-separated list, not as JSON."""
+CommaSeparated = tuple[str, ...]
+"""What is written as a list with commas."""
 
 Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
 PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
@@ -33,15 +32,13 @@ Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _NEAR = 0.9
 """How similar a variable must be to a setting to count as misspelt, from 0 to 1. About one letter in ten may differ."""
 
-_PATH = re.compile(r"/[!-~]*")
+_PATH = re.compile(r"/[!\"$-~]*")  # no spaces, no fragment; may have a query
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of the gateway. The field `x_y` is the variable `X_Y`."""
 
-    model_config = SettingsConfigDict(
-        extra="ignore", frozen=True, case_sensitive=False, env_ignore_empty=True, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
 
     # Listener
     host: str = Field(
@@ -72,12 +69,12 @@ class Settings(BaseSettings):
         description="Maximum time in seconds until a request head is complete. After that the client gets 408. "
         "The same time applies to the body of `POST /token/renew`.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], CommaSeparated] = Field(
+    trusted_proxies: CommaSeparated = Field(
         (),
         description="Networks of your proxies in CIDR notation, comma separated. "
         "The gateway accepts X-Forwarded-* headers only from these networks.",
     )
-    allowed_origins: Annotated[tuple[str, ...], CommaSeparated] = Field(
+    allowed_origins: CommaSeparated = Field(
         ("*",),
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
@@ -136,7 +133,7 @@ class Settings(BaseSettings):
     )
     auth_recheck_seconds: Seconds = Field(
         0,
-        description="Maximum time in seconds after which the gateway asks Auth again about the token of a live connection; "
+        description="Time in seconds within which the gateway asks Auth again about the token of each live connection; "
         "0 for never. If Auth refuses the token twice, the gateway closes the connection with 4401.",
     )
     token_end: Literal["close", "keep"] = Field(
@@ -165,7 +162,7 @@ class Settings(BaseSettings):
     )
 
     # Backends
-    studio_ws_urls: Annotated[tuple[str, ...], CommaSeparated] = Field(
+    studio_ws_urls: CommaSeparated = Field(
         ("ws://localhost:8010/ws",),
         description="WebSocket URLs of the backends, comma separated. A backend is an instance of your Studio.",
     )
@@ -176,8 +173,8 @@ class Settings(BaseSettings):
     )
     dial_timeout_seconds: PositiveSeconds = Field(
         5,
-        description="Maximum time in seconds until a backend accepts the connection of a client. "
-        "If a backend does not answer in half of this time, the next one is tried in the rest of it.",
+        description="Maximum time in seconds until one of the backends accepts the connection of a client. "
+        "Each attempt may take half of the time that is left, and the last one all of it.",
     )
     health_interval_seconds: PositiveSeconds = Field(
         30,
@@ -202,13 +199,14 @@ class Settings(BaseSettings):
     health_check: Kind = Field(
         Kind.WS,
         description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
-        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing: "
-        "a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
+        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing. "
+        "With `off`, a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
     )
     health_path: str = Field(
         "",
         description="Path of the health check on a backend, such as `/healthz`. "
-        "If it is empty, the path is that of the backend's URL followed by `/health`.",
+        "If it is empty, the path is that of the backend's URL followed by `/health`. "
+        "It applies only to HEALTH_CHECK=ws and HEALTH_CHECK=http.",
     )
     unhealthy_sessions: Literal["close", "keep"] = Field(
         "close",
@@ -223,14 +221,15 @@ class Settings(BaseSettings):
     slow_start_seconds: Seconds = Field(
         10,
         description="Time in seconds in which a backend that has returned gets fewer new connections than the others; "
-        "0 for never. It applies only to LB_STRATEGY=least_connections.",
+        "0 for never. It applies only to LB_STRATEGY=least_connections. "
+        "With LB_STRATEGY=sticky, no user is moved to the backend in this time.",
     )
     rebalance: Literal["split", "home", "off"] = Field(
         "split",
-        description="When a connection is moved to another backend, with LB_STRATEGY=sticky: "
+        description="Which connections the gateway moves to another backend, with LB_STRATEGY=sticky: "
         "`split` moves the connections of a user who has connections on several backends, "
-        "`home` also moves users whose backend was away and has returned, `off` moves none. "
-        "A move closes the connection with 1012.",
+        "`home` also moves users back to a backend that was away and has returned, `off` moves none. "
+        "Use `home` if several gateways serve the same users. A move closes the connection with 1012.",
     )
     rebalance_after_seconds: Seconds = Field(
         30,
@@ -313,6 +312,7 @@ class Settings(BaseSettings):
         Mode.ACT,
         description="What the gateway does when evidence shows that a live connection must end, such as an unanswered ping: "
         "`act` ends it, `observe` only counts and logs it, `off` does nothing. "
+        "With `observe` and `off`, dead connections stay open and count for the limits. "
         "This setting does not apply to expired tokens, protocol violations, limits and shutdown.",
     )
     evict_per_second: Rate = Field(
@@ -341,7 +341,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings from a mapping instead of the process's environment.
+        """Read the settings from a mapping such as the process's environment, in which empty variables do not count.
 
         Raises:
             SettingsError: A value is invalid.
@@ -351,22 +351,9 @@ class Settings(BaseSettings):
             known[key.upper()]: value for key, value in environment.items() if key.upper() in known and value
         }
         try:
-            return cls(**values)  # type: ignore[arg-type]  # text, which pydantic converts
+            return cls(**values)  # text, which pydantic converts
         except ValidationError as error:
             raise explain(error, values, cls.model_fields) from None
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only the values passed in, because the command line alone reads the process's environment."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
     @field_validator("trusted_proxies", "allowed_origins", "studio_ws_urls", mode="before")
     @classmethod

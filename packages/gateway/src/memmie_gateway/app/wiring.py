@@ -188,7 +188,7 @@ def make_parts(
             settings.dial_timeout_seconds,
             _time,
         ),
-        dialer=Dialer(resolver),
+        dialer=Dialer(resolver, clock=clock),
         ejector=ejector,
         sessions=sessions,
         on_dead=DeadSides(evictor, clock).found,
@@ -240,6 +240,7 @@ def make_parts(
             connections=sessions.__len__,
         ),
         rng,
+        clock,
     )
     prober = Prober(
         ProbeOptions(

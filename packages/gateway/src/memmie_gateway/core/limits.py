@@ -31,6 +31,50 @@ class Slot(Protocol):
     def release(self) -> None:
         """Release the slot; a second call does nothing. It never waits."""
 
+    def retake(self) -> None:
+        """Take a released slot again, even if this exceeds the limit. It never waits."""
+
+
+class HeldSlots:
+    """All slots of a client, which are released together.
+
+    Args:
+        slots: in the order in which they were acquired.
+
+    Attributes:
+        held: whether they are held now.
+    """
+
+    __slots__ = ("_slots", "_suspended", "held")
+
+    def __init__(self, *slots: Slot) -> None:
+        self._slots = slots
+        self._suspended = False
+        self.held = True
+
+    def __repr__(self) -> str:
+        return f"<HeldSlots {len(self._slots)}>"
+
+    def release(self) -> None:
+        """Release all slots; a second call does nothing."""
+        self.held = self._suspended = False
+        for slot in self._slots:
+            slot.release()
+
+    def suspend(self) -> None:
+        """Release all slots until `resume`, because the client seems to be dead."""
+        if self.held:
+            self.release()
+            self._suspended = True
+
+    def resume(self) -> None:
+        """End `suspend`: the client is alive, so it counts again. Without `suspend` this does nothing."""
+        if self._suspended:
+            self._suspended = False
+            self.held = True
+            for slot in self._slots:
+                slot.retake()
+
 
 class Slots(Protocol):
     """Limits the number of concurrent connections for each key."""

@@ -23,9 +23,10 @@ class Clock:
     Before `start` and after `stop` it is the time of the event loop.
     """
 
-    __slots__ = ("_pauses", "_timer")
+    __slots__ = ("_loop", "_pauses", "_timer")
 
     def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pauses: Pauses | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -34,7 +35,7 @@ class Clock:
 
     def start(self) -> None:
         """Start to notice pauses."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._pauses = Pauses(loop.time())
         _RUNNING.setdefault(loop, self)
         self._timer = loop.call_later(STEP_SECONDS, self._step)
@@ -45,20 +46,27 @@ class Clock:
             self._timer.cancel()
             if _RUNNING.get(loop := asyncio.get_running_loop()) is self:
                 del _RUNNING[loop]
-        self._pauses = self._timer = None
+        self._loop = self._pauses = self._timer = None
 
     @property
     def pauses(self) -> int:
-        """Number of pauses since the start. If it has changed, a failure may be the gateway's own fault."""
-        if self._pauses is None:
-            return 0
+        """Number of pauses that were noticed since the start; for `paused_since`."""
+        return 0 if self._pauses is None else self._pauses.count
+
+    def paused_since(self, pauses: int) -> bool:
+        """Tell whether there was a pause since `pauses` was read. Then a failure may be the gateway's own fault."""
         self.time()
-        return self._pauses.count
+        return self.pauses != pauses
 
     def time(self) -> float:
         """Return the time in seconds."""
-        now = asyncio.get_running_loop().time()
-        return now if self._pauses is None else self._pauses.read(now)
+        now = (self._loop or asyncio.get_running_loop()).time()
+        pauses = self._pauses
+        return now if pauses is None else pauses.read(now)
+
+    def timeout(self, seconds: float) -> Timeout:
+        """Return a context manager like `asyncio.timeout`, for which pauses of this process do not count."""
+        return Timeout(self, seconds)
 
     def _step(self) -> None:
         self.time()
@@ -111,12 +119,14 @@ _PLAIN: Final = Clock()
 
 def timeout(seconds: float) -> Timeout:
     """Return a context manager like `asyncio.timeout`, for which pauses of this process do not count."""
-    return Timeout(_of_loop(), seconds)
+    return _of_loop().timeout(seconds)
 
 
 def pauses() -> int:
     """Return the number of pauses so far. If it has changed, a failure may be the gateway's own fault."""
-    return _of_loop().pauses
+    clock = _of_loop()
+    clock.time()
+    return clock.pauses
 
 
 def _of_loop() -> Clock:

@@ -196,11 +196,11 @@ class WebSocketRoute:
         self._sessions.remove(session)
         self._leases.ended(session)
         closing = session.closing
-        cause = closing.cause if closing is not None else None
-        if closing is not None and cause in (Cause.BACKEND_GONE, Cause.BACKEND_SILENT):
-            session.backend.broke(f"a connection broke: {session.error or closing.reason}")
         user_id = session.info.identity.user_id
-        self._ejector.ended(session.backend, user_id, session.started, broken=cause in _BROKEN)
+        broken = closing is not None and closing.cause in _BROKEN
+        if closing is not None and broken and closing.cause is not Cause.BACKEND_VIOLATION:
+            session.backend.broke(user_id, f"a connection broke: {session.error or closing.reason}")
+        self._ejector.ended(session.backend, user_id, session.started, broken=broken)
         self.events.ended(session)
 
 

@@ -16,6 +16,9 @@ from memmie_gateway.core.auth.failure_window import FailureWindow
 MIN_ADDRESSES: Final = 3
 """Number of addresses whose questions must fail. With fewer, only a probe that fails as well opens the circuit."""
 
+MIN_TOKENS: Final = 3
+"""Number of different tokens that must fail. One token may come from many addresses, for example from a phone."""
+
 TRIALS: Final = 3
 """Number of questions in one trial."""
 
@@ -154,7 +157,8 @@ class AuthHealth:
             return False
         self.circuit = Circuit.CLOSED
         self._closed_at = now
-        self._window.clear()
+        # Not the good ones, or a few addresses that always fail would have the majority at every new start.
+        self._window.forget_failures()
         self._suspects.clear()
         self._end_trial()
         return True
@@ -182,6 +186,7 @@ class AuthHealth:
             found.of_failing >= self._failures
             and found.failing >= MIN_ADDRESSES
             and 2 * found.failing >= found.addresses
+            and self._window.different(now, MIN_TOKENS) >= MIN_TOKENS
         ):
             self._open(now)
             return Doubt.OPENED

@@ -7,6 +7,7 @@ address cannot displace another one, because it takes up one entry.
 
 from __future__ import annotations
 
+import itertools
 from typing import Final, NamedTuple, Self
 
 WINDOW_SECONDS: Final = 10.0
@@ -98,10 +99,11 @@ class FailureWindow:
             digests.add(digest)
             self._times[address, digest] = now
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._tallies.clear()
-        self._times.clear()
+    def forget_failures(self) -> None:
+        """Forget all failed tokens, but not the others."""
+        for address, digest in list(self._times):
+            if digest in self._tallies[address].failed:
+                self._remove(address, digest)
 
     def failures(self, now: float) -> Failures:
         """Return what the window shows."""
@@ -114,6 +116,17 @@ class FailureWindow:
                 of_failing += failed
                 failing += 1
         return Failures(tokens, of_failing, failing, len(self._tallies))
+
+    def different(self, now: float, most: int) -> int:
+        """Return the number of different failed tokens of failing addresses, but at most `most`."""
+        self._expire(now)
+        found: set[bytes] = set()
+        for tally in self._tallies.values():
+            if len(tally.failed) >= len(tally.good):
+                found.update(itertools.islice(tally.failed, most))
+            if len(found) >= most:
+                return most
+        return len(found)
 
     def good_since(self, failures: int, now: float) -> bool:
         """Tell whether a token of any address has not failed since the first of the last so many failures."""

@@ -61,6 +61,9 @@ class FairLine(Generic[T]):
             self._held[key] = held
         else:
             del self._held[key]
+        line = self._lines.pop(key, None)
+        if line is not None:
+            self._lines[key] = line  # it has had its turn, so others come first
         return self._next()
 
     def _next(self) -> T | None:

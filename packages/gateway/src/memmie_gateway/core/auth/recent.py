@@ -18,9 +18,7 @@ class RecentStore(Generic[T]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: dict[
-            bytes, tuple[T, float]
-        ] = {}  # with their ends; the one that was stored last comes last
+        self._values: dict[bytes, tuple[T, float]] = {}  # with their ends; the last one was stored last
 
     def __repr__(self) -> str:
         return f"<RecentStore {len(self._values)} of {self._size}>"

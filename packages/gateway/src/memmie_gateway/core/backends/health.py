@@ -4,7 +4,7 @@ Active evidence comes from probes (`HEALTH_CHECK`). Passive evidence comes from 
 succeeds, or a connection that breaks.
 
 One client must not decide alone, because its dials may fail for reasons of its own. So passive evidence of a failure
-counts at most once until a probe has looked. An HTTP answer that is no acceptance is weaker still, because the backend
+counts at most once until a probe has looked, and is never enough without a second failure. An HTTP answer that is no acceptance is weaker still, because the backend
 does answer: it counts only if it was given to several users.
 """
 
@@ -78,11 +78,15 @@ class HealthTracker:
         return self._count(Health.UNHEALTHY, self._fall)
 
     def doubt(self, reason: str) -> bool:
-        """Count a failure of a client's connection, unless one has counted since the last probe."""
+        """Count a failure of a client's connection, unless one has counted since the last probe.
+
+        It never decides alone, even if `fall` is 1 or nothing is known yet.
+        """
         if self._doubted:
             return False
         self._doubted = True
-        return self.bad(reason)
+        self.reason = reason
+        return self.state is not Health.UNKNOWN and self._count(Health.UNHEALTHY, max(self._fall, 2))
 
     def refused(self, user_id: str, reason: str, now: float) -> bool:
         """Count that an upgrade of this user was answered with an error.
@@ -100,7 +104,10 @@ class HealthTracker:
         if len(self._uncounted) < REFUSED_USERS:
             return False
         self._uncounted.clear()
-        return self.doubt(reason)
+        if self._doubted:
+            return False
+        self._doubted = True
+        return self.bad(reason)
 
     def looked(self) -> None:
         """A probe has looked: from now on, passive evidence is new."""

@@ -58,9 +58,8 @@ class OutlierTracker:
     def __init__(self, *, hold: float, probed: bool) -> None:
         self._hold = hold
         self._broken: OrderedDict[str, float] = OrderedDict()  # when the first connection of each user broke
-        self._fresh: set[str] = (
-            set()
-        )  # those of them who lost a session that began after the first of these times
+        # Those of them who lost a session that began after the first of these times.
+        self._fresh: set[str] = set()
         self._left: OrderedDict[str, float] = OrderedDict()  # when a connection of each user last ended
         self._failed = -math.inf  # when a health check or a dial last failed
         self._passed = -math.inf if probed else math.inf  # when the last health check that passed began
@@ -87,8 +86,8 @@ class OutlierTracker:
             now: the time.
             broken: whether the backend caused this end.
         """
-        self._left[user_id] = now
-        self._left.move_to_end(user_id)
+        self._left.pop(user_id, None)
+        self._left[user_id] = now  # the last one, because it is the latest
         self._forget(self._left, now)
         if not broken or self.ejected or now <= self._failed + self._hold:
             return False

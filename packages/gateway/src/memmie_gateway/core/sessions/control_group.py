@@ -19,7 +19,7 @@ WINDOW_SECONDS: Final = 60.0
 """Answers that are older do not count."""
 
 ENOUGH_USERS: Final = 5
-"""Number of other users in an opinion, unless there are fewer."""
+"""Number of users from which on Auth can be doubted; the one whose token was refused is one of them."""
 
 DOUBT_SHARE: Final = 1 / 5
 """If Auth refuses more than this share of the other users, the fault is Auth's."""
@@ -41,7 +41,7 @@ class Opinion(NamedTuple):
     @property
     def doubtful(self) -> bool:
         """Whether Auth refuses so many users that a refusal proves nothing."""
-        return self.asked >= ENOUGH_USERS and self.refused > self.asked * DOUBT_SHARE
+        return self.asked + 1 >= ENOUGH_USERS and self.refused > self.asked * DOUBT_SHARE
 
 
 class ControlGroup:
@@ -118,5 +118,5 @@ class ControlGroup:
         latest = itertools.takewhile(lambda item: item[1][0] >= since, reversed(self._answers.items()))
         others = itertools.islice((refused for user, (_, refused) in latest if user != user_id), MAX_USERS)
         answers = list(others)
-        other_users = len(self._tokens) - (user_id in self._tokens)
-        return Opinion(sum(answers), len(answers), len(answers) >= ENOUGH_USERS or other_users < ENOUGH_USERS)
+        users = len(self._tokens) + (user_id not in self._tokens)
+        return Opinion(sum(answers), len(answers), len(answers) + 1 >= ENOUGH_USERS or users < ENOUGH_USERS)

@@ -128,11 +128,7 @@ class Moves(Generic[B]):
         self._moves: OrderedDict[str, Move[B]] = OrderedDict()
 
     def __repr__(self) -> str:
-        return f"<Moves {len(self)}>"
-
-    def __len__(self) -> int:
-        """Return the number of users who are remembered."""
-        return len(self._moves)
+        return f"<Moves {len(self._moves)}>"
 
     def may_end(self, user_id: str, began: float, to: B, now: float) -> bool:
         """Tell whether one of a user's connections may be ended, so that it moves to `to`.

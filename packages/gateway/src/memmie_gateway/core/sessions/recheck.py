@@ -171,6 +171,8 @@ class Rechecks:
             self._suspects[digest] = now
             self._wait(digest, watched.user_id, now, now)
             return None
+        if now < since + CONFIRM_SECONDS:
+            return None  # the answer to a question that was asked before, so it is not a second refusal
         return self._judge(digest, watched.user_id, since, now)
 
     def _judge(self, digest: bytes, user_id: str, since: float, now: float) -> Decision | None:

@@ -95,12 +95,16 @@ class Keepalive:
         self._looked = now
         self._since = now  # the time of the last sign of life, or of the ping that is not answered yet
         self._stuck_since = now  # the time from which on the side takes nothing
-        self._ping_at = (
-            -1
-        )  # the position of the ping that is not answered yet in the stream to the side; -1 for none
+        # The position of the ping that is not answered yet in the stream to the side; -1 for none.
+        self._ping_at = -1
 
     def __repr__(self) -> str:
         return f"<Keepalive since={self._since} pinged={self.pinged}>"
+
+    @property
+    def on(self) -> bool:
+        """Whether sides are pinged at all."""
+        return bool(self._times.interval)
 
     @property
     def pinged(self) -> bool:
@@ -121,10 +125,28 @@ class Keepalive:
             left = min(left, timeout - (now - self._stuck_since))
         often = self._times.between_looks
         if left <= 0:
-            return (
-                often / 4
-            )  # a ping must wait for the end of a frame, or the end of the session for its turn
+            # A ping must wait for the end of a frame, or the end of the session for its turn.
+            return often / 4
         return left if left < often * 1.5 else often
+
+    def rests(self, now: float, heard: int) -> bool:
+        """Look at a side for which nothing waits; return whether nothing has happened and nothing is due, as usual.
+
+        Otherwise the look is still to be made.
+
+        Args:
+            now: seconds.
+            heard: number of bytes received from the side.
+        """
+        if (
+            heard != self._heard
+            or self._ping_at >= 0
+            or self._waiting
+            or now - self._since >= self._times.interval
+        ):
+            return False
+        self._looked = now
+        return True
 
     def look(self, now: float, signs: Signs) -> Advice:
         """Return the action for a side from the changes since the last look.

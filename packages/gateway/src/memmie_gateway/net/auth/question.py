@@ -98,7 +98,7 @@ class Question:
         except TooLargeError:
             raise AuthUnavailableError("Auth's answer is too large") from None
         except HttpError as error:
-            raise AuthUnavailableError(f"Auth gave no usable answer ({error})") from None
+            raise AuthUnavailableError(f"Auth gave no complete answer ({error})") from None
 
     async def close(self) -> None:
         """Close every connection; requests under way fail."""

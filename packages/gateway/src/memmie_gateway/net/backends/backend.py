@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.backends.balancer import NEVER
-from memmie_gateway.core.backends.health import Health, HealthTracker
+from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthTracker
 from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
 from memmie_gateway.core.http.response import Response
@@ -119,6 +119,7 @@ class Backend:
         self._was_away = False
         self._passes_since = math.inf  # infinity if the last health check failed, or there was none yet
         self._dial_failed = NEVER  # when the last dial failed; `NEVER` if it did not fail
+        self._unanswered = ("", NEVER)  # the user of the last dial without an answer, and when it failed
         self.connections = 0
         self.failures = 0
         self.traffic = NO_TRAFFIC
@@ -154,7 +155,10 @@ class Backend:
 
     @property
     def good_for(self) -> float:
-        """Seconds for which every health check has passed, and in which no dial failed after the last one that worked."""
+        """Seconds for which every health check has passed, and in which no dial failed after the last one that worked.
+
+        A dial without an answer counts only if the one before, of another user, had none either.
+        """
         return self._clock() - max(self._passes_since, self._dial_failed)
 
     @property
@@ -183,39 +187,50 @@ class Backend:
         at every dial if its health check fails while it accepts connections.
         """
         self._dial_failed = NEVER
+        self._unanswered = ("", NEVER)
         if self.available or self.passes is None:
             self._note(changed=self.tracker.good())
 
     def failed(self, reason: str) -> None:
-        """Count a dial that did not reach it; further ones do not count until a health check has looked."""
+        """Count a dial that did not reach it, which is not a matter of one user.
+
+        Further ones do not count until a health check has looked; without health checks, each one counts.
+        """
         now = self._dial_failed = self._clock()
         self.outlier.failed(now, now)
-        self.broke(reason)
+        self._doubt(changed=self.tracker.doubt(reason) if self.checked_at else self.tracker.bad(reason))
 
     def unanswered(self, user_id: str, reason: str) -> None:
-        """Count a dial that reached the backend, but got no answer.
-
-        It counts like a broken connection. But if no health check can look whether this is so only for this user, it is
-        as weak as an answer with an error.
-        """
-        self._dial_failed = self._clock()
-        if self.checked_at:
-            self.broke(reason)
-        else:
-            self.refused(user_id, reason)
+        """Count a dial that reached the backend, but got no answer; it counts like a broken connection."""
+        other, at = self._unanswered
+        now = self._clock()
+        self._unanswered = (user_id, now)
+        if other not in ("", user_id) and now - at < REFUSED_SECONDS:
+            self._dial_failed = now
+        self.broke(user_id, reason)
 
     def refused(self, user_id: str, reason: str) -> None:
         """Count a dial that was answered with an error, which is weak evidence."""
         self.failures += 1
         doubted_before = bool(self.tracker.reason)
-        self._note(changed=self.tracker.refused(user_id, reason, self._clock()))
-        if self.tracker.reason and not doubted_before:
+        changed = self.tracker.refused(user_id, reason, self._clock())
+        self._note(changed=changed)
+        if changed or (self.tracker.reason and not doubted_before):
             self.on_doubt()
 
-    def broke(self, reason: str) -> None:
-        """Count a connection that broke; further ones do not count until a health check has looked."""
+    def broke(self, user_id: str, reason: str) -> None:
+        """Count a connection that broke; further ones do not count until a health check has looked.
+
+        If no health check can look whether this is so only for this user, it is as weak as an answer with an error.
+        """
+        if self.checked_at:
+            self._doubt(changed=self.tracker.doubt(reason))
+        else:
+            self.refused(user_id, reason)
+
+    def _doubt(self, *, changed: bool) -> None:
         self.failures += 1
-        self._note(changed=self.tracker.doubt(reason))
+        self._note(changed=changed)
         self.on_failure(self)
         self.on_doubt()
 

@@ -7,8 +7,8 @@ import ssl
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.steps import ready
 from memmie_gateway.core.websocket.handshake import Offer, check_response
-from memmie_gateway.net import clock
 from memmie_gateway.net.backends.backend import Backend, BackendLink
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import raise_exhaustion
@@ -47,10 +47,14 @@ class Dialer:
     Args:
         resolver: looks up host names.
         tls: the context for `wss` backends; None for one with the root certificates of the system.
+        clock: tells the time for time-outs.
     """
 
-    def __init__(self, resolver: Resolver, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, resolver: Resolver, tls: ssl.SSLContext | None = None, clock: Clock | None = None
+    ) -> None:
         self._resolver = resolver
+        self._clock = clock or Clock()
         self._tls = tls
 
     def __repr__(self) -> str:
@@ -73,7 +77,7 @@ class Dialer:
             ExhaustionError: a local resource is exhausted.
         """
         try:
-            async with clock.timeout(seconds):
+            async with self._clock.timeout(seconds):
                 return await self._dial(backend, head, offer)
         except TimeoutError:
             self._resolver.doubt(backend.where)

@@ -85,7 +85,8 @@ class BackendPool:
         """Return the backends for a user, best first; the list is empty only if there is no backend at all.
 
         These are the healthy ones; if there are none, those that are not checked yet; then those that are ejected; then
-        all.
+        all. One that is dead is not healthy here, even if connections to it work: other gateways see only that its
+        health checks fail, and must choose the same backend.
 
         Args:
             user_id: the user.
@@ -94,7 +95,7 @@ class BackendPool:
         """
         active = self._active.values()
         chosen = (
-            [backend for backend in active if backend.healthy and not backend.ejected]
+            [backend for backend in active if backend.healthy and not (backend.dead or backend.ejected)]
             or [backend for backend in active if backend.available and not backend.ejected]
             or [backend for backend in active if backend.available]
             or list(active)  # if every backend looks bad, the evidence is probably wrong

@@ -14,7 +14,7 @@ from memmie_gateway.core.auth.identity import Authenticator, Identity
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
 from memmie_gateway.core.http.refusals import RefusedError
-from memmie_gateway.core.limits import Rate, Rates, Slot, Slots
+from memmie_gateway.core.limits import HeldSlots, Rate, Rates, Slot, Slots
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import Maybe, Steps, must_wait
 
@@ -65,27 +65,6 @@ class Replacement(Slot, Protocol):
 
     def carry_out(self) -> bool:
         """End the old connection; return False if it is alive again. Without this, `release` ends nothing."""
-
-
-class HeldSlots:
-    """All slots of a client, which are released together.
-
-    Args:
-        slots: in the order in which they were acquired.
-    """
-
-    __slots__ = ("_slots",)
-
-    def __init__(self, *slots: Slot) -> None:
-        self._slots = slots
-
-    def __repr__(self) -> str:
-        return f"<HeldSlots {len(self._slots)}>"
-
-    def release(self) -> None:
-        """Release all slots; a second call does nothing."""
-        for slot in self._slots:
-            slot.release()
 
 
 class Admitted(NamedTuple):

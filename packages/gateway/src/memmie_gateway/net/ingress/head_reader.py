@@ -18,7 +18,6 @@ from memmie_gateway.core.http.request import BadRequestError, Request
 from memmie_gateway.core.http.response import Envelope
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.websocket.handshake import is_upgrade
-from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.listener import Listener, Refusal
@@ -208,11 +207,11 @@ class HeadReader(asyncio.Protocol):
 
     def _wait_for_head(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(
-            self._listener.options.head_seconds, self._late, clock.pauses()
+            self._listener.options.head_seconds, self._late, self._listener.clock.pauses
         )
 
     def _late(self, pauses: int) -> None:
-        if clock.pauses() != pauses:
+        if self._listener.clock.paused_since(pauses):
             self._wait_for_head()  # the gateway itself was stopped, and the head may have come meanwhile
         else:
             self._refuse(Cause.HEAD_LATE, linger=False)

@@ -17,6 +17,7 @@ from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 
 RESERVE: Final = 64
@@ -124,15 +125,20 @@ class Listener:
         options: the limits.
         handlers: the functions to call.
         rng: creates the ids of requests.
+        clock: tells of pauses of this process.
 
     Attributes:
+        clock: as given.
         options: as given.
         handlers: as given.
         pending: the connections that wait for a request, for admission or for the end of a refusal.
         http: the connections that the HTTP routes serve.
     """
 
-    def __init__(self, options: ListenerOptions, handlers: Handlers, rng: random.Random) -> None:
+    def __init__(
+        self, options: ListenerOptions, handlers: Handlers, rng: random.Random, clock: Clock
+    ) -> None:
+        self.clock = clock
         self.options = options
         self.handlers = handlers
         self.pending: set[Pending] = set()

@@ -45,7 +45,7 @@ class DeadSides:
             self._doubt(session.backend)
             return
         if side is Side.CLIENT and self._evictor.mode is Mode.ACT:
-            session.release_slots()
+            session.slots.suspend()
         cause = on_leg_dead(side)
         self._evictor.submit(
             session,

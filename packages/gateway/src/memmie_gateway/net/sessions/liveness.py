@@ -21,6 +21,8 @@ def look(leg: Leg, source: Leg, now: float, rng: random.Random) -> Advice:
         now: seconds.
         rng: creates payloads and masking keys.
     """
+    if not leg.transport.get_write_buffer_size() and leg.keepalive.rests(now, leg.scanner.received):
+        return Advice.NOTHING
     signs = _signs(leg, source)
     advice = leg.keepalive.look(now, signs)
     if advice is Advice.PING:
@@ -32,7 +34,8 @@ def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> bool:
     """Ping a side now, unless it already owes an answer; the arguments are those of `look`.
 
     Returns:
-        Whether it now has to answer a ping, or to take what waits for it; False if its answer would not be read.
+        Whether it now has to answer a ping, or to take what waits for it; False if its answer would not be read, or if
+        keepalive is off: perhaps the side does not answer pings at all.
     """
     look(leg, source, now, rng)
     signs = _signs(leg, source)
@@ -40,9 +43,10 @@ def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> bool:
         return False
     if leg.keepalive.pinged or signs.waiting:
         return True
-    if signs.may_ping:
+    may_ping = signs.may_ping and leg.keepalive.on
+    if may_ping:
         _ping(leg, signs, rng)
-    return signs.may_ping
+    return may_ping
 
 
 def inside_frame(leg: Leg) -> bool:

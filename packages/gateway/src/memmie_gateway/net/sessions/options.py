@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http.client_address import Client
-from memmie_gateway.core.websocket.keepalive import Times
+from memmie_gateway.core.websocket.keepalive import Idleness, Keepalive, Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class SessionOptions:
         close_timeout: maximum time in seconds for a closing handshake.
         rate_max_delay: maximum wait in seconds for a sender that exceeds its message rate. If a longer wait is needed,
             the session ends with 1008.
+        first_look: seconds from the start of a session to the first look at its sides; infinity for none.
     """
 
     max_message_bytes: int
@@ -30,6 +31,15 @@ class SessionOptions:
     keepalive: Times
     close_timeout: float
     rate_max_delay: float
+    first_look: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute what is the same for every session."""
+        looks = (
+            Keepalive(self.keepalive, 0).next_look(0),
+            Idleness(seconds=self.idle_seconds, now=0).next_look(0),
+        )
+        object.__setattr__(self, "first_look", min(looks))
 
 
 class SessionInfo(NamedTuple):

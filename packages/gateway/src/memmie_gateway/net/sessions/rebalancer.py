@@ -24,11 +24,8 @@ SPLIT_TURNS: Final = 4
 MOST_USERS: Final = 200
 """Maximum number of users whose home is computed in one turn."""
 
-FEWEST_USERS: Final = 20
-"""Number of users whose home is computed in one turn while nothing changes, at least."""
-
 CALM_TURNS: Final = 240
-"""Maximum number of turns for all users while nothing changes, unless they are too many for this."""
+"""Number of turns for all users while nothing changes, unless they are too many or too few for this."""
 
 
 class Rebalancer:
@@ -90,10 +87,8 @@ class Rebalancer:
     def bound_to(self, user_id: str) -> Backend | None:
         """Return the backend for the next connection of a user who has live ones, or is moving; otherwise None."""
         newest = self._sessions.newest(user_id)
-        to = None
-        if len(self._moves):
-            began = newest.started if newest is not None else 0.0
-            to = self._moves.under_way(user_id, began, asyncio.get_running_loop().time)
+        began = newest.started if newest is not None else 0.0
+        to = self._moves.under_way(user_id, began, _time)
         if newest is None or to is not None:
             return to
         return newest.backend
@@ -119,7 +114,7 @@ class Rebalancer:
             self._found = 0
         number = MOST_USERS
         if not self._rounds_in_haste:
-            number = min(number, max(FEWEST_USERS, len(self._sessions) // CALM_TURNS))
+            number = min(number, 1 + len(self._sessions) // CALM_TURNS)
         self._found += sum(map(self._look_at_user, self._left[-number:]))
         del self._left[-number:]
         if not self._left:
@@ -184,3 +179,8 @@ class Rebalancer:
             session.end(Cause.MOVED)
 
         self._evictor.submit(session, Evidence.MOVE, Cause.MOVED, end, holds=holds)
+
+
+def _time() -> float:
+    """Return the time of the event loop in seconds."""
+    return asyncio.get_running_loop().time()

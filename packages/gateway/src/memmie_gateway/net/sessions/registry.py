@@ -124,9 +124,10 @@ class SessionRegistry:
 
     def newest(self, user_id: str) -> Session | None:
         """Return the newest session of a user that is not ending, or None if there is none."""
-        for session in reversed(self._by_user.all_of(user_id)):
-            if session.closing is None:
-                return session
+        if user_id in self._by_user:
+            for session in reversed(self._by_user.all_of(user_id)):
+                if session.closing is None:
+                    return session
         return None
 
     def home(self, user_id: str) -> Backend | None:

@@ -54,7 +54,7 @@ class Replacements:
         old = self._longest_unanswered(user_id)
         if old is None:
             return False
-        old.release_slots()
+        old.slots.release()
         end = partial(old.drop, Side.CLIENT, Cause.REPLACED)
         self._evictor.submit(old, Evidence.REPLACED, Cause.REPLACED, end=end)
         return True
@@ -62,7 +62,7 @@ class Replacements:
     def _longest_unanswered(self, user_id: str) -> Session | None:
         found, longest = None, UNANSWERED_SECONDS
         for session in self._sessions.of_user(user_id):
-            if session.holds_slots and (seconds := session.unanswered()) >= longest:
+            if session.slots.held and (seconds := session.unanswered()) >= longest:
                 found, longest = session, seconds
         return found
 
@@ -90,10 +90,13 @@ class Replacement:
         """
         owner, old = self._owner, self._old
         self.release()
-        return owner is None or old is None or not old.holds_slots or owner.evict_for(self._user_id)
+        return owner is None or old is None or not old.slots.held or owner.evict_for(self._user_id)
 
     def release(self) -> None:
         """End no connection, unless `carry_out` was called; a second call does nothing."""
         owner, self._owner, self._old = self._owner, None, None
         if owner is not None:
             owner.done(self._user_id)
+
+    def retake(self) -> None:
+        """Do nothing, because the replacement is over."""

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from memmie_gateway.core.limits import Slot, TokenBucket
+from memmie_gateway.core.limits import HeldSlots, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
 from memmie_gateway.core.websocket.closing import (
@@ -61,6 +61,7 @@ class Session:
     Attributes:
         info: as given.
         options: as given.
+        slots: as given.
         backend: the backend to which the session is attached now.
         started: the loop's time at the start, in seconds.
         error: the error message of the operating system if a connection broke, otherwise "".
@@ -80,12 +81,12 @@ class Session:
         "_on_end",
         "_reserved_bits",
         "_rng",
-        "_slots",
         "_timer",
         "backend",
         "error",
         "info",
         "options",
+        "slots",
         "started",
     )
 
@@ -98,14 +99,13 @@ class Session:
         options: SessionOptions,
         bucket: TokenBucket | None,
         rng: random.Random,
-        slots: Slot,
+        slots: HeldSlots,
         clock: Clock,
         on_dead: Callable[[Session, Side, Advice], None],
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rng = rng
-        self._slots: Slot | None = slots
         self._clock = clock
         self._on_dead = on_dead
         self._on_end = on_end
@@ -113,6 +113,7 @@ class Session:
         self._booked = NO_TRAFFIC
         self._reserved_bits = reserved_bits(link.response)  # negotiated with the client for the whole session
         self.info = info
+        self.slots = slots
         self.options = options
         self.error = ""
         self.started = self._loop.time()
@@ -124,9 +125,9 @@ class Session:
         client.transport.set_write_buffer_limits(options.write_buffer_bytes)
         self._early = (client.take(self._client), b"")
         self._backend: Leg
-        self.attach(link)
+        self._attach(link, now)
         self._timer: asyncio.TimerHandle | None = None
-        self._look_again(now)
+        self._look_after(options.first_look)
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
@@ -135,13 +136,14 @@ class Session:
 
     def attach(self, link: BackendLink) -> None:
         """Attach the session to a backend, which gets all traffic from now on; `start` starts forwarding."""
+        self._attach(link, self._clock.time())
+
+    def _attach(self, link: BackendLink, now: float) -> None:
         transport = link.handover.transport
         scanner = self._scanner(_BACKEND)
         if self._booked is not NO_TRAFFIC:
             scanner.count_on(self._backend.scanner)
-        leg = self._backend = Leg(
-            _BACKEND, transport, scanner, Keepalive(self.options.keepalive, self._clock.time())
-        )
+        leg = self._backend = Leg(_BACKEND, transport, scanner, Keepalive(self.options.keepalive, now))
         transport.set_write_buffer_limits(self.options.write_buffer_bytes)
         self._early = (self._early[0], link.handover.take(leg))
         self.backend = link.backend
@@ -258,7 +260,7 @@ class Session:
         if exc is not None and self._closing is None:
             self.error = str(exc) or type(exc).__name__
         if leg is self._client:
-            self.release_slots()
+            self.slots.release()
         other = self.other(leg)
         other.detach()
         closing = self._begin_closing()
@@ -290,6 +292,8 @@ class Session:
             advice = self._look_at(leg, now)
             if advice is Advice.SILENT or advice is Advice.STUCK:
                 self._on_dead(self, leg.side, advice)
+            elif leg is self._client:
+                self.slots.resume()  # it seemed to be dead, but is not
         if self._closing is not None:
             return
         up, down = self._client.scanner, self._backend.scanner
@@ -307,8 +311,10 @@ class Session:
     def _look_again(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        waits = (leg.keepalive.next_look(now) for leg in (self._client, self._backend))
-        wait = min(*waits, self._idleness.next_look(now))
+        sides = self._client.keepalive, self._backend.keepalive, self._idleness
+        self._look_after(min(side.next_look(now) for side in sides))
+
+    def _look_after(self, wait: float) -> None:
         self._timer = self._loop.call_later(max(wait, SHORTEST_WAIT), self.look) if wait < math.inf else None
 
     def ping_backend(self) -> bool:
@@ -343,22 +349,11 @@ class Session:
 
     # The end.
 
-    @property
-    def holds_slots(self) -> bool:
-        """Whether the session still counts for the limits."""
-        return self._slots is not None
-
-    def release_slots(self) -> None:
-        """Stop counting the session for the limits, because its client is gone or dead."""
-        slots, self._slots = self._slots, None
-        if slots is not None:
-            slots.release()
-
     def drop(self, side: Side, cause: Cause) -> None:
         """End the session because a side is dead: abort this side without a Close frame, and tell the other one at once."""
         leg = self._leg(side)
         if side is _CLIENT:
-            self.release_slots()
+            self.slots.release()
         self.other(leg).detach()
         inside_frame = bool(leg.scanner.remaining)
         self._carry_out(self._begin_closing().drop(side, cause, inside_frame=inside_frame))
@@ -406,8 +401,9 @@ class Session:
     def _expire(self, pauses: int) -> None:
         """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
         closing = self._begin_closing()
-        paused = self._clock.pauses != pauses
-        if paused or closing.progresses(max(self._client.backlog(), self._backend.backlog())):
+        if self._clock.paused_since(pauses) or closing.progresses(
+            max(self._client.backlog(), self._backend.backlog())
+        ):
             self._expire_later()
             return
         self._carry_out(closing.expire(self._flows()))

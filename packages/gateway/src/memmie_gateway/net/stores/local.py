@@ -10,17 +10,23 @@ from memmie_gateway.core.limits import Buckets, Rate, SlotCounts, TokenBucket
 class LocalSlot:
     """An acquired slot."""
 
-    __slots__ = ("_counts", "_key")
+    __slots__ = ("_counts", "_held", "_key")
 
     def __init__(self, counts: SlotCounts, key: str) -> None:
-        self._counts: SlotCounts | None = counts
+        self._counts = counts
         self._key = key
+        self._held = True
 
     def release(self) -> None:
         """Release the slot; a second call does nothing."""
-        counts, self._counts = self._counts, None
-        if counts is not None:
-            counts.release(self._key)
+        if self._held:
+            self._held = False
+            self._counts.release(self._key)
+
+    def retake(self) -> None:
+        """Take a released slot again, even if this exceeds the limit."""
+        if not self._held:
+            self._held = self._counts.acquire(self._key, 0)
 
 
 class LocalSlots:
