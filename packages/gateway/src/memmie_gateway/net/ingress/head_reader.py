@@ -39,9 +39,11 @@ class HeadReader(asyncio.Protocol):
         "_headers",
         "_listener",
         "_max_headers",
+        "_method",
         "_parser",
         "_target",
         "_timer",
+        "_version",
         "counted",
         "handover",
         "peer",
@@ -53,7 +55,9 @@ class HeadReader(asyncio.Protocol):
         self._head = bytearray()
         self._head_complete = False
         self._complete = False
+        self._method = b""
         self._target = b""
+        self._version = ""
         self._headers: list[tuple[bytes, bytes]] = []
         self._max_headers = listener.options.max_headers
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -94,7 +98,7 @@ class HeadReader(asyncio.Protocol):
                 self._refuse_head(error)
                 return
         if self._head_complete:
-            self._route(parser, data[behind:])
+            self._route(data[behind:])
         elif self._is_http_0_9(parser):
             self._refuse(Cause.BAD_REQUEST)
         elif len(data) >= room:
@@ -137,7 +141,11 @@ class HeadReader(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
-        self._head_complete = True
+        parser = self._parser
+        if parser is not None and not self._head_complete:
+            # Now, because a further request in the same read changes what the parser returns.
+            self._method, self._version = parser.get_method(), parser.get_http_version()
+            self._head_complete = True
 
     def on_message_complete(self) -> None:
         """The first request is complete, with its body; what comes behind it is not read."""
@@ -150,11 +158,9 @@ class HeadReader(asyncio.Protocol):
         limit = self._listener.options.max_head_bytes
         return parser.get_http_version() == "0.0" and b"\n" in self._head[:limit].lstrip(b"\r\n")
 
-    def _route(self, parser: httptools.HttpRequestParser, early: bytes) -> None:
+    def _route(self, early: bytes) -> None:
         try:
-            request = Request.parse(
-                parser.get_method(), self._target, parser.get_http_version(), tuple(self._headers)
-            )
+            request = Request.parse(self._method, self._target, self._version, tuple(self._headers))
         except BadRequestError as error:
             self._refuse(Cause.BAD_REQUEST, str(error))
             return
