@@ -27,6 +27,7 @@ CLIENT: Final = Client("192.0.2.1", "192.0.2.1, 10.0.0.1", trusted_peer=False)
 FORGED: Final = (
     b"x-user-id", b"x_user_id", b"x-user_id", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host",
     b"x-forwarded-port", b"x-forwarded-user", b"x-forwarded-prefix", b"x_forwarded_for", b"x-real-ip", b"forwarded",
+    b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-forwarded-uri",
     b"x-request-id", b"traceparent", b"authorization", b"proxy-authorization", b"transfer-encoding",
     b"content-length", b"te", b"trailer", b"expect", b"keep-alive", b"proxy-connection", b"host",
 )  # fmt: skip
@@ -55,5 +56,5 @@ def read_head(raw: bytes) -> tuple[str, list[tuple[bytes, bytes]]]:
 
 
 def read_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """Split header lines into names and values."""
-    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+    """Split header lines into names (lower case) and values."""
+    return [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]

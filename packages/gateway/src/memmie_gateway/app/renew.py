@@ -100,4 +100,4 @@ class RenewRoute:
 def _head_of(request: web.Request) -> Request:
     """Return the head of a request as the parts of the gateway know it, without its query."""
     fields = tuple((name.lower(), value) for name, value in request.raw_headers)
-    return Request(request.method, request.path, (), "1.1", Headers(fields))
+    return Request(request.method, request.path, "", "1.1", Headers(fields))

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from memmie_gateway.core.backends.balancer import Strategy
 from memmie_gateway.core.http.client_address import Network
+from memmie_gateway.core.http.origins import Origin
 from memmie_gateway.core.sessions.evictions import Mode
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
@@ -81,7 +82,8 @@ class Settings(BaseSettings):
         ("*",),
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
-            "`https://*.example.com`. Other origins get 403. `*` allows every origin. "
+            "`https://*.example.com`. Scheme, host and port must be the same; `*.` stands for any subdomain. "
+            "Other origins get 403. `*` allows every origin. "
             "Do not use `*` if browsers add cookies or client certificates to the handshake."
         ),
     )
@@ -379,8 +381,7 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            scheme, separator, host = text.partition("://")
-            if text not in ("*", "null") and not (scheme and separator and host and "/" not in host):
+            if text not in ("*", "null") and Origin.parse(text) is None:
                 raise ValueError(f"{text!r} is not an origin such as https://app.example.com")
         return value
 
