@@ -33,6 +33,15 @@ FORGED: Final = (
 )  # fmt: skip
 """Fields that must not reach a backend as the client sent them."""
 
+USER_ID: Final = (
+    "user_id", "user%5Fid", "user%5fid", "%75ser_id", "%75%73%65%72%5F%69%64", "USER_ID", "User_Id", "%55ser_Id",
+    "user%255Fid", "%2575ser_id", "%u0075ser_id", "user%u005Fid",
+    "user_id+", "+user_id", "user_id%20", "%09user_id", "%0Auser_id%0D", "user_id%00", "user_id%00x", "%00user_id",
+    "user_id[]", "user_id%5B%5D", "user_id[0]", "user_id%5b0", "user_id[a][b]", "user_id[",
+    "user.id", "user+id", "user%20id", "user%2Eid", "user[id", "user%5Bid",
+)  # fmt: skip
+"""Spellings of `user_id`: with a server of some language, each of them sets it."""
+
 
 def request(
     changes: Values | None = None, *, method: bytes = b"GET", target: bytes = b"/ws", version: str = "1.1"

@@ -7,8 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.core.handshakes import CLIENT, FORGED, TRACE, Values, arrival, read_fields, request
-from tests.unit.core.http.test_query import USER_ID
+from tests.unit.core.handshakes import CLIENT, FORGED, TRACE, USER_ID, Values, arrival, read_fields, request
 
 from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import traceparent
@@ -242,7 +241,7 @@ def test_what_lists_of_one_length_say_about_the_client(
 ) -> None:
     client = CLIENT._replace(chain=chain, trusted_peer=True)
     hosts = told.replace(b",", b".test,") + b".test"
-    sent = {b"x-forwarded-for": (hops,), b"x-forwarded-proto": (told,), b"x-forwarded-host": (hosts,)}
+    sent: Values = {b"x-forwarded-for": (hops,), b"x-forwarded-proto": (told,), b"x-forwarded-host": (hosts,)}
     lines = forwarding.own_fields(arrival(request(sent), client=client), "u1").encode().split(b"\r\n")
     own = dict(read_fields(lines))
     assert own[b"x-forwarded-proto"] == proto.encode()
@@ -251,7 +250,7 @@ def test_what_lists_of_one_length_say_about_the_client(
 
 @pytest.mark.parametrize("trusted", [True, False])
 def test_port_and_prefix_of_a_trusted_proxy_pass(trusted: bool) -> None:  # noqa: FBT001 - a parameter
-    sent = {
+    sent: Values = {
         b"x-forwarded-port": (b"8443",),
         b"x-forwarded-prefix": (b"/app",),
         b"x-forwarded-user": (b"root",),

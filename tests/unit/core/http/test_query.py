@@ -9,17 +9,9 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.core.handshakes import USER_ID
 
 from memmie_gateway.core.http import query
-
-USER_ID: Final = [
-    "user_id", "user%5Fid", "user%5fid", "%75ser_id", "%75%73%65%72%5F%69%64", "USER_ID", "User_Id", "%55ser_Id",
-    "user%255Fid", "%2575ser_id", "%u0075ser_id", "user%u005Fid",
-    "user_id+", "+user_id", "user_id%20", "%09user_id", "%0Auser_id%0D", "user_id%00", "user_id%00x", "%00user_id",
-    "user_id[]", "user_id%5B%5D", "user_id[0]", "user_id%5b0", "user_id[a][b]", "user_id[",
-    "user.id", "user+id", "user%20id", "user%2Eid", "user[id", "user%5Bid",
-]  # fmt: skip
-"""Spellings of `user_id`: with a server of some language, each of them sets it."""
 
 OTHERS: Final = [
     "user", "id", "userid", "userId", "user-id", "user__id", "user_id2", "user_ids", "my_user_id", "x.user_id",
@@ -69,8 +61,13 @@ def test_without(text: str, expected: str) -> None:
 
 
 def test_what_is_dropped_is_asked_about_as_it_was_sent() -> None:
-    asked = []
-    query.without("%61=%62+&c", lambda name, value: asked.append((name, value)) or False)  # type: ignore[func-returns-value]
+    asked: list[tuple[str, str]] = []
+
+    def keep(name: str, value: str) -> bool:
+        asked.append((name, value))
+        return False
+
+    query.without("%61=%62+&c", keep)
     assert asked == [("%61", "%62+"), ("c", "")]
 
 
@@ -88,6 +85,10 @@ def test_what_stays_is_a_part_of_what_came(text: str) -> None:
 @pytest.mark.parametrize("text", ["S+x/=", '"S+x/="', "S%2Bx%2F%3D", "%22S%2bx/%3D%22", "%53+x/="])
 def test_a_secret_is_known_in_every_encoding(text: str) -> None:
     assert query.equals(text, "S+x/=")
+
+
+def test_no_text_equals_an_empty_secret() -> None:
+    assert not query.equals("", "")
 
 
 def test_a_secret_with_a_blank_is_known_from_its_plus() -> None:

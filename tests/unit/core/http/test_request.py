@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from memmie_gateway.core.http.headers import Fields
 from memmie_gateway.core.http.request import MAX_QUERY_FIELDS, BadRequestError, Request
 
-
 ENCODE = "the URL has characters that must be percent-encoded"
 
 

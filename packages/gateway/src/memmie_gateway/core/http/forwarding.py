@@ -71,6 +71,10 @@ _VISIBLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+")  # the same when percent-encoded (RFC 3986 §2.3)
 
+_SUSPICIOUS: Final = re.compile(
+    "user|[%+]", re.IGNORECASE
+)  # every query that may have a `user_id` or a hidden token
+
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986 §3.1
 
 _HOST: Final = re.compile(
@@ -109,14 +113,9 @@ def target(path: str, query: str, user_id: str, credentials: Credentials) -> str
     """
     quoted_id = user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe="")
     target = f"{path}?{query}&user_id={quoted_id}" if query else f"{path}?user_id={quoted_id}"
-    if not credentials.query:
-        return target
-    token = credentials.token
-
-    def must_go(name: str, value: str) -> bool:
-        return means_user_id(name) or (token is not None and equals(value or name, token))
-
-    rest = without(credentials.query, must_go)
+    rest, token = credentials.query, credentials.token or ""
+    if _SUSPICIOUS.search(rest) or token in rest:
+        rest = without(rest, lambda name, value: means_user_id(name) or equals(value or name, token))
     return f"{target}&{rest}" if rest else target
 
 

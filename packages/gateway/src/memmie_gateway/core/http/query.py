@@ -61,8 +61,10 @@ def means_user_id(name: str) -> bool:
 
 
 def equals(text: str, secret: str) -> bool:
-    """Tell whether a text is a secret, percent-encoded or not, in quotes or not."""
+    """Tell whether a text is a secret, percent-encoded or not, in quotes or not; no text equals an empty one."""
     bare = text.strip('"')
+    if not secret:
+        return False
     if bare == secret:
         return True
     if "%" not in bare and "+" not in bare:
