@@ -142,6 +142,14 @@ async def test_not_a_handshake(
     assert json.loads(answer.body)["error"] == words
 
 
+async def test_a_second_request_in_the_same_read_changes_nothing_of_the_first(
+    unharmed: StartGateway, dial: Dial
+) -> None:
+    client = await dial(await unharmed())
+    client.write(b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\nPOST / HTTP/3.0\r\n\r\n")
+    await refusal(client, 426, "upgrade_required")
+
+
 async def test_a_handshake_needs_http_1_1(unharmed: StartGateway, dial: Dial) -> None:
     client = await dial(await unharmed())
     client.write(upgrade_request("t").replace(b"HTTP/1.1", b"HTTP/1.0"))

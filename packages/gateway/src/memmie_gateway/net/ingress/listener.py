@@ -196,9 +196,11 @@ class HeadReader(asyncio.Protocol):
         "_headers",
         "_listener",
         "_max_headers",
+        "_method",
         "_parser",
         "_target",
         "_timer",
+        "_version",
         "counted",
         "handover",
         "peer",
@@ -209,7 +211,9 @@ class HeadReader(asyncio.Protocol):
         self._listener = listener
         self._head = bytearray()
         self._head_complete = False
+        self._method = b""
         self._target = b""
+        self._version = ""
         self._headers: list[tuple[bytes, bytes]] = []
         self._max_headers = listener.options.max_headers
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
@@ -255,7 +259,7 @@ class HeadReader(asyncio.Protocol):
                 self._refuse_head(error)
                 return
         if self._head_complete:
-            self._route(parser, data[behind:])
+            self._route(data[behind:])
         elif parser.get_http_version() == "0.0" and b"\n" in self._head.lstrip(b"\r\n"):
             # A request line without a version is HTTP/0.9. The parser would wait for headers, which HTTP/0.9 does not have.
             self._refuse(Cause.BAD_REQUEST)
@@ -298,15 +302,17 @@ class HeadReader(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
-        self._head_complete = True
+        parser = self._parser
+        if parser is not None and not self._head_complete:
+            # Now, because a further request in the same read changes what the parser returns.
+            self._method, self._version = parser.get_method(), parser.get_http_version()
+            self._head_complete = True
 
     # Where the connection goes.
 
-    def _route(self, parser: httptools.HttpRequestParser, early: bytes) -> None:
+    def _route(self, early: bytes) -> None:
         try:
-            request = Request.parse(
-                parser.get_method(), self._target, parser.get_http_version(), tuple(self._headers)
-            )
+            request = Request.parse(self._method, self._target, self._version, tuple(self._headers))
         except BadRequestError as error:
             self._refuse(Cause.BAD_REQUEST, str(error))
             return
