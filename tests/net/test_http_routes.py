@@ -93,6 +93,16 @@ async def test_exactly_one_host_is_needed(start_gateway: StartGateway, dial: Dia
     assert (answer.first_line, json.loads(answer.body)["code"]) == ("HTTP/1.1 400 Bad Request", "bad_request")
 
 
+@pytest.mark.parametrize(
+    "behind", [b"DELETE /x HTTP/1.1\r\nHost: x\r\n\r\n", b"HEAD / HTTP/1.0\r\n\r\n", b"\x00"]
+)
+async def test_what_comes_behind_a_request_does_not_change_its_answer(
+    start_gateway: StartGateway, dial: Dial, behind: bytes
+) -> None:
+    answer = await ask(dial, await start_gateway(), REQUESTS["health"] + behind)
+    assert (answer.status, json.loads(answer.body)["status"]) == (200, "healthy")
+
+
 async def test_http_1_0_needs_no_host(start_gateway: StartGateway, dial: Dial) -> None:
     assert (await ask(dial, await start_gateway(), b"GET /health HTTP/1.0\r\n\r\n")).status == 200
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from memmie_gateway.core.http.headers import Fields, Headers
+from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.http.response import Envelope, Response
 from memmie_gateway.core.outcomes import Cause
@@ -59,25 +59,6 @@ def test_detail_replaces_the_words_of_the_row() -> None:
     assert dict(fields)["www-authenticate"] == "Bearer"
     assert "x-evil" not in dict(fields)
     assert json.loads(body) == {"error": 'say "no"\r\nX-Evil: 1 é', "code": "token_invalid"}
-
-
-@pytest.mark.parametrize(
-    ("sent", "content_type"),
-    [
-        (((b"content-type", b"application/json; charset=utf-8"),), "application/json; charset=utf-8"),
-        ((), "application/octet-stream"),
-        (((b"content-type", b""),), "application/octet-stream"),
-    ],
-)
-def test_the_backends_own_refusal_is_passed_on(sent: Fields, content_type: str) -> None:
-    fields: Fields = (*sent, (b"set-cookie", b"a=1"), (b"retry-after", b"5"))
-    own = Response(403, Headers(fields), b'{"detail":"banned"}')
-    answer = refusal_answer(RefusedError(Cause.BACKEND_REFUSED, "not for the client", response=own), ENVELOPE)
-    status, answered, body = read(answer)
-    assert status == "HTTP/1.1 403 Forbidden"
-    assert body == b'{"detail":"banned"}'
-    assert {"set-cookie", "retry-after"}.isdisjoint(dict(answered))
-    assert dict(answered)["content-type"] == content_type
 
 
 # The error.

@@ -55,6 +55,15 @@ class Events:
         backend.errors["dial_failed"] += 1
         self._log.warning("dial_failed", backend=backend.name, request_id=request_id, detail=words)
 
+    def subprotocol_unselected(self, backend: Backend, request_id: str) -> None:
+        """Log that a backend did not select the subprotocol that the client was told; its name may be a secret."""
+        self._log.debug(
+            "subprotocol_unselected",
+            backend=backend.name,
+            request_id=request_id,
+            detail="Studio did not select the subprotocol that the gateway has selected for first-message auth",
+        )
+
     def health_changed(self, backend: Backend) -> None:
         """Log that a backend became healthy or unhealthy."""
         tracker = backend.tracker

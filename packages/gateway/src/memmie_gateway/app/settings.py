@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from memmie_gateway.app.setting_errors import explain, why_no_network
 from memmie_gateway.core.backends.balancer import Strategy
 from memmie_gateway.core.http.client_address import Network
+from memmie_gateway.core.http.origins import Origin
 from memmie_gateway.core.sessions.evictions import Mode
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
@@ -78,7 +79,8 @@ class Settings(BaseModel):
         ("*",),
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
-            "`https://*.example.com`. Other origins get 403. `*` allows every origin. "
+            "`https://*.example.com`. Scheme, host and port must be the same; `*.` stands for any subdomain. "
+            "Other origins get 403. `*` allows every origin. "
             "Do not use `*` if browsers add cookies or client certificates to the handshake."
         ),
     )
@@ -381,8 +383,7 @@ class Settings(BaseModel):
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            scheme, separator, host = text.partition("://")
-            if text not in ("*", "null") and not (scheme and separator and host and "/" not in host):
+            if text not in ("*", "null") and Origin.parse(text) is None:
                 shown = without_secrets(text)
                 raise ValueError(f"{shown!r} is not an origin such as https://app.example.com")
         return value

@@ -15,6 +15,7 @@ from typing import Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
+from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.steps import Maybe, Steps, run
@@ -68,6 +69,9 @@ class Events(Protocol):
     def dial_failed(self, backend: Backend, request_id: str, words: str) -> None:
         """A backend did not accept a connection; the next one is tried."""
 
+    def subprotocol_unselected(self, backend: Backend, request_id: str) -> None:
+        """A backend did not select the subprotocol that the gateway has selected for the client."""
+
     def ended(self, session: Session) -> None:
         """A live session is over."""
 
@@ -107,6 +111,7 @@ class WebSocketRoute:
         rng: random.Random,
     ) -> None:
         self.options = options
+        self._origins = Origins(options.allowed_origins)
         self._session_options = session_options
         self._admission = admission
         self._dispatcher = dispatcher
@@ -153,7 +158,7 @@ class WebSocketRoute:
         problem = handshake.check_upgrade(arrival.request)
         if problem is not None:
             raise RefusedError(*problem)
-        if not handshake.origin_allowed(arrival.request, self.options.allowed_origins):
+        if not self._origins.allow(arrival.request.headers):
             raise RefusedError(Cause.ORIGIN_REFUSED)
 
     def _start_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> None:
@@ -178,7 +183,8 @@ class WebSocketRoute:
 
     def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
-        opening.upgrade.accept(link.response, admitted.credentials)
+        if opening.upgrade.accept(link.response, admitted.credentials):
+            self.events.subprotocol_unselected(link.backend, arrival.id)
         return Session(
             SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),
             opening.handover,

@@ -56,10 +56,10 @@ class RefusedError(Exception):
 
 
 def refusal_answer(error: RefusedError, envelope: Envelope) -> bytes:
-    """Build the complete HTTP response for a refused client, with the backend's refusal or the gateway's (spec §1)."""
-    if error.response is not None:
-        content_type = error.response.headers.one(b"content-type") or "application/octet-stream"
-        return http_response(error.response.status, error.response.body, content_type, envelope=envelope)
+    """Build the gateway's own complete HTTP response for a refused client (spec §1).
+
+    A backend's refusal is passed on by `forwarding.passed_answer`.
+    """
     body, fields = refusal_parts(error)
     extra = "".join(f"{name}: {value}\r\n" for name, value in fields)
     return http_response(error.cause.ending.status, body, "application/json", extra, envelope=envelope)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from typing import Protocol
 
+from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.headers import Headers
@@ -32,8 +33,12 @@ class Upgrade(Protocol):
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
         """Build the handshake for a backend; return it with its offer."""
 
-    def accept(self, response: Response, credentials: Credentials) -> None:
-        """Answer the client after a backend has accepted, unless it already has an answer."""
+    def accept(self, response: Response, credentials: Credentials) -> bool:
+        """Answer the client after a backend has accepted, unless it already has an answer.
+
+        Returns:
+            Whether the client's answer has a subprotocol that the backend did not select.
+        """
 
     def close_code(self, error: RefusedError) -> int | None:
         """Return the close code that `refuse` would send; None if it would send no Close frame."""
@@ -65,17 +70,21 @@ class NegotiatedEndToEnd:
         key = headers.all(b"sec-websocket-key")[0]
         return head, Offer(key, credentials.subprotocols, handshake.extension_names(headers))
 
-    def accept(self, response: Response, credentials: Credentials) -> None:
-        """Pass the backend's 101 on to the client."""
+    def accept(self, response: Response, credentials: Credentials) -> bool:
+        """Pass the backend's 101 on to the client, with the backend's subprotocol."""
         answer = handshake.client_answer(response, credentials, self._arrival.id)
         self._handover.transport.write(answer)
+        return False
 
     def close_code(self, _: RefusedError) -> None:
         """Return None, because there is no WebSocket yet."""
 
     def refuse(self, error: RefusedError) -> None:
-        """Send an HTTP response."""
-        answers.refuse(self._arrival, self._handover, error)
+        """Send an HTTP response: the backend's, or the gateway's."""
+        if error.response is not None:
+            self._handover.end(forwarding.passed_answer(error.response, self._arrival.id))
+        else:
+            answers.refuse(self._arrival, self._handover, error)
 
 
 class TerminatedHere:
@@ -102,7 +111,8 @@ class TerminatedHere:
         """Answer the handshake and wait for the token.
 
         Args:
-            credentials: the credentials of the head, which have no token; the first subprotocol is selected.
+            credentials: the credentials of the head, which have no token. The first subprotocol is selected, and only
+                this one is offered to the backend.
             seconds: maximum time until the token arrives.
 
         Returns:
@@ -140,8 +150,9 @@ class TerminatedHere:
         )
         return head, Offer(self._key, credentials.subprotocols)
 
-    def accept(self, response: Response, credentials: Credentials) -> None:
-        """Do nothing, because the client already has a 101."""
+    def accept(self, response: Response, credentials: Credentials) -> bool:
+        """Do nothing, because the client already has a 101; the connection goes on even without the subprotocol."""
+        return bool(credentials.subprotocols) and not response.headers.one(b"sec-websocket-protocol")
 
     def close_code(self, error: RefusedError) -> int | None:
         """Return the close code, or None if the client has no 101 yet, or already has a Close frame."""
