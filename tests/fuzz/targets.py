@@ -10,7 +10,7 @@ import json
 import random
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote_plus
 
 from tests.fuzz.wire import Wire
@@ -30,9 +30,11 @@ from memmie_gateway.core.http.request import BadRequestError, Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.frames import ANY_RESERVED, RSV1, FrameScanner
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.response_reader import MAX_BODY, HttpError, ResponseReader
-from memmie_gateway.net.ingress.listener import Handlers, HeadReader, Listener, ListenerOptions
+from memmie_gateway.net.ingress.head_reader import HeadReader
+from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
 from memmie_gateway.net.websocket import PATHS
 
 LONGEST: Final = 4096
@@ -74,16 +76,16 @@ class Door:
             refused=lambda _: None,
             connections=lambda: 0,
         )
-        self._listener = Listener(options, handlers, random.Random(0))  # noqa: S311 - not for a secret
+        self._listener = Listener(options, handlers, random.Random(0), Clock())  # noqa: S311 - not for a secret
 
     def _route(self, arrival: Arrival, handover: Handover) -> None:
         assert arrival.request.path in PATHS
         self.went = arrival.request
         handover.end(b"")
 
-    def _http(self, *_: object) -> Any:
-        self.went = "to the HTTP server"
-        return asyncio.Protocol()
+    def _http(self, _: Arrival, handover: Handover) -> None:
+        self.went = "to the HTTP routes"
+        handover.end(b"")
 
     def send(self, chunks: list[bytes]) -> Request | str:
         """Send a client's bytes; return the request that a route gets, or a word."""
@@ -97,7 +99,7 @@ class Door:
             self.went = "to a refusal"
             read_head(wire.written.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         wire.lose()
-        assert not self._listener.pending
+        assert not self._listener.pending | self._listener.http
         return self.went
 
 

@@ -16,6 +16,7 @@ from tests.steps import settle
 
 from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.steps import Maybe, Steps, run
+from memmie_gateway.net import clock
 from memmie_gateway.net import handover as module
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 
@@ -397,7 +398,7 @@ async def test_a_pause_of_the_gateway_is_not_the_fault_of_the_peer(
 ) -> None:
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.01)
     pauses = iter([0, 1, 1, 1, 1, 1])
-    monkeypatch.setattr(module.clock, "pauses", lambda: next(pauses))
+    monkeypatch.setattr(clock, "pauses", lambda: next(pauses))
     held = await hold()
     held.handover.end(b"goodbye", linger=True)
     first = held.handover._timer
