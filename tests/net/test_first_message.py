@@ -187,6 +187,15 @@ async def test_a_copy_of_the_late_token_does_not_reach_studio(
     assert (head.target, head.get("cookie")) == ("/ws?user_id=u1&b=2", "a=1")
 
 
+async def test_a_subprotocol_that_is_the_late_token_does_not_reach_studio(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    auth.script("error", status=200, body='{"valid":true,"user_id":"u1"}', times=1)
+    client = await upgraded(dial, gateway, "Sec-WebSocket-Protocol: opaque")
+    client.send(TEXT, auth_message("opaque"))
+    assert "opaque" not in str((await studio.arrival()).head)
+
+
 MUST_BE = 'the first message must be {"type":"auth","data":{"token":"…"}}'
 
 

@@ -71,15 +71,13 @@ _VISIBLE: Final = "".join(map(chr, range(0x21, 0x7F))).replace("%", "")
 
 _UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]+")  # the same when percent-encoded (RFC 3986 §2.3)
 
-_SUSPICIOUS: Final = re.compile(
-    "user|[%+]", re.IGNORECASE
-)  # every query that may have a `user_id` or a hidden token
+_SUSPICIOUS: Final = re.compile("user|[%+]", re.IGNORECASE)
+"""Found in every query that has a field to drop, except a field that is the token as it is."""
 
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986 §3.1
 
-_HOST: Final = re.compile(
-    r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-)  # a name or an address, and a port
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+"""A name or an address, and perhaps a port."""
 
 
 class RequestLineStarts(LineStarts):
@@ -108,15 +106,20 @@ def target(path: str, query: str, user_id: str, credentials: Credentials) -> str
         path: the path of the backend's URL.
         query: the query of the backend's URL, "" if it has none.
         user_id: the user; fields of the client's query that a server may read as `user_id` are dropped.
-        credentials: the part of the client's query that may be forwarded. Fields whose value, or whose name if they have
-            no value, is the token are dropped.
+        credentials: the part of the client's query that may be forwarded; fields whose name or value is the token are
+            dropped.
     """
     quoted_id = user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe="")
     target = f"{path}?{query}&user_id={quoted_id}" if query else f"{path}?user_id={quoted_id}"
     rest, token = credentials.query, credentials.token or ""
     if _SUSPICIOUS.search(rest) or token in rest:
-        rest = without(rest, lambda name, value: means_user_id(name) or equals(value or name, token))
+        rest = without(rest, lambda name, value: means_user_id(name) or _is(token, name, value))
     return f"{target}&{rest}" if rest else target
+
+
+def _is(token: str, name: str, value: str) -> bool:
+    """Tell whether the name or the value of a query field or a cookie is the token."""
+    return equals(value.strip(" \t"), token) or equals(name.strip(" \t"), token)
 
 
 def own_fields(arrival: Arrival, user_id: str) -> str:
@@ -152,9 +155,8 @@ def _told(arrival: Arrival, name: bytes, valid: re.Pattern[str]) -> str:
     elements = headers.elements(name)
     if not elements:
         return ""
-    hops = arrival.client.chain.count(
-        ","
-    )  # from the client to the TCP peer, which is not in X-Forwarded-For itself
+    # The chain is the client, the proxies in X-Forwarded-For and the TCP peer, which is not in X-Forwarded-For.
+    hops = arrival.client.chain.count(",")
     paired = hops and len(elements) == len(headers.elements(b"x-forwarded-for"))
     element = elements[-hops if paired else -1]
     return element if valid.fullmatch(element) else ""
@@ -192,16 +194,19 @@ def _without_secrets(fields: Fields, token: str | None) -> Fields:
         elif name == b"cookie" and token:
             text = value.decode("latin-1")
             if token in text or "%" in text:
-                cookies = [cookie for cookie in text.split(";") if not _is_token(cookie, token)]
-                passed = ";".join(cookies).lstrip(" \t").encode("latin-1")
+                passed = _other_cookies(text, token).encode("latin-1")
         if passed or not value:
             kept.append((name, passed))
     return tuple(kept)
 
 
-def _is_token(cookie: str, token: str) -> bool:
-    name, _, value = cookie.partition("=")
-    return equals((value or name).strip(" \t"), token)
+def _other_cookies(text: str, token: str) -> str:
+    kept = []
+    for cookie in text.split(";"):
+        name, _, value = cookie.partition("=")
+        if not _is(token, name, value):
+            kept.append(cookie)
+    return ";".join(kept).lstrip(" \t")
 
 
 def is_host(value: bytes) -> bool:

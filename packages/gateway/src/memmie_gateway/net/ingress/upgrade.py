@@ -135,7 +135,9 @@ class TerminatedHere:
             raise RefusedError(Cause.AUTH_LATE) from None
         except FirstMessageError as error:
             raise RefusedError(Cause.AUTH_LATE, str(error)) from None
-        return credentials._replace(token=token, subprotocols=subprotocols)
+        # A short token may be the subprotocol, too. It is selected already, but the backend must not get it.
+        offered = () if token in subprotocols else subprotocols
+        return credentials._replace(token=token, subprotocols=offered)
 
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
         """Build the handshake for a backend with the gateway's own key."""
