@@ -84,10 +84,11 @@ async def test_any_websocket_server_works(
     await connection.send("hello")
     assert await connection.recv() == "hello"
     assert (await ready(gateway))[1]["studios"] == {plain.url: "healthy"}
-    (line,) = (line for line in gateway.logs() if line["event"] == "backend_health")
+    line = await gateway.wait_for_log(lambda line: line["event"] == "backend_health")
     assert line["state"] == "healthy"
     assert line["checked"] == (checked and checked.format(plain.port))
     assert set(plain.paths) <= {"/ws", path}
+    assert [line["event"] for line in gateway.logs()].count("backend_health") == 1
 
 
 @pytest.mark.parametrize(

@@ -202,12 +202,13 @@ async def test_a_studio_added_fills_only_at_the_allowed_pace(
         await added.start()
         await until(lambda: places([added]).keys() == set(users))
         assert not places([other])
-    times = sorted(
-        datetime.fromisoformat(record["timestamp"])
-        for record in gateway.logs()
-        if record["event"] == "closed" and record["cause"] == "moved"
-    )
-    assert len(times) == len(users)
+
+    def moved() -> list[str]:
+        records = (record for record in gateway.logs() if record["event"] == "closed")
+        return [record["timestamp"] for record in records if record["cause"] == "moved"]
+
+    await until(lambda: len(moved()) == len(users))
+    times = sorted(map(datetime.fromisoformat, moved()))
     # 20 at once, 20 a second later, and the rest after two; a log line may be a little late.
     assert (times[-1] - times[0]).total_seconds() > 1.5
 
