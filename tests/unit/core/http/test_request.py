@@ -85,3 +85,28 @@ def test_any_target_is_read_or_refused(target: bytes) -> None:
 def test_repr_tells_neither_query_nor_headers() -> None:
     request = parse(b"/ws?token=SECRET", fields=((b"authorization", b"Bearer SECRET"),))
     assert repr(request) == "<Request GET /ws>"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ((), False),
+        (((b"content-length", b"0"),), False),
+        (((b"content-length", b"5"),), True),
+        (((b"content-length", b"0"), (b"content-length", b"0")), True),
+        (((b"transfer-encoding", b"chunked"),), True),
+    ],
+)
+def test_whether_a_body_follows(fields: Fields, expected: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert Request.parse(b"POST", b"/", "1.1", fields).has_body is expected
+
+
+@pytest.mark.parametrize("target", [b"http://[::1/x", b"http://a]b/x", b"http://[x]/", b"http://[::1]x/"])
+def test_brackets_are_for_ipv6_addresses(target: bytes) -> None:
+    with pytest.raises(BadRequestError, match="the request target must be a path"):
+        Request.parse(b"GET", target, "1.1", ())
+
+
+@pytest.mark.parametrize("target", [b"http://[::1]/x", b"http://[::1]:80/x", b"ws://a:80/x", b"HTTPS://a/x"])
+def test_absolute_targets(target: bytes) -> None:
+    assert Request.parse(b"GET", target, "1.1", ()).path == "/x"
