@@ -46,8 +46,8 @@ def test_it_is_made_at_most_once_in_a_while(registry: CollectorRegistry, countin
 
 def test_it_may_be_made_every_time(registry: CollectorRegistry, counting: Counting) -> None:
     page = MetricsPage(registry, 0)
-    for times in range(1, 4):
-        page.text([], 10.0)
+    for times, now in enumerate((10.0, 10.0, 9.0, 10.0), start=1):
+        page.text([], now)
         assert counting.times == times
 
 

@@ -83,13 +83,13 @@ class _Reporter:
 
     def __call__(self, level: int, fields: dict[str, Any]) -> None:
         if level >= logging.ERROR:
-            write: Callable[..., Any] = self._log.error
+            log: Callable[..., Any] = self._log.error
         else:
-            write = self._log.warning if level >= logging.WARNING else self._log.info
+            log = self._log.warning if level >= logging.WARNING else self._log.info
         if threading.get_ident() == self._thread:
-            write("library", **fields)
+            log("library", **fields)
         else:
-            self._loop.call_soon_threadsafe(lambda: write("library", **fields))
+            self._loop.call_soon_threadsafe(lambda: log("library", **fields))
 
 
 class _Handler(logging.Handler):

@@ -67,6 +67,6 @@ class MetricsPage:
         media_types = [element.partition(";")[0].strip().lower() for element in accepted]
         chosen = _OPENMETRICS if OPENMETRICS in media_types else _TEXT
         page = self._pages.get(chosen.content_type)
-        if page is None or not now - page.made < self._seconds:
+        if page is None or not 0 <= now - page.made < self._seconds:
             page = self._pages[chosen.content_type] = _Page(chosen.make(self._registry), now)
         return page.text, chosen.content_type

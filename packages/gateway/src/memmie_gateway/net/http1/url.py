@@ -102,15 +102,17 @@ def without_query_values(url: str) -> str:
 def without_secrets(text: str) -> str:
     """Return what somebody wrote as one or several URLs, also invalid ones, with `***` for everything that may be secret.
 
-    These are credentials, which may contain any character, and the values in a query or a fragment.
+    These are credentials, which may contain any character, and the values in a query or in the fragment of a URL.
     """
     scheme = match[0] if (match := _SCHEME.match(text)) else ""
     credentials, at, rest = text[len(scheme) :].rpartition("@")
     shown = scheme + (f"{_HIDDEN}@" if credentials or at else "") + rest
-    return ",".join(
-        without_query_values(url.partition("#")[0]) + ("#" + _HIDDEN) * ("#" in url)
-        for url in _NEXT_URL.split(shown)
-    )
+    return ",".join(map(_without_values, _NEXT_URL.split(shown)))
+
+
+def _without_values(url: str) -> str:
+    before, mark, _ = url.partition("#") if _SCHEME.match(url) else (url, "", "")
+    return without_query_values(before) + mark + (_HIDDEN if mark else "")
 
 
 def _is_address(host: str) -> bool:
