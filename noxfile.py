@@ -46,6 +46,7 @@ PIN_FILES = {
     "containers.txt": ["--all-packages", "--group", "dev", "--group", "deploy"],
     "load.txt": ["--all-packages", "--group", "dev", "--group", "load"],
     "peers.txt": ["--only-group", "peers"],
+    "fuzz.txt": ["--only-group", "fuzz"],
 }
 
 IMAGES = ["gateway", "fake-auth", "fake-studio"]
@@ -264,6 +265,14 @@ def smoke(session: nox.Session) -> None:
         session.run("pytest", "-m", "slow", *tests)  # one after the other: each starts eight processes
     # The thresholds hold on a machine that does nothing else.
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Coverage-guided fuzzing of what strangers send: `nox -s fuzz -- --minutes 30`. It needs Linux."""
+    _install_editable(session)
+    session.install("-r", "requirements/fuzz.txt")
+    session.run("python", "tests/fuzz/run.py", *session.posargs)
 
 
 @nox.session(default=False)

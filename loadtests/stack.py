@@ -93,6 +93,7 @@ def _unlimited(connections: int) -> dict[str, object]:
         "MAX_CONNECTIONS_PER_IP": 2 * connections + 100,
         "MAX_CONNECTIONS_PER_USER": 2 * connections + 100,
         "CONNECT_RATE_PER_IP": FAR_ABOVE,
+        "METRICS_CACHE_SECONDS": 0,
         "CONNECT_BURST_PER_IP": FAR_ABOVE,
         "MESSAGE_RATE_PER_USER": FAR_ABOVE,
         "MESSAGE_BURST_PER_USER": FAR_ABOVE,

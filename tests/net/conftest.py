@@ -24,6 +24,7 @@ SETTINGS: Final = {
     "LOG_FORMAT": "json",
     "HEALTH_FALL": "1000",  # a Studio that is made to fail stays in use
     "CLOSE_TIMEOUT_SECONDS": "60",  # longer than a test's patience: no test passes only because of it
+    "METRICS_CACHE_SECONDS": "0",
     "CONNECT_RATE_PER_IP": "0",
     "MESSAGE_RATE_PER_USER": "0",
     "MAX_CONNECTIONS_PER_IP": "0",

@@ -77,4 +77,5 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def nobody_is_left(gateway: Gateway) -> bool:
     """Tell whether every connection is over, also for the gateway."""
-    return not (len(gateway.parts.sessions) or gateway.parts.listener.pending)
+    listener = gateway.parts.listener
+    return not (len(gateway.parts.sessions) or listener.pending or listener.http)

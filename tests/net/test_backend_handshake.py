@@ -49,6 +49,7 @@ async def test_the_headers_as_studio_sees_them(
         "upgrade": "websocket",
         "sec-websocket-version": "13",
         "x-user-id": "u1",
+        "x-real-ip": "127.0.0.1",
         "x-forwarded-for": "127.0.0.1",
         "x-forwarded-proto": "http",
         "x-forwarded-host": "gateway.test",

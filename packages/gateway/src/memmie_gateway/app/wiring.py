@@ -13,9 +13,10 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from memmie_gateway.app.events import Events
-from memmie_gateway.app.http import HttpServer, Readiness, make_app
+from memmie_gateway.app.http import HttpRoutes, Readiness
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
+from memmie_gateway.app.metrics_page import MetricsPage
 from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.auth.circuit import AuthHealth
@@ -73,10 +74,10 @@ class Parts:
         clock: tells the time without the pauses of this process.
         deserted: tells the clients of dead backends.
         ejector: ejects backends that break sessions.
+        events: logs and counts.
         evictor: ends sessions on evidence.
         leases: end sessions when their tokens end.
         rechecker: asks Auth again about the tokens of live sessions.
-        http: serves all requests without a route at the listener.
         lag: measures the event loop.
         listener: reads heads, and hands connections to routes.
         pool: the backends.
@@ -90,10 +91,10 @@ class Parts:
     clock: Clock
     deserted: DesertedSessions
     ejector: Ejector
+    events: Events
     evictor: Evictor
     leases: Leases
     rechecker: Rechecker
-    http: HttpServer
     lag: LoopLag
     listener: Listener
     pool: BackendPool
@@ -211,14 +212,17 @@ def make_parts(
         log_stream=log_stream,
         version=VERSION,
     )
-    renew = RenewRoute(
-        Renewal(admission, authenticator, leases.renew, allowed_origins=settings.allowed_origins),
-        lambda peer, request: listener.arrival(peer, request),  # noqa: PLW0108 - it is defined below
-        events,
-        body_seconds=settings.head_seconds,
-    )
-    http = HttpServer(
-        make_app(version=VERSION, readiness=readiness, metrics=make_registry(collector), renew=renew)
+    http = HttpRoutes(
+        version=VERSION,
+        readiness=readiness,
+        metrics=MetricsPage(make_registry(collector), settings.metrics_cache_seconds),
+        renew=RenewRoute(
+            Renewal(admission, authenticator, leases.renew, allowed_origins=settings.allowed_origins),
+            events,
+            body_seconds=settings.head_seconds,
+        ),
+        limit_rate=admission.limit_rate,
+        events=events,
     )
     listener = Listener(
         ListenerOptions(
@@ -233,7 +237,7 @@ def make_parts(
             routes=dict.fromkeys(PATHS, websocket),
             http=http,
             refused=events.refused,
-            connections=lambda: len(sessions) + len(http),
+            connections=sessions.__len__,
         ),
         rng,
         clock,
@@ -253,10 +257,10 @@ def make_parts(
         clock,
         deserted,
         ejector,
+        events,
         evictor,
         leases,
         rechecker,
-        http,
         lag,
         listener,
         pool,
@@ -325,6 +329,8 @@ def _make_authenticator(
         resolver=resolver,
         timeout=settings.auth_timeout_seconds,
         max_connections=settings.auth_max_connections,
+        max_token_bytes=settings.max_token_bytes,
+        keepalive=settings.auth_keepalive,
         rng=rng,
         ends=ends,
     )

@@ -78,6 +78,7 @@ class Backend:
 
     Attributes:
         where: its WebSocket URL.
+        name: its URL for logs and metrics, without secrets.
         tracker: as given.
         outlier: as given.
         checked_at: the URL of its health checks, "" for none.
@@ -106,6 +107,7 @@ class Backend:
     ) -> None:
         self._clock = clock
         self.where = url
+        self.name = url.shown
         self.tracker = tracker
         self.outlier = outlier or OutlierTracker(hold=0, probed=False)
         self.checked_at = ""
@@ -129,11 +131,11 @@ class Backend:
         self.on_failure: Callable[[Backend], None] = _nothing
 
     def __repr__(self) -> str:
-        return f"<Backend {self.url} {self.tracker.state.value} connections={self.connections}>"
+        return f"<Backend {self.name} {self.tracker.state.value} connections={self.connections}>"
 
     @property
     def url(self) -> str:
-        """The URL as text, which identifies the backend."""
+        """The URL as text, which identifies the backend; it may contain secrets (see `name`)."""
         return self.where.url
 
     @property

@@ -208,7 +208,7 @@ class Session:
             "user_id": info.identity.user_id,
             "address": info.client.address,
             "path": info.path,
-            "backend": self.backend.url,
+            "backend": self.backend.name,
             "by": cause.by if cause is not None else None,
             "cause": cause.ending.code if cause is not None else None,
             "code": closing.client_code if closing is not None else None,
