@@ -16,15 +16,8 @@ from typing import Final
 from memmie_gateway.core.limits import HeldSlots, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
-from memmie_gateway.core.websocket.closing import (
-    ClosingHandshake,
-    Finish,
-    Flows,
-    HangUp,
-    Say,
-    Shut,
-    Step,
-)
+from memmie_gateway.core.websocket.closing import ClosingHandshake, Flows
+from memmie_gateway.core.websocket.closing_steps import Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.continuity import on_leg_lost
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.handshake import reserved_bits
