@@ -227,7 +227,7 @@ async def test_garbage_right_behind_the_handshake(join: Join, unharmed: StartGat
         ),
     ],
 )
-async def test_what_only_the_http_server_finds_wrong_is_neither_quoted_nor_logged(
+async def test_what_is_wrong_in_the_target_or_the_body_is_neither_quoted_nor_logged(
     unharmed: StartGateway,
     dial: Dial,
     caplog: pytest.LogCaptureFixture,
