@@ -30,6 +30,7 @@ from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
 from memmie_gateway.net.sessions.leases import Leases
+from memmie_gateway.net.sessions.looks import Looks
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
@@ -107,6 +108,7 @@ class WebSocketRoute:
     ) -> None:
         self.options = options
         self._session_options = session_options
+        self._looks = Looks(session_options.first_look)
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
@@ -187,6 +189,7 @@ class WebSocketRoute:
             rng=self.rng,
             slots=admitted.slots,
             clock=self._clock,
+            looks=self._looks,
             on_dead=self._on_dead,
             on_end=self._ended,
         )
