@@ -27,9 +27,8 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _OWN_FIELDS: Final = frozenset({"valid", "user_id", "expires"})
 """The fields of Auth's answer that the gateway itself uses; the others are claims."""
 
-_COMPACT: Final = json.JSONEncoder(
-    separators=(",", ":")
-)  # ASCII, so that claims could be copied into a header
+# In ASCII, so that claims could be copied into a header.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 class AuthUnavailableError(Exception):
