@@ -234,10 +234,10 @@ async def test_auth_may_give_a_token_more_time(
     answers.valid("T", "u1", expires=end + INTERVAL)
     clock.put_forward(INTERVAL)
     await until(lambda: gateway.parts.rechecker.answers[Answer.VALID] == 1)
-    gateway.parts.leases._clock = lambda: end + 1
-    gateway.parts.leases._turn()
+    gateway.parts.leases._ends._clock = lambda: end + 1
+    gateway.parts.leases._ends.turn()
     await pair.exchange()
-    gateway.parts.leases._clock = lambda: end + INTERVAL + 1
+    gateway.parts.leases._ends._clock = lambda: end + INTERVAL + 1
     assert await pair.client.read_close() == ENDED
 
 

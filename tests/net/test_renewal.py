@@ -84,7 +84,7 @@ def refusal(answer: Head) -> tuple[int, str]:
 
 def later(gateway: Gateway, seconds: float) -> None:
     """Let so many seconds pass on the clock of the leases."""
-    gateway.parts.leases._clock = lambda: time.time() + seconds
+    gateway.parts.leases._ends._clock = lambda: time.time() + seconds
 
 
 # What it moves.

@@ -35,8 +35,8 @@ from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.sessions import liveness
 from memmie_gateway.net.sessions.leg import PEER_FULL, ClientLeg, Leg
-from memmie_gateway.net.sessions.looks import Looks
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
+from memmie_gateway.net.sessions.wheel import Wheel
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
@@ -55,7 +55,7 @@ class Session:
         rng: creates masking keys and ping payloads.
         slots: released when the client's connection has ended, even if the backend's connection is still open.
         clock: tells the time for keepalive and the idle time-out.
-        looks: calls `look` when it is time.
+        looks: calls `look` when it is time, on the loop's clock.
         on_dead: called at every look at which a side is dead, with the session, the side and the advice.
         on_end: called once, when both connections have ended.
 
@@ -103,7 +103,7 @@ class Session:
         rng: random.Random,
         slots: HeldSlots,
         clock: Clock,
-        looks: Looks,
+        looks: Wheel[Session],
         on_dead: Callable[[Session, Side, Advice], None],
         on_end: Callable[[Session], None],
     ) -> None:
@@ -131,7 +131,7 @@ class Session:
         self._backend: Leg
         self._attach(link, now)
         self._timer: asyncio.TimerHandle | None = None  # of the closing handshake
-        looks.schedule(self, options.first_look)
+        looks.schedule(self, self.started + options.first_look)
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
@@ -314,7 +314,7 @@ class Session:
 
     def _look_again(self, now: float) -> None:
         sides = self._client.keepalive, self._backend.keepalive, self._idleness
-        self._looks.schedule(self, min(side.next_look(now) for side in sides))
+        self._looks.schedule(self, self._loop.time() + min(side.next_look(now) for side in sides))
 
     def ping_backend(self) -> bool:
         """Ping the backend now, unless it already owes an answer.
