@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
 from unittest.mock import patch
 
 import pytest
 from tests.net.answering_auth import AnsweringAuth
-from tests.net.pair import Dial, GatewayLog, Pair, StartGateway, nobody_is_left, until
+from tests.net.pair import Dial, Enter, GatewayLog, Pair, StartGateway, later, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import TEXT, upgrade_request
 
@@ -22,29 +21,6 @@ pytestmark = pytest.mark.one_loop
 ENDED = (4401, "the token expired or was revoked")
 HOUR = 3600.0
 
-Enter = Callable[[Gateway, str], Awaitable[Pair]]
-
-
-@pytest.fixture
-async def answers() -> AsyncIterator[AnsweringAuth]:
-    async with AnsweringAuth() as auth:
-        yield auth
-
-
-@pytest.fixture
-def enter(dial: Dial, studio: ScriptedStudio) -> Enter:
-    """`pair = await enter(gateway, token)`."""
-
-    async def entered(gateway: Gateway, token: str) -> Pair:
-        client = await dial(gateway)
-        client.write(upgrade_request(token))
-        studio_end = await studio.arrival()
-        accept(studio_end)
-        assert (await client.read_head()).status == 101
-        return Pair(gateway, client, studio_end)
-
-    return entered
-
 
 @pytest.fixture
 def start(start_gateway: StartGateway, answers: AnsweringAuth) -> StartGateway:
@@ -52,11 +28,6 @@ def start(start_gateway: StartGateway, answers: AnsweringAuth) -> StartGateway:
         return await start_gateway(AUTH_URL=answers.url, **settings)
 
     return started
-
-
-def later(gateway: Gateway, seconds: float) -> None:
-    """Let so many seconds pass on the clock of the leases."""
-    gateway.parts.leases._ends._clock = lambda: time.time() + seconds
 
 
 async def ended(*pairs: Pair) -> None:
