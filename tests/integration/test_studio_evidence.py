@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.integration.no_limits import NO_LIMITS
 from websockets.exceptions import ConnectionClosed
 
 from memmie_fake_studio import FakeStudio
@@ -23,12 +24,6 @@ Ready = Callable[[Target], Awaitable[tuple[int, dict[str, Any]]]]
 Refused = Callable[..., Awaitable[Any]]
 
 pytestmark = pytest.mark.memmie(target="inprocess")
-
-NO_LIMITS = {
-    "MAX_CONNECTIONS_PER_IP": 0,
-    "MAX_CONNECTIONS_PER_USER": 0,
-    "CONNECT_RATE_PER_IP": 0,
-}
 
 
 def health_lines(gateway: Target, state: str) -> list[dict[str, Any]]:
