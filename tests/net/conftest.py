@@ -13,11 +13,11 @@ import uvloop
 from tests.net.answering_auth import AnsweringAuth
 from tests.net.pair import Dial, Enter, GatewayLog, Join, Pair, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import PATIENCE, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.backends.health import Health
+from memmie_harness.conformance.peers import PATIENCE, Peer, upgrade_request
 
 SETTINGS: Final = {
     "HOST": "127.0.0.1",

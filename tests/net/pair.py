@@ -10,10 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.net.wire import PATIENCE, TEXT, Peer
-
 from memmie_gateway import Gateway
 from memmie_gateway.net.sessions.session import Session
+from memmie_harness.conformance.peers import PATIENCE, TEXT, Peer
 
 StartGateway = Callable[..., Awaitable[Gateway]]
 """Starts a gateway with these settings."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from tests.net.wire import PATIENCE
+from memmie_harness.conformance.peers import PATIENCE
 
 
 @dataclass(frozen=True, slots=True)

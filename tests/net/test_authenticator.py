@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from tests.net.scripted_auth import Asked, ScriptedAuth
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.auth.circuit import AuthHealth
 from memmie_gateway.core.auth.identity import MAX_CLAIMS_BYTES, Authenticator, Identity
@@ -20,6 +19,7 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import ready
 from memmie_gateway.net.auth.authenticator import MAX_TOKEN_BYTES, CachedAuthenticator
 from memmie_gateway.net.http1.resolver import Resolver
+from memmie_harness.conformance.peers import PATIENCE
 
 ADDRESS = "192.0.2.1"
 

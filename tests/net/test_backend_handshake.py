@@ -11,7 +11,6 @@ import zlib
 import pytest
 from tests.net.pair import Dial, Join, StartGateway
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import KEY, PING, PONG, TEXT, Peer, accept_for, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway.core.backends.health import HealthTracker
@@ -19,6 +18,7 @@ from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer, DialError
 from memmie_gateway.net.http1.resolver import Resolver
+from memmie_harness.conformance.peers import KEY, PING, PONG, TEXT, Peer, accept_for, build, upgrade_request
 
 DEFLATE = "permessage-deflate; client_max_window_bits"
 

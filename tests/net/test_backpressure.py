@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 from tests.net.pair import Join, Pair, until
-from tests.net.wire import BINARY, TEXT, Peer
 
 from memmie_gateway.net.sessions.leg import Leg
+from memmie_harness.conformance.peers import BINARY, TEXT, Peer
 
 WRITE_BUFFER = 1 << 16
 READ_AT_ONCE = 1 << 18

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import TEXT, upgrade_request
 
 from memmie_fake_auth import FakeAuth
+from memmie_harness.conformance.peers import TEXT, upgrade_request
 
 ANSWERS: list[Any] = [
     pytest.param("hang", {}, "Auth did not answer within 0.2 seconds", id="hangs"),

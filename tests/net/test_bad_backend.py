@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.net.sessions.session import Session
+from memmie_harness.conformance.peers import Head, Peer, upgrade_request
 
 
 async def ask(gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio) -> tuple[Peer, Peer]:

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from tests.net.pair import Join, StartGateway
-from tests.net.wire import (
+
+from memmie_harness.conformance.peers import (
     BINARY,
     CLOSE,
     CONT,

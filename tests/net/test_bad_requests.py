@@ -9,9 +9,9 @@ import json
 import pytest
 from tests.net.pair import Dial, GatewayLog, Join, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio
-from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
+from memmie_harness.conformance.peers import Head, Peer, upgrade_request
 
 BAD_HOST = "the Host header must be a name or an address, and perhaps a port"
 

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 from tests.net.pair import GatewayLog, Join, Pair, nobody_is_left, until
-from tests.net.wire import BINARY, CLOSE, CONT, TEXT, Peer, build
 
 from memmie_gateway.core.steps import ready
+from memmie_harness.conformance.peers import BINARY, CLOSE, CONT, TEXT, Peer, build
 
 
 async def nothing_more(*ends: Peer) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tests.net.pair import GatewayLog, Join, nobody_is_left, until
-from tests.net.wire import BINARY, PATIENCE, TEXT
+
+from memmie_harness.conformance.peers import BINARY, PATIENCE, TEXT
 
 MEGABYTE = bytes(1 << 20)
 

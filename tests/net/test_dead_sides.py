@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.net.pair import GatewayLog, Join, Pair, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import BINARY, CLOSE, PING, PONG, TEXT, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.net.sessions.leg import TOO_FAST
+from memmie_harness.conformance.peers import BINARY, CLOSE, PING, PONG, TEXT, Peer, upgrade_request
 
 QUICK = {"PING_INTERVAL_SECONDS": "0.2", "PING_TIMEOUT_SECONDS": "0.3"}
 SMALL = {"limit": 1024, "receive_buffer": 4096}

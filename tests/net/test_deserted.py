@@ -9,7 +9,6 @@ import pytest
 from tests.clock import loop_clock
 from tests.net.pair import Dial, Pair, StartGateway, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import PING, PONG, TEXT, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
@@ -17,6 +16,7 @@ from memmie_gateway.core.backends.balancer import rendezvous_score
 from memmie_gateway.core.sessions.silence import LOOKS
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.sessions.deserted import PINGED
+from memmie_harness.conformance.peers import PING, PONG, TEXT, upgrade_request
 
 pytestmark = pytest.mark.one_loop
 

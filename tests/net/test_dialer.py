@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
@@ -27,6 +26,7 @@ from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import ResponseReader
+from memmie_harness.conformance.peers import PATIENCE
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 

@@ -10,7 +10,6 @@ import pytest
 from tests.net.backends import names_of, pool_of, url
 from tests.net.pair import Dial, StartGateway
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway.core.backends.health import Health
@@ -24,6 +23,7 @@ from memmie_gateway.net.backends.dialer import BackendRefusedError, DialError, D
 from memmie_gateway.net.backends.dispatcher import MAX_ATTEMPTS, Dispatcher
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
+from memmie_harness.conformance.peers import upgrade_request
 
 TIMEOUT = 8.0
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, until
-from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
@@ -16,6 +15,7 @@ from memmie_gateway.app.http import FREE_CHECKS
 from memmie_gateway.app.refusal_log import LINES_PER_SECOND
 from memmie_gateway.net import handover
 from memmie_gateway.net.ingress.listener import SPARE
+from memmie_harness.conformance.peers import Head, Peer, upgrade_request
 
 PLACES = 1 + SPARE
 """How many unanswered requests one address may have with MAX_CONNECTIONS_PER_IP=1."""

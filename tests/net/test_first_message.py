@@ -8,10 +8,20 @@ import json
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import BINARY, CONT, PING, PONG, TEXT, Peer, accept_for, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_harness.conformance.peers import (
+    BINARY,
+    CONT,
+    PING,
+    PONG,
+    TEXT,
+    Peer,
+    accept_for,
+    build,
+    upgrade_request,
+)
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.net.pair import Dial, Join, StartGateway
 from tests.net.scripted_studio import ScriptedStudio
-from tests.net.wire import Head, upgrade_request
 
 from memmie_fake_auth import FakeAuth
+from memmie_harness.conformance.peers import Head, upgrade_request
 
 TRUST = {"TRUSTED_PROXIES": "127.0.0.0/8,10.0.0.0/8"}
 

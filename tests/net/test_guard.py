@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from tests.clock import Clock, loop_clock
 from tests.net.pair import until
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.auth.circuit import AuthHealth, Circuit, Turn
 from memmie_gateway.core.auth.identity import Identity
@@ -17,6 +16,7 @@ from memmie_gateway.core.auth.verdicts import REFUSED, AuthUnavailableError, Unu
 from memmie_gateway.net.auth.guard import MAX_HOLD_SECONDS, MAX_PROBES, Guard
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
+from memmie_harness.conformance.peers import PATIENCE
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio"])  # uvloop has a clock of its own
 

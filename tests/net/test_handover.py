@@ -11,7 +11,6 @@ from typing import NamedTuple, cast
 import pytest
 from tests.net.certificate import client_side, make_certificate, server_side
 from tests.net.pair import until
-from tests.net.wire import MASK, PATIENCE, Peer
 from tests.steps import settle
 
 from memmie_gateway.core.limits import SlotCounts
@@ -19,6 +18,7 @@ from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.net import clock
 from memmie_gateway.net import handover as module
 from memmie_gateway.net.handover import MAX_EARLY, Handover
+from memmie_harness.conformance.peers import MASK, PATIENCE, Peer
 
 READ_AT_ONCE = 256 * 1024
 """Bytes that a loop hands over at once, at most."""

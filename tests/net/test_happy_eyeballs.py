@@ -10,7 +10,6 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
@@ -23,6 +22,7 @@ from memmie_gateway.net.http1.happy_eyeballs import HEAD_START, connect, first_t
 from memmie_gateway.net.http1.pool import Pool
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.url import ServiceUrl
+from memmie_harness.conformance.peers import PATIENCE
 
 SWALLOWS, ANSWERS, REFUSES = "127.0.0.2", "127.0.0.1", "127.0.0.3"
 

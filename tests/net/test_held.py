@@ -14,12 +14,23 @@ from hypothesis import strategies as st
 from tests.net.pair import GatewayLog, Join, Pair, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.test_splice_properties import Stream, send, streams
-from tests.net.wire import BINARY, CLOSE, MASK, PATIENCE, PING, PONG, TEXT, Peer, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.net.sessions import held
 from memmie_gateway.net.sessions.session import Session
+from memmie_harness.conformance.peers import (
+    BINARY,
+    CLOSE,
+    MASK,
+    PATIENCE,
+    PING,
+    PONG,
+    TEXT,
+    Peer,
+    build,
+    upgrade_request,
+)
 
 Dialled = Callable[..., Awaitable[Peer]]
 

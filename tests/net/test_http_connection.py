@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.net.pair import until
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.connection import MAX_EARLY, HttpConnection
 from memmie_gateway.net.http1.response_reader import HttpError
+from memmie_harness.conformance.peers import PATIENCE
 
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

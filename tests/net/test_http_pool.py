@@ -13,13 +13,13 @@ import pytest
 from tests.net.certificate import client_side, make_certificate, server_side
 from tests.net.pair import until
 from tests.net.scripted_auth import Asked, Line, ScriptedAuth
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.pool import Pool
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import MAX_BODY, MAX_HEAD, HttpError
+from memmie_harness.conformance.peers import PATIENCE
 
 TOKEN = "t"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -11,11 +11,11 @@ from time import time
 import pytest
 from tests.net.pair import Dial, GatewayLog, Join, StartGateway, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import CLOSE, PATIENCE, Head, Peer, close_body, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.app.healthcheck import problem_of
+from memmie_harness.conformance.peers import CLOSE, PATIENCE, Head, Peer, close_body, upgrade_request
 
 REQUESTS = {
     "health": b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from tests.net.pair import GatewayLog, Join, nobody_is_left, until
-from tests.net.wire import BINARY, CONT, PING, PONG, TEXT, Peer
+
+from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT, Peer
 
 INTERVAL = 0.1
 PINGS = {"PING_INTERVAL_SECONDS": str(INTERVAL), "PING_TIMEOUT_SECONDS": "5"}

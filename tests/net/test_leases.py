@@ -10,11 +10,11 @@ import pytest
 from tests.net.answering_auth import AnsweringAuth
 from tests.net.pair import Dial, Enter, GatewayLog, Pair, StartGateway, later, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import TEXT, upgrade_request
 
 from memmie_gateway import Gateway
 from memmie_gateway.core.auth.lease import Revocations
 from memmie_gateway.net.sessions import leases as module
+from memmie_harness.conformance.peers import TEXT, upgrade_request
 
 pytestmark = pytest.mark.one_loop
 

@@ -8,10 +8,10 @@ from types import ModuleType
 
 import pytest
 from tests.net.pair import Join, until
-from tests.net.wire import BINARY, TEXT
 
 from memmie_gateway.net.sessions import kernel
 from memmie_gateway.net.sessions.leg import PEER_FULL, TOO_FAST
+from memmie_harness.conformance.peers import BINARY, TEXT
 
 
 async def test_a_leg_is_read_from_when_no_reason_against_it_is_left(join: Join) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import BINARY, TEXT, Peer, build, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
@@ -24,6 +23,7 @@ from memmie_gateway.net.ingress.head_reader import HeadReader
 from memmie_gateway.net.ingress.listener import SPARE
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.sessions.session import Session
+from memmie_harness.conformance.peers import BINARY, TEXT, Peer, build, upgrade_request
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.net.pair import Dial, StartGateway
 from tests.net.scripted_studio import ScriptedStudio
-from tests.net.wire import upgrade_request
 
 from memmie_fake_auth import FakeAuth
+from memmie_harness.conformance.peers import upgrade_request
 
 ALLOWED = "https://app.test,https://*.example.org"
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.net.auth.places import Places
+from memmie_harness.conformance.peers import PATIENCE
 
 
 class Crowd:

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 from tests.net.pair import StartGateway
-from tests.net.wire import PATIENCE
+
+from memmie_harness.conformance.peers import PATIENCE
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from urllib.parse import parse_qsl
 import pytest
 from tests.net.pair import Dial, StartGateway
 from tests.net.scripted_studio import ScriptedStudio
-from tests.net.wire import Head, upgrade_request
 from tests.unit.core.handshakes import USER_ID
 
 from memmie_fake_auth import FakeAuth
+from memmie_harness.conformance.peers import Head, upgrade_request
 
 
 async def asked(

@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from tests.net.scripted_auth import Asked, ScriptedAuth
-from tests.net.wire import PATIENCE
 
 from memmie_gateway.core.auth.verdicts import AuthUnavailableError
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.auth.question import AuthUrl, Question
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import MAX_BODY, MAX_HEAD
+from memmie_harness.conformance.peers import PATIENCE
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

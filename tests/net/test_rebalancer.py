@@ -9,13 +9,13 @@ import pytest
 from tests.clock import loop_clock
 from tests.net.pair import Dial, StartGateway, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import CONT, TEXT, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.backends.balancer import rendezvous_score
 from memmie_gateway.core.sessions.rebalance import AGAIN_SECONDS
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
+from memmie_harness.conformance.peers import CONT, TEXT, Peer, upgrade_request
 
 pytestmark = pytest.mark.one_loop
 

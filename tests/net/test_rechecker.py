@@ -11,10 +11,10 @@ import pytest
 from tests.clock import Clock, loop_clock
 from tests.net.answering_auth import AnsweringAuth
 from tests.net.pair import Dial, GatewayLog, Join, Pair, StartGateway, until
-from tests.net.wire import PATIENCE, upgrade_request
 
 from memmie_gateway import Gateway
 from memmie_gateway.core.sessions.recheck import CONFIRM_SECONDS, Answer, RawToken
+from memmie_harness.conformance.peers import PATIENCE, upgrade_request
 
 pytestmark = pytest.mark.one_loop
 

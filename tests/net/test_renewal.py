@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from tests.net.answering_auth import AnsweringAuth
 from tests.net.pair import Dial, Enter, GatewayLog, Join, StartGateway, later, until
-from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.net.auth.authenticator import MAX_TOKEN_BYTES
 from memmie_gateway.net.ingress.renewal import MOST_AT_ONCE
+from memmie_harness.conformance.peers import Head, Peer, upgrade_request
 
 ENDED = (4401, "the token expired or was revoked")
 ORIGIN = "https://app.example.com"

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.net.pair import GatewayLog, Join, Pair, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import BINARY, PING, PONG, TEXT, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.net.sessions import replacement
 from memmie_gateway.net.sessions.leg import TOO_FAST
 from memmie_gateway.net.sessions.session import Session
+from memmie_harness.conformance.peers import BINARY, PING, PONG, TEXT, Peer, upgrade_request
 
 pytestmark = pytest.mark.one_loop
 

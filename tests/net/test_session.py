@@ -7,13 +7,13 @@ from typing import cast
 
 from tests.net.pair import Join, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio
-from tests.net.wire import PATIENCE, TEXT
 
 from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.backends.backend import Backend, BackendLink, BackendUrl, Traffic
 from memmie_gateway.net.handover import Handover
+from memmie_harness.conformance.peers import PATIENCE, TEXT
 
 FIELDS = [
     "request_id",

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 import pytest
 from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.sessions.session import Session
+from memmie_harness.conformance.peers import Peer, upgrade_request
 
 Enter = Callable[..., Awaitable[tuple[Peer, Session]]]
 

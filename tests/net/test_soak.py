@@ -9,7 +9,8 @@ from typing import Final
 
 import pytest
 from tests.net.pair import Join
-from tests.net.wire import BINARY, CONT, Peer, masked
+
+from memmie_harness.conformance.peers import BINARY, CONT, Peer, masked
 
 MESSAGES: Final = 100_000
 NOISE: Final = random.Random(1).randbytes(2 << 20)  # noqa: S311 - not a secret

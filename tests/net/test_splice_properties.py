@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.net.pair import Dial, Join, StartGateway
-from tests.net.wire import BINARY, CONT, PING, PONG, TEXT, Peer, build, in_chunks
 
 from memmie_gateway import Gateway
+from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT, Peer, build, in_chunks
 
 NOISE = bytes(range(256)) * 1100
 """Payloads are cut out of this: what they hold is nothing to the gateway."""

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from tests.net.pair import Dial, StartGateway, nobody_is_left, until
 from tests.net.scripted_auth import ScriptedAuth
-from tests.net.wire import PATIENCE, upgrade_request
+
+from memmie_harness.conformance.peers import PATIENCE, upgrade_request
 
 REFUSED = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"valid": false}'
 

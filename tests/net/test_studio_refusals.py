@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tests.net.pair import Dial, StartGateway
 from tests.net.scripted_studio import ScriptedStudio
-from tests.net.wire import Head, upgrade_request
 
 from memmie_fake_auth import FakeAuth
+from memmie_harness.conformance.peers import Head, upgrade_request
 
 
 async def refused(

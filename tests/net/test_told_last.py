@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 from tests.net.pair import GatewayLog, Join, Pair, nobody_is_left, until
-from tests.net.wire import BINARY, CLOSE, CONT, TEXT, Peer, build, close_body
+
+from memmie_harness.conformance.peers import BINARY, CLOSE, CONT, TEXT, Peer, build, close_body
 
 MEGABYTE = bytes(1 << 20)
 CLIENT_BROKE = "the client broke the WebSocket protocol: wrong masking"

@@ -58,6 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="with --memmie-target=URL: the address of the fake Auth of this gateway. The fake Auth makes the tokens for the "
         "tests. `memmie dev` prints both addresses.",
     )
+    group.addoption(
+        "--memmie-profile",
+        metavar="NAME|FILE",
+        help="the gateway of `pytest --pyargs memmie_harness.conformance`; see `memmie conformance`",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

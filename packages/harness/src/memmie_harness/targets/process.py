@@ -9,6 +9,7 @@ import signal
 import sys
 from asyncio.subprocess import Process, SubprocessStreamProtocol
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from memmie_harness.targets.errors import TargetError
@@ -65,6 +66,7 @@ class ProcessTarget(ExternalTarget):
             collide.
         command: the command to run, by default `python -m memmie_gateway serve` with this interpreter. The program
             must write one line of JSON, `{"event": "listening", "url": …}`, when it listens.
+        folder: the working directory, by default that of this process.
         start_seconds: how long it may take to listen, and again to become ready.
         stop_seconds: how long it may take to end after SIGTERM before it is killed.
     """
@@ -74,12 +76,14 @@ class ProcessTarget(ExternalTarget):
         environment: Mapping[str, str],
         *,
         command: Sequence[str] | None = None,
+        folder: Path | None = None,
         start_seconds: float = 10.0,
         stop_seconds: float = 5.0,
     ) -> None:
         super().__init__(start_seconds, stop_seconds)
         self._environment = dict(environment)
         self._command = command
+        self._folder = folder
         self._process: Process | None = None
         self._watch: asyncio.Task[int] | None = None
 
@@ -115,6 +119,7 @@ class ProcessTarget(ExternalTarget):
             lambda: _ExitProtocol(LINE_BYTES, loop),
             *self._resolve_command(),
             env=clean_environment(self._environment),
+            cwd=self._folder,
             stdin=asyncio.subprocess.DEVNULL,
             # Ctrl-C must reach pytest only, because the teardown stops the gateway in order.
             start_new_session=True,

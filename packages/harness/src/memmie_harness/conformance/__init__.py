@@ -1,0 +1,1 @@
+"""The conformance kit: black-box tests of what stands between WebSocket clients and servers."""

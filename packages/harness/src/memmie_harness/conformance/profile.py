@@ -1,0 +1,120 @@
+"""A profile: what a gateway offers, and how it is started."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from memmie_harness.conformance.offers import OfferValue
+from memmie_harness.targets.command import ReadyWhen
+
+MAIN = "main"
+"""The name of the setup in the profile's own tables `start` and `offers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """How to start a gateway, and how to stop it.
+
+    Attributes:
+        url: the address of a gateway that already runs; then the kit starts only its peers, on the ports of this profile.
+        auth_port: the port of Auth; 0 takes a free one.
+        studio_ports: the ports of the Studios; without them, free ones are taken.
+        command: the program and its arguments, split by `shlex`; templates.
+        env: environment variables; the values are templates.
+        config: a file with a template, which is rendered into the file {CONFIG}.
+        ready: how to notice that it is ready.
+        start_seconds: how long it may take to become ready.
+        stop_signal: the signal that stops it in good order.
+        stop_seconds: how long it may take to end after this signal before it is killed.
+        one_at_a_time: run one test at a time, because no byte that the backend gets says which client sent it.
+        patience_seconds: how long the tests wait for something that should come at once.
+        folder: the working directory of the command; the folder of the profile.
+    """
+
+    command: Sequence[str] = ()
+    url: str = ""
+    auth_port: int = 0
+    studio_ports: Sequence[int] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    config: Path | None = None
+    ready: ReadyWhen = field(default_factory=lambda: ReadyWhen(port=True))
+    start_seconds: float = 10.0
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_seconds: float = 10.0
+    one_at_a_time: bool = False
+    patience_seconds: float = 5.0
+    folder: Path = Path()
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One way to run the gateway, with what it offers when it is run in this way.
+
+    A profile has several if a property can only be tested with a configuration of its own, such as pings each second.
+    """
+
+    name: str
+    start: Start
+    offers: Mapping[str, OfferValue]
+
+    @property
+    def studios(self) -> int:
+        """How many Studios it is run with."""
+        return int(self.offers.get("studios", 1))
+
+    def offers_all(self, needs: Iterable[str]) -> bool:
+        """Tell whether it offers everything in `needs`."""
+        return all(self.offers.get(need, False) is not False for need in needs)
+
+    def text(self, offer: str) -> str:
+        """Return the value of an offer that is a text."""
+        return str(self.offers[offer])
+
+    def number(self, offer: str) -> float:
+        """Return the value of an offer that is a number."""
+        return float(self.offers[offer])
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A gateway under test.
+
+    Attributes:
+        name: a short name, which is the column's head in a matrix.
+        title: the name of the product.
+        version: a command that prints the version; empty if there is none.
+        setups: the ways to run it; `main` is first.
+    """
+
+    name: str
+    title: str
+    setups: Sequence[Setup]
+    version: Sequence[str] = ()
+
+    @property
+    def main(self) -> Setup:
+        """The setup that most tests use."""
+        return self.setups[0]
+
+    def setup_for(self, needs: Iterable[str]) -> Setup | None:
+        """Return the first setup that offers everything in `needs`, or None."""
+        needs = frozenset(needs)
+        return next((setup for setup in self.setups if setup.offers_all(needs)), None)
+
+    def with_patience(self, seconds: float) -> Profile:
+        """Return this profile for a machine on which everything takes longer."""
+        setups = [
+            replace(
+                setup,
+                start=replace(
+                    setup.start,
+                    patience_seconds=seconds,
+                    start_seconds=max(setup.start.start_seconds, 2 * seconds),
+                ),
+            )
+            for setup in self.setups
+        ]
+        return replace(self, setups=setups)

@@ -1,0 +1,1 @@
+"""Ready-made profiles, and the small programs that they start."""

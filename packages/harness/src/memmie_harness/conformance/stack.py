@@ -1,0 +1,160 @@
+"""A gateway under test with an Auth and Studios around it, all on this machine."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Protocol, Self
+from urllib.parse import urlsplit
+
+from memmie_harness.conformance import template
+from memmie_harness.conformance.peers.auth import CountedAuth
+from memmie_harness.conformance.peers.side import Side
+from memmie_harness.conformance.peers.studio import ConformanceStudio, contains
+from memmie_harness.conformance.profile import Setup
+from memmie_harness.targets.command import CommandTarget, free_port
+
+
+class Gateway(Protocol):
+    """What the kit needs of a gateway; every `Target` has it, and so do gateways in this process."""
+
+    @property
+    def url(self) -> str:
+        """The HTTP address, `http://127.0.0.1:PORT`; known after the start."""
+        ...
+
+    async def start(self) -> None:
+        """Start, and return when it is ready; raise `TargetError` if it does not become ready."""
+        ...
+
+    async def stop(self) -> None:
+        """Stop; does nothing if it is not running."""
+        ...
+
+    def log_tail(self, lines: int = 50) -> str:
+        """Return the last lines that the gateway wrote."""
+        ...
+
+
+Launch = Callable[[Setup, "Stack"], Gateway]
+"""Makes the gateway of a stack with a running Auth and running Studios; it is not yet started."""
+
+
+class Stack:
+    """A gateway, its Auth and its Studios.
+
+    Args:
+        setup: how to run the gateway.
+        launch: makes the gateway; by default the command of the setup.
+    """
+
+    def __init__(self, setup: Setup, launch: Launch | None = None) -> None:
+        self.setup = setup
+        self.auth = CountedAuth()
+        self.studios = [ConformanceStudio(number + 1, self._claim) for number in range(setup.studios)]
+        self.auth.port = setup.start.auth_port
+        for studio, port in zip(self.studios, setup.start.studio_ports, strict=False):
+            studio.port = port
+        self._launch = launch or (RunningGateway if setup.start.url else command_gateway)
+        self._resources = AsyncExitStack()
+        self._waiting: dict[str, Callable[[Side], None]] = {}
+        self.folder = Path()
+        self.gateway: Gateway
+
+    @property
+    def port(self) -> int:
+        """The port on which the gateway listens."""
+        port = urlsplit(self.gateway.url).port
+        assert port is not None
+        return port
+
+    def expect(self, marker: str, arrived: Callable[[Side], None] | None) -> None:
+        """Call `arrived` with each connection to a Studio that has this marker in its request; None ends this."""
+        if arrived is None:
+            self._waiting.pop(marker, None)
+        else:
+            self._waiting[marker] = arrived
+
+    def _claim(self, side: Side) -> bool:
+        for marker, arrived in self._waiting.items():
+            if contains(side.head, marker):
+                arrived(side)
+                return True
+        is_upgrade = side.head.get("upgrade").lower() == "websocket"
+        if self.setup.start.one_at_a_time and is_upgrade and len(self._waiting) == 1:
+            next(iter(self._waiting.values()))(side)
+            return True
+        return False
+
+    async def __aenter__(self) -> Self:
+        """Start Auth, the Studios, and then the gateway.
+
+        Raises:
+            TargetError: the gateway did not start.
+        """
+        async with AsyncExitStack() as resources:
+            self.folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+            await resources.enter_async_context(self.auth)
+            for studio in self.studios:
+                await resources.enter_async_context(studio)
+            self.gateway = self._launch(self.setup, self)
+            resources.push_async_callback(self.gateway.stop)
+            await self.gateway.start()
+            self._resources = resources.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop everything."""
+        await self._resources.aclose()
+
+
+class RunningGateway:
+    """A gateway that already runs; it is neither started nor stopped, and its log cannot be read."""
+
+    def __init__(self, setup: Setup, _: Stack) -> None:
+        self.url = setup.start.url
+
+    async def start(self) -> None:
+        """Do nothing."""
+
+    async def stop(self) -> None:
+        """Do nothing."""
+
+    def log_tail(self, lines: int = 50) -> str:  # noqa: ARG002 - the protocol's signature
+        """Return an empty text."""
+        return ""
+
+
+def command_gateway(setup: Setup, stack: Stack) -> Gateway:
+    """Return the gateway that the command of a setup starts.
+
+    Raises:
+        TargetError: there is no such program.
+    """
+    start = setup.start
+    port = free_port()
+    values = {
+        "AUTH_URL": stack.auth.url,
+        "AUTH_ADDRESS": stack.auth.address,
+        "STUDIO_WS_URLS": ",".join(studio.url for studio in stack.studios),
+        "STUDIO_ADDRESSES": ",".join(studio.address for studio in stack.studios),
+        "PORT": str(port),
+        "FOLDER": str(stack.folder),
+        **{f"STUDIO_ADDRESS_{studio.number}": studio.address for studio in stack.studios},
+    }
+    if start.config is not None:
+        config = stack.folder / start.config.name
+        config.write_text(template.render(start.config.read_text(encoding="utf-8"), values), encoding="utf-8")
+        values["CONFIG"] = str(config)
+    return CommandTarget(
+        [template.render(word, values) for word in start.command],
+        environment={name: template.render(value, values) for name, value in start.env.items()},
+        port=port,
+        ready=start.ready,
+        folder=start.folder,
+        start_seconds=start.start_seconds,
+        stop_signal=start.stop_signal,
+        stop_seconds=start.stop_seconds,
+    )

@@ -1,0 +1,407 @@
+"""The opening handshake, as valid clients and Studios send it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, Group, row
+from memmie_harness.conformance.lab import Lab, accept, equal, true
+from memmie_harness.conformance.peers import BINARY, CLOSE, KEY, TEXT, accept_for, build, close_body
+
+GROUP = Group("handshake", "Opening handshake")
+
+OPENING = "RFC 6455 §4.2.1"
+ANSWER = "RFC 6455 §4.2.2"
+
+
+@GROUP.test("plain", "A plain handshake is accepted, and messages pass both ways", level=MUST, rule=OPENING)
+async def plain(lab: Lab) -> None:
+    pair = await lab.join()
+    await pair.exchange()
+
+
+@GROUP.table(
+    level=MUST,
+    rule=OPENING,
+    rows=[
+        row("upgrade-mixed-case", "`Upgrade: WebSocket` is accepted", "Upgrade: WebSocket"),
+        row("upgrade-upper-case", "`Upgrade: WEBSOCKET` is accepted", "Upgrade: WEBSOCKET"),
+        row("connection-lower-case", "`Connection: upgrade` is accepted", "Connection: upgrade"),
+        row("connection-upper-case", "`Connection: UPGRADE` is accepted", "Connection: UPGRADE"),
+        row(
+            "connection-list",
+            "`Connection: keep-alive, Upgrade` is accepted, which Firefox sends",
+            "Connection: keep-alive, Upgrade",
+        ),
+        row(
+            "connection-list-without-blanks",
+            "`Connection: keep-alive,Upgrade` is accepted",
+            "Connection: keep-alive,Upgrade",
+        ),
+        row(
+            "connection-in-two-fields",
+            "Two fields `Connection` are read as one list",
+            "Connection: keep-alive\r\nConnection: Upgrade",
+            rule="RFC 9110 §5.3",
+        ),
+        row(
+            "upgrade-list",
+            "`Upgrade` may list other protocols, too",
+            "Upgrade: websocket, example/1",
+            level=SHOULD,
+            rule="RFC 9110 §7.8",
+        ),
+        row(
+            "name-lower-case", "Field names may be in lower case", "upgrade: websocket", rule="RFC 9110 §5.1"
+        ),
+        row(
+            "name-upper-case", "Field names may be in upper case", "UPGRADE: websocket", rule="RFC 9110 §5.1"
+        ),
+        row("no-blank", "No blank is needed after the colon", "Upgrade:websocket", rule="RFC 9112 §5"),
+        row(
+            "blanks-around",
+            "Blanks and tabs around a value are ignored",
+            "Upgrade: \t websocket \t ",
+            rule="RFC 9112 §5",
+        ),
+    ],
+)
+async def accepted_spelling(lab: Lab, line: str) -> None:
+    name = line.partition(":")[0].lower()
+    pair = await lab.join(lab.request(line, without=[name]))
+    await pair.exchange()
+
+
+@GROUP.test(
+    "head-in-single-bytes", "A head that arrives byte by byte is accepted", level=MUST, rule="RFC 9112 §2.2"
+)
+async def head_in_single_bytes(lab: Lab) -> None:
+    client = await lab.dial()
+    for byte in lab.request():
+        client.write(bytes([byte]))
+        await client.writer.drain()
+    pair = await lab.join(b"", client=client)
+    await pair.exchange()
+
+
+@GROUP.test("absolute-form", "A target in absolute form is accepted", level=MUST, rule="RFC 9112 §3.2.2")
+async def absolute_form(lab: Lab) -> None:
+    pair = await lab.join(lab.request(target=f"http://gateway.test{lab.path}"))
+    await pair.exchange()
+
+
+@GROUP.test(
+    "empty-line-first", "An empty line before the request line is ignored", level=SHOULD, rule="RFC 9112 §2.2"
+)
+async def empty_line_first(lab: Lab) -> None:
+    pair = await lab.join(b"\r\n" + lab.request())
+    await pair.exchange()
+
+
+@GROUP.table(
+    level=SHOULD,
+    rule="RFC 9110 §5.4",
+    rows=[
+        row(
+            "forty-fields", "Forty more header fields are accepted", [f"X-Field-{n}: {n}" for n in range(40)]
+        ),
+        row("large-cookie", "A cookie of 4 KiB is accepted", ["Cookie: session=" + "c" * 4096]),
+        row(
+            "empty-value",
+            "A field with an empty value is accepted",
+            ["X-Empty:"],
+            level=MUST,
+            rule="RFC 9110 §5.5",
+        ),
+        row(
+            "latin-1-value", "A field with bytes above 0x7f is accepted", ["X-Name: M\xfcller"], level=SHOULD
+        ),
+    ],
+)
+async def more_fields(lab: Lab, lines: list[str]) -> None:
+    pair = await lab.join(lab.request(*lines))
+    await pair.exchange()
+
+
+@GROUP.table(
+    level=MUST,
+    rule=ANSWER,
+    rows=[
+        row("answers-key", "Sec-WebSocket-Accept belongs to the client's key", KEY),
+        row(
+            "answers-other-key",
+            "Sec-WebSocket-Accept belongs to the client's key, not to a fixed one",
+            base64.b64encode(b"0123456789abcdef").decode(),
+        ),
+    ],
+)
+async def answers_key(lab: Lab, key: str) -> None:
+    pair = await lab.join(lab.request(f"Sec-WebSocket-Key: {key}", without=["sec-websocket-key"]))
+    equal("Sec-WebSocket-Accept", pair.client.head.get("sec-websocket-accept"), accept_for(key))
+
+
+@GROUP.test(
+    "answer-fields", "The 101 has `Upgrade: websocket` and `Connection: Upgrade`", level=MUST, rule=ANSWER
+)
+async def answer_fields(lab: Lab) -> None:
+    head = (await lab.join()).client.head
+    equal("Upgrade in lower case", head.get("upgrade").lower(), "websocket")
+    tokens = [token.strip().lower() for token in head.get("connection").split(",")]
+    true("`upgrade` in Connection", "upgrade" in tokens, head.get("connection"))
+
+
+@GROUP.table(
+    level=MUST,
+    rule="RFC 9110 §8.6",
+    rows=[
+        row("no-content-length-in-101", "The 101 has no Content-Length", "content-length"),
+        row(
+            "no-transfer-encoding-in-101",
+            "The 101 has no Transfer-Encoding",
+            "transfer-encoding",
+            rule="RFC 9112 §6.1",
+        ),
+        row(
+            "no-extension-unasked",
+            "The 101 names no extension if none was offered",
+            "sec-websocket-extensions",
+            rule=ANSWER,
+        ),
+        row(
+            "no-subprotocol-unasked",
+            "The 101 names no subprotocol if none was offered",
+            "sec-websocket-protocol",
+            rule=ANSWER,
+        ),
+    ],
+)
+async def absent_in_answer(lab: Lab, name: str) -> None:
+    # The token in a field of its own: a subprotocol would be offered together with it.
+    if not (
+        lab.setup.offers.get("token_header") or lab.setup.offers.get("token_query")
+    ) and lab.setup.offers.get("auth"):
+        return
+    head = (await lab.join()).client.head
+    true(f"no {name} in the 101", name not in dict(head.fields), head.get(name))
+
+
+@GROUP.table(
+    level=MUST,
+    rule="RFC 6455 §4.1",
+    rows=[
+        row("backend-method", "The backend gets GET and HTTP/1.1", "method"),
+        row("backend-host", "The backend gets exactly one Host", "host", rule="RFC 9112 §3.2"),
+        row("backend-upgrade", "The backend gets `Upgrade: websocket`", "upgrade"),
+        row("backend-connection", "The backend gets `Connection: Upgrade`", "connection"),
+        row("backend-key", "The backend gets one key, 16 bytes in base64", "key"),
+        row("backend-version", "The backend gets `Sec-WebSocket-Version: 13` once", "version"),
+    ],
+)
+async def backend_handshake(lab: Lab, part: str) -> None:
+    _, studio = await lab.knock()
+    head = studio.head
+    if part == "method":
+        first = head.first_line.split(" ")
+        equal("the method and the version", (first[0], first[-1]), ("GET", "HTTP/1.1"))
+    elif part == "host":
+        hosts = [value for name, value in head.fields if name == "host"]
+        true("one Host with a value", len(hosts) == 1 and hosts[0], repr(hosts))
+    elif part == "upgrade":
+        equal("Upgrade in lower case", head.get("upgrade").lower(), "websocket")
+    elif part == "connection":
+        tokens = [token.strip().lower() for token in head.get("connection").split(",")]
+        true("`upgrade` in Connection", "upgrade" in tokens, head.get("connection"))
+    elif part == "version":
+        equal("Sec-WebSocket-Version", head.get("sec-websocket-version"), "13")
+    else:
+        key = head.get("sec-websocket-key")
+        try:
+            size = len(base64.b64decode(key, validate=True))
+        except binascii.Error:
+            size = -1
+        true("a key of 16 bytes in base64", size == 16, key)
+
+
+@GROUP.table(
+    level=MUST,
+    rule="RFC 6455 §4.1",
+    rows=[
+        row(
+            "studio-frame-behind-101",
+            "A frame in the same segment as the backend's 101 arrives",
+            build(TEXT, b"early"),
+            1,
+        ),
+        row(
+            "studio-frames-behind-101",
+            "A hundred frames in the same segment as the backend's 101 arrive in order",
+            b"".join(build(TEXT, str(n).encode()) for n in range(100)),
+            100,
+        ),
+        row(
+            "studio-large-behind-101",
+            "64 KiB right behind the backend's 101 arrive",
+            build(BINARY, b"x" * 65536),
+            1,
+        ),
+    ],
+)
+async def early_from_studio(lab: Lab, behind: bytes, count: int) -> None:
+    pair = await lab.join(behind=behind)
+    for number in range(count):
+        opcode, payload = await pair.client.message()
+        if count == 1:
+            equal("the message", build(opcode, payload), behind)
+        else:
+            equal("the message", payload, str(number).encode())
+    await pair.exchange()
+
+
+@GROUP.test(
+    "studio-close-behind-101",
+    "A Close frame in the same segment as the backend's 101 arrives",
+    level=MUST,
+    rule="RFC 6455 §5.5.1",
+    needs=["ends_handshake"],
+)
+async def early_close(lab: Lab) -> None:
+    pair = await lab.join(behind=build(TEXT, b"last") + build(CLOSE, close_body(4123, "early")))
+    await pair.client.expect_message(TEXT, "last")
+    await pair.client.expect_close(4123, reason="early")
+
+
+@GROUP.test(
+    "client-frame-behind-request",
+    "A frame that the client sends without waiting for the answer is not lost",
+    level=FEATURE,
+    rule="spec §8 (what was received with the handshake is forwarded)",
+    needs=["keeps_early_bytes"],
+)
+async def early_from_client(lab: Lab) -> None:
+    client = await lab.dial()
+    client.write(lab.request() + client.frame(TEXT, "early"))
+    pair = await lab.join(b"", client=client)
+    await pair.studio.expect_message(TEXT, "early")
+    await pair.exchange()
+
+
+@GROUP.test(
+    "client-frame-before-backend",
+    "A frame that the client sends while the backend has not answered is not lost",
+    level=FEATURE,
+    rule="spec §8 (what was received with the handshake is forwarded)",
+    needs=["keeps_early_bytes"],
+)
+async def early_while_dialling(lab: Lab) -> None:
+    client, studio = await lab.knock()
+    client.send(TEXT, "early")
+    client.send(BINARY, b"x" * 20_000)
+    accept(studio)
+    await lab.accepted(client)
+    await studio.expect_message(TEXT, "early")
+    await studio.expect_message(BINARY, b"x" * 20_000)
+
+
+@GROUP.test(
+    "after-keep-alive",
+    "After an answer without `Connection: close`, the same connection takes a handshake",
+    level=MUST,
+    rule="RFC 9112 §9.3",
+    needs=["status_path"],
+)
+async def after_keep_alive(lab: Lab) -> None:
+    client = await lab.dial()
+    client.write(f"GET {lab.setup.text('status_path')} HTTP/1.1\r\nHost: gateway.test\r\n\r\n".encode())
+    answer = await client.answer()
+    equal("the status", answer.status, 200)
+    if "close" in answer.get("connection").lower():
+        equal("what comes after the answer", await client.expect_end(), b"")
+        return
+    client.head = type(answer)("", ())
+    pair = await lab.join(client=client)
+    await pair.exchange()
+
+
+@GROUP.test(
+    "pipelined",
+    "A handshake right behind another request is answered in order, or the connection is closed after the first answer",
+    level=MUST,
+    rule="RFC 9112 §9.3.2",
+    needs=["status_path"],
+)
+async def pipelined(lab: Lab) -> None:
+    client = await lab.dial()
+    status = f"GET {lab.setup.text('status_path')} HTTP/1.1\r\nHost: gateway.test\r\n\r\n".encode()
+    client.write(status + lab.request())
+    answer = await client.answer()
+    equal("the status", answer.status, 200)
+    if "close" in answer.get("connection").lower():
+        equal("what comes after the answer", await client.expect_end(), b"")
+        lab.no_arrival()
+        return
+    client.head = type(answer)("", ())
+    pair = await lab.join(b"", client=client)
+    await pair.exchange()
+
+
+@GROUP.table(
+    level=MUST,
+    rule="RFC 9112 §6.3",
+    rows=[
+        row(
+            "body-length",
+            "A body announced by Content-Length does not reach the backend as frames",
+            "Content-Length: 11",
+            b"hello world",
+        ),
+        row(
+            "body-chunked",
+            "A body in chunks does not reach the backend as frames",
+            "Transfer-Encoding: chunked",
+            b"b\r\nhello world\r\n0\r\n\r\n",
+        ),
+    ],
+)
+async def body(lab: Lab, line: str, content: bytes) -> None:
+    client = await lab.dial()
+    client.write(lab.request(line) + content)
+    name = line.partition(":")[0].lower()
+    answer, studio = await lab.answer_or_arrival(client)
+    if studio is None:
+        if not isinstance(answer, Exception):
+            assert answer is not None
+            true(
+                "an answer other than 101, or a connection to a Studio",
+                answer.status != 101,
+                answer.first_line,
+            )
+        return
+    # Forwarded: then the backend must be able to tell the body from the frames behind it.
+    if name == "content-length" and studio.head.get(name):
+        equal("the body", studio.head.body, content)
+    elif name == "transfer-encoding" and studio.head.get(name):
+        equal("the body", await studio.read(len(content)), content)
+    accept(studio)
+    await lab.accepted(client)
+    client.send(TEXT, "after")
+    await studio.expect_message(TEXT, "after")
+
+
+@GROUP.test(
+    "expect-continue",
+    "`Expect: 100-continue` is met with 100, 417, or the usual answer, and the connection does not hang",
+    level=SHOULD,
+    rule="RFC 9110 §10.1.1",
+)
+async def expect_continue(lab: Lab) -> None:
+    client = await lab.dial()
+    client.write(lab.request("Expect: 100-continue"))
+    answer, studio = await lab.answer_or_arrival(client)
+    if studio is not None:
+        accept(studio)
+        answer = await client.answer()
+    if isinstance(answer, Exception):
+        raise answer
+    assert answer is not None
+    true("100, 101 or 4xx", answer.status in {100, 101} or 400 <= answer.status < 500, answer.first_line)

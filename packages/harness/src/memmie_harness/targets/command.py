@@ -1,0 +1,174 @@
+"""A gateway that is any program: it is started by a command, and is ready when its port, a path or its log says so."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import socket
+import sysconfig
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+
+from memmie_harness.targets.errors import TargetError
+from memmie_harness.targets.process import ProcessTarget
+from memmie_harness.wiring import LOOPBACK
+
+POLL_SECONDS: Final = 0.02
+"""Time between two looks at whether the gateway is ready."""
+
+ALL_LINES: Final = 10_000
+"""More lines than a log keeps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyWhen:
+    """How to notice that a program is ready; all that is given must be true.
+
+    Attributes:
+        log: a line of the output matches this; a group `port` says on which port the program listens.
+        port: the port accepts connections.
+        path: GET of this path is answered with a 2xx status.
+    """
+
+    log: re.Pattern[str] | None = None
+    port: bool = False
+    path: str | None = None
+
+
+class CommandTarget(ProcessTarget):
+    """A program that this object starts and stops; it listens on 127.0.0.1.
+
+    Args:
+        command: the program and its arguments. A program without a slash is looked up among the scripts of this
+            interpreter's environment, and then in PATH.
+        environment: variables besides the few that every process of the harness inherits.
+        port: the port that the program was told to use; `ready.log` may find another.
+        ready: how to notice that the program is ready, by default by its port.
+        folder: its working directory.
+        start_seconds: how long it may take to become ready.
+        stop_signal: the signal that stops it.
+        stop_seconds: how long it may take to end after the signal before it is killed.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        port: int = 0,
+        ready: ReadyWhen | None = None,
+        folder: Path = Path(),
+        start_seconds: float = 10.0,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        stop_seconds: float = 5.0,
+    ) -> None:
+        scripts = sysconfig.get_path("scripts")
+        path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
+        super().__init__(
+            {"PATH": path, **(environment or {})},
+            command=[str(find_program(command[0], path, folder)), *command[1:]],
+            folder=folder,
+            start_seconds=start_seconds,
+            stop_seconds=stop_seconds,
+        )
+        self._port = port
+        self._ready = ready or ReadyWhen(port=True)
+        self._stop_signal = stop_signal
+
+    def __repr__(self) -> str:
+        """Show the process and its address."""
+        return f"<CommandTarget pid={self._process.pid if self._process else None} url={self._url}>"
+
+    async def stop(self) -> None:
+        """Send the stop signal and wait; kill the program if it does not end in time.
+
+        Unlike a gateway of ours, other programs may end with any exit code.
+        """
+        if self._watch is None or self._watch.done():
+            return
+        self.send_signal(self._stop_signal)
+        with contextlib.suppress(TargetError):
+            await self.wait_ended(self._stop_seconds)
+        await self.kill()
+
+    async def _wait_started(self, *, until_ready: bool) -> None:
+        del until_ready  # other programs cannot be asked whether they listen or are ready
+        deadline = time.monotonic() + self._start_seconds
+        missing = "its log line"
+        while time.monotonic() < deadline:
+            if self.exit_code is not None:
+                raise TargetError(f"it ended with exit code {self.exit_code} before it was ready")
+            found = await self._what_is_missing()
+            if found is None:
+                return
+            missing = found
+            await asyncio.sleep(POLL_SECONDS)
+        raise TargetError(f"it was not ready within {self._start_seconds:g} s; missing was {missing}")
+
+    async def _what_is_missing(self) -> str | None:
+        """Return what the program has not done yet, or None if it is ready."""
+        port = self._port
+        if self._ready.log is not None:
+            match = self._ready.log.search(self.log_tail(ALL_LINES))
+            if match is None:
+                return f"a log line like {self._ready.log.pattern!r}"
+            if "port" in self._ready.log.groupindex:
+                port = int(match["port"])
+        self._url = f"http://{LOOPBACK}:{port}"
+        if self._ready.port and not _accepts(port):
+            return f"a listener on port {port}"
+        if self._ready.path is not None:
+            try:
+                timeout = aiohttp.ClientTimeout(total=1)
+                async with (
+                    aiohttp.ClientSession(timeout=timeout) as session,
+                    session.get(self._url + self._ready.path) as response,
+                ):
+                    if not 200 <= response.status < 300:
+                        return f"a 2xx from {self._ready.path}, which answers {response.status}"
+            except (aiohttp.ClientError, TimeoutError):
+                return f"an answer from {self._ready.path}"
+        return None
+
+
+def find_program(name: str, path: str, folder: Path) -> Path:
+    """Return the program that a name in a command stands for.
+
+    Args:
+        name: its name, or a path; a relative path is relative to `folder`.
+        path: the folders to search, as in PATH.
+        folder: the working directory.
+
+    Raises:
+        TargetError: there is no such program.
+    """
+    places = [folder / name] if "/" in name else [Path(part or ".") / name for part in path.split(os.pathsep)]
+    for place in places:
+        if place.is_file() and os.access(place, os.X_OK):
+            return place.absolute()
+    where = str(places[0]) if "/" in name else "PATH and the scripts of this Python environment"
+    raise TargetError(f"there is no program {name!r} in {where}. Install it, or write its path")
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens now; a program that cannot say which port it chose is told this one."""
+    with socket.socket() as sock:
+        sock.bind((LOOPBACK, 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=0.2).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,343 @@
+"""Gateways that are wrong in one way; each names the conformance tests that are there to catch it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from tests.mutants.joint import STUDIO, Joint
+from tests.mutants.toy import RefusedError, Toy, Verdict
+
+from memmie_harness.conformance.peers import CONT, PING, TEXT, Frame, Head, build, close_body
+from memmie_harness.conformance.profile import Setup
+from memmie_harness.conformance.stack import Stack
+
+MUTANTS: dict[str, tuple[Callable[[Setup, Stack], Toy], tuple[str, ...]]] = {}
+"""Each mutant by name, and the tests that must fail for it."""
+
+
+def mutant(*caught_by: str) -> Callable[[type[Toy]], type[Toy]]:
+    """Add a wrong gateway."""
+
+    def add(kind: type[Toy]) -> type[Toy]:
+        MUTANTS[kind.__name__] = (kind, caught_by)
+        return kind
+
+    return add
+
+
+def joint_mutant(*caught_by: str) -> Callable[[type[Joint]], type[Joint]]:
+    """Add a gateway that forwards frames in a wrong way."""
+
+    def add(kind: type[Joint]) -> type[Joint]:
+        class Wrong(Toy):
+            def joint(
+                self,
+                reader: asyncio.StreamReader,
+                writer: asyncio.StreamWriter,
+                backend_reader: asyncio.StreamReader,
+                backend_writer: asyncio.StreamWriter,
+                *,
+                extensions: bool,
+            ) -> Joint:
+                return kind(
+                    (reader, writer), (backend_reader, backend_writer), self.count, extensions=extensions
+                )
+
+        MUTANTS[kind.__name__] = (Wrong, caught_by)
+        return kind
+
+    return add
+
+
+# The handshake.
+
+
+@mutant("refusals/answer-waits-for-backend", "refusals/backend-500", "refusals/passes-401")
+class AnswersBeforeTheBackend(Toy):
+    async def dial(
+        self, head: Head, user: str, token: str, writer: asyncio.StreamWriter
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Head]:
+        writer.write(self.client_answer(head, Head("", ()), token))
+        studio = self.choose(user)
+        reader, backend = await asyncio.open_connection(studio.hostname, studio.port)
+        backend.write(self.backend_request(studio.netloc, head, user, token))
+        await reader.readuntil(b"\r\n\r\n")
+        return reader, backend, Head("", ())
+
+
+@mutant("handshake/studio-frame-behind-101", "handshake/studio-frames-behind-101")
+class LosesEarlyFramesOfTheBackend(Toy):
+    async def dial(
+        self, head: Head, user: str, token: str, writer: asyncio.StreamWriter
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Head]:
+        reader, backend, answer = await super().dial(head, user, token, writer)
+        reader._buffer.clear()  # type: ignore[attr-defined] # what came together with the head
+        return reader, backend, answer
+
+
+@mutant("handshake/client-frame-behind-request")
+class LosesEarlyFramesOfTheClient(Toy):
+    async def upgrade(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reader._buffer.clear()  # type: ignore[attr-defined] # what came together with the head
+        await super().upgrade(head, reader, writer)
+
+
+@mutant("handshake/upgrade-mixed-case", "handshake/upgrade-upper-case")
+class ComparesUpgradeByCase(Toy):
+    def check_request(self, head: Head) -> None:
+        super().check_request(head)
+        if head.get("upgrade") != "websocket":
+            raise RefusedError(400)
+
+
+@mutant("handshake/connection-list", "handshake/connection-in-two-fields")
+class WantsConnectionToBeUpgradeAlone(Toy):
+    def check_request(self, head: Head) -> None:
+        super().check_request(head)
+        if head.get("connection").lower() != "upgrade":
+            raise RefusedError(400)
+
+
+@mutant("refusals/wrong-accept", "refusals/no-accept", "refusals/backend-no-upgrade")
+class BelievesEvery101(Toy):
+    def accepts(self, head: Head, answer: Head, status: int) -> bool:
+        del head, answer
+        return status == 101
+
+
+# What is forwarded of the request.
+
+
+@mutant("forwarding/query-encoded", "forwarding/query-signature", "forwarding/query-not-encoded-twice")
+class DecodesTheQuery(Toy):
+    def query(self, head: Head, token: str) -> str:
+        return unquote(super().query(head, token))
+
+
+@mutant("forwarding/query-order")
+class SortsTheQuery(Toy):
+    def query(self, head: Head, token: str) -> str:
+        return "&".join(sorted(super().query(head, token).split("&")))
+
+
+@mutant("identity/query-encoded", "identity/query-encoded-underscore", "identity/query-upper-case")
+class KnowsOneSpellingOfTheUser(Toy):
+    def may_be_user(self, name: str) -> bool:
+        return name == "user_id"
+
+
+@mutant("identity/header-plain", "identity/header-lower-case", "identity/header-twice")
+class LetsTheClientSayWhoItIs(Toy):
+    def client_fields(self, head: Head, token: str) -> list[str]:
+        own = [f"X-User-ID: {value}" for name, value in head.fields if name == "x-user-id"]
+        return [*super().client_fields(head, token), *own]
+
+
+@mutant("forwarding/spoofed-for", "forwarding/spoofed-for-lower-case")
+class TrustsForwardedFor(Toy):
+    def forwarded(self, head: Head) -> list[str]:
+        given = head.get("x-forwarded-for")
+        return [f"X-Forwarded-For: {given + ', ' if given else ''}127.0.0.1"]
+
+
+@mutant("forwarding/named-by-connection", "forwarding/named-in-other-case")
+class ForwardsWhatConnectionNames(Toy):
+    def client_fields(self, head: Head, token: str) -> list[str]:
+        hop = [f"{name}: {value}" for name, value in head.fields if name == "x-hop"]
+        return [*super().client_fields(head, token), *hop]
+
+
+# Tokens and Auth.
+
+
+@mutant("auth/in-subprotocol", "auth/hidden-subprotocol")
+class EchoesTheToken(Toy):
+    def client_answer(self, head: Head, answer: Head, token: str) -> bytes:
+        right = super().client_answer(head, answer, token)
+        return right.replace(b"Protocol: bearer", b"Protocol: " + token.encode())
+
+
+@mutant("auth/hidden-header")
+class SendsTheTokenToTheBackend(Toy):
+    def client_fields(self, head: Head, token: str) -> list[str]:
+        return [*super().client_fields(head, token), f"Authorization: Bearer {token}"]
+
+
+@mutant("auth/not-logged")
+class LogsTheToken(Toy):
+    def find_token(self, head: Head) -> str | None:
+        self.log(f"request {head.target} {head.get('authorization')}")
+        return super().find_token(head)
+
+
+@mutant("auth/refusal-ends")
+class RemembersRefusalsForEver(Toy):
+    def cache_seconds(self, verdict: Verdict) -> float:
+        return super().cache_seconds(verdict) if verdict.status != 401 else 3600
+
+
+@mutant("auth/cached")
+class AsksAuthEachTime(Toy):
+    def cache_seconds(self, verdict: Verdict) -> float:
+        del verdict
+        return 0
+
+
+@mutant("auth/poisoned-token")
+class HasOneBreakerForAll(Toy):
+    failures = 0
+
+    async def verdict(self, token: str) -> Verdict:
+        if self.failures > 5:
+            return Verdict(503)
+        verdict = await super().verdict(token)
+        self.failures += verdict.status >= 500
+        return verdict
+
+
+@mutant("auth/says-500", "auth/hangs-up")
+class LetsEverybodyInWhileAuthFails(Toy):
+    async def ask(self, token: str) -> Verdict:
+        verdict = await super().ask(token)
+        return verdict if verdict.status < 500 else Verdict(200, "anybody")
+
+
+@mutant("auth/expires")
+class ForgetsThatTokensExpire(Toy):
+    async def serve_joint(self, joint: Joint, verdict: Verdict) -> None:
+        await super().serve_joint(joint, Verdict(200, verdict.user))
+
+
+# Messages.
+
+
+@joint_mutant("data/fragments-up", "data/fragments-many-down")
+class DropsAFragment(Joint):
+    def write(self, to: int, frame: Frame) -> None:
+        if frame.opcode == CONT and not frame.fin:
+            return
+        super().write(to, frame)
+
+
+@joint_mutant("data/order-up", "data/order-down")
+class Reorders(Joint):
+    kept: Frame | None = None
+
+    def write(self, to: int, frame: Frame) -> None:
+        if frame.payload == b"500":
+            self.kept = frame
+            return
+        super().write(to, frame)
+        if self.kept is not None:
+            frame, self.kept = self.kept, None
+            super().write(to, frame)
+
+
+@joint_mutant("data/text-is-not-binary-up", "data/text-down")
+class SendsTextAsBinary(Joint):
+    def write(self, to: int, frame: Frame) -> None:
+        super().write(
+            to, Frame(2, frame.payload, frame.fin, frame.reserved) if frame.opcode == TEXT else frame
+        )
+
+
+@joint_mutant("data/masks-for-backend", "data/size-125-up")
+class DoesNotMask(Joint):
+    def build(self, to: int, frame: Frame) -> bytes:
+        del to
+        return build(frame.opcode, frame.payload, fin=frame.fin, reserved=frame.reserved)
+
+
+@joint_mutant("data/ping-up", "data/ping-down")
+class SwallowsPings(Joint):
+    def write(self, to: int, frame: Frame) -> None:
+        if frame.opcode != PING:
+            super().write(to, frame)
+
+
+# Ends.
+
+
+@joint_mutant("closes/code-4000-up", "closes/code-1001-down")
+class SwallowsCodes(Joint):
+    def closing(self, side: int, payload: bytes) -> bytes:
+        del side, payload
+        return close_body(1000)
+
+
+@joint_mutant("closes/without-code-up", "closes/without-code-down")
+class Sends1005(Joint):
+    def closing(self, side: int, payload: bytes) -> bytes:
+        del side
+        return payload or close_body(1005)
+
+
+@joint_mutant("closes/forbidden-1005-up", "closes/forbidden-1006-down")
+class ForwardsForbiddenCodes(Joint):
+    def check_close(self, payload: bytes) -> None:
+        del payload
+
+
+@joint_mutant("closes/fin-tells-down", "closes/reset-down")
+class KeepsTheClientOfALostBackend(Joint):
+    async def lost(self, side: int) -> None:
+        if side == STUDIO:
+            await asyncio.get_running_loop().create_future()
+        await super().lost(side)
+
+
+@joint_mutant("violations/rsv-40-up", "violations/opcode-3-down", "violations/continuation-of-nothing-up")
+class ForwardsEveryFrame(Joint):
+    def check(self, side: int, frame: Frame) -> None:
+        del side, frame
+
+
+# Limits and hostile input.
+
+
+@mutant("limits/user-back-after-reset", "limits/user-back-after-refusal")
+class LeaksPlaces(Toy):
+    def release(self, user: str) -> None:
+        del user
+
+
+@mutant("limits/user-race")
+class CountsOnlyWhatTheBackendAccepted(Toy):
+    def admit(self, user: str) -> None:
+        super().admit(user)
+        self.connections[user] -= 1
+
+    async def serve_joint(self, joint: Joint, verdict: Verdict) -> None:
+        self.connections[verdict.user] += 1
+        await super().serve_joint(joint, verdict)
+
+    def release(self, user: str) -> None:
+        self.connections[user] = max(0, self.connections[user] - 1)
+
+
+@joint_mutant("limits/message-above-limit-up", "limits/fragments-above-limit-down")
+class TakesMessagesOfAnySize(Joint):
+    max_message = 1 << 40
+
+
+@joint_mutant("limits/fragments-above-limit-up")
+class LooksAtTheSizeOfSingleFrames(Joint):
+    def check(self, side: int, frame: Frame) -> None:
+        super().check(side, frame)
+        self.size[side] = 0
+
+
+@mutant("hostile/two-hosts", "hostile/two-equal-hosts")
+class TakesTheFirstOfTwoHosts(Toy):
+    def check_request(self, head: Head) -> None:
+        first = next(field for field in head.fields if field[0] == "host")
+        others = tuple(field for field in head.fields if field[0] != "host")
+        super().check_request(Head(head.first_line, (first, *others), head.body, head.names))
+
+
+@mutant("hostile/line-end-in-query")
+class DecodesLineEnds(Toy):
+    def query(self, head: Head, token: str) -> str:
+        return super().query(head, token).replace("%0d%0a", "\r\n")
