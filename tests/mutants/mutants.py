@@ -7,7 +7,7 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from tests.mutants.joint import STUDIO, Joint
-from tests.mutants.toy import RefusedError, Toy, Verdict
+from tests.mutants.toy import RefusedError, Toy, Verdict, closed
 
 from memmie_harness.conformance.peers import CONT, PING, TEXT, Frame, Head, build, close_body
 from memmie_harness.conformance.profile import Setup
@@ -63,7 +63,11 @@ class AnswersBeforeTheBackend(Toy):
         studio = self.choose(user)
         reader, backend = await asyncio.open_connection(studio.hostname, studio.port)
         backend.write(self.backend_request(studio.netloc, head, user, token))
-        await reader.readuntil(b"\r\n\r\n")
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+        except EOFError:
+            await closed(backend)
+            raise
         return reader, backend, Head("", ())
 
 

@@ -23,7 +23,7 @@ from memmie_harness.conformance.peers import Head, accept_for, accepting_answer,
 from memmie_harness.conformance.profile import Setup
 from memmie_harness.conformance.stack import Stack
 
-READ_AHEAD = 1 << 20
+READ_AHEAD = 1 << 17
 CACHE_SECONDS = 60.0
 REFUSAL_SECONDS = 1.0
 MAX_OF_USER = 5
@@ -104,9 +104,13 @@ class Toy:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            raw = await reader.readuntil(b"\r\n\r\n")
+            try:
+                raw = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.LimitOverrunError:
+                raise RefusedError(431) from None
             while raw.startswith(b"\r\n"):
                 raw = raw[2:] or await reader.readuntil(b"\r\n\r\n")
+            self.check_lines(raw)
             head = parse_head(raw)
             self.check_request(head)
             await self.upgrade(head, reader, writer)
@@ -118,11 +122,17 @@ class Toy:
             writer.write(answer.data)
             await writer.drain()
 
+    def check_lines(self, raw: bytes) -> None:
+        """Raise `RefusedError` unless every line is a field (RFC 9112 §5)."""
+        for line in raw[:-4].split(b"\r\n")[1:]:
+            if not re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\r\n]*", line):
+                raise RefusedError(400)
+
     def check_request(self, head: Head) -> None:
         """Raise `RefusedError` unless this is a handshake, or `_PlainAnswer` for another route."""
         method, target, version = (*head.first_line.split(" "), "", "")[:3]
         names = Counter(name for name, _ in head.fields)
-        if version != "HTTP/1.1" or names["host"] != 1 or any(name != name.strip() for name in head.names):
+        if version != "HTTP/1.1" or names["host"] != 1 or not re.fullmatch(r"[\w.:\[\]-]+", head.get("host")):
             raise RefusedError(400)
         path = re.sub(r"^http://[^/]*", "", target).partition("?")[0]
         if path == "/status":
@@ -311,7 +321,7 @@ class Toy:
         try:
             answer = parse_head(await reader.readuntil(b"\r\n\r\n"))
             status = answer.status if answer.first_line.startswith("HTTP/1.1 ") else 0
-        except (OSError, EOFError, ValueError, IndexError):
+        except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError):
             raise RefusedError(502) from None
         if 400 <= status < 500:
             raise _PlainAnswer(await self.passed_refusal(answer, reader))

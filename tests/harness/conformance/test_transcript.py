@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from memmie_harness.conformance.transcript import KEPT_HEAD, MAX_ENTRIES, Transcript, digest, escape, hide
+from memmie_harness.conformance.transcript import (
+    KEPT_HEAD,
+    KEPT_TAIL,
+    MAX_ENTRIES,
+    Transcript,
+    digest,
+    escape,
+    hide,
+)
 
 
 def test_bytes_are_escaped() -> None:
@@ -28,9 +36,13 @@ def test_a_token_is_hidden_however_it_was_cut() -> None:
 
 def test_a_token_at_the_place_where_bytes_are_left_out_is_hidden() -> None:
     token = "secret-token"
-    transcript = Transcript()
-    transcript.add("client", "sent", b"x" * (KEPT_HEAD - 5) + token.encode() + b"y" * 1000)
-    assert "secr" not in transcript.lines([token])[0]
+    for size in (1000, 20_000):
+        transcript = Transcript()
+        transcript.add("client", "sent", b"x" * (KEPT_HEAD - 5) + token.encode() + b"y" * size)
+        assert "secr" not in transcript.lines([token])[0]
+        transcript = Transcript()
+        transcript.add("client", "sent", b"y" * size + token.encode() + b"x" * (KEPT_TAIL - 5))
+        assert "oken" not in transcript.lines([token])[0].replace("[token", "")
 
 
 def test_the_longer_of_two_tokens_is_hidden_as_a_whole() -> None:

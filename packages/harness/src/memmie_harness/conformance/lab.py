@@ -191,7 +191,7 @@ class Lab:
             *statuses: the statuses that are allowed.
             may_hang_up: the connection may also end without an answer.
         """
-        expected = f"an answer {' or '.join(map(str, statuses)) or '4xx'}, and no connection to a Studio"
+        expected = f"an answer {_words(statuses)}, and no connection to a Studio"
         answer, arrival = await self.answer_or_arrival(client)
         if arrival is not None:
             raise Violation(expected, f"a connection to {arrival.name}: {escape(_text(arrival.head))}")
@@ -298,6 +298,19 @@ class Lab:
         self._sides.append(side)
         self._arrivals.put_nowait(side)
 
+    def leave_after_close(self, studio: Side) -> None:
+        """Let a Studio that has sent a Close frame close TCP when it is answered, as servers do (RFC 6455 §7.1.1).
+
+        Does nothing for a client.
+        """
+
+        async def leave() -> None:
+            await studio.closing_frame()
+            studio.leave()
+
+        if studio.mask is None:
+            self.background(leave())
+
     # The gateway itself.
 
     async def get(self, path: str) -> Head:
@@ -328,9 +341,26 @@ def accept(studio: Side, *lines: str, behind: bytes = b"") -> None:
     studio.write(accepting_answer(studio.head.get("sec-websocket-key"), *lines) + behind)
 
 
+def _words(statuses: Sequence[int]) -> str:
+    if len(statuses) > 8:
+        return f"{statuses[0]} to {statuses[-1]}"
+    return " or ".join(map(str, statuses)) or "4xx"
+
+
 def _text(head: Head) -> bytes:
     lines = [head.first_line, *(f"{name}: {value}" for name, value in head.fields)]
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + head.body
+
+
+async def together(*coroutines: Awaitable[object]) -> None:
+    """Run coroutines at the same time; the first violation ends all of them."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def equal(what: str, seen: object, expected: object) -> None:

@@ -26,6 +26,9 @@ from memmie_harness.targets.errors import TargetError
 AT_A_TIME: Final = 8
 """How many tests run at the same time against one gateway; most of them wait for sockets."""
 
+ONE_AT_A_TIME_GATEWAYS: Final = 4
+"""How many gateways run side by side if each can run one test at a time."""
+
 GATEWAYS_AT_A_TIME: Final = 2
 """How many tests with a gateway of their own run at the same time."""
 
@@ -98,21 +101,21 @@ def unstarted(test: ConformanceTest, problem: str) -> Result:
 async def _run_shared(
     setup: Setup, tests: Sequence[ConformanceTest], launch: Launch | None, note: OnResult
 ) -> None:
-    """Run tests that share one gateway."""
-    if not tests:
-        return
-    async with running(setup, launch) as stack:
-        if isinstance(stack, str):
-            for test in tests:
-                note(unstarted(test, stack))
-            return
-        turns = asyncio.Semaphore(1 if setup.start.one_at_a_time else AT_A_TIME)
+    """Run tests that share a gateway; where a gateway can run one at a time, run several gateways."""
+    waiting = iter(tests)
 
-        async def one(test: ConformanceTest) -> None:
-            async with turns:
-                note(await run_test(test, stack))
+    async def work(stack: Stack | str) -> None:
+        for test in waiting:
+            note(unstarted(test, stack) if isinstance(stack, str) else await run_test(test, stack))
 
-        await _all(one(test) for test in tests)
+    async def serve(at_a_time: int) -> None:
+        async with running(setup, launch) as stack:
+            await _all(work(stack) for _ in range(at_a_time))
+
+    if setup.start.one_at_a_time and not setup.start.url:
+        await _all(serve(1) for _ in range(min(len(tests), ONE_AT_A_TIME_GATEWAYS)))
+    elif tests:
+        await serve(1 if setup.start.one_at_a_time else AT_A_TIME)
 
 
 async def _run_own(

@@ -9,7 +9,13 @@ from typing import Final
 
 KEPT_HEAD: Final = 800
 KEPT_TAIL: Final = 100
-"""How many bytes of one entry are kept, from its beginning and from its end."""
+"""How many bytes of one entry are shown, from its beginning and from its end."""
+
+LOOKED_AT: Final = 8192
+"""How many bytes from the beginning and from the end are searched for tokens before the middle is left out.
+
+They are more than a token has, because half a token is still a secret.
+"""
 
 MAX_ENTRIES: Final = 20
 """How many entries are kept from the beginning, and as many from the end."""
@@ -46,20 +52,22 @@ class Entry:
     def add(self, data: bytes) -> None:
         """Append bytes."""
         self.size += len(data)
-        room = 2 * KEPT_HEAD - len(self.beginning)
-        if room > 0:
-            self.beginning += data[:room]
-        self.end = (self.end + data)[-KEPT_TAIL:]
+        self.beginning += data[: max(0, LOOKED_AT - len(self.beginning))]
+        self.end = (self.end + data[-LOOKED_AT:])[-LOOKED_AT:]
 
     def text(self, secrets: Iterable[str]) -> str:
         """Return the entry as a line."""
-        whole = self.size <= len(self.beginning)
-        data = self.beginning if whole else self.beginning[:KEPT_HEAD] + self.end
-        for secret in secrets:
-            # Before the middle is left out: half a token is a token's beginning.
-            data = data.replace(secret.encode("latin-1", "replace"), digest(secret).encode())
-        shown = escape(data)
-        return f"{self.what} ({self.size} bytes): {shown}" if not whole else f"{self.what}: {shown}"
+        beginning, end = (_hide(data, secrets) for data in (self.beginning, self.end))
+        if self.size <= LOOKED_AT:
+            return f"{self.what}: {escape(beginning)}"
+        shown = f"{_escape(beginning[:KEPT_HEAD])}[…]{_escape(end[-KEPT_TAIL:])}"
+        return f"{self.what} {self.size} bytes: {shown}"
+
+
+def _hide(data: bytes, secrets: Iterable[str]) -> bytes:
+    for secret in secrets:
+        data = data.replace(secret.encode("latin-1", "replace"), digest(secret).encode())
+    return data
 
 
 class Transcript:

@@ -110,14 +110,17 @@ async def refused(lab: Lab, kind: str | None) -> None:
     rule=TOKENS,
     needs=["token_header"],
     rows=[
-        row("empty-bearer", "`Authorization: Bearer` without a token gets 401", "Authorization: Bearer "),
+        row("empty-bearer", "`Authorization: Bearer` without a token is refused", "Authorization: Bearer "),
         row("other-scheme", "Another scheme than Bearer is not a token", "Authorization: Basic {}"),
-        row("token-and-more", "A token with more words behind it gets 4xx", "Authorization: Bearer {} more"),
-        row("without-scheme", "A token without a scheme gets 4xx", "Authorization: {}"),
+        row(
+            "token-and-more", "A token with more words behind it is refused", "Authorization: Bearer {} more"
+        ),
+        row("without-scheme", "A token without a scheme is refused", "Authorization: {}"),
     ],
 )
 async def not_a_token(lab: Lab, line: str) -> None:
-    await lab.refused(handshake(lab, line.format(lab.token)))
+    # A gateway that leaves this to Auth may answer 5xx.
+    await lab.refused(handshake(lab, line.format(lab.token)), *range(400, 600))
 
 
 @GROUP.test(
@@ -158,12 +161,6 @@ async def two_tokens(lab: Lab) -> None:
             raw(b"\xff\x00garbage\r\n\r\n"),
             (500, 502, 503, 504),
         ),
-        row(
-            "says-half",
-            "If Auth closes inside its answer, the client gets 5xx",
-            raw(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"valid": true'),
-            (500, 502, 503, 504),
-        ),
         row("hangs-up", "If Auth resets the connection, the client gets 5xx", hang_up, (500, 502, 503, 504)),
     ],
 )
@@ -177,6 +174,12 @@ async def auth_says(lab: Lab, answer: Answer, statuses: tuple[int, ...]) -> None
     rule=ANSWERS,
     needs=["auth_body"],
     rows=[
+        row(
+            "says-half",
+            "If Auth closes inside its answer, the client gets 5xx",
+            raw(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"valid": true'),
+            (500, 502, 503, 504),
+        ),
         row(
             "says-not-valid",
             'If Auth answers `"valid": false`, the client gets 401',
@@ -197,7 +200,7 @@ async def auth_says(lab: Lab, answer: Answer, statuses: tuple[int, ...]) -> None
         ),
         row(
             "says-empty-object",
-            "If Auth answers `{}`, nobody is let in",
+            "If Auth answers an empty object, nobody is let in",
             status(200, b"{}"),
             (401, 403, 500, 502, 503, 504),
         ),

@@ -261,9 +261,9 @@ async def early_from_studio(lab: Lab, behind: bytes, count: int) -> None:
 @GROUP.test(
     "studio-close-behind-101",
     "A Close frame in the same segment as the backend's 101 arrives",
-    level=MUST,
-    rule="RFC 6455 §5.5.1",
-    needs=["ends_handshake"],
+    level=FEATURE,
+    rule="spec §1, closes",
+    needs=["forwards_closes"],
 )
 async def early_close(lab: Lab) -> None:
     pair = await lab.join(behind=build(TEXT, b"last") + build(CLOSE, close_body(4123, "early")))

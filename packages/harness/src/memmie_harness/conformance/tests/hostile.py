@@ -72,7 +72,13 @@ async def bad_request(lab: Lab, without: list[str], lines: list[str]) -> None:
             "A field with a bracket in its name is refused or dropped",
             b"X(Evil): evil-987",
         ),
-        row("line-without-colon", "A line without a colon is refused or dropped", b"evil-987"),
+        row(
+            "line-without-colon",
+            "A line without a colon is refused or dropped",
+            b"evil-987",
+            level=SHOULD,
+            rule="RFC 9112 §5",
+        ),
         row("name-empty", "A field with an empty name is refused or dropped", b": evil-987"),
     ],
 )
