@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,9 @@ def test_progress_prints_what_failed_and_the_same_problem_once() -> None:
 
     lines = [line for line in stream.getvalue().splitlines() if line[0] != " "]
     assert lines == ["failed group/name (must): Title", "error group/name (must): Title"]
+
+
+def test_the_command_line_does_not_load_the_kit() -> None:
+    """`memmie dev` would become slower to start."""
+    code = "import sys, memmie_harness.cli; sys.exit(any('conformance' in name for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own

@@ -219,9 +219,6 @@ class Lab:
         answer, arrival = await self.answer_or_arrival(client)
         if arrival is not None:
             return client, arrival
-        if isinstance(answer, Head) and answer.status == 101:
-            # A gateway may accept before it has asked the backend; `answers_after_backend` says that ours does not.
-            return client, await self.arrival()
         seen = f"{answer.seen}" if isinstance(answer, Violation) else escape(_text(answer or Head("", ())))
         raise Violation("the handshake reaches a Studio", seen)
 
@@ -282,7 +279,12 @@ class Lab:
                 return None, arrival
             error = answering.exception()
             if error is None:
-                return (answering.result(), arrival)
+                answer = answering.result()
+                if arrival is None and answer.status == 101:
+                    # This gateway answers before the backend, so the connection to a Studio is still to come.
+                    with contextlib.suppress(Violation):
+                        arrival = await self.arrival()
+                return answer, arrival
             if isinstance(error, Violation):
                 return error, arrival
             raise error
@@ -298,18 +300,16 @@ class Lab:
         self._sides.append(side)
         self._arrivals.put_nowait(side)
 
-    def leave_after_close(self, studio: Side) -> None:
-        """Let a Studio that has sent a Close frame close TCP when it is answered, as servers do (RFC 6455 §7.1.1).
-
-        Does nothing for a client.
-        """
+    def leave_after_close(self, side: Side) -> None:
+        """Let a side that has sent a Close frame end TCP in the background, as its role asks (RFC 6455 §7.1.1)."""
 
         async def leave() -> None:
-            await studio.closing_frame()
-            studio.leave()
+            await side.closing_frame()
+            if side.mask is not None:
+                await side.expect_end()
+            side.leave()
 
-        if studio.mask is None:
-            self.background(leave())
+        self.background(leave())
 
     # The gateway itself.
 

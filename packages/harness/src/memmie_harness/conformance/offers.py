@@ -77,7 +77,10 @@ def _offers() -> dict[str, Offer]:
         "keeps_frames": can("does not merge or split the frames that it forwards"),
         "inspects_frames": can("closes a connection that breaks the rules for frames"),
         "forwards_closes": can("passes the code and the reason of a Close frame on to the other side"),
-        "ends_handshake": can("closes the other side with a Close frame if one side's connection is lost"),
+        "ends_handshake": can(
+            "if one side's connection is lost, tells the other side by a Close frame with 1001 or 1011 to 1014"
+        ),
+        "strict_lengths": can("closes a connection with a length that is not encoded in the fewest bytes"),
         "message_bytes": size("closes with 1009 after a message that is larger than this"),
         "ping_seconds": seconds("pings a silent side after this time"),
         "ping_timeout_seconds": seconds("ends the connection if the pong takes longer than this"),

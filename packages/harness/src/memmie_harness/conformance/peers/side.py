@@ -229,6 +229,23 @@ class Side(Peer):
         """Wait until the other end has closed or reset the TCP connection, and return what came before it."""
         return await self.read_rest()
 
+    async def expect_close_or_end(self) -> None:
+        """Check that the connection ends: by a Close frame, which is answered, or by the end of TCP.
+
+        What comes before it is skipped.
+        """
+        try:
+            while (await self.read_frame()).opcode != CLOSE:
+                pass
+        except Violation as violation:
+            if "connection" not in violation.seen:
+                raise
+            return
+        self.send_close(1000)
+        if self.mask is not None:
+            await self.expect_end()
+        self.leave()
+
     async def leftover(self, seconds: float = 0.25) -> bytes:
         """Return what comes until the end of the connection, or in this time if it does not end."""
         data = b""

@@ -346,7 +346,7 @@ async def leaves_before_backend(lab: Lab) -> None:
     client, studio = await lab.knock()
     client.reset()
     accept(studio)
-    await studio.expect_end()
+    await studio.expect_close_or_end()
     pair = await lab.join()
     await pair.exchange()
 
