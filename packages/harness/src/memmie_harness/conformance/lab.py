@@ -266,7 +266,9 @@ class Lab:
     async def answer_or_arrival(self, client: Side) -> tuple[Head | Violation | None, Side | None]:
         """Wait for the answer to a client's handshake or for its arrival at a Studio, whichever is first.
 
-        Only the arrival is returned if both are there: then the answer is still to be read.
+        Returns:
+            the answer, a `Violation` if none came, or None if it is still to be read; and the Studio's end, if there is one.
+            If the answer is 101, both are waited for.
         """
         arriving = asyncio.create_task(self._arrivals.get())
         answering = asyncio.create_task(client.answer())
@@ -274,20 +276,16 @@ class Lab:
             await asyncio.wait(
                 {arriving, answering}, timeout=self.patience + 1, return_when=asyncio.FIRST_COMPLETED
             )
-            arrival = arriving.result() if arriving.done() else None
-            if not answering.done():
-                return None, arrival
-            error = answering.exception()
-            if error is None:
-                answer = answering.result()
-                if arrival is None and answer.status == 101:
-                    # This gateway answers before the backend, so the connection to a Studio is still to come.
-                    with contextlib.suppress(Violation):
-                        arrival = await self.arrival()
-                return answer, arrival
-            if isinstance(error, Violation):
-                return error, arrival
-            raise error
+            answer: Head | Violation | None = None
+            if answering.done():
+                error = answering.exception()
+                if error is not None and not isinstance(error, Violation):
+                    raise error
+                answer = error or answering.result()
+            if isinstance(answer, Head) and answer.status == 101:
+                # This gateway answers before the backend, so the connection to a Studio may still be to come.
+                await asyncio.wait({arriving}, timeout=self.patience)
+            return answer, arriving.result() if arriving.done() else None
         finally:
             for task in (arriving, answering):
                 task.cancel()

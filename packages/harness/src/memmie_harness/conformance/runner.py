@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -21,7 +20,9 @@ from memmie_harness.conformance.model import (
 )
 from memmie_harness.conformance.profile import Profile, Setup
 from memmie_harness.conformance.stack import Launch, Stack
+from memmie_harness.targets.command import find_program, search_path
 from memmie_harness.targets.errors import TargetError
+from memmie_harness.targets.process import clean_environment
 
 AT_A_TIME: Final = 8
 """How many tests run at the same time against one gateway; most of them wait for sockets."""
@@ -31,6 +32,9 @@ ONE_AT_A_TIME_GATEWAYS: Final = 4
 
 GATEWAYS_AT_A_TIME: Final = 2
 """How many tests with a gateway of their own run at the same time."""
+
+VERSION_SECONDS: Final = 20.0
+"""How long the version command may take."""
 
 USUAL_PATIENCE: Final = 5.0
 """The patience in seconds for which the tests' own times are meant."""
@@ -184,12 +188,27 @@ async def version_of(profile: Profile) -> str:
     """
     if not profile.version:
         return ""
-    from memmie_harness.targets.command import CommandTarget, ReadyWhen  # noqa: PLC0415 - only here
-
-    lines: list[str] = []
-    with contextlib.suppress(TargetError, OSError):
-        target = CommandTarget(profile.version, ready=ReadyWhen(), folder=profile.main.start.folder)
-        await target.start()
-        await target.wait_ended()
-        lines = target.log_tail().splitlines()
-    return lines[0].strip() if lines else ""
+    program, *arguments = profile.version
+    environment = clean_environment({"PATH": search_path()})
+    try:
+        process = await asyncio.create_subprocess_exec(
+            str(find_program(program, environment["PATH"], profile.main.start.folder)),
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=environment,
+            cwd=profile.main.start.folder,
+        )
+    except (TargetError, OSError):
+        return ""
+    try:
+        async with asyncio.timeout(VERSION_SECONDS):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return ""
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return output.decode("utf-8", "replace").strip().partition("\n")[0]

@@ -70,8 +70,7 @@ class CommandTarget(ProcessTarget):
         stop_signal: signal.Signals = signal.SIGTERM,
         stop_seconds: float = 5.0,
     ) -> None:
-        scripts = sysconfig.get_path("scripts")
-        path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
+        path = search_path()
         super().__init__(
             {"PATH": path, **(environment or {})},
             command=[str(find_program(command[0], path, folder)), *command[1:]],
@@ -137,6 +136,11 @@ class CommandTarget(ProcessTarget):
             except (aiohttp.ClientError, TimeoutError):
                 return f"an answer from {self._ready.path}"
         return None
+
+
+def search_path() -> str:
+    """Return where programs are looked up: the scripts of this interpreter's environment, and then PATH."""
+    return os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
 
 
 def find_program(name: str, path: str, folder: Path) -> Path:

@@ -400,7 +400,7 @@ async def expect_continue(lab: Lab) -> None:
     answer, studio = await lab.answer_or_arrival(client)
     if studio is not None:
         accept(studio)
-        answer = await client.answer()
+        answer = answer or await client.answer()
     if isinstance(answer, Exception):
         raise answer
     assert answer is not None

@@ -178,7 +178,7 @@ async def refusal_is_complete(lab: Lab) -> None:
         row(
             "backend-unasked-extension",
             "A 101 of the backend with an extension that was not offered is not passed on",
-            {"Sec-WebSocket-Extensions": "permessage-deflate"},
+            {"Sec-WebSocket-Extensions": "x-unasked"},
         ),
     ],
 )
