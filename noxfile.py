@@ -241,6 +241,13 @@ def autobahn(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def conformance(session: nox.Session) -> None:
+    """Test the gateway with the conformance kit; `-- --profile nginx` tests another one."""
+    _install_editable(session)
+    session.run("memmie", "conformance", *(session.posargs or ["--profile", "memmie"]), interrupt_timeout=30)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The peers benchmark: the costs of the gateway and of other proxies. Arguments go to the benchmark."""
     session.install(

@@ -345,3 +345,13 @@ class TakesTheFirstOfTwoHosts(Toy):
 class DecodesLineEnds(Toy):
     def query(self, head: Head, token: str) -> str:
         return super().query(head, token).replace("%0d%0a", "\r\n")
+
+
+# Back-pressure.
+
+
+@joint_mutant("pressure/stops-the-sender-up", "pressure/stops-the-sender-down")
+class KeepsEverythingForASlowReceiver(Joint):
+    async def forward(self, side: int, frame: Frame) -> None:
+        if not self.closed[1 - side]:
+            self.write(1 - side, frame)

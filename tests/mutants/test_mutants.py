@@ -35,6 +35,7 @@ OFFERS: dict[str, OfferValue] = {
     "user_header": "X-User-ID",
     "status_path": "/status",
     "message_bytes": 1 << 20,
+    "buffer_bytes": 1 << 20,
     "connections_per_user": MAX_OF_USER,
     "metrics_path": "/metrics",
     "metric_connections": "toy_connections",

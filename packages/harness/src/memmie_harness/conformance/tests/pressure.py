@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from pathlib import Path
 
 from memmie_harness.conformance.group import FEATURE, MUST, Group
 from memmie_harness.conformance.lab import Lab, true
@@ -14,8 +16,29 @@ GROUP = Group("pressure", "Back-pressure")
 
 MEBIBYTE = 1 << 20
 CHUNK = 128 * 1024
-KERNEL_BYTES = 24 * MEBIBYTE
-"""More than the socket buffers on the way hold together with Linux's defaults (`man 7 tcp`: tcp_rmem and tcp_wmem)."""
+SMALL_BUFFER = 64 * 1024
+"""The receive buffer of the slow side in bytes, so that the kernel takes little for it."""
+
+
+def kernel_bytes() -> int:
+    """Return how many bytes the sockets on the way may hold together (`man 7 tcp`).
+
+    They are the sender's, and the two of the gateway; that of the slow receiver is small.
+    """
+
+    def largest(name: str, usual: int) -> int:
+        try:
+            return int(Path(f"/proc/sys/net/ipv4/{name}").read_text(encoding="ascii").split()[2])
+        except (OSError, ValueError, IndexError):
+            return usual
+
+    return largest("tcp_rmem", 6 * MEBIBYTE) + 2 * largest("tcp_wmem", 4 * MEBIBYTE) + MEBIBYTE
+
+
+def stop_reading(receiver: Side) -> None:
+    """Let a side take no more bytes, and its kernel few."""
+    receiver.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
+    receiver.writer.transport.pause_reading()  # type: ignore[attr-defined] # a stream's transport reads
 
 
 async def send_until_stalled(sender: Side, most: int, stalled_seconds: float) -> int:
@@ -45,10 +68,10 @@ async def send_until_stalled(sender: Side, most: int, stalled_seconds: float) ->
     seconds=60,
 )
 async def stops_the_sender(lab: Lab, direction: str) -> None:
-    client = await lab.dial(receive_buffer=65536)
+    client = await lab.dial(receive_buffer=SMALL_BUFFER)
     sender, receiver = ends(await lab.join(client=client), direction)
-    receiver.writer.transport.pause_reading()  # type: ignore[attr-defined] # a stream's transport reads
-    most = KERNEL_BYTES + int(lab.setup.number("buffer_bytes"))
+    stop_reading(receiver)
+    most = kernel_bytes() + int(lab.setup.number("buffer_bytes"))
     sent = await send_until_stalled(sender, most + MEBIBYTE, 1.0)
     true(f"fewer than {most} bytes taken", sent < most, f"{sent} bytes")
     neighbour = await lab.join()
@@ -70,9 +93,9 @@ async def stops_the_sender(lab: Lab, direction: str) -> None:
     seconds=60,
 )
 async def other_direction(lab: Lab, direction: str) -> None:
-    client = await lab.dial(receive_buffer=65536)
+    client = await lab.dial(receive_buffer=SMALL_BUFFER)
     sender, receiver = ends(await lab.join(client=client), direction)
-    receiver.writer.transport.pause_reading()  # type: ignore[attr-defined] # a stream's transport reads
+    stop_reading(receiver)
     await send_until_stalled(sender, 8 * MEBIBYTE, 0.3)
     for number in range(10):
         receiver.send(TEXT, str(number))
