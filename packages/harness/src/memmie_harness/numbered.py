@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -88,6 +89,7 @@ class Life:
         acknowledged: Numbers in the order their acks came.
         first_ack: When the first ack came; ``None`` if none has.
         slowest: The longest an ack took, in seconds.
+        round_trips: How long each ack took, in seconds, in the order they came.
         ended: When the client knew of the end; ``None`` while it lives.
         code: The close code; `NO_CLOSE_FRAME` where none was received.
         reason: The close reason.
@@ -98,6 +100,7 @@ class Life:
     acknowledged: list[int] = field(default_factory=list)
     first_ack: float | None = None
     slowest: float = 0.0
+    round_trips: list[float] = field(default_factory=list)
     ended: float | None = None
     code: int | None = None
     reason: str = ""
@@ -126,6 +129,7 @@ class NumberedClient:
         address: Called at every attempt for the WebSocket address to connect to.
         every: Seconds between two messages.
         window: How many messages may be unacknowledged at a time.
+        **options: More arguments of `connect`, such as `local_addr`.
 
     Attributes:
         lives: Its connections, oldest first.
@@ -133,7 +137,14 @@ class NumberedClient:
     """
 
     def __init__(
-        self, user_id: str, token: str, address: Callable[[], str], *, every: float = 0.1, window: int = 4
+        self,
+        user_id: str,
+        token: str,
+        address: Callable[[], str],
+        *,
+        every: float = 0.1,
+        window: int = 4,
+        **options: Any,
     ) -> None:
         self.user_id = user_id
         self.token = token
@@ -142,6 +153,7 @@ class NumberedClient:
         self._address = address
         self._every = every
         self._window = window
+        self._options = options
         self._numbers = 0
         self._unacknowledged: dict[int, float] = {}  # number to when it was sent, oldest first
         self._finishing = False
@@ -204,7 +216,9 @@ class NumberedClient:
         """Connect, exchange messages, come back when it ends; until all is acknowledged after `finish`."""
         while not self._finishing or self.unacknowledged:
             try:
-                connection = await connect(self._address(), self.token, open_timeout=OPEN_SECONDS)
+                connection = await connect(
+                    self._address(), self.token, open_timeout=OPEN_SECONDS, **self._options
+                )
             except InvalidStatus as error:
                 body = bytes(error.response.body or b"").decode("utf-8", "replace")
                 self._refused(error.response.status_code, body)
@@ -294,7 +308,8 @@ class NumberedClient:
         life.first_ack = life.first_ack or time.monotonic()
         sent_at = self._unacknowledged.pop(number, None)
         if sent_at is not None:
-            life.slowest = max(life.slowest, time.monotonic() - sent_at)
+            life.round_trips.append(time.monotonic() - sent_at)
+            life.slowest = max(life.slowest, life.round_trips[-1])
         self._acked.set()
         self._news.set()
 
