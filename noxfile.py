@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -238,6 +239,16 @@ def autobahn(session: nox.Session) -> None:
         session.skip(f"not on this machine: {missing}")
     # Its programs are ended when it is interrupted, which takes longer than nox would wait.
     session.run(*command, *session.posargs, interrupt_timeout=30)
+
+
+@nox.session(default=False)
+def attack(session: nox.Session) -> None:
+    """Attacks a gateway beside 100 good clients. `-- --together` takes half a minute, `-- --help` explains."""
+    if not sys.platform.startswith("linux"):
+        session.skip("it needs Linux, for addresses below 127.0.0.0/8")
+    _install_editable(session)
+    # Its processes are ended when it is interrupted, which takes longer than nox would wait.
+    session.run("python", "-m", "tests.attack.run", *session.posargs, interrupt_timeout=30)
 
 
 @nox.session(default=False)
