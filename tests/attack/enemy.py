@@ -159,7 +159,7 @@ class Enemy:
                 yield peer
             finally:
                 self._open -= 1
-                with contextlib.suppress(OSError):
+                if not peer.writer.is_closing():
                     peer.reset()
 
     async def answer(self, peer: Peer) -> Head:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
+import aiohttp
 from tests.attack.auth import token_of
 from tests.attack.stage import Stage
 from websockets.exceptions import WebSocketException
@@ -25,7 +26,7 @@ EVERY_SECONDS: Final = 0.2
 NEWCOMER_SECONDS: Final = 0.1
 """Between two newcomers."""
 
-CONNECT_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 10.0
 """How long a newcomer may take until its first answer; on a quiet machine it takes some milliseconds."""
 
 LOOK_SECONDS: Final = 0.5
@@ -141,7 +142,12 @@ async def _come(stage: Stage, watch: Watch, number: int) -> None:
 async def _look(stage: Stage, watch: Watch, steady: tuple[str, ...]) -> None:
     while True:
         watch.problems += await stage.alive()
-        for name, value in (await stage.gauges()).items():
+        try:
+            gauges = await stage.gauges()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            watch.problems.append(f"/metrics is not answered: {error!r}")
+            continue
+        for name, value in gauges.items():
             if name.startswith(steady) and value != stage.before.gauges[name]:
                 watch.problems.append(f"{name} was {value:g}")
         await asyncio.sleep(LOOK_SECONDS)

@@ -18,8 +18,9 @@ at most 500 open connections; it runs in another process, with a lower priority.
 - 99 of 100 round trips of the good clients take less than 50 ms.
 
 Before each attack, the same clients are measured without it for a moment. If their p99 is more than 5 ms then, the machine
-is slow or busy with other work, and the limit is ten times this p99 instead of 50 ms. An attack that fails only by its p99
-is done once more, and the second result counts.
+is slow or busy with other work, and the limit is ten times this p99 instead of 50 ms. If it is more than 25 ms, the machine
+is too busy: the p99 is shown, but not judged. An attack that fails only by its p99 is done once more, and the second
+result counts.
 
 It needs Linux, for addresses below 127.0.0.0/8. The exit code is 0 if all attacks hold, and 1 otherwise.
 """
@@ -45,12 +46,18 @@ from loadtests.common.distribution import quantile
 CALM_SECONDS: Final = 1.5
 """How long the good clients are measured without an attack."""
 
+JOIN_SECONDS: Final = 60.0
+"""How long the good clients may take to connect on a busy machine."""
+
 SETTLE_SECONDS: Final = 0.5
 """Until they have settled after their handshakes."""
 
 LIMIT: Final = 0.05
 BUSY: Final = 10
 """The limit of the p99 in seconds, and as a multiple of the p99 without an attack."""
+
+TOO_BUSY: Final = 0.025
+"""With a higher p99 without an attack, the machine is too busy to judge the p99."""
 
 LEAST: Final = 5
 """An attack with fewer connects or messages has not taken place."""
@@ -87,9 +94,14 @@ class Verdict:
         return max(LIMIT, BUSY * self.calm)
 
     @property
+    def busy(self) -> bool:
+        """Whether the machine is too busy to judge the p99."""
+        return self.calm > TOO_BUSY
+
+    @property
     def late(self) -> bool:
         """Whether the p99 is over its limit."""
-        return self.attacked > self.limit
+        return not self.busy and self.attacked > self.limit
 
     @property
     def holds(self) -> bool:
@@ -100,7 +112,7 @@ class Verdict:
         """Return a line of the report."""
         return (
             f"{name:<34} {'holds' if self.holds else 'FAILS':<5}  failures {len(self.problems)}, "
-            f"p99 {1000 * self.attacked:.0f} ms (calm {1000 * self.calm:.0f}), "
+            f"p99 {1000 * self.attacked:.0f} ms (calm {1000 * self.calm:.0f}{', too busy' * self.busy}), "
             f"{self.newcomers} newcomers <= {1000 * self.slowest:.0f} ms, CPU {100 * self.cpu:.0f} %; {self.reached}"
         )
 
@@ -109,7 +121,7 @@ async def suffer(stage: Stage, names: Sequence[str], seconds: float, rest: float
     """Let attacks happen at the same time, and judge."""
     crowd = make_crowd(stage)
     position = stage.log_position()
-    async with crowd.running():
+    async with crowd.running(JOIN_SECONDS):
         await asyncio.sleep(SETTLE_SECONDS)
         watch = Stopwatch(crowd)
         await asyncio.sleep(CALM_SECONDS)

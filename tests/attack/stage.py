@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
-from loadtests.common.usage import cpu_seconds
 from prometheus_client.parser import text_string_to_metric_families
 from tests.attack.attacks import perform
 from tests.attack.enemy import Damage, Scene
 
+from loadtests.common.usage import cpu_seconds
 from memmie_harness.targets.process import ProcessTarget
 from memmie_harness.wiring import gateway_environment
 
@@ -118,7 +118,7 @@ class Stage:
         await self.attack((), 0)  # start the process
         # A connection is closed after each answer, so none of these is counted.
         self._http = await self._stack.enter_async_context(
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
         )
         self.before = await self.held()
 

@@ -63,7 +63,7 @@ def test_a_stopwatch_reads_what_is_new() -> None:
 
 @pytest.mark.parametrize(
     ("calm", "attacked", "holds"),
-    [(0.001, 0.049, True), (0.001, 0.051, False), (0.02, 0.19, True), (0.02, 0.21, False)],
+    [(0.001, 0.049, True), (0.001, 0.051, False), (0.02, 0.19, True), (0.02, 0.21, False), (0.03, 9.0, True)],
 )
 def test_the_limit_depends_on_the_machine(calm: float, attacked: float, *, holds: bool) -> None:
     assert Verdict("", calm=calm, attacked=attacked).holds is holds
