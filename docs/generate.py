@@ -17,6 +17,7 @@ SETTINGS = """\
 
 Every setting is an environment variable.
 An empty variable counts as not set.
+A name may also be in small letters, but if both are set, the one in capital letters counts.
 If a setting is invalid, the gateway does not start, and exits with code 2.
 It prints one line for each invalid setting, with the variable, the value and what is allowed.
 When the gateway starts, it also reports variables that look like misspelt settings; so does `memmie-gateway check`.

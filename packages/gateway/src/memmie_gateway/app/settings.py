@@ -345,12 +345,16 @@ class Settings(BaseModel):
     def from_env(cls, environment: Mapping[str, str]) -> Self:
         """Read the settings from a mapping such as the process's environment, in which empty variables do not count.
 
+        Names may be in any case; if a variable exists in several cases, the one in capital letters counts.
+
         Raises:
             SettingsError: A value is invalid.
         """
         known = {name.upper(): name for name in cls.model_fields}
         values = {
-            known[key.upper()]: value for key, value in environment.items() if key.upper() in known and value
+            known[key.upper()]: value
+            for key, value in sorted(environment.items(), reverse=True)  # capital letters come last
+            if key.upper() in known and value
         }
         try:
             return cls(**values)  # text, which pydantic converts
@@ -406,8 +410,9 @@ class Settings(BaseModel):
             except ValueError as error:
                 which = f"URL number {number}: " if len(value) > 1 else ""
                 raise ValueError(f"{which}{error}") from None
-        if len(set(value)) != len(value):
-            raise ValueError("a URL is listed twice")
+        for number, url in enumerate(value):
+            if url in value[:number]:
+                raise ValueError(f"a URL is listed twice, as number {value.index(url) + 1} and {number + 1}")
         return value
 
     @field_validator("auth_url")
