@@ -265,17 +265,17 @@ class Settings(BaseModel):
         100,
         description="Maximum number of frames per second from one user, over all connections; 0 for no limit. "
         "A message has one frame or more, and every frame counts. "
-        "If a user sends faster, the gateway reads more slowly from this user.",
+        "If a user sends faster, the messages wait, and the gateway reads more slowly from this user.",
     )
     message_burst_per_user: PositiveCount = Field(
         200,
         description="Number of frames that one user may send in a short time, even if this is faster than "
-        "MESSAGE_RATE_PER_USER.",
+        "MESSAGE_RATE_PER_USER. After a pause it may be twice as many.",
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
         30,
         description="Maximum time in seconds for which messages of a user that sends too fast may wait in the gateway. "
-        "If those that were read would have to wait longer, the gateway closes the connection with 1008.",
+        "If the gateway has read so many that some would wait longer, it drops what waits and closes the connection with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,

@@ -33,7 +33,9 @@ class BackendUrl(ServiceUrl):
         """
         where = cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
         if without(where.query, lambda name, _: means_user_id(name)) != where.query:
-            raise ValueError("the query must not have a user_id, because the gateway adds that of each client")
+            raise ValueError(
+                "the query must not have a user_id, because the gateway adds that of each client"
+            )
         return where
 
 
