@@ -19,8 +19,8 @@ at most 500 open connections; it runs in another process, with a lower priority.
 
 Before each attack, the same clients are measured without it for a moment. If their p99 is more than 5 ms then, the machine
 is slow or busy with other work, and the limit is ten times this p99 instead of 50 ms. If it is more than 25 ms, the machine
-is too busy: the p99 is shown, but not judged. An attack that fails only by its p99 is done once more, and the second
-result counts.
+is too busy: the p99 is shown, but not judged. An attack that fails only by its p99, or that had no time to take place, is
+done once more, and the second result counts.
 
 It needs Linux, for addresses below 127.0.0.0/8. The exit code is 0 if all attacks hold, and 1 otherwise.
 """
@@ -78,6 +78,7 @@ class Verdict:
         newcomers: how many newcomers were served.
         slowest: the longest time until one of them was served, in seconds.
         cpu: the gateway's CPU seconds in a second of the attack.
+        idle: in words, attacks that did not take place.
     """
 
     reached: str
@@ -87,6 +88,7 @@ class Verdict:
     newcomers: int = 0
     slowest: float = 0.0
     cpu: float = 0.0
+    idle: list[str] = field(default_factory=list)
 
     @property
     def limit(self) -> float:
@@ -106,7 +108,7 @@ class Verdict:
     @property
     def holds(self) -> bool:
         """Whether the gateway has held."""
-        return not self.problems and not self.late
+        return not self.problems and not self.late and not self.idle
 
     def line(self, name: str) -> str:
         """Return a line of the report."""
@@ -144,11 +146,7 @@ async def suffer(stage: Stage, names: Sequence[str], seconds: float, rest: float
         verdict.problems += seen.problems
         if not seen.newcomers:
             verdict.problems.append("no newcomer was served")
-        verdict.problems += [
-            f"{name} did not take place: {each}"
-            for name, each in damage.items()
-            if each.connects + each.sent < LEAST
-        ]
+        verdict.idle = [f"{name} did not take place: {each}" for name, each in damage.items() if idle(each)]
         try:
             await crowd.finish(FINISH_SECONDS)
         except TimeoutError as error:
@@ -158,6 +156,11 @@ async def suffer(stage: Stage, names: Sequence[str], seconds: float, rest: float
     lasted = max(each.seconds for each in damage.values())
     verdict.problems += stage.logged_since(position, lasted)
     return verdict
+
+
+def idle(damage: Damage) -> bool:
+    """Tell whether an attack had no time to take place, on a machine that is too busy."""
+    return damage.connects + damage.sent < LEAST
 
 
 def total(damage: dict[str, Damage]) -> str:
@@ -176,7 +179,7 @@ async def perform(names: Sequence[str], seconds: float, *, together: bool) -> bo
         nonlocal held
         held = held and verdict.holds
         print(verdict.line(name), flush=True)
-        for words in verdict.problems[:SHOWN]:
+        for words in (verdict.problems + verdict.idle)[:SHOWN]:
             print(f"    {words}")
 
     names = sorted(names, key=lambda name: sorted(ATTACKS[name].settings.items()))
@@ -190,7 +193,7 @@ async def perform(names: Sequence[str], seconds: float, *, together: bool) -> bo
             for name in group:
                 lasts, rest = max(seconds, ATTACKS[name].seconds), ATTACKS[name].rest
                 verdict = await suffer(stage, [name], lasts, rest)
-                if verdict.late and not verdict.problems:
+                if not verdict.problems and not verdict.holds:
                     print(verdict.line(name), "(again)", flush=True)
                     verdict = await suffer(stage, [name], lasts, rest)
                 show(name, verdict)
