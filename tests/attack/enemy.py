@@ -24,6 +24,9 @@ MOST: Final = 500
 
 FAULTS_SHOWN: Final = 3
 
+REST: Final = 10.0
+"""Seconds until the gateway may be at rest after an attack, unless the attack says otherwise."""
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -124,7 +127,7 @@ class Enemy:
             while self.going_on:
                 try:
                     await one(next(numbers))
-                except (OSError, EOFError, TimeoutError):
+                except (OSError, EOFError, TimeoutError, RuntimeError):  # uvloop's, for a write after the end
                     self.damage.cut += 1
 
         tasks = [asyncio.create_task(again()) for _ in range(min(at_once, self.many))]
@@ -247,7 +250,7 @@ ATTACKS: Final[dict[str, Attack]] = {}
 
 
 def attack(
-    threat: str, *, settings: Mapping[str, str] | None = None, seconds: float = 0, rest: float = 10
+    threat: str, *, settings: Mapping[str, str] | None = None, seconds: float = 0, rest: float = REST
 ) -> Callable[[Act], Act]:
     """Add a function to the attacks."""
 

@@ -75,9 +75,9 @@ async def unread_answers(enemy: Enemy) -> None:
         async with enemy.connected(number, number // 5, receive_buffer=4096) as peer:
             peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a read transport, too
             while peer.head.status == 101 and enemy.going_on:
-                enemy.send(peer, TEXT, question.encode(), count=5)
+                enemy.send(peer, TEXT, question.encode())
                 async with asyncio.timeout(enemy.seconds):
                     await peer.writer.drain()
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
 
-    await enemy.storm(one, at_once=50)
+    await enemy.storm(one, at_once=20)
