@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 from tests.attack.auth import token_of
 from tests.attack.enemy import Enemy, attack
 from tests.attack.heads import PLACES
-from tests.net.wire import CLOSE, TEXT, close_body, upgrade_request
+from tests.net.wire import CLOSE, TEXT, Peer, close_body, upgrade_request
 
 PER_ADDRESS: Final = "one address takes all connections"
 PER_USER: Final = "one user opens many connections"
@@ -37,42 +39,44 @@ async def silent_connections_of_one_address(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=500)
 
 
-@attack(PER_ADDRESS)
-async def many_users_of_one_address(enemy: Enemy) -> None:
-    """One address opens a WebSocket for each of many users, and says that it comes from other addresses."""
+async def fill(
+    enemy: Enemy, who: str, most: int, connect: Callable[[int], AbstractAsyncContextManager[Peer]]
+) -> None:
+    """Open WebSockets until it is over, and see that exactly so many of them are accepted."""
     opened = 0
 
     async def one(number: int) -> None:
         nonlocal opened
-        fields = [f"X-Forwarded-For: 192.0.2.{number % 250}", f"X-Real-IP: 192.0.2.{number % 250}"]
-        async with enemy.connected(number, extra=fields) as peer:
+        async with connect(number) as peer:
             enemy.expect(peer.head, 101)
             if peer.head.status == 101:
                 opened += 1
-                enemy.check(opened <= MOST_PER_ADDRESS, f"one address has {opened} WebSockets")
+                enemy.check(opened <= most, f"{who} has {opened} WebSockets")
                 await enemy.rest()
 
     await enemy.storm(one, at_once=100)
-    enemy.check(opened == MOST_PER_ADDRESS, f"one address got {opened} WebSockets")
+    enemy.check(opened == most, f"{who} got {opened} WebSockets")
+
+
+@attack(PER_ADDRESS)
+async def many_users_of_one_address(enemy: Enemy) -> None:
+    """One address opens a WebSocket for each of many users, and says that it comes from other addresses."""
+
+    def connect(number: int) -> AbstractAsyncContextManager[Peer]:
+        fields = [f"{name}: 192.0.2.{number % 250}" for name in ("X-Forwarded-For", "X-Real-IP")]
+        return enemy.connected(number, extra=fields)
+
+    await fill(enemy, "one address", MOST_PER_ADDRESS, connect)
 
 
 @attack(PER_USER)
 async def one_user_from_many_addresses(enemy: Enemy) -> None:
     """One user opens WebSockets from hundreds of addresses, with one token and with many."""
-    opened = 0
 
-    async def one(number: int) -> None:
-        nonlocal opened
-        token = token_of(enemy.user(), number % 20)
-        async with enemy.connected(address=number, token=token) as peer:
-            enemy.expect(peer.head, 101)
-            if peer.head.status == 101:
-                opened += 1
-                enemy.check(opened <= MOST_PER_USER, f"one user has {opened} WebSockets")
-                await enemy.rest()
+    def connect(number: int) -> AbstractAsyncContextManager[Peer]:
+        return enemy.connected(address=number, token=token_of(enemy.user(), number % 20))
 
-    await enemy.storm(one, at_once=100)
-    enemy.check(opened == MOST_PER_USER, f"one user got {opened} WebSockets")
+    await fill(enemy, "one user", MOST_PER_USER, connect)
 
 
 @attack(RATE)

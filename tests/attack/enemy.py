@@ -67,6 +67,8 @@ class Damage:
         parts = [f"{self.connects / max(self.seconds, 0.1):.0f} connects/s", f"{self.most_open} open"]
         if self.sent:
             parts.append(f"{self.sent / max(self.seconds, 0.1):.0f} sent/s")
+        if self.cut:
+            parts.append(f"{self.cut} cut")
         parts += [f"{count} x {status}" for status, count in sorted(self.statuses.items())]
         return ", ".join(parts)
 

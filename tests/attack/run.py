@@ -186,16 +186,15 @@ async def perform(names: Sequence[str], seconds: float, *, together: bool) -> bo
     for settings, of_stage in groupby(names, key=lambda name: ATTACKS[name].settings):
         group = list(of_stage)
         async with Stage(settings) as stage:
-            if together:
-                rest = max(ATTACKS[name].rest for name in group)
-                show("all together", await suffer(stage, group, seconds, rest))
-                continue
-            for name in group:
-                lasts, rest = max(seconds, ATTACKS[name].seconds), ATTACKS[name].rest
-                verdict = await suffer(stage, [name], lasts, rest)
+            for name, of_name in (
+                [("all together", group)] if together else [(name, [name]) for name in group]
+            ):
+                lasts = seconds if together else max(seconds, ATTACKS[name].seconds)
+                rest = max(ATTACKS[each].rest for each in of_name)
+                verdict = await suffer(stage, of_name, lasts, rest)
                 if not verdict.problems and not verdict.holds:
                     print(verdict.line(name), "(again)", flush=True)
-                    verdict = await suffer(stage, [name], lasts, rest)
+                    verdict = await suffer(stage, of_name, lasts, rest)
                 show(name, verdict)
     return held
 
