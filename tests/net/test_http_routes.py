@@ -142,6 +142,19 @@ async def test_a_body_is_asked_for(start_gateway: StartGateway, dial: Dial, auth
     assert json.loads((await client.read_head()).body) == {"moved": 0}
 
 
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/ws", "/token/renew"])
+async def test_a_client_that_sends_a_large_body_before_it_reads_gets_its_answer(
+    start_gateway: StartGateway, dial: Dial, path: str
+) -> None:
+    """Nobody read the body, so the client could not end it, and was reset before it read the answer."""
+    client = await dial(await start_gateway())
+    size = 16 << 20  # more than all buffers in between
+    client.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size))
+    async with asyncio.timeout(PATIENCE):
+        await client.writer.drain()
+    assert (await client.read_head()).status in (401, 404, 405, 426)
+
+
 @pytest.mark.parametrize("cuts", [[], [10_000], [1, 16_383, 16_384, 16_385], [16_384]])
 @pytest.mark.parametrize("size", [16_384, 20_000, 300_000])
 async def test_too_long_a_url_is_414_however_it_comes(
