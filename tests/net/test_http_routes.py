@@ -142,6 +142,19 @@ async def test_a_body_is_asked_for(start_gateway: StartGateway, dial: Dial, auth
     assert json.loads((await client.read_head()).body) == {"moved": 0}
 
 
+async def test_a_body_that_is_too_large_is_refused_before_it_is_asked_for(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth
+) -> None:
+    """It was asked for, and then awaited until the time-out."""
+    client = await dial(await start_gateway())
+    head = (
+        "POST /token/renew HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n"
+        f"Expect: 100-continue\r\nAuthorization: Bearer {auth.mint()}\r\n\r\n"
+    )
+    client.write(head.encode())
+    assert (await client.read_head()).status == 413
+
+
 @pytest.mark.parametrize("path", ["/health", "/nowhere", "/ws", "/token/renew"])
 async def test_a_client_that_sends_a_large_body_before_it_reads_gets_its_answer(
     start_gateway: StartGateway, dial: Dial, path: str
