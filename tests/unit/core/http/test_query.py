@@ -15,7 +15,7 @@ from memmie_gateway.core.http import query
 
 OTHERS: Final = [
     "user", "id", "userid", "userId", "user-id", "user__id", "user_id2", "user_ids", "my_user_id", "x.user_id",
-    "user_id.x", "user_id_x", "user[id]", "user[idx", "", "=", "%", "%F6", "token", "user_%69d_x", "user_id]",
+    "user_id.x", "user_id_x", "user[id]", "user[idx", "", "=", "%", "%F6", "token", "user_%69d_x", "x[user_id]", "[x]user_id",
 ]  # fmt: skip
 
 

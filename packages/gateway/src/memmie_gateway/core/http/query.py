@@ -16,13 +16,15 @@ _SEPARATORS: Final = re.compile("([&;])")
 _DOTNET: Final = re.compile(r"%u00(?=[0-9a-f]{2})", re.IGNORECASE)
 
 _USER_ID: Final = re.compile(
-    r"""[\s\0]*
-        (?: user [_.\s] id (?: [\s\0]* | \[.* | \0.* )   # user_id, user.id, user_id[], user_id and a zero byte
-          | user \[ id [\s\0]* )                         # user[id
+    r"""[\s\0\[\]]*                                       # [user_id]
+        (?: user [_.\s] id (?: [\s\0]* | [\[\]\0:].* )   # user_id, user.id, user_id[], user_id and a zero byte
+          | user \[ id [\s\0]* )                        # user[id
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-"""All names that some server reads as `user_id`: in any case, with blanks around, or as PHP reads them."""
+"""All names that some server reads as `user_id`.
+
+They are in any case, have blanks around, or are what PHP, qs (Express), Rack (Rails) or Zope reads as this name."""
 
 
 def decode(text: str) -> str:
