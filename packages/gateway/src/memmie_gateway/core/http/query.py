@@ -63,12 +63,12 @@ def means_user_id(name: str) -> bool:
 
 
 def equals(text: str, secret: str) -> bool:
-    """Tell whether a text is a secret, percent-encoded or not, in quotes or not; no text equals an empty one."""
-    bare = text.strip('"')
+    """Tell whether a text is a secret, also percent-encoded, in quotes, or behind a scheme such as `Bearer`.
+
+    No text equals an empty secret.
+    """
     if not secret:
         return False
-    if bare == secret:
-        return True
-    if "%" not in bare and "+" not in bare:
-        return False
-    return secret in (unquote(bare).strip('"'), unquote_plus(bare).strip('"'))
+    texts = (text, unquote(text), unquote_plus(text)) if "%" in text or "+" in text else (text,)
+    bare = [text.strip('"') for text in texts]
+    return secret in bare or secret in [text.rpartition(" ")[2] for text in bare]
