@@ -146,6 +146,19 @@ async def test_a_body_is_asked_for(start_gateway: StartGateway, dial: Dial, auth
     assert json.loads((await client.read_head()).body) == {"moved": 0}
 
 
+async def test_a_client_of_http_1_0_is_not_asked_for_its_body(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth
+) -> None:
+    """It does not know the answer 100 (RFC 9110 §10.1.1)."""
+    gateway = await start_gateway()
+    client = await dial(gateway)
+    head = "POST /token/renew HTTP/1.0\r\nContent-Length: 13\r\nExpect: 100-continue\r\nAuthorization: Bearer"
+    client.write(f"{head} {auth.mint()}\r\n\r\n".encode())
+    await until(lambda: bool(gateway.parts.listener.http))
+    client.write(b'{"token":"x"}')
+    assert (await client.read_head()).status == 200
+
+
 async def test_a_body_that_is_too_large_is_refused_before_it_is_asked_for(
     start_gateway: StartGateway, dial: Dial, auth: FakeAuth
 ) -> None:
