@@ -30,6 +30,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import inspect
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -174,6 +175,11 @@ def total(damage: dict[str, Damage]) -> str:
 async def perform(names: Sequence[str], seconds: float, *, together: bool) -> bool:
     """Perform attacks on one stage for each set of settings; return whether all hold."""
     held = True
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGTERM, task.cancel
+    )  # so that no process is left behind
 
     def show(name: str, verdict: Verdict) -> None:
         nonlocal held
@@ -216,7 +222,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{name}\n    {inspect.getdoc(ATTACKS[name].act)}\n    Threat: {ATTACKS[name].threat}\n")
         return 0
     seconds = options.seconds or (10.0 if options.together else 4.0)
-    return 0 if asyncio.run(perform(names, seconds, together=options.together)) else 1
+    try:
+        return 0 if asyncio.run(perform(names, seconds, together=options.together)) else 1
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        print("interrupted; every process was ended", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":
