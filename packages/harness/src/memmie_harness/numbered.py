@@ -91,6 +91,8 @@ class Life:
         ended: When the client knew of the end; ``None`` while it lives.
         code: The close code; `NO_CLOSE_FRAME` where none was received.
         reason: The close reason.
+        url: The WebSocket address it was opened at.
+        studio: The Studio that answered, if its acks have `data.studio`; empty if not.
     """
 
     opened: float
@@ -101,6 +103,8 @@ class Life:
     ended: float | None = None
     code: int | None = None
     reason: str = ""
+    url: str = ""
+    studio: str = ""
 
     @property
     def close(self) -> tuple[int | None, str]:
@@ -178,6 +182,11 @@ class NumberedClient:
         return len(self._unacknowledged)
 
     @property
+    def waits(self) -> float:
+        """Seconds for which the oldest unacknowledged message has waited since it was last sent; 0 for none."""
+        return time.monotonic() - min(self._unacknowledged.values()) if self._unacknowledged else 0.0
+
+    @property
     def served(self) -> bool:
         """Whether it is connected and was answered on this connection."""
         return bool(self.lives) and self.life.ended is None and bool(self.life.acknowledged)
@@ -203,15 +212,16 @@ class NumberedClient:
     async def run(self) -> None:
         """Connect, exchange messages, come back when it ends; until all is acknowledged after `finish`."""
         while not self._finishing or self.unacknowledged:
+            url = self._address()
             try:
-                connection = await connect(self._address(), self.token, open_timeout=OPEN_SECONDS)
+                connection = await connect(url, self.token, open_timeout=OPEN_SECONDS)
             except InvalidStatus as error:
                 body = bytes(error.response.body or b"").decode("utf-8", "replace")
                 self._refused(error.response.status_code, body)
             except (OSError, TimeoutError, WebSocketException) as error:
                 self._refused(0, f"{type(error).__name__}: {error}")
             else:
-                await self._live(connection)
+                await self._live(connection, url)
             await asyncio.sleep(COME_BACK_SECONDS)
 
     async def until(self, fits: Callable[[NumberedClient], bool], within: float, what: str) -> None:
@@ -244,8 +254,8 @@ class NumberedClient:
         self._finishing = True
         await self.until(lambda client: not client.unacknowledged, within, "get an ack for every message")
 
-    async def _live(self, connection: ClientConnection) -> None:
-        life = Life(time.monotonic())
+    async def _live(self, connection: ClientConnection, url: str) -> None:
+        life = Life(time.monotonic(), url=url)
         self.lives.append(life)
         self._news.set()
         sending = asyncio.create_task(self._send(connection, life))
@@ -291,6 +301,7 @@ class NumberedClient:
             raise AssertionError(f"{self.user_id} got {answer} instead of an ack")
         number = int(answer["id"])
         life.acknowledged.append(number)
+        life.studio = (answer.get("data") or {}).get("studio", "")
         life.first_ack = life.first_ack or time.monotonic()
         sent_at = self._unacknowledged.pop(number, None)
         if sent_at is not None:
