@@ -16,6 +16,8 @@ from typing import Any, ClassVar, Final
 from tests.chaos.invariants import Spell
 from tests.chaos.stage import LAST_STUDIO, Gateway, Service, Stage
 
+from memmie_harness.targets.errors import TargetError
+
 VALIDATE: Final = "/api/v1/auth/validate"
 
 
@@ -115,7 +117,7 @@ class StudioFrozen(OfStudio):
     """SIGSTOP for longer than a ping may take, then SIGCONT."""
 
     late = True
-    seconds = (6.0, 9.0)
+    seconds = (7.0, 9.0)
 
     async def begin(self) -> None:
         self.studio.signal(signal.SIGSTOP)
@@ -177,7 +179,7 @@ class StudioPartitioned(OfStudio):
     """Nothing passes between a Studio and both gateways, in either direction."""
 
     late = True
-    seconds = (6.0, 9.0)
+    seconds = (7.0, 9.0)
 
     async def begin(self) -> None:
         for link in self.studio.links:
@@ -208,7 +210,7 @@ class PairPartitioned(OfPair):
     """Nothing passes between one gateway and one Studio."""
 
     late = True
-    seconds = (6.0, 9.0)
+    seconds = (7.0, 9.0)
 
     async def begin(self) -> None:
         self.gateway.links[self.target].cut()
@@ -232,7 +234,7 @@ class HealthBroken(OfStudio):
     """False evidence: the health route of a Studio fails, but its connections work. It costs moves only."""
 
     ends = False
-    seconds = (6.0, 9.0)
+    seconds = (7.0, 9.0)
 
     async def begin(self) -> None:
         await self.script(self.studio, "error", "/ws/health", status=500)
@@ -242,7 +244,7 @@ class HealthBroken(OfStudio):
 
 
 class StudioAdded(Fault):
-    """The last Studio starts, or stops being there for the next round. Its users are moved; nobody else notices."""
+    """False evidence: the last Studio starts, so the homes of a quarter of the users change. It costs moves only."""
 
     seconds = (8.0, 12.0)
 
@@ -383,7 +385,10 @@ class GatewayDrained(OfGateway):
 
     async def begin(self) -> None:
         self.gateway.moves += await self.gateway.count_moves(self.stage.http)
-        await self.gateway.target.stop()
+        try:
+            await self.gateway.target.stop()
+        except TargetError as error:
+            self.stage.problems.append(f"{self.target}: {str(error).splitlines()[0]}")
         self.gateway.keep_log()
 
     async def end(self) -> None:
@@ -436,7 +441,7 @@ FAULTS: Final[tuple[type[Fault], ...]] = (
     GatewayKilled,
     GatewayFrozen,
 )
-"""Every fault but those of the last Studio, which come in turn."""
+"""Every fault but those of the last Studio, which is added in one round and removed in the next."""
 
 PAUSE_SECONDS: Final = 2.0
 """Calm between two faults, on top of what a fault takes to begin and to end."""

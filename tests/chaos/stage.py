@@ -50,12 +50,12 @@ SETTINGS: Final = {
     "AUTH_REFUSAL_CACHE_SECONDS": 1,
     "AUTH_RECHECK_SECONDS": 5,
     "AUTH_TIMEOUT_SECONDS": 2,
-    "DIAL_TIMEOUT_SECONDS": 2,
+    "DIAL_TIMEOUT_SECONDS": 5,
     "DRAIN_SECONDS": 1,
     "CLOSE_TIMEOUT_SECONDS": 2,
     "HEALTH_INTERVAL_SECONDS": 1,
     "HEALTH_RECOVERY_SECONDS": 0.25,
-    "HEALTH_TIMEOUT_SECONDS": 2,
+    "HEALTH_TIMEOUT_SECONDS": 3,
     "PING_INTERVAL_SECONDS": 1,
     "PING_TIMEOUT_SECONDS": 3,
     "SLOW_START_SECONDS": 1,
@@ -228,16 +228,15 @@ class Gateway:
             return lines[-1] if len(lines) > known else None
 
         async with asyncio.timeout(START_SECONDS):
-            while newest() is None:
+            while newest() is None:  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.05)
-        memory = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-        assert memory is not None
+        descriptors, memory = held_by(pid)
         return Usage(
             connections=await asking.metric(http, url, "gateway_websocket_connections"),
             pending=await asking.metric(http, url, "gateway_pending_connections"),
-            descriptors=len(list(Path(f"/proc/{pid}/fd").iterdir())),
+            descriptors=descriptors,
             tasks=newest()["count"],
-            memory=int(memory[1]) * 1024,
+            memory=memory,
         )
 
     def keep_log(self) -> None:
@@ -245,6 +244,13 @@ class Gateway:
         if self._target is not None:
             with (self._folder / f"{self.name}.log").open("a") as log:
                 log.write(self._target.log_tail(10_000) + "\n")
+
+
+def held_by(pid: int) -> tuple[int, int]:
+    """Return how many descriptors a process has open, and its resident memory in bytes."""
+    resident = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert resident is not None
+    return len(list(Path(f"/proc/{pid}/fd").iterdir())), int(resident[1]) * 1024
 
 
 class Stage:

@@ -1,0 +1,185 @@
+"""The invariants can fail: each is shown what it must find, and next to it what it must let pass."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.chaos import invariants
+from tests.chaos.faults import FAULTS, StudioAdded, schedule
+from tests.chaos.invariants import MOVED, Spell, Splits, Usage, Watch
+from tests.chaos.stage import Stage
+from tests.chaos.witness import read_journals
+
+from memmie_harness.numbered import Life, Refusal
+
+A, B = "ws://gateway-a/ws", "ws://gateway-b/ws"
+
+
+def life(sent: list[int], acknowledged: list[int], ended: float | None = None, *close: object) -> Life:
+    code, reason = close or (1006, "")
+    assert isinstance(code, int)
+    return Life(
+        0.0,
+        sent=sent,
+        acknowledged=acknowledged,
+        ended=ended,
+        code=code,
+        reason=str(reason),
+        url=A,
+        studio="studio-1",
+    )
+
+
+def at(connection: str, *numbers: int) -> list[tuple[str, int]]:
+    return [(connection, number) for number in numbers]
+
+
+TWICE_SENT = [life([1, 2, 3], [1, 2], 5.0), life([3, 4], [3, 4])]
+
+
+@pytest.mark.parametrize(
+    ("journal", "found"),
+    [
+        pytest.param([*at("c1", 1, 2), *at("c2", 3, 4)], 0, id="the third was lost, and sent again"),
+        pytest.param([*at("c1", 1, 2, 3), *at("c2", 3, 4)], 0, id="its ack was lost, and it was sent again"),
+        pytest.param([*at("c1", 1, 2), *at("c2", 3)], 1, id="an acknowledged message is missing"),
+        pytest.param([*at("c1", 1), *at("c2", 3, 4)], 1, id="one in the middle is missing"),
+        pytest.param([*at("c1", 1, 2, 2), *at("c2", 3, 4)], 2, id="a message is doubled"),
+        pytest.param([*at("c1", 2, 1), *at("c2", 3, 4)], 1, id="two are in the wrong order"),
+        pytest.param([*at("c1", 1, 2), *at("c2", 3, 4, 5)], 2, id="one was never sent"),
+    ],
+)
+def test_a_lost_or_doubled_message_is_found(journal: list[tuple[str, int]], found: int) -> None:
+    assert len(invariants.delivered("u", TWICE_SENT, journal)) == found
+
+
+def test_a_message_without_ack_needs_an_end_that_its_client_saw() -> None:
+    assert invariants.acknowledged_or_ended("u", [life([1, 2], [1], 5.0), life([2], [2])]) == []
+    assert invariants.acknowledged_or_ended("u", [life([1, 2], [1])])
+    assert invariants.acknowledged_or_ended("u", [life([1, 2, 3], [1, 3], 5.0)])
+
+
+@pytest.mark.parametrize(
+    ("sequence", "pushed", "found"),
+    [
+        pytest.param([1, 2, 3], [(0, 0), (3, 3)], 0, id="all"),
+        pytest.param([1, 3], [(0, 0)], 1, id="lost"),
+        pytest.param([1, 2, 2], [(0, 0)], 1, id="doubled"),
+        pytest.param([2, 1], [(0, 0)], 1, id="reordered"),
+        pytest.param([1, 2], [(0, 0), (3, 2)], 1, id="the last one is lost"),
+    ],
+)
+def test_a_witness_notices_a_lost_or_doubled_event(
+    sequence: list[int], pushed: list[tuple[int, int]], found: int
+) -> None:
+    watch = Watch(life([], []), sequence=sequence, pushed=pushed)
+    assert len(invariants.watched("u", [watch])) == found
+
+
+KILLED = Spell("killed", 10.0, 12.0, ends=True, studios=["studio-1"])
+
+
+@pytest.mark.parametrize(
+    ("spell", "ended", "found"),
+    [
+        pytest.param(KILLED, 11.0, 0, id="of the Studio that was killed"),
+        pytest.param(KILLED, 9.0, 1, id="before"),
+        pytest.param(KILLED, 12.1 + invariants.GRACE_SECONDS, 1, id="long after"),
+        pytest.param(replace(KILLED, studios=["studio-2"]), 11.0, 1, id="of a healthy Studio"),
+        pytest.param(replace(KILLED, studios=[], gateways=[A]), 11.0, 0, id="through the gateway"),
+        pytest.param(replace(KILLED, studios=[], gateways=[B]), 11.0, 1, id="through the other gateway"),
+        pytest.param(replace(KILLED, studios=[], pairs=[(A, "studio-1")]), 11.0, 0, id="of the pair"),
+        pytest.param(replace(KILLED, studios=[], pairs=[(B, "studio-1")]), 11.0, 1, id="of the other pair"),
+        pytest.param(replace(KILLED, ends=False), 11.0, 1, id="of a fault that may not end it"),
+    ],
+)
+def test_an_end_that_no_fault_explains_is_found(spell: Spell, ended: float, found: int) -> None:
+    assert len(invariants.unnoticed("u", [life([1], [1], ended)], [spell])) == found
+
+
+def test_a_move_needs_no_fault_but_the_metric() -> None:
+    assert invariants.unnoticed("u", [life([1], [1], 5.0, *MOVED)], []) == []
+    assert invariants.moves_counted(3, 3) == []
+    assert invariants.moves_counted(4, 3)
+
+
+def test_a_late_ack_is_found() -> None:
+    slow = replace(KILLED, ends=False, late=True)
+    assert invariants.late("u", 9.0, life([1], []), [slow], 11.0) == []
+    assert invariants.late("u", 0.5, life([1], []), [], 11.0) == []
+    assert invariants.late("u", 9.0, life([1], []), [], 11.0)
+
+
+def test_a_refusal_outside_a_fault_is_found() -> None:
+    refusal = Refusal(11.0, 503, "")
+    assert invariants.refused("u", [refusal], [replace(KILLED, refused=True)]) == []
+    assert invariants.refused("u", [refusal], [KILLED])
+
+
+HELD = Usage(connections=0, pending=1, descriptors=20, tasks=10, memory=100 * 2**20)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        pytest.param(replace(HELD, connections=1), id="a connection"),
+        pytest.param(replace(HELD, pending=2), id="a pending connection"),
+        pytest.param(replace(HELD, descriptors=40), id="descriptors"),
+        pytest.param(replace(HELD, tasks=40), id="tasks"),
+        pytest.param(replace(HELD, memory=200 * 2**20), id="memory"),
+    ],
+)
+def test_a_leak_is_found(after: Usage) -> None:
+    assert invariants.leaks("g", HELD, HELD, HELD) == []
+    assert len(invariants.leaks("g", HELD, HELD, after)) == 1
+
+
+def test_a_user_who_stays_split_is_found_once() -> None:
+    splits = Splits(bound=10)
+    assert splits.see(0, {"u"}, {}) == []
+    assert splits.see(10, {"u"}, {}) == []
+    assert splits.see(10.5, {"u"}, {})
+    assert splits.see(11, {"u"}, {}) == []
+    assert splits.longest == 11
+
+
+def test_a_split_counts_from_the_end_of_the_last_fault_and_from_its_own_begin() -> None:
+    splits = Splits(bound=10)
+    splits.see(0, {"u"}, {})
+    splits.see(8, {"u"}, {}, calm=False)
+    splits.see(9, {"u"}, {})
+    assert splits.see(18, {"u"}, {}) == []
+    splits.see(18.5, set(), {})
+    splits.see(19, {"u"}, {})
+    assert splits.see(28, {"u"}, {}) == []
+
+
+def test_a_user_who_was_moved_lately_may_stay_split_and_is_counted() -> None:
+    splits = Splits(bound=10, again=600)
+    splits.see(0, {"u"}, {"u": -100.0})
+    assert splits.see(20, {"u"}, {"u": -100.0}) == []
+    assert splits.exempt == {"u"}
+    assert splits.see(501, {"u"}, {"u": -100.0})
+
+
+def test_journals_of_several_lives_of_a_studio_are_several_connections(tmp_path: Path) -> None:
+    (tmp_path / "studio-1.1.journal").write_text("u 1 c1\nv 1 c2\n")
+    (tmp_path / "studio-1.2.journal").write_text("u 2 c1\n")
+    assert read_journals(tmp_path) == {
+        "u": [("studio-1.1/c1", 1), ("studio-1.2/c1", 2)],
+        "v": [("studio-1.1/c2", 1)],
+    }
+
+
+def test_the_seed_decides_the_schedule(tmp_path: Path) -> None:
+    def of(seed: int, only: str | None = None) -> list[str]:
+        return [str(fault) for fault in schedule(stage, random.Random(seed), 400, only)]  # noqa: S311 - no secret
+
+    stage = Stage(tmp_path)
+    assert of(1) == of(1) != of(2)
+    rng = random.Random(1)  # noqa: S311 - no secret
+    assert {type(fault) for fault in schedule(stage, rng, 400)} >= {*FAULTS, StudioAdded}
+    assert set(of(1, "GatewayFrozen")) <= {"gateway frozen: gateway-1", "gateway frozen: gateway-2"}
