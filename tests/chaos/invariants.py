@@ -25,6 +25,9 @@ REFUSAL_GRACE_SECONDS: Final = 12.0
 LATE_SECONDS: Final = 4.0
 """A client that waits longer than this for an acknowledgement has noticed something."""
 
+AGAIN_SECONDS: Final = 600.0
+"""A user is moved at most once in this time (spec §3)."""
+
 MORE_DESCRIPTORS: Final = 4
 """How many descriptors more than before the crowd a gateway may have: kept connections to Auth, health checks."""
 
@@ -232,7 +235,7 @@ class Splits:
         again: seconds in which a user is moved at most once.
     """
 
-    def __init__(self, bound: float, again: float = 600.0) -> None:
+    def __init__(self, bound: float, again: float = AGAIN_SECONDS) -> None:
         self.longest = 0.0
         self.exempt: set[str] = set()
         self._bound = bound

@@ -48,7 +48,7 @@ from typing import Final
 import aiohttp
 from tests.chaos import invariants
 from tests.chaos.faults import FAULTS, PAUSE_SECONDS, Fault, StudioAdded, StudioRemoved, schedule
-from tests.chaos.invariants import MOVED, Spell, Splits
+from tests.chaos.invariants import AGAIN_SECONDS, GRACE_SECONDS, MOVED, Spell, Splits
 from tests.chaos.stage import REBALANCE_AFTER_SECONDS, Stage, StageError
 from tests.chaos.witness import Witness, read_journals
 
@@ -147,11 +147,9 @@ class Run:
         self.spells.append(spell)
         self._say(f"{fault}, for {fault.lasts:.1f} s")
         lives, acks = self._ends(), self._acknowledged()
-        try:
-            await fault.begin()
-            await asyncio.sleep(fault.lasts)
-        finally:
-            await asyncio.shield(fault.end())
+        await fault.begin()
+        await asyncio.sleep(fault.lasts)
+        await fault.end()
         spell.ended = time.monotonic()
         self._say(f"  over: {self._ends() - lives} connections ended, {self._acknowledged() - acks} acks")
 
@@ -160,8 +158,8 @@ class Run:
         self._say("calm: waiting until no user is split")
         for witness in self._witnesses:
             witness.stay()
-        deadline = time.monotonic() + SPLIT_SECONDS + 2
-        while self._split() and time.monotonic() < deadline:  # noqa: ASYNC110 - moves have no event
+        deadline = time.monotonic() + GRACE_SECONDS + SPLIT_SECONDS + 2
+        while self._may_be_moved() and time.monotonic() < deadline:  # noqa: ASYNC110 - moves have no event
             await asyncio.sleep(LOOK_SECONDS)
         try:
             await self._crowd.finish(FINISH_SECONDS)
@@ -194,6 +192,11 @@ class Run:
             if client.served and life is not None and life.studio and life.studio != client.life.studio:
                 split.add(client.user_id)
         return split
+
+    def _may_be_moved(self) -> set[str]:
+        """The users who are split, and were not moved in the last ten minutes."""
+        moved, since = self._moved(), time.monotonic() - AGAIN_SECONDS
+        return {user for user in self._split() if moved.get(user, since) <= since}
 
     def _moved(self) -> dict[str, float]:
         moved: dict[str, float] = {}
@@ -278,6 +281,11 @@ class Run:
         print(f"{time.monotonic() - self.began:6.1f} s  {words}", flush=True)
 
 
+def _already_ending() -> None:
+    """Take a second Ctrl-C, so that no process is left behind."""
+    print("every process is being ended, wait", file=sys.stderr)
+
+
 async def perform(folder: Path, seed: int, seconds: float, only: str | None) -> bool:
     """Run once; return whether all verdicts hold."""
     task = asyncio.current_task()
@@ -296,6 +304,8 @@ async def perform(folder: Path, seed: int, seconds: float, only: str | None) -> 
         run.began = time.monotonic()
         await run.go(faults)
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, _already_ending)
         await stage.stop()
     return run.report()
 
