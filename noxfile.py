@@ -69,6 +69,9 @@ COMMANDS = {
 }
 """What shows that an installed wheel works. The harness finds the gateway only where that is installed, too."""
 
+AS_BUILT = [f"--reinstall-package=memmie-{package.replace('_', '-')}" for package in PACKAGES]
+"""Without it uv installs a wheel that it remembers from an earlier build, since the version is the same."""
+
 
 def _install_editable(session: nox.Session) -> None:
     """Install the pinned versions of everything and the workspace as it lies here."""
@@ -88,8 +91,7 @@ def _build_wheels(session: nox.Session) -> list[str]:
 def _install_wheels(session: nox.Session) -> None:
     """Install the pinned versions of everything and the workspace as it would be released."""
     wheels = _build_wheels(session)
-    again = [f"--reinstall-package=memmie-{package.replace('_', '-')}" for package in PACKAGES]
-    session.install("-r", "requirements/dev.txt", *again, *wheels)
+    session.install("-r", "requirements/dev.txt", *AS_BUILT, *wheels)
 
 
 @nox.session
@@ -146,7 +148,7 @@ def wheels(session: nox.Session) -> None:
             names = [name, "memmie-gateway"] if name == "memmie-harness" else [name]
             session.run(
                 "uv", "pip", "install", "--quiet", "--python", folder, "--find-links", str(DIST),
-                "--constraint", str(pins), *names, external=True,
+                "--constraint", str(pins), *AS_BUILT, *names, external=True,
             )  # fmt: skip
             session.run(str(Path(folder) / "bin" / command[0]), *command[1:], external=True)
 

@@ -69,7 +69,7 @@ After the upgrade it cannot send an HTTP status, so the client gets the close co
 Only this route uses `body_too_large`, and `request_timeout` for a body that comes too slowly.
 
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
-The client then gets the HTTP status and the body of Studio.
+The client then gets the HTTP status, the headers and the body of Studio.
 With first-message auth, the client gets the close code 4000 + the status of Studio instead.
 The row of `studio_refused` has 400 and 1008 for a refusal with an unknown status.
 In this version the gateway always knows the status of Studio, so no client gets these two values.

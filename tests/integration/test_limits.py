@@ -52,7 +52,10 @@ async def test_a_user_has_so_many_connections_and_gets_slots_back(
     assert (await refusal("u1")).status == 429
 
 
-@pytest.mark.memmie(studios=1, env={"MAX_CONNECTIONS_PER_IP": 2, "MAX_CONNECTIONS_PER_USER": 2})
+@pytest.mark.memmie(
+    studios=1,
+    env={"MAX_CONNECTIONS_PER_IP": 2, "MAX_CONNECTIONS_PER_USER": 2, "CONNECT_RATE_PER_IP": 0},
+)
 async def test_failed_handshakes_give_their_slots_back(
     memmie_gateway: Target,
     memmie_auth: FakeAuth,

@@ -209,10 +209,10 @@ async def test_garbage_right_behind_the_handshake(join: Join, unharmed: StartGat
     pair = await join(await unharmed())
     pair.client.write(b"this is no frame, it is English")
     words = "the client broke the WebSocket protocol: reserved opcode"
-    assert await pair.client.read_close() == (1002, words)
     assert (await pair.studio.read_close())[0] == 1001
+    pair.studio.send_close(1001)
+    assert await pair.client.read_close() == (1002, words)
     pair.client.leave()
-    pair.studio.leave()
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ async def test_garbage_right_behind_the_handshake(join: Join, unharmed: StartGat
         ),
     ],
 )
-async def test_what_only_the_http_server_finds_wrong_is_neither_quoted_nor_logged(
+async def test_what_is_wrong_in_the_target_or_the_body_is_neither_quoted_nor_logged(
     unharmed: StartGateway,
     dial: Dial,
     caplog: pytest.LogCaptureFixture,

@@ -57,12 +57,12 @@ async def test_the_question_as_auth_sees_it(make_question: MakeQuestion, auth: S
     body = json.dumps({"token": token}).encode()
     assert asked.head.split("\r\n") == [
         "POST /api/v1/auth/validate HTTP/1.1",
-        f"host: 127.0.0.1:{auth.port}",
-        "accept: application/json",
-        "accept-encoding: identity",
-        "content-type: application/json",
-        f"authorization: Bearer {token}",
-        f"content-length: {len(body)}",
+        f"Host: 127.0.0.1:{auth.port}",
+        "Accept: application/json",
+        "Accept-Encoding: identity",
+        "Content-Type: application/json",
+        f"Authorization: Bearer {token}",
+        f"Content-Length: {len(body)}",
         "",
         "",
     ]
@@ -146,8 +146,8 @@ async def test_an_auth_that_answers_a_probe_is_alive(
     asked = await auth.asked()
     assert asked.head.split("\r\n")[:3] == [
         "GET /accounts/health HTTP/1.1",
-        f"host: 127.0.0.1:{auth.port}",
-        "connection: close",
+        f"Host: 127.0.0.1:{auth.port}",
+        "Connection: close",
     ]
     asked.line.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % status)
     await probing
@@ -262,7 +262,7 @@ async def test_each_question_may_have_a_connection_of_its_own(auth: ScriptedAuth
     question = Question(AuthUrl.parse(auth.url), Resolver(), timeout=PATIENCE, keep=False)
     for number in range(1, 4):
         asked = await answered(question, auth, VALID)
-        assert "\r\nconnection: close\r\n" in asked.head
+        assert "\r\nConnection: close\r\n" in asked.head
         await asked.line.end()
         assert len(auth.lines) == number
     await question.close()

@@ -6,13 +6,11 @@ import asyncio
 import gzip
 import itertools
 import json
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from tests.net.answering_auth import AnsweringAuth
-from tests.net.pair import Dial, GatewayLog, Join, Pair, StartGateway, until
-from tests.net.scripted_studio import ScriptedStudio, accept
+from tests.net.pair import Dial, Enter, GatewayLog, Join, StartGateway, later, until
 from tests.net.wire import Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
@@ -25,8 +23,6 @@ ORIGIN = "https://app.example.com"
 
 Renew = Callable[..., Awaitable[Head]]
 """`answer = await renew(gateway, new, old)`."""
-
-Enter = Callable[[Gateway, str], Awaitable[Pair]]
 
 
 def request(
@@ -63,28 +59,8 @@ def renew(dial: Dial) -> Renew:
     return renewed
 
 
-@pytest.fixture
-def enter(dial: Dial, studio: ScriptedStudio) -> Enter:
-    """`pair = await enter(gateway, token)`."""
-
-    async def entered(gateway: Gateway, token: str) -> Pair:
-        client = await dial(gateway)
-        client.write(upgrade_request(token))
-        studio_end = await studio.arrival()
-        accept(studio_end)
-        assert (await client.read_head()).status == 101
-        return Pair(gateway, client, studio_end)
-
-    return entered
-
-
 def refusal(answer: Head) -> tuple[int, str]:
     return answer.status, json.loads(answer.body)["code"]
-
-
-def later(gateway: Gateway, seconds: float) -> None:
-    """Let so many seconds pass on the clock of the leases."""
-    gateway.parts.leases._clock = lambda: time.time() + seconds
 
 
 # What it moves.

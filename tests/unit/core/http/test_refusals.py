@@ -11,7 +11,8 @@ from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.http.response import Envelope, Response
 from memmie_gateway.core.outcomes import Cause
 
-ENVELOPE = Envelope("r1", "GET", 1_764_105_704.0)
+# Not the second of test_response, or its date might be cached.
+ENVELOPE = Envelope("r1", "GET", 1_764_105_705.0)
 REFUSALS = [cause for cause in Cause if cause.ending.status]
 
 

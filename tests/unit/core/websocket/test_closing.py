@@ -9,20 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
-from memmie_gateway.core.websocket.closing import (
-    TRANSITIONS,
-    Abort,
-    ClosingHandshake,
-    Event,
-    Finish,
-    Flow,
-    Flows,
-    HangUp,
-    Say,
-    Shut,
-    State,
-    Step,
-)
+from memmie_gateway.core.websocket.closing import TRANSITIONS, ClosingHandshake, Event, Flow, Flows, State
+from memmie_gateway.core.websocket.closing_steps import Abort, Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.continuity import on_leg_lost
 
 CLIENT, STUDIO = Side.CLIENT, Side.BACKEND

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import time
@@ -38,7 +37,7 @@ from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
-from memmie_gateway.net.clock import Clock
+from memmie_gateway.net.clock import Clock, loop_time
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
@@ -186,7 +185,7 @@ def make_parts(
             pool,
             rebalancer.bound_to if rebalancer is not None else sessions.home,
             settings.dial_timeout_seconds,
-            _time,
+            loop_time,
         ),
         dialer=Dialer(resolver, clock=clock),
         ejector=ejector,
@@ -293,19 +292,14 @@ def _make_pool(
         outlier = OutlierTracker(
             hold=settings.health_timeout_seconds, probed=settings.health_check is not Kind.OFF
         )
-        backend = Backend(where, tracker, outlier, _time)
+        backend = Backend(where, tracker, outlier, loop_time)
         backend.on_change = events.health_changed
         if settings.unhealthy_sessions == "close":
             backend.on_checked = deserted.checked
             backend.on_failure = deserted.doubt
         return backend
 
-    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, _time)
-
-
-def _time() -> float:
-    """Return the time of the event loop in seconds."""
-    return asyncio.get_running_loop().time()
+    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, loop_time)
 
 
 def _make_authenticator(

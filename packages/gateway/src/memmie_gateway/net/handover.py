@@ -1,8 +1,9 @@
 """The handover of a connection from one owner to the next, including the bytes received in between.
 
 A client's connection has several owners in turn. The listener reads its head, and a handover holds the connection while
-the client is admitted. With first-message auth, the reader of the first message borrows it. Finally a leg of a session
-or the HTTP server takes it. A backend's connection goes from the HTTP connection that read its response to a leg.
+the client is admitted. The reader of a first message or of a body may borrow it meanwhile. Finally a leg of a session
+takes it, or the handover sends the answer and ends it. A backend's connection goes from the HTTP connection that read its
+response to a leg.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
-from memmie_gateway.net.clock import Clock
+from memmie_gateway.net.clock import Clock, loop_time
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
@@ -35,9 +35,13 @@ from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.sessions.wheel import Wheel
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
 """The paths of the WebSocket route (spec §1)."""
+
+MOST_LOOKS_AT_ONCE: Final = 500
+"""Maximum number of sessions that are looked at in one turn of the event loop."""
 
 _BROKEN: Final = (Cause.BACKEND_GONE, Cause.BACKEND_SILENT, Cause.BACKEND_VIOLATION)
 """The causes of ends that are evidence against the backend."""
@@ -113,6 +117,7 @@ class WebSocketRoute:
         self.options = options
         self._origins = Origins(options.allowed_origins)
         self._session_options = session_options
+        self._looks = Wheel(Session.look, loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
@@ -194,6 +199,7 @@ class WebSocketRoute:
             rng=self.rng,
             slots=admitted.slots,
             clock=self._clock,
+            looks=self._looks,
             on_dead=self._on_dead,
             on_end=self._ended,
         )

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
+from memmie_gateway.core.websocket.closing_steps import Abort, Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.control_frames import MAX_CONTROL_PAYLOAD
 
 
@@ -74,49 +74,6 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
     _LOST: {},
 }
 """Events that are not listed for a state change nothing."""
-
-
-class Say(NamedTuple):
-    """Write a Close frame to `side`: with `forward` the one just received from the other side, otherwise a new one."""
-
-    side: Side
-    code: int
-    reason: str
-    forward: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Stop forwarding from `side`, except the rest of the current frame; after it, call `frame_ended`."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """Send nothing more to `side`, but let it read what was already sent.
-
-    Closing the connection while the side still sends would reset the connection, and the Close frame would be lost.
-    """
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class Shut:
-    """Close the TCP connection to `side` after all buffered data is sent."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class Abort:
-    """Close the TCP connection to `side` at once."""
-
-    side: Side
-
-
-Step = Say | Finish | HangUp | Shut | Abort
 
 _MAX_CLOSE_BYTES: Final = MAX_CONTROL_PAYLOAD + 6
 
@@ -241,7 +198,7 @@ class ClosingHandshake:
         guilty = _GUILTY.get(cause.ending.by)
         if guilty is not None:
             if self._last is None and self.may_write(guilty):
-                self._last = _close(guilty, cause, reason)
+                self._last = Say.new(guilty, cause, reason)
             sides: tuple[Side, ...] = (guilty.other, guilty)
         elif cause.ending.by is Blame.GATEWAY and self._state[_CLIENT] is _OPEN:
             sides = (_CLIENT,)
@@ -317,7 +274,7 @@ class ClosingHandshake:
                 # It has sent a Close frame and waits for the answer, which repeats its code (RFC 6455 §5.5.1).
                 say = Say(side, self._received_codes[side], "")
             else:
-                say = _close(side, cause, reason)
+                say = Say.new(side, cause, reason)
             self._advance(side, _SEND)
             flow = flows[side]
             if flow is _BETWEEN:
@@ -344,7 +301,3 @@ class ClosingHandshake:
         return [
             _SHUT[side] for side, state in self._state.items() if state is _DONE and side not in self._waiting
         ]
-
-
-def _close(side: Side, cause: Cause, reason: str) -> Say:
-    return Say(side, cause.close_code if side is _CLIENT else cause.ending.to_backend, reason)

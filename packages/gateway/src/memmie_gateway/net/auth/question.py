@@ -12,7 +12,7 @@ from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import HttpError, TooLargeError
 from memmie_gateway.net.http1.url import ServiceUrl
 
-_CLOSE: Final = "connection: close\r\n"
+_CLOSE: Final = "Connection: close\r\n"
 
 
 class AuthUrl(ServiceUrl):
@@ -49,16 +49,16 @@ class Question:
         self._timeout = timeout
         self._pool = Pool(url, resolver, timeout=timeout, keep=_is_usual if keep else _never)
         path = url.path.rstrip("/")
-        self._probe = f"GET {path}/health HTTP/1.1\r\nhost: {url.host_header}\r\n{_CLOSE}\r\n".encode("ascii")
+        self._probe = f"GET {path}/health HTTP/1.1\r\nHost: {url.host_header}\r\n{_CLOSE}\r\n".encode("ascii")
         self._head = (
             f"POST {path}/api/v1/auth/validate HTTP/1.1\r\n"
-            f"host: {url.host_header}\r\n"
-            "accept: application/json\r\n"
+            f"Host: {url.host_header}\r\n"
+            "Accept: application/json\r\n"
             # Never decompress a response: a few compressed kilobytes can expand to gigabytes.
-            "accept-encoding: identity\r\n"
-            "content-type: application/json\r\n"
+            "Accept-Encoding: identity\r\n"
+            "Content-Type: application/json\r\n"
             f"{'' if keep else _CLOSE}"
-            "authorization: Bearer "
+            "Authorization: Bearer "
         )
 
     def __repr__(self) -> str:
@@ -75,7 +75,7 @@ class Question:
             ExhaustionError: the gateway itself cannot connect to anything.
         """
         body = json.dumps({"token": token})
-        request = f"{self._head}{token}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode("ascii")
+        request = f"{self._head}{token}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode("ascii")
         return await self._send(request, alone=False)
 
     async def probe(self) -> None:

@@ -7,7 +7,6 @@ handshake). It carries out the decisions of `core.websocket`.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Callable
@@ -16,28 +15,22 @@ from typing import Final
 from memmie_gateway.core.limits import HeldSlots, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
-from memmie_gateway.core.websocket.closing import (
-    ClosingHandshake,
-    Finish,
-    Flows,
-    HangUp,
-    Say,
-    Shut,
-    Step,
-)
+from memmie_gateway.core.websocket.closing import ClosingHandshake, Flows
+from memmie_gateway.core.websocket.closing_steps import Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.continuity import on_leg_lost
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
-from memmie_gateway.net.clock import SHORTEST_WAIT, Clock
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.sessions import liveness
 from memmie_gateway.net.sessions.client_leg import ClientLeg
 from memmie_gateway.net.sessions.last_frame import LastFrame
 from memmie_gateway.net.sessions.leg import PEER_FULL, Leg
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
+from memmie_gateway.net.sessions.wheel import Wheel
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
@@ -56,6 +49,7 @@ class Session:
         rng: creates masking keys and ping payloads.
         slots: released when the client's connection has ended, even if the backend's connection is still open.
         clock: tells the time for keepalive and the idle time-out.
+        looks: calls `look` when it is time, on the loop's clock.
         on_dead: called at every look at which a side is dead, with the session, the side and the advice.
         on_end: called once, when both connections have ended.
 
@@ -77,6 +71,7 @@ class Session:
         "_closing",
         "_early",
         "_idleness",
+        "_looks",
         "_loop",
         "_on_dead",
         "_on_end",
@@ -102,12 +97,14 @@ class Session:
         rng: random.Random,
         slots: HeldSlots,
         clock: Clock,
+        looks: Wheel[Session],
         on_dead: Callable[[Session, Side, Advice], None],
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rng = rng
         self._clock = clock
+        self._looks = looks
         self._on_dead = on_dead
         self._on_end = on_end
         self._closing: ClosingHandshake | None = None
@@ -127,8 +124,8 @@ class Session:
         self._early = (client.take(self._client), b"")
         self._backend: Leg
         self._attach(link, now)
-        self._timer: asyncio.TimerHandle | None = None
-        self._look_after(options.first_look)
+        self._timer: asyncio.TimerHandle | None = None  # of the closing handshake
+        looks.schedule(self, self.started + options.first_look)
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
@@ -301,13 +298,8 @@ class Session:
         return liveness.look(leg, self.other(leg), now, self._rng)
 
     def _look_again(self, now: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         sides = self._client.keepalive, self._backend.keepalive, self._idleness
-        self._look_after(min(side.next_look(now) for side in sides))
-
-    def _look_after(self, wait: float) -> None:
-        self._timer = self._loop.call_later(max(wait, SHORTEST_WAIT), self.look) if wait < math.inf else None
+        self._looks.schedule(self, self._loop.time() + min(side.next_look(now) for side in sides))
 
     def ping_backend(self) -> bool:
         """Ping the backend now, unless it already owes an answer.
@@ -355,8 +347,7 @@ class Session:
     def _begin_closing(self) -> ClosingHandshake:
         if self._closing is None:
             self._closing = ClosingHandshake()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._looks.cancel(self)
             self._expire_later()
             self._client.lift_quota()
         return self._closing
