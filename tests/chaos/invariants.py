@@ -1,20 +1,25 @@
 """What must hold whatever happens, judged from records alone: no sockets, no clock.
 
-Each function returns the violations in words, and an empty list if the invariant holds. Times are `time.monotonic`
-seconds.
+Each function returns the violations, and an empty list if the invariant holds. Times are `time.monotonic` seconds. A
+limit in seconds is longer by the pauses of the run in its time (see `pauses.py`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from typing import Final
+
+from tests.chaos.pauses import NO_PAUSES, Pauses
+from tests.chaos.records import Spell, Usage, Violation, Watch
 
 from memmie_harness.numbered import Life, Refusal
 
 MOVED: Final = (1012, "moving to another Studio, reconnect")
 """How the gateway closes a connection that it moves (docs/closing.md)."""
+
+DRAINED: Final = (1001, "the gateway is shutting down")
+"""How the gateway closes a connection when it is told to end (docs/closing.md)."""
 
 GRACE_SECONDS: Final = 6.0
 """How long after the end of a fault its effects may be seen: pings, health checks and circuit breakers run on."""
@@ -28,181 +33,170 @@ LATE_SECONDS: Final = 4.0
 AGAIN_SECONDS: Final = 600.0
 """A user is moved at most once in this time (spec §3)."""
 
-MORE_DESCRIPTORS: Final = 4
-"""How many descriptors more than before the crowd a gateway may have: kept connections to Auth, health checks."""
+MORE_DESCRIPTORS: Final = 2
+"""How many descriptors more than before the crowd a gateway may have: a scrape and a health check under way."""
 
-MORE_TASKS: Final = 6
+MORE_TASKS: Final = 3
 """The same for tasks."""
 
 MORE_MEMORY: Final = 25 * 1024 * 1024
 """How many bytes a gateway may grow after the crowd was connected for the first time."""
 
-
-@dataclass
-class Spell:
-    """The time of one fault and what it may cost.
-
-    Attributes:
-        name: the fault and its target.
-        began: when it began.
-        ended: when it ended; infinite while it lasts.
-        ends: whether connections may end in its reach.
-        late: whether acknowledgements may be late in its reach.
-        refused: whether clients may be refused, wherever they connect.
-        studios: the Studios in its reach.
-        gateways: the gateways in its reach, by their WebSocket address.
-        pairs: connections between a gateway and a Studio in its reach.
-    """
-
-    name: str
-    began: float
-    ended: float = float("inf")
-    ends: bool = False
-    late: bool = False
-    refused: bool = False
-    studios: Collection[str] = ()
-    gateways: Collection[str] = ()
-    pairs: Collection[tuple[str, str]] = ()
-
-    def lasts(self, at: float, grace: float = GRACE_SECONDS) -> bool:
-        """Whether its effects may be seen at this time."""
-        return self.began <= at <= self.ended + grace
-
-    def reaches(self, gateway: str, studio: str) -> bool:
-        """Whether a connection is in its reach; one without a Studio yet is, if any of that gateway may be."""
-        if gateway in self.gateways or studio in self.studios or (gateway, studio) in self.pairs:
-            return True
-        return not studio and bool(self.studios or self.pairs)
+Journal = Sequence[tuple[str, int]]
+"""What the Studios got from one user: connection and number, in the order in which they arrived."""
 
 
-@dataclass
-class Watch:
-    """One connection of a witness.
-
-    Attributes:
-        life: its opening, its end, its gateway and its Studio; nothing is numbered on it.
-        sequence: the sequences of the events, in the order they came.
-        pushed: what Studio said it had sent, with the number of events that had come by then.
-        left: whether the witness itself closed it.
-    """
-
-    life: Life
-    sequence: list[int] = field(default_factory=list)
-    pushed: list[tuple[int, int]] = field(default_factory=list)
-    left: bool = False
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a gateway's process holds."""
-
-    connections: float
-    pending: float
-    descriptors: int
-    tasks: int
-    memory: int
-
-
-def delivered(user: str, lives: Sequence[Life], journal: Iterable[tuple[str, int]]) -> list[str]:
-    """Nothing acknowledged is missing at the witness, and nothing is there twice.
+def delivered(user: str, lives: Sequence[Life], journal: Journal) -> list[Violation]:
+    """Nothing acknowledged is missing at the Studios, and nothing is there twice.
 
     A message that was not acknowledged on one connection is sent again on the next. So it may be there once for each
     connection on which it was sent.
-
-    Args:
-        user: the user's id.
-        lives: the user's connections.
-        journal: each message at the Studios, as connection and number, in the order it arrived.
     """
     found = []
-    by_connection: dict[str, list[int]] = {}
-    for connection, number in journal:
-        by_connection.setdefault(connection, []).append(number)
+    by_connection = _by_connection(journal)
     arrived = Counter(number for numbers in by_connection.values() for number in numbers)
     sent = Counter(number for life in lives for number in life.sent)
-    acknowledged = Counter(number for life in lives for number in life.acknowledged)
+    for life in lives:
+        missing = [number for number in life.acknowledged if not arrived[number]]
+        if missing:
+            words = f"{user}: {missing} were acknowledged on {_name(life)}, but no Studio has them"
+            found.append(Violation(words, life.ended))
     found += [
-        f"{user}: {number} was acknowledged, but is missing" for number in acknowledged if not arrived[number]
-    ]
-    found += [
-        f"{user}: {number} is there {count} times, but was sent {sent[number]} times"
+        Violation(f"{user}: {number} is there {count} times, but was sent {sent[number]} times")
         for number, count in arrived.items()
         if count > sent[number]
     ]
     for connection, numbers in by_connection.items():
         if not any(numbers == life.sent[: len(numbers)] for life in lives):
-            found.append(f"{user}: {connection} got {numbers[:20]}, which no connection sent in this order")
+            words = f"{user}: {connection} got {numbers[:20]}, which no connection sent in this order"
+            found.append(Violation(words))
     return found
 
 
-def acknowledged_or_ended(user: str, lives: Sequence[Life]) -> list[str]:
+def acknowledged_or_ended(user: str, lives: Sequence[Life]) -> list[Violation]:
     """Every message without acknowledgement was sent on a connection whose end its client saw; acks are in order."""
     found = []
-    for index, life in enumerate(lives, start=1):
+    for life in lives:
         if life.acknowledged != life.sent[: len(life.acknowledged)]:
-            found.append(f"{user}: connection {index} sent {life.sent} and got acks for {life.acknowledged}")
+            words = f"{user}: {_name(life)} sent {life.sent[-60:]} and got acks for {life.acknowledged[-60:]}"
+            found.append(Violation(words, life.ended))
         elif life.ended is None and len(life.acknowledged) < len(life.sent):
             missing = life.sent[len(life.acknowledged) :]
-            found.append(f"{user}: connection {index} lives, and {missing} were not acknowledged")
+            found.append(Violation(f"{user}: {_name(life)} lives, and {missing} were not acknowledged"))
     return found
 
 
-def watched(user: str, watches: Sequence[Watch]) -> list[str]:
+def forwarded(
+    user: str, lives: Sequence[Life], journal: Journal, spells: Sequence[Spell], pauses: Pauses = NO_PAUSES
+) -> list[Violation]:
+    """Whatever a client sent before a gateway told it to go is at its Studio, acknowledged or not.
+
+    This holds for a drain and a move, and also for what the gateway held back because of the message rate (spec §8). It
+    does not hold if the Studio, or the way to it, was in the reach of a fault.
+    """
+    connections = list(_by_connection(journal).values())
+    found = []
+    for life in lives:
+        if life.ended is None or life.close not in (MOVED, DRAINED) or not life.sent:
+            continue
+        if any(
+            spell.lasts(life.ended, GRACE_SECONDS, pauses) and spell.reaches_studio(life.url, life.studio)
+            for spell in spells
+        ):
+            continue
+        least = len(life.sent) - life.unsure
+        got = max(
+            (len(numbers) for numbers in connections if numbers == life.sent[: len(numbers)]), default=0
+        )
+        if got < least:
+            words = f"{user}: {_name(life)} was told to go, and {life.sent[got:least]} are at no Studio"
+            found.append(Violation(words, life.ended))
+    return found
+
+
+def watched(user: str, watches: Sequence[Watch]) -> list[Violation]:
     """A witness gets each event of its connection once and in order, without a gap."""
     found = []
-    for index, watch in enumerate(watches, start=1):
+    for watch in watches:
+        name = f"{user}: the witness' {_name(watch.life)}"
         if watch.sequence != list(range(1, len(watch.sequence) + 1)):
-            found.append(f"{user}: witness connection {index} got {watch.sequence[-20:]}")
+            found.append(Violation(f"{name} got {watch.sequence[-20:]}", watch.life.ended))
         found += [
-            f"{user}: witness connection {index} had {had} events when Studio had sent {pushed}"
+            Violation(f"{name} had {had} events when Studio had sent {pushed}", watch.life.ended)
             for pushed, had in watch.pushed
             if pushed != had
         ]
     return found
 
 
-def unnoticed(user: str, lives: Iterable[Life], spells: Sequence[Spell]) -> list[str]:
+def unnoticed(
+    user: str, lives: Iterable[Life], spells: Sequence[Spell], pauses: Pauses = NO_PAUSES
+) -> list[Violation]:
     """A connection ends only in the reach of a fault that may end it, or by a move."""
     return [
-        f"{user}: the connection through {life.url} to {life.studio or 'no Studio yet'} ended at {life.ended:.1f}"
-        f" with {life.code} {life.reason!r}, outside the reach of every fault"
+        Violation(f"{user}: {_name(life)} ended outside the reach of every fault", life.ended)
         for life in lives
         if life.ended is not None
         and life.close != MOVED
         and not any(
-            spell.ends and spell.lasts(life.ended) and spell.reaches(life.url, life.studio)
+            spell.ends
+            and spell.lasts(life.ended, GRACE_SECONDS, pauses)
+            and spell.reaches(life.url, life.studio)
             for spell in spells
         )
     ]
 
 
 def late(
-    user: str, waits: float, life: Life, spells: Sequence[Spell], now: float, bound: float = LATE_SECONDS
-) -> list[str]:
-    """An acknowledgement is late only in the reach of a fault that may delay it."""
-    if waits <= bound or any(
-        (spell.late or spell.ends) and spell.lasts(now) and spell.reaches(life.url, life.studio)
+    user: str,
+    waits: float,
+    life: Life,
+    spells: Sequence[Spell],
+    now: float,
+    *,
+    bound: float = LATE_SECONDS,
+    pauses: Pauses = NO_PAUSES,
+) -> list[Violation]:
+    """An acknowledgement is late only in the reach of a fault that may delay it.
+
+    Args:
+        user: the user's id.
+        waits: seconds for which the client has waited.
+        life: its connection.
+        spells: the faults so far.
+        now: the time.
+        bound: seconds for which it may wait.
+        pauses: the pauses of the run.
+    """
+    if waits <= bound + pauses.within(now - waits, now) or any(
+        (spell.late or spell.ends)
+        and spell.lasts(now, GRACE_SECONDS, pauses)
+        and spell.reaches(life.url, life.studio)
         for spell in spells
     ):
         return []
-    return [f"{user}: no ack for {waits:.1f} s through {life.url} from {life.studio}, at {now:.1f}"]
+    return [Violation(f"{user}: no ack for {waits:.1f} s on {_name(life)}", now)]
 
 
-def refused(user: str, refusals: Iterable[Refusal], spells: Sequence[Spell]) -> list[str]:
+def refused(
+    user: str, refusals: Iterable[Refusal], spells: Sequence[Spell], pauses: Pauses = NO_PAUSES
+) -> list[Violation]:
     """A client is refused only during a fault that may cost this."""
     return [
-        f"{user}: refused at {refusal.at:.1f} with {refusal.status} {refusal.words[:120]}"
+        Violation(f"{user}: refused with {refusal.status} {refusal.words[:120]}", refusal.at)
         for refusal in refusals
-        if not any(spell.refused and spell.lasts(refusal.at, REFUSAL_GRACE_SECONDS) for spell in spells)
+        if not any(
+            spell.refused and spell.lasts(refusal.at, REFUSAL_GRACE_SECONDS, pauses) for spell in spells
+        )
     ]
 
 
-def moves_counted(seen: int, counted: float) -> list[str]:
+def moves_counted(seen: int, counted: float) -> list[Violation]:
     """Every move that a client saw is counted in `gateway_evictions_total{evidence="move"}`."""
-    return [] if seen <= counted else [f"clients saw {seen} moves, the metric counted {counted:g}"]
+    return [] if seen <= counted else [Violation(f"clients saw {seen} moves, the metric counted {counted:g}")]
 
 
-def leaks(gateway: str, before: Usage, crowded: Usage, after: Usage) -> list[str]:
+def leaks(gateway: str, before: Usage, crowded: Usage, after: Usage) -> list[Violation]:
     """Without clients, a gateway holds what it held before the first one came.
 
     Args:
@@ -212,56 +206,28 @@ def leaks(gateway: str, before: Usage, crowded: Usage, after: Usage) -> list[str
         after: what it holds after the last client has left.
     """
     held = {
-        "connections": (after.connections, 0),
+        "connections of clients": (after.connections, 0),
         "pending connections": (after.pending, 1),  # the one that asks
+        "connections to Auth": (after.to_auth, 0),
+        "connections to Studios": (after.to_studios, 0),
         "descriptors": (after.descriptors, before.descriptors + MORE_DESCRIPTORS),
         "tasks": (after.tasks, before.tasks + MORE_TASKS),
         "bytes of memory": (after.memory, max(before.memory, crowded.memory) + MORE_MEMORY),
     }
     return [
-        f"{gateway}: {value:g} {what} are left, at most {most:g} are allowed"
+        Violation(f"{gateway}: {value:g} {what} are left, at most {most:g} are allowed")
         for what, (value, most) in held.items()
         if value > most
     ]
 
 
-class Splits:
-    """How long users are split while there is no fault.
+def _by_connection(journal: Journal) -> dict[str, list[int]]:
+    by_connection: dict[str, list[int]] = {}
+    for connection, number in journal:
+        by_connection.setdefault(connection, []).append(number)
+    return by_connection
 
-    A user is moved at most once in ten minutes (spec §3), so a user who was moved lately may stay split for longer.
 
-    Args:
-        bound: seconds of calm after which a user must not be split any more.
-        again: seconds in which a user is moved at most once.
-    """
-
-    def __init__(self, bound: float, again: float = AGAIN_SECONDS) -> None:
-        self.longest = 0.0
-        self.exempt: set[str] = set()
-        self._bound = bound
-        self._again = again
-        self._since: dict[str, float] = {}
-        self._reported: set[str] = set()
-
-    def see(
-        self, now: float, split: Collection[str], moved: Mapping[str, float], *, calm: bool = True
-    ) -> list[str]:
-        """Take what is seen now.
-
-        Args:
-            now: the time.
-            split: the users who are connected to more than one Studio.
-            moved: when each user was last moved.
-            calm: whether no fault is under way.
-        """
-        self._since = {user: self._since.get(user, now) for user in split} if calm else {}
-        found = []
-        for user, since in self._since.items():
-            if now - moved.get(user, float("-inf")) < self._again:
-                self.exempt.add(user)
-                continue
-            self.longest = max(self.longest, now - since)
-            if now - since > self._bound and user not in self._reported:
-                self._reported.add(user)
-                found.append(f"{user}: split for {now - since:.1f} s without a fault")
-        return found
+def _name(life: Life) -> str:
+    how = "" if life.ended is None else f" (closed with {life.code} {life.reason!r})"
+    return f"the connection through {life.url} to {life.studio or 'no Studio yet'}{how}"

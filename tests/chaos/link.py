@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -11,13 +12,23 @@ CONNECT_SECONDS: Final = 1.0
 
 
 class _End(asyncio.Protocol):
-    """One end of a relayed connection; it writes what it receives to the other end."""
+    """One end of a relayed connection; it writes what it receives to the other end.
+
+    Attributes:
+        accepted: whether it is the end of the gateway.
+        other: the other end; None until there is one.
+        transport: its connection; None until it is connected.
+    """
 
     def __init__(self, link: Link, other: _End | None = None) -> None:
         self._link = link
+        self._loop = asyncio.get_running_loop()
+        self.accepted = other is None
         self.other = other
         self.transport: asyncio.Transport | None = None
         self._early: list[bytes] = []
+        # What is delayed, and when it is due. It stays in order, even if the delay ends before it is due.
+        self._delayed: deque[tuple[float, bytes | None]] = deque()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -25,27 +36,21 @@ class _End(asyncio.Protocol):
         self._link.ends.add(self)
         if self._link.is_cut:
             transport.pause_reading()
-        if self.other is None:
+        if self.accepted:
             self._link.join(self)
 
     def joined(self, other: _End) -> None:
         """Take the other end, and pass on what has arrived before."""
         self.other = other
         for data in self._early:
-            self.data_received(data)
+            self._pass_on(data)
         self._early.clear()
 
     def data_received(self, data: bytes) -> None:
         if self.other is None or self.other.transport is None:
             self._early.append(data)
-        elif self._link.delay:
-            asyncio.get_running_loop().call_later(self._link.delay, self._write, data)
         else:
-            self._write(data)
-
-    def _write(self, data: bytes) -> None:
-        if self.other is not None and self.other.transport is not None:
-            self.other.transport.write(data)
+            self._pass_on(data)
 
     def eof_received(self) -> bool:
         return False
@@ -55,10 +60,32 @@ class _End(asyncio.Protocol):
         if self.other is None or self.other.transport is None:
             return
         if exc is None:
-            # What was delayed must arrive before the end.
-            asyncio.get_running_loop().call_later(self._link.delay, self.other.transport.close)
+            self._pass_on(None)
         else:
             self.other.transport.abort()
+
+    def _pass_on(self, data: bytes | None) -> None:
+        """Write data to the other end, or close it, after what came before."""
+        if not self._link.delay and not self._delayed:
+            self._write(data)
+            return
+        self._delayed.append((self._loop.time() + self._link.delay, data))
+        if len(self._delayed) == 1:
+            self._loop.call_later(self._link.delay, self._write_due)
+
+    def _write_due(self) -> None:
+        while self._delayed and self._delayed[0][0] <= self._loop.time():
+            self._write(self._delayed.popleft()[1])
+        if self._delayed:
+            self._loop.call_at(self._delayed[0][0], self._write_due)
+
+    def _write(self, data: bytes | None) -> None:
+        assert self.other is not None
+        assert self.other.transport is not None
+        if data is None:
+            self.other.transport.close()
+        else:
+            self.other.transport.write(data)
 
 
 class Link:
@@ -82,6 +109,11 @@ class Link:
         self.delay = 0.0
         self._server: asyncio.Server | None = None
         self._joining: set[asyncio.Task[None]] = set()
+
+    @property
+    def connections(self) -> int:
+        """How many connections of the gateway are open."""
+        return sum(end.accepted for end in self.ends)
 
     async def open(self) -> None:
         """Listen."""

@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 from tests.chaos import invariants
-from tests.chaos.faults import FAULTS, StudioAdded, schedule
-from tests.chaos.invariants import MOVED, Spell, Splits, Usage, Watch
+from tests.chaos.faults import FAULTS, schedule
+from tests.chaos.faults.studios import StudioAdded
+from tests.chaos.invariants import DRAINED, MOVED
+from tests.chaos.pauses import Pauses
+from tests.chaos.records import Spell, Usage, Watch
+from tests.chaos.splits import Splits
 from tests.chaos.stage import Stage
 from tests.chaos.witness import read_journals
 
@@ -113,13 +117,54 @@ def test_a_late_ack_is_found() -> None:
     assert invariants.late("u", 9.0, life([1], []), [], 11.0)
 
 
+WHOLE = life([1, 2, 3], [1], 5.0, *DRAINED)
+
+
+@pytest.mark.parametrize(
+    ("gone", "journal", "found"),
+    [
+        pytest.param(WHOLE, at("c1", 1, 2, 3), 0, id="all of it arrived"),
+        pytest.param(WHOLE, at("c1", 1, 2), 1, id="what was held back is lost in a drain"),
+        pytest.param(life([1, 2, 3], [1], 5.0, *MOVED), at("c1", 1), 1, id="or by a move"),
+        pytest.param(life([1, 2, 3], [1], 5.0, 1006, ""), at("c1", 1), 0, id="nobody told it to go"),
+        pytest.param(replace(WHOLE, unsure=True), at("c1", 1, 2), 0, id="the last one may not have left"),
+        pytest.param(replace(WHOLE, unsure=True), at("c1", 1), 1, id="but the others have"),
+        pytest.param(WHOLE, [], 1, id="nothing arrived"),
+    ],
+)
+def test_what_is_lost_when_a_gateway_tells_a_client_to_go_is_found(
+    gone: Life, journal: list[tuple[str, int]], found: int
+) -> None:
+    assert len(invariants.forwarded("u", [gone], journal, [])) == found
+
+
+def test_a_studio_in_the_reach_of_a_fault_need_not_get_what_is_forwarded() -> None:
+    of_gateway = replace(KILLED, studios=[], gateways=[A])
+    gone = replace(WHOLE, ended=11.0)
+    assert invariants.forwarded("u", [gone], [], [KILLED]) == []
+    assert invariants.forwarded("u", [gone], [], [of_gateway])
+
+
+def test_limits_in_seconds_are_longer_by_the_pauses_of_the_run() -> None:
+    pauses = Pauses()
+    pauses.add(12.0, 14.0)
+    late_end = life([1], [1], 13.0 + invariants.GRACE_SECONDS)
+    assert invariants.unnoticed("u", [late_end], [KILLED])
+    assert invariants.unnoticed("u", [late_end], [KILLED], pauses) == []
+    assert invariants.late("u", 5.0, life([1], []), [], 15.0)
+    assert invariants.late("u", 5.0, life([1], []), [], 15.0, pauses=pauses) == []
+    assert pauses.within(11.0, 13.0) == pauses.within(13.0, 20.0) == 1.0
+    assert pauses.within(14.0, 20.0) == 0.0
+    assert pauses.total == pauses.longest == 2.0
+
+
 def test_a_refusal_outside_a_fault_is_found() -> None:
     refusal = Refusal(11.0, 503, "")
     assert invariants.refused("u", [refusal], [replace(KILLED, refused=True)]) == []
     assert invariants.refused("u", [refusal], [KILLED])
 
 
-HELD = Usage(connections=0, pending=1, descriptors=20, tasks=10, memory=100 * 2**20)
+HELD = Usage(connections=0, pending=1, to_auth=0, to_studios=0, descriptors=20, tasks=10, memory=100 * 2**20)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +172,8 @@ HELD = Usage(connections=0, pending=1, descriptors=20, tasks=10, memory=100 * 2*
     [
         pytest.param(replace(HELD, connections=1), id="a connection"),
         pytest.param(replace(HELD, pending=2), id="a pending connection"),
+        pytest.param(replace(HELD, to_auth=1), id="a connection to Auth"),
+        pytest.param(replace(HELD, to_studios=1), id="a connection to a Studio"),
         pytest.param(replace(HELD, descriptors=40), id="descriptors"),
         pytest.param(replace(HELD, tasks=40), id="tasks"),
         pytest.param(replace(HELD, memory=200 * 2**20), id="memory"),
@@ -183,3 +230,8 @@ def test_the_seed_decides_the_schedule(tmp_path: Path) -> None:
     rng = random.Random(1)  # noqa: S311 - no secret
     assert {type(fault) for fault in schedule(stage, rng, 400)} >= {*FAULTS, StudioAdded}
     assert set(of(1, "GatewayFrozen")) <= {"gateway frozen: gateway-1", "gateway frozen: gateway-2"}
+    assert of(1, "StudioRemoved")[:3] == [
+        "studio added: studio-4",
+        "studio removed: studio-4",
+        "studio added: studio-4",
+    ]

@@ -93,6 +93,7 @@ class Life:
         reason: The close reason.
         url: The WebSocket address it was opened at.
         studio: The Studio that answered, if its acks have `data.studio`; empty if not.
+        unsure: Whether the last message of `sent` may not have left, because the connection ended at that moment.
     """
 
     opened: float
@@ -105,6 +106,7 @@ class Life:
     reason: str = ""
     url: str = ""
     studio: str = ""
+    unsure: bool = False
 
     @property
     def close(self) -> tuple[int | None, str]:
@@ -128,8 +130,9 @@ class NumberedClient:
         user_id: Whose it is.
         token: That user's token.
         address: Called at every attempt for the WebSocket address to connect to.
-        every: Seconds between two messages.
+        every: Seconds between two messages, or two bursts.
         window: How many messages may be unacknowledged at a time.
+        burst: How many messages are sent at once.
 
     Attributes:
         lives: Its connections, oldest first.
@@ -137,7 +140,14 @@ class NumberedClient:
     """
 
     def __init__(
-        self, user_id: str, token: str, address: Callable[[], str], *, every: float = 0.1, window: int = 4
+        self,
+        user_id: str,
+        token: str,
+        address: Callable[[], str],
+        *,
+        every: float = 0.1,
+        window: int = 4,
+        burst: int = 1,
     ) -> None:
         self.user_id = user_id
         self.token = token
@@ -146,6 +156,7 @@ class NumberedClient:
         self._address = address
         self._every = every
         self._window = window
+        self._burst = burst
         self._numbers = 0
         self._unacknowledged: dict[int, float] = {}  # number to when it was sent, oldest first
         self._finishing = False
@@ -279,11 +290,12 @@ class NumberedClient:
                 await self._send_one(connection, life, number)
             while True:
                 await asyncio.sleep(self._every)
-                await self._window_opens()
-                if self._finishing:
-                    return
-                self._numbers += 1
-                await self._send_one(connection, life, self._numbers)
+                for _ in range(self._burst):
+                    await self._window_opens()
+                    if self._finishing:
+                        return
+                    self._numbers += 1
+                    await self._send_one(connection, life, self._numbers)
 
     async def _window_opens(self) -> None:
         while self.unacknowledged >= self._window:
@@ -293,7 +305,9 @@ class NumberedClient:
     async def _send_one(self, connection: ClientConnection, life: Life, number: int) -> None:
         life.sent.append(number)
         self._unacknowledged[number] = time.monotonic()
+        life.unsure = True
         await connection.send(json.dumps({"id": str(number), "type": "heartbeat"}))
+        life.unsure = False
 
     def _receive(self, life: Life, message: str | bytes) -> None:
         answer = json.loads(message)

@@ -1,0 +1,149 @@
+"""The people of a chaos run: 200 users with a client and a witness each, and what is seen of them all together."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from tests.chaos.invariants import AGAIN_SECONDS, MOVED
+from tests.chaos.stage import MESSAGE_RATE, Stage
+from tests.chaos.witness import Witness
+
+from memmie_harness.numbered import Crowd, Life, NumberedClient, Refusal
+
+USERS: Final = 200
+EVERY_SECONDS: Final = 1.0
+"""Between two messages of a client."""
+
+HASTY: Final = 10
+"""How many of the users send faster than their message rate, so that the gateways hold messages back."""
+BURST: Final = 50
+"""How many messages a hasty client sends at once."""
+BURST_EVERY_SECONDS: Final = 3.5
+"""Between two bursts; about as long as the quota needs for one, so that something waits half of the time."""
+
+HELD_SECONDS: Final = BURST / MESSAGE_RATE
+"""How long the messages of a hasty client may wait for the quota."""
+
+
+class Person:
+    """A user with two connections.
+
+    Attributes:
+        client: sends numbered messages.
+        witness: gets an event for each of them.
+        may_wait: seconds for which messages wait although nothing is wrong.
+    """
+
+    def __init__(self, client: NumberedClient, witness: Witness, may_wait: float) -> None:
+        self.client = client
+        self.witness = witness
+        self.may_wait = may_wait
+
+    @property
+    def user(self) -> str:
+        """The user's id."""
+        return self.client.user_id
+
+    @property
+    def lives(self) -> list[Life]:
+        """The connections that the user itself did not end."""
+        return [*self.client.lives, *self.witness.noticed]
+
+    @property
+    def refusals(self) -> list[Refusal]:
+        """The attempts to connect that failed."""
+        return [*self.client.refusals, *self.witness.refusals]
+
+    @property
+    def split(self) -> bool:
+        """Whether the two connections are on two Studios now."""
+        life = self.witness.life
+        return (
+            self.client.served
+            and life is not None
+            and bool(life.studio)
+            and life.studio != self.client.life.studio
+        )
+
+    @property
+    def moved(self) -> float:
+        """When the user was last moved; minus infinity for never."""
+        moves = (life.ended for life in self.lives if life.ended is not None and life.close == MOVED)
+        return max(moves, default=float("-inf"))
+
+
+class People:
+    """All users. The two connections of each begin at different gateways.
+
+    Args:
+        stage: where they connect.
+        rng: decides how long witnesses stay.
+    """
+
+    def __init__(self, stage: Stage, rng: random.Random) -> None:
+        self._stage = stage
+        self._everybody = [self._person(index, rng) for index in range(USERS)]
+        self.crowd = Crowd([person.client for person in self])
+
+    def __iter__(self) -> Iterator[Person]:
+        return iter(self._everybody)
+
+    def _person(self, index: int, rng: random.Random) -> Person:
+        user = f"user-{index}"
+        token = self._stage.token(user)
+        hasty = index < HASTY
+        client = NumberedClient(
+            user,
+            token,
+            self._rotation(index),
+            every=BURST_EVERY_SECONDS if hasty else EVERY_SECONDS,
+            window=BURST if hasty else 4,
+            burst=BURST if hasty else 1,
+        )
+        own_rng = random.Random(rng.random())  # noqa: S311 - no secret depends on it
+        witness = Witness(user, token, self._rotation(index + 1), own_rng)
+        return Person(client, witness, HELD_SECONDS if hasty else 0.0)
+
+    def _rotation(self, first: int) -> Callable[[], str]:
+        attempts = itertools.count(first)
+        return lambda: self._stage.gateways[next(attempts) % len(self._stage.gateways)].ws_url
+
+    async def watch(self) -> None:
+        """Let the witnesses come and go; until cancelled."""
+        await asyncio.gather(*(person.witness.run() for person in self))
+
+    def stay(self) -> None:
+        """Let the witnesses leave no more."""
+        for person in self:
+            person.witness.stay()
+
+    @property
+    def split(self) -> set[str]:
+        """The users who are split now."""
+        return {person.user for person in self if person.split}
+
+    @property
+    def may_be_moved(self) -> set[str]:
+        """Those of them whom a gateway may move, because it has not done so lately."""
+        since = time.monotonic() - AGAIN_SECONDS
+        return {person.user for person in self if person.split and person.moved <= since}
+
+    @property
+    def moved(self) -> dict[str, float]:
+        """When each user was last moved."""
+        return {person.user: person.moved for person in self}
+
+    @property
+    def ends(self) -> int:
+        """How many connections have ended that the users did not end themselves."""
+        return sum(life.ended is not None for person in self for life in person.lives)
+
+    @property
+    def acknowledged(self) -> int:
+        """How many messages were acknowledged."""
+        return sum(person.client.acknowledged for person in self)
