@@ -27,6 +27,9 @@ GRACE_SECONDS: Final = 6.0
 REFUSAL_GRACE_SECONDS: Final = 12.0
 """The same for an attempt to connect, which may have begun during the fault and has 10 seconds."""
 
+CLOSE_TIMEOUT_SECONDS: Final = 4.0
+"""How long a client may take to answer a Close frame; the gateways have this setting."""
+
 LATE_SECONDS: Final = 4.0
 """A client that waits longer than this for an acknowledgement has noticed something."""
 
@@ -92,14 +95,16 @@ def forwarded(
     """Whatever a client sent before a gateway told it to go is at its Studio, acknowledged or not.
 
     This holds for a drain and a move, and also for what the gateway held back because of the message rate (spec §8). It
-    does not hold if the Studio, or the way to it, was in the reach of a fault.
+    does not hold if the Studio, or the way to it, was in the reach of a fault. And the client must have answered in time,
+    so the run must not have paused for half of this time.
     """
     connections = list(_by_connection(journal).values())
     found = []
     for life in lives:
         if life.ended is None or life.close not in (MOVED, DRAINED) or not life.sent:
             continue
-        if any(
+        paused = pauses.within(life.ended - CLOSE_TIMEOUT_SECONDS, life.ended)
+        if paused > CLOSE_TIMEOUT_SECONDS / 2 or any(
             spell.lasts(life.ended, GRACE_SECONDS, pauses) and spell.reaches_studio(life.url, life.studio)
             for spell in spells
         ):

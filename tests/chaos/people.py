@@ -115,7 +115,9 @@ class People:
 
     async def watch(self) -> None:
         """Let the witnesses come and go; until cancelled."""
-        await asyncio.gather(*(person.witness.run() for person in self))
+        async with asyncio.TaskGroup() as group:
+            for person in self:
+                group.create_task(person.witness.run())
 
     def stay(self) -> None:
         """Let the witnesses leave no more."""

@@ -20,6 +20,7 @@ import aiohttp
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.chaos.gateway_process import Gateway
+from tests.chaos.invariants import CLOSE_TIMEOUT_SECONDS
 from tests.chaos.link import Link
 from tests.chaos.service import AUTH, Service
 
@@ -52,7 +53,7 @@ SETTINGS: Final = {
     "AUTH_TIMEOUT_SECONDS": 2,
     "DIAL_TIMEOUT_SECONDS": 5,
     "DRAIN_SECONDS": 1,
-    "CLOSE_TIMEOUT_SECONDS": 2,
+    "CLOSE_TIMEOUT_SECONDS": CLOSE_TIMEOUT_SECONDS,
     "HEALTH_INTERVAL_SECONDS": 1,
     "HEALTH_RECOVERY_SECONDS": 0.25,
     "HEALTH_TIMEOUT_SECONDS": 3,
