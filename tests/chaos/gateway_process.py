@@ -31,10 +31,12 @@ class Gateway:
         links: its relays, by service.
         usage_before: what it held before a client came.
         moves: the moves that it has counted, over all its processes.
+        ws_url: its WebSocket address, also while it does not run.
     """
 
     def __init__(self, number: int, folder: Path) -> None:
         self.name = f"gateway-{number}"
+        self.ws_url = ""
         self.names: dict[str, str] = {}
         self.links: dict[str, Link] = {}
         self.usage_before: Usage | None = None
@@ -42,6 +44,7 @@ class Gateway:
         self.moves = 0.0
         self.environment: dict[str, str] = {}
         self._number = number
+        self._port = 0
         self._folder = folder
         self._target: ProcessTarget | None = None
 
@@ -50,11 +53,6 @@ class Gateway:
         """The process that runs now."""
         assert self._target is not None
         return self._target
-
-    @property
-    def ws_url(self) -> str:
-        """Its WebSocket address."""
-        return self.target.ws_url
 
     def address(self, service: int) -> str:
         """Return the address of its relay to a service."""
@@ -67,11 +65,11 @@ class Gateway:
         new.write_text(json.dumps(self.names if names is None else names))
         new.replace(path)
 
-    async def start(self, *, port: int = 0) -> None:
-        """Start it, and wait until it is ready."""
+    async def start(self) -> None:
+        """Start it, at the same port as before, and wait until it is ready."""
         environment = {
             **self.environment,
-            "PORT": str(port),
+            "PORT": str(self._port),
             "CHAOS_NAMES": str(self._folder / f"{self.name}.names"),
         }
         self._target = ProcessTarget(
@@ -81,10 +79,8 @@ class Gateway:
             stop_seconds=STOP_SECONDS,
         )
         await self._target.start()
-
-    async def again(self) -> None:
-        """Start it again at the same port."""
-        await self.start(port=int(self.target.url.rpartition(":")[2]))
+        self.ws_url = self._target.ws_url
+        self._port = int(self._target.url.rpartition(":")[2])
 
     async def count_moves(self, http: aiohttp.ClientSession) -> float:
         """Return the moves that this process has counted."""

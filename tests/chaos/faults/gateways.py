@@ -41,7 +41,7 @@ class GatewayDrained(OfGateway):
         self.gateway.keep_log()
 
     async def end(self) -> None:
-        await self.gateway.again()
+        await self.gateway.start()
 
 
 class GatewayKilled(GatewayDrained):
