@@ -81,7 +81,7 @@ def acknowledged_or_ended(user: str, lives: Sequence[Life]) -> list[Violation]:
     found = []
     for life in lives:
         if life.acknowledged != life.sent[: len(life.acknowledged)]:
-            words = f"{user}: {_name(life)} sent {life.sent[-60:]} and got acks for {life.acknowledged[-60:]}"
+            words = f"{user}: {_name(life)} {_difference(life.acknowledged, life.sent)}"
             found.append(Violation(words, life.ended))
         elif life.ended is None and len(life.acknowledged) < len(life.sent):
             missing = life.sent[len(life.acknowledged) :]
@@ -124,8 +124,9 @@ def watched(user: str, watches: Sequence[Watch]) -> list[Violation]:
     found = []
     for watch in watches:
         name = f"{user}: the witness' {_name(watch.life)}"
-        if watch.sequence != list(range(1, len(watch.sequence) + 1)):
-            found.append(Violation(f"{name} got {watch.sequence[-20:]}", watch.life.ended))
+        whole = list(range(1, len(watch.sequence) + 1))
+        if watch.sequence != whole:
+            found.append(Violation(f"{name} {_difference(watch.sequence, whole)}", watch.life.ended))
         found += [
             Violation(f"{name} had {had} events when Studio had sent {pushed}", watch.life.ended)
             for pushed, had in watch.pushed
@@ -236,3 +237,12 @@ def _by_connection(journal: Journal) -> dict[str, list[int]]:
 def _name(life: Life) -> str:
     how = "" if life.ended is None else f" (closed with {life.code} {life.reason!r})"
     return f"the connection through {life.url} to {life.studio or 'no Studio yet'}{how}"
+
+
+def _difference(got: Sequence[int], expected: Sequence[int]) -> str:
+    """Say where two sequences differ first."""
+    pairs = enumerate(zip(got, expected, strict=False))
+    at = next((index for index, (one, other) in pairs if one != other), min(len(got), len(expected)))
+    return (
+        f"got {list(got[at : at + 5])} instead of {list(expected[at : at + 5])}, after {at} that were right"
+    )
