@@ -76,7 +76,8 @@ class Course:
     async def go(self, faults: Sequence[Fault]) -> None:
         """Connect the crowd, let the faults come, and judge."""
         background = [
-            asyncio.create_task(each) for each in (self.pauses.watch(), self._people.watch(), self._look_on())
+            asyncio.create_task(each)
+            for each in (self.pauses.watch(), self._people.come_and_go(), self._look_on())
         ]
         try:
             async with self._people.crowd.running(CONNECT_SECONDS):

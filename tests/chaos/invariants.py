@@ -21,6 +21,9 @@ MOVED: Final = (1012, "moving to another Studio, reconnect")
 DRAINED: Final = (1001, "the gateway is shutting down")
 """How the gateway closes a connection when it is told to end (docs/closing.md)."""
 
+LEFT: Final = 1000
+"""The code with which clients leave."""
+
 GRACE_SECONDS: Final = 6.0
 """How long after the end of a fault its effects may be seen: pings, health checks and circuit breakers run on."""
 
@@ -92,7 +95,7 @@ def acknowledged_or_ended(user: str, lives: Sequence[Life]) -> list[Violation]:
 def forwarded(
     user: str, lives: Sequence[Life], journal: Journal, spells: Sequence[Spell], pauses: Pauses = NO_PAUSES
 ) -> list[Violation]:
-    """Whatever a client sent before a gateway told it to go is at its Studio, acknowledged or not.
+    """Whatever a client sent before it left, or before a gateway told it to go, is at its Studio, acknowledged or not.
 
     This holds for a drain and a move, and also for what the gateway held back because of the message rate (spec §8). It
     does not hold if the Studio, or the way to it, was in the reach of a fault. And the client must have answered in time,
@@ -101,7 +104,8 @@ def forwarded(
     connections = list(_by_connection(journal).values())
     found = []
     for life in lives:
-        if life.ended is None or life.close not in (MOVED, DRAINED) or not life.sent:
+        in_order = life.close in (MOVED, DRAINED) or (life.left and life.code == LEFT)
+        if life.ended is None or not in_order or not life.sent:
             continue
         paused = pauses.within(life.ended - CLOSE_TIMEOUT_SECONDS, life.ended)
         if paused > CLOSE_TIMEOUT_SECONDS / 2 or any(
@@ -114,7 +118,7 @@ def forwarded(
             (len(numbers) for numbers in connections if numbers == life.sent[: len(numbers)]), default=0
         )
         if got < least:
-            words = f"{user}: {_name(life)} was told to go, and {life.sent[got:least]} are at no Studio"
+            words = f"{user}: {_name(life)} was closed in order, but {life.sent[got:least]} are at no Studio"
             found.append(Violation(words, life.ended))
     return found
 

@@ -26,6 +26,9 @@ BURST: Final = 50
 BURST_EVERY_SECONDS: Final = 3.5
 """Between two bursts; about as long as the quota needs for one, so that something waits half of the time."""
 
+STAY_SECONDS: Final = 40.0
+"""How long a client stays on average before it leaves and comes again, so that both gateways always have clients."""
+
 HELD_SECONDS: Final = BURST / MESSAGE_RATE
 """How long the messages of a hasty client may wait for the quota."""
 
@@ -52,7 +55,7 @@ class Person:
     @property
     def lives(self) -> list[Life]:
         """The connections that the user itself did not end."""
-        return [*self.client.lives, *self.witness.noticed]
+        return [*(life for life in self.client.lives if not life.left), *self.witness.noticed]
 
     @property
     def refusals(self) -> list[Refusal]:
@@ -82,18 +85,20 @@ class People:
 
     Args:
         stage: where they connect.
-        rng: decides how long witnesses stay.
+        rng: decides how long they stay.
     """
 
     def __init__(self, stage: Stage, rng: random.Random) -> None:
         self._stage = stage
-        self._everybody = [self._person(index, rng) for index in range(USERS)]
+        self._rng = rng
+        self._leaving = True
+        self._everybody = [self._person(index) for index in range(USERS)]
         self.crowd = Crowd([person.client for person in self])
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self._everybody)
 
-    def _person(self, index: int, rng: random.Random) -> Person:
+    def _person(self, index: int) -> Person:
         user = f"user-{index}"
         token = self._stage.token(user)
         hasty = index < HASTY
@@ -105,22 +110,33 @@ class People:
             window=BURST if hasty else 4,
             burst=BURST if hasty else 1,
         )
-        own_rng = random.Random(rng.random())  # noqa: S311 - no secret depends on it
-        witness = Witness(user, token, self._rotation(index + 1), own_rng)
+        witness = Witness(user, token, self._rotation(index + 1), self._own_rng())
         return Person(client, witness, HELD_SECONDS if hasty else 0.0)
+
+    def _own_rng(self) -> random.Random:
+        """Return what decides for one user, whatever the others do."""
+        return random.Random(self._rng.random())  # noqa: S311 - no secret depends on it
 
     def _rotation(self, first: int) -> Callable[[], str]:
         attempts = itertools.count(first)
         return lambda: self._stage.gateways[next(attempts) % len(self._stage.gateways)].ws_url
 
-    async def watch(self) -> None:
-        """Let the witnesses come and go; until cancelled."""
+    async def come_and_go(self) -> None:
+        """Let the witnesses connect, and everybody leave now and then; until cancelled."""
         async with asyncio.TaskGroup() as group:
             for person in self:
                 group.create_task(person.witness.run())
+                group.create_task(self._leave(person.client, self._own_rng()))
+
+    async def _leave(self, client: NumberedClient, rng: random.Random) -> None:
+        while True:
+            await asyncio.sleep(rng.uniform(0, 2 * STAY_SECONDS))
+            if self._leaving:
+                await client.leave()
 
     def stay(self) -> None:
-        """Let the witnesses leave no more."""
+        """Let nobody leave any more."""
+        self._leaving = False
         for person in self:
             person.witness.stay()
 

@@ -17,7 +17,8 @@ wait in the gateways when a fault comes. The verdicts at the end:
 
     delivered   nothing acknowledged is missing in the Studios' journals, and nothing is there twice
     acked       each message without acknowledgement was sent on a connection whose end its client saw
-    forwarded   what a client sent before a drain or a move told it to go is at Studio, even if it was held back
+    forwarded   what a client sent before it left, or a drain or a move told it to go, is at Studio, even if it was held
+                back
     witnessed   a witness gets each event of its connection once, in order, without a gap
     unnoticed   a connection ends, or is late, only in the reach of a fault that may cost this, or by a move
     refused     a client is refused only during a fault that may cost this

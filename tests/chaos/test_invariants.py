@@ -127,6 +127,7 @@ WHOLE = life([1, 2, 3], [1], 5.0, *DRAINED)
         pytest.param(WHOLE, at("c1", 1, 2), 1, id="what was held back is lost in a drain"),
         pytest.param(life([1, 2, 3], [1], 5.0, *MOVED), at("c1", 1), 1, id="or by a move"),
         pytest.param(life([1, 2, 3], [1], 5.0, 1006, ""), at("c1", 1), 0, id="nobody told it to go"),
+        pytest.param(replace(WHOLE, code=1000, left=True), at("c1", 1, 2), 1, id="or when the client leaves"),
         pytest.param(replace(WHOLE, unsure=True), at("c1", 1, 2), 0, id="the last one may not have left"),
         pytest.param(replace(WHOLE, unsure=True), at("c1", 1), 1, id="but the others have"),
         pytest.param(WHOLE, [], 1, id="nothing arrived"),

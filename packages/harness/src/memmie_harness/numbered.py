@@ -18,64 +18,19 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from memmie_harness.client import connect
+from memmie_harness.numbers import Numbers
 
 OPEN_SECONDS = 10.0
 """How long one attempt to connect may take."""
+
+LEAVE_SECONDS = 5.0
+"""How long a client that closes its connection waits for the answer; messages may wait for their quota before it."""
 
 COME_BACK_SECONDS = 0.05
 """How long a client waits after a refusal or a close before it tries again."""
 
 NO_CLOSE_FRAME = 1006
 """What a client takes for the code where the connection ended without a Close frame (RFC 6455 §7.1.5)."""
-
-
-class Numbers:
-    """The numbers of messages on one way, as they arrive; they were sent as 1, 2, 3 and so on.
-
-    It knows no connection, so whoever numbers messages can use it.
-
-    Attributes:
-        duplicated: How many messages came more than once.
-        reordered: How many messages came after a later one.
-    """
-
-    def __init__(self) -> None:
-        self.duplicated = 0
-        self.reordered = 0
-        self._next = 1
-        self._missing: set[int] = set()
-
-    @property
-    def arrived(self) -> int:
-        """How many different messages have come."""
-        return self._next - 1 - len(self._missing)
-
-    @property
-    def highest(self) -> int:
-        """The highest number that has come; 0 for none."""
-        return self._next - 1
-
-    def take(self, number: int) -> None:
-        """Enter a message that arrived."""
-        if number == self._next:
-            self._next += 1
-        elif number > self._next:
-            self._missing.update(range(self._next, number))
-            self._next = number + 1
-        elif number in self._missing:
-            self._missing.remove(number)
-            self.reordered += 1
-        else:
-            self.duplicated += 1
-
-    def lost(self, sent: int) -> int:
-        """How many of the first `sent` messages have not come; what came beyond them does not make up for any."""
-        return max(0, sent - self._next + 1) + sum(number <= sent for number in self._missing)
-
-    def problems(self, sent: int) -> list[str]:
-        """What was lost, duplicated or reordered of the first `sent` messages, in words; empty if nothing was."""
-        found = {"lost": self.lost(sent), "duplicated": self.duplicated, "reordered": self.reordered}
-        return [f"{count} {what}" for what, count in found.items() if count]
 
 
 @dataclass
@@ -94,6 +49,7 @@ class Life:
         url: The WebSocket address it was opened at.
         studio: The Studio that answered, if its acks have `data.studio`; empty if not.
         unsure: Whether the last message of `sent` may not have left, because the connection ended at that moment.
+        left: Whether the client itself closed it.
     """
 
     opened: float
@@ -107,6 +63,7 @@ class Life:
     url: str = ""
     studio: str = ""
     unsure: bool = False
+    left: bool = False
 
     @property
     def close(self) -> tuple[int | None, str]:
@@ -160,6 +117,7 @@ class NumberedClient:
         self._numbers = 0
         self._unacknowledged: dict[int, float] = {}  # number to when it was sent, oldest first
         self._finishing = False
+        self._connection: ClientConnection | None = None
         self._news = asyncio.Event()
         self._acked = asyncio.Event()
 
@@ -225,7 +183,9 @@ class NumberedClient:
         while not self._finishing or self.unacknowledged:
             url = self._address()
             try:
-                connection = await connect(url, self.token, open_timeout=OPEN_SECONDS)
+                connection = await connect(
+                    url, self.token, open_timeout=OPEN_SECONDS, close_timeout=LEAVE_SECONDS
+                )
             except InvalidStatus as error:
                 body = bytes(error.response.body or b"").decode("utf-8", "replace")
                 self._refused(error.response.status_code, body)
@@ -234,6 +194,12 @@ class NumberedClient:
             else:
                 await self._live(connection, url)
             await asyncio.sleep(COME_BACK_SECONDS)
+
+    async def leave(self) -> None:
+        """Close the connection, if there is one; the client then comes back as after any other end."""
+        if self._connection is not None:
+            self.life.left = True
+            await self._connection.close()
 
     async def until(self, fits: Callable[[NumberedClient], bool], within: float, what: str) -> None:
         """Wait until something is true of this client.
@@ -268,6 +234,7 @@ class NumberedClient:
     async def _live(self, connection: ClientConnection, url: str) -> None:
         life = Life(time.monotonic(), url=url)
         self.lives.append(life)
+        self._connection = connection
         self._news.set()
         sending = asyncio.create_task(self._send(connection, life))
         try:
@@ -277,6 +244,7 @@ class NumberedClient:
             pass  # how it ended is read below
         finally:
             life.ended = time.monotonic()
+            self._connection = None
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await connection.close()
