@@ -10,7 +10,7 @@ from typing import Final
 from tests.chaos import invariants
 from tests.chaos.faults import PAUSE_SECONDS
 from tests.chaos.faults.base import Fault
-from tests.chaos.invariants import GRACE_SECONDS, LATE_SECONDS, MOVED
+from tests.chaos.invariants import AGAIN_SECONDS, GRACE_SECONDS, LATE_SECONDS, MOVED
 from tests.chaos.pauses import Pauses
 from tests.chaos.people import People
 from tests.chaos.records import Spell, Violation
@@ -114,10 +114,10 @@ class Course:
 
     async def _settle(self) -> None:
         """Wait until nobody is split, or for the time in which this must happen, then until all is acknowledged."""
-        self._say("calm: waiting until no user is split who may be moved")
+        self._say("calm: waiting until no user is split")
         self._people.stay()
-        deadline = time.monotonic() + GRACE_SECONDS + SPLIT_SECONDS + 2
-        while self._people.may_be_moved and time.monotonic() < deadline:  # noqa: ASYNC110 - moves have no event
+        deadline = time.monotonic() + GRACE_SECONDS + AGAIN_SECONDS + SPLIT_SECONDS + 2
+        while self._people.split and time.monotonic() < deadline:  # noqa: ASYNC110 - moves have no event
             await asyncio.sleep(LOOK_SECONDS)
         try:
             await self._people.crowd.finish(FINISH_SECONDS)

@@ -1,7 +1,10 @@
-"""The gateway as it is, but for its name server: names are looked up in a file that the chaos run writes.
+"""The gateway as it is, but for its name server, and for how often it moves a user.
 
-The file is named by `CHAOS_NAMES` and maps names to addresses. A name that is not there does not exist, and one without
-an address cannot be looked up now. On SIGUSR1 the process writes how many asyncio tasks it has.
+Names are looked up in a file that the chaos run writes. It is named by `CHAOS_NAMES` and maps names to addresses. A name that
+is not there does not exist, and one without an address cannot be looked up now.
+
+`CHAOS_AGAIN_SECONDS` replaces the ten minutes in which a user is moved at most once, because a run is shorter. On SIGUSR1
+the process writes how many asyncio tasks it has.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any, Final
 import uvloop
 
 from memmie_gateway.app.cli import main
+from memmie_gateway.core.sessions import rebalance
 
 SUFFIX: Final = ".chaos"
 """The domain of every service."""
@@ -58,6 +62,7 @@ def report_tasks(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    vars(rebalance)["AGAIN_SECONDS"] = float(os.environ["CHAOS_AGAIN_SECONDS"])
     use_names(uvloop.Loop)
     use_names(asyncio.BaseEventLoop)
     signal.signal(signal.SIGUSR1, report_tasks)

@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 from tests import asking
+from tests.chaos.invariants import AGAIN_SECONDS
 from tests.chaos.link import Link
 from tests.chaos.records import Usage
 from tests.chaos.service import AUTH, START_SECONDS, STOP_SECONDS
@@ -71,6 +72,7 @@ class Gateway:
             **self.environment,
             "PORT": str(self._port),
             "CHAOS_NAMES": str(self._folder / f"{self.name}.names"),
+            "CHAOS_AGAIN_SECONDS": str(AGAIN_SECONDS),
         }
         self._target = ProcessTarget(
             environment,

@@ -36,8 +36,8 @@ CLOSE_TIMEOUT_SECONDS: Final = 4.0
 LATE_SECONDS: Final = 4.0
 """A client that waits longer than this for an acknowledgement has noticed something."""
 
-AGAIN_SECONDS: Final = 600.0
-"""A user is moved at most once in this time (spec §3)."""
+AGAIN_SECONDS: Final = 30.0
+"""A gateway of a run moves a user at most once in this time; it is ten minutes otherwise (spec §3)."""
 
 MORE_DESCRIPTORS: Final = 2
 """How many descriptors more than before the crowd a gateway may have: a scrape and a health check under way."""

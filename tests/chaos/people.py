@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from tests.chaos.invariants import AGAIN_SECONDS, MOVED
+from tests.chaos.invariants import MOVED
 from tests.chaos.stage import MESSAGE_RATE, Stage
 from tests.chaos.witness import Witness
 
@@ -144,12 +143,6 @@ class People:
     def split(self) -> set[str]:
         """The users who are split now."""
         return {person.user for person in self if person.split}
-
-    @property
-    def may_be_moved(self) -> set[str]:
-        """Those of them whom a gateway may move, because it has not done so lately."""
-        since = time.monotonic() - AGAIN_SECONDS
-        return {person.user for person in self if person.split and person.moved <= since}
 
     @property
     def moved(self) -> dict[str, float]:

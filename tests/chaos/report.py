@@ -46,11 +46,6 @@ class Report:
         if course.unjudged:
             print(f"not judged, because the run itself paused then: {len(course.unjudged)}")
             self._print(course.unjudged, course.spells)
-        if course.splits.exempt:
-            print(
-                f"not judged: {len(course.splits.exempt)} users who were split after a move; the next move is due after 10 "
-                "minutes"
-            )
         if course.pauses.total > BUSY * seconds:
             print("the machine was busy: limits in seconds were longer by the pauses of the run")
         return not any(course.violations.values())

@@ -12,7 +12,8 @@ from tests.chaos.records import Violation
 class Splits:
     """How long users are split while there is no fault.
 
-    A user is moved at most once in ten minutes (spec §3), so a user who was moved lately may stay split for longer.
+    A user is moved only once in a while (spec §3), so the split of a user who was moved lately counts from the time at
+    which the next move may begin.
 
     Args:
         bound: seconds of calm after which a user must not be split any more.
@@ -21,12 +22,10 @@ class Splits:
 
     Attributes:
         longest: seconds of the longest split that was judged.
-        exempt: the users who were split after a move.
     """
 
     def __init__(self, bound: float, again: float = AGAIN_SECONDS, pauses: Pauses = NO_PAUSES) -> None:
         self.longest = 0.0
-        self.exempt: set[str] = set()
         self._bound = bound
         self._again = again
         self._pauses = pauses
@@ -46,10 +45,8 @@ class Splits:
         """
         self._since = {user: self._since.get(user, now) for user in split} if calm else {}
         found = []
-        for user, since in self._since.items():
-            if now - moved.get(user, float("-inf")) < self._again:
-                self.exempt.add(user)
-                continue
+        for user, began in self._since.items():
+            since = max(began, moved.get(user, float("-inf")) + self._again)
             self.longest = max(self.longest, now - since)
             if user not in self._reported and now - since > self._bound + self._pauses.within(since, now):
                 self._reported.add(user)

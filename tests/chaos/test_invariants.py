@@ -205,12 +205,13 @@ def test_a_split_counts_from_the_end_of_the_last_fault_and_from_its_own_begin() 
     assert splits.see(28, {"u"}, {}) == []
 
 
-def test_a_user_who_was_moved_lately_may_stay_split_and_is_counted() -> None:
+def test_the_split_of_a_user_who_was_moved_lately_counts_from_when_the_next_move_may_begin() -> None:
     splits = Splits(bound=10, again=600)
-    splits.see(0, {"u"}, {"u": -100.0})
-    assert splits.see(20, {"u"}, {"u": -100.0}) == []
-    assert splits.exempt == {"u"}
-    assert splits.see(501, {"u"}, {"u": -100.0})
+    moved = {"u": -100.0}
+    splits.see(0, {"u"}, moved)
+    assert splits.see(510, {"u"}, moved) == []
+    assert splits.longest == 10
+    assert splits.see(511, {"u"}, moved)
 
 
 def test_journals_of_several_lives_of_a_studio_are_several_connections(tmp_path: Path) -> None:
