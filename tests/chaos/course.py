@@ -105,14 +105,18 @@ class Course:
         spell = fault.spell()
         self.spells.append(spell)
         self._say(f"{number} {fault}, for {fault.lasts:.1f} s")
-        ends, acks = self._people.ends, self._people.acknowledged
+        before = self._counts()
         await fault.begin()
         await asyncio.sleep(fault.lasts)
         await fault.end()
         spell.ended = time.monotonic()
+        ends, moves, acks = (now - then for now, then in zip(self._counts(), before, strict=True))
         self._say(
-            f"  over: {self._people.ends - ends} connections ended, {self._people.acknowledged - acks} acks"
+            f"  over: {acks} messages acknowledged, {ends} connections ended, {moves} of them by a move"
         )
+
+    def _counts(self) -> tuple[int, int, int]:
+        return self._people.ends, self._people.moves, self._people.acknowledged
 
     async def _settle(self) -> None:
         """Wait until nobody is split, or for the time in which this must happen, then until all is acknowledged."""

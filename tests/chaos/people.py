@@ -155,6 +155,11 @@ class People:
         return sum(life.ended is not None for person in self for life in person.lives)
 
     @property
+    def moves(self) -> int:
+        """How many of them were moved."""
+        return sum(life.close == MOVED for person in self for life in person.lives)
+
+    @property
     def acknowledged(self) -> int:
         """How many messages were acknowledged."""
         return sum(person.client.acknowledged for person in self)
