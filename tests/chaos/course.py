@@ -35,6 +35,9 @@ EMPTY_SECONDS: Final = 25.0
 SPLIT_SECONDS: Final = REBALANCE_AFTER_SECONDS + 30.0
 """Spec §3: the home must be calm for REBALANCE_AFTER_SECONDS, then 20 connections a second are moved."""
 
+TOLERANCE: Final = 1.1
+"""How much longer than planned the faults may take."""
+
 STALL_SECONDS: Final = 1.5
 STALL_WITHIN_SECONDS: Final = 5.0
 """If the run paused for so long in so many seconds, time-outs of the gateway may have passed that say nothing about it:
@@ -75,8 +78,13 @@ class Course:
         self._over = float("inf")
         self._late: set[int] = set()
 
-    async def go(self, faults: Sequence[Fault]) -> None:
-        """Connect the crowd, let the faults come, and judge."""
+    async def go(self, faults: Sequence[Fault], seconds: float) -> None:
+        """Connect the crowd, let the faults come, and judge.
+
+        Args:
+            faults: what happens, in this order.
+            seconds: how long it may take, about; what is left of the faults on a slow machine does not come.
+        """
         background = [
             asyncio.create_task(each)
             for each in (self.pauses.watch(), self._people.come_and_go(), self._look_on())
@@ -86,7 +94,11 @@ class Course:
                 self._say("every client and every witness is connected")
                 for gateway in self._stage.gateways:
                     gateway.usage_crowded = await gateway.usage(self._stage.http)
+                until = time.monotonic() + TOLERANCE * seconds
                 for number, fault in enumerate(faults, start=1):
+                    if time.monotonic() > until:
+                        self._say(f"the time is over: {len(faults) - number + 1} faults are left out")
+                        break
                     await self._suffer(fault, f"{number}/{len(faults)}")
                     await asyncio.sleep(PAUSE_SECONDS)
                 await self._settle()

@@ -85,7 +85,7 @@ async def perform(folder: Path, seed: int, seconds: float, only: str | None) -> 
     try:
         await stage.start()
         report.begin()
-        await course.go(faults)
+        await course.go(faults, seconds)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, _already_ending)
