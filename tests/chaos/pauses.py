@@ -20,11 +20,17 @@ LEAST_SECONDS: Final = 0.02
 
 
 class Pauses:
-    """Remembers pauses, and adds up those in any stretch of time."""
+    """Remembers pauses, and adds up those in any stretch of time.
+
+    Attributes:
+        longest: seconds of the longest pause; 0 if there was none.
+    """
 
     def __init__(self) -> None:
         self._began: list[float] = []
         self._ended: list[float] = []
+        self._sums = [0.0]  # seconds of the first n pauses
+        self.longest = 0.0
 
     def __repr__(self) -> str:
         return f"<Pauses {len(self._ended)}, {self.total:.2f} s>"
@@ -42,26 +48,22 @@ class Pauses:
         """Take note of one pause, which is later than all others."""
         self._began.append(began)
         self._ended.append(ended)
+        self._sums.append(self._sums[-1] + ended - began)
+        self.longest = max(self.longest, ended - began)
 
     def within(self, since: float, until: float) -> float:
-        """Return the seconds of pause between two times."""
-        first = bisect_right(self._ended, since)
-        return sum(
-            max(0.0, min(ended, until) - max(began, since))
-            for began, ended in zip(self._began[first:], self._ended[first:], strict=True)
-        )
+        """Return the seconds of pause between two times; 0 if the first one is later."""
+        return max(0.0, self._before(until) - self._before(since))
 
     @property
     def total(self) -> float:
         """Seconds of pause in all."""
-        return self.within(float("-inf"), float("inf"))
+        return self._sums[-1]
 
-    @property
-    def longest(self) -> float:
-        """Seconds of the longest pause; 0 if there was none."""
-        return max(
-            (ended - began for began, ended in zip(self._began, self._ended, strict=True)), default=0.0
-        )
+    def _before(self, at: float) -> float:
+        whole = bisect_right(self._ended, at)
+        begun = at - self._began[whole] if whole < len(self._began) else 0.0
+        return self._sums[whole] + max(0.0, begun)
 
 
 NO_PAUSES: Final = Pauses()
