@@ -91,6 +91,9 @@ class Course:
         ]
         try:
             async with self._people.crowd.running(CONNECT_SECONDS):
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    while not self._people.all_came:  # noqa: ASYNC110 - it has no event
+                        await asyncio.sleep(LOOK_SECONDS)
                 self._say("every client and every witness is connected")
                 for gateway in self._stage.gateways:
                     gateway.usage_crowded = await gateway.usage(self._stage.http)
@@ -132,10 +135,10 @@ class Course:
 
     async def _settle(self) -> None:
         """Wait until nobody is split, or for the time in which this must happen, then until all is acknowledged."""
-        self._say("calm: waiting until no user is split")
+        self._say("calm: waiting until everybody is connected and nobody is split")
         self._people.stay()
         deadline = time.monotonic() + GRACE_SECONDS + AGAIN_SECONDS + SPLIT_SECONDS + 2
-        while self._people.split and time.monotonic() < deadline:  # noqa: ASYNC110 - moves have no event
+        while not self._people.together and time.monotonic() < deadline:  # noqa: ASYNC110 - moves have no event
             await asyncio.sleep(LOOK_SECONDS)
         try:
             await self._people.crowd.finish(FINISH_SECONDS)

@@ -25,6 +25,9 @@ BURST: Final = 50
 BURST_EVERY_SECONDS: Final = 3.5
 """Between two bursts; about as long as the quota needs for one, so that something waits half of the time."""
 
+COME_SECONDS: Final = 3.0
+"""In how many seconds the witnesses come. If all came with the clients, Auth would need too long on a slow machine."""
+
 STAY_SECONDS: Final = 40.0
 """How long a client stays on average before it leaves and comes again, so that both gateways always have clients."""
 
@@ -62,15 +65,15 @@ class Person:
         return [*self.client.refusals, *self.witness.refusals]
 
     @property
+    def connected(self) -> bool:
+        """Whether a Studio has answered on both connections."""
+        return self.client.served and self.witness.life is not None and bool(self.witness.life.studio)
+
+    @property
     def split(self) -> bool:
         """Whether the two connections are on two Studios now."""
         life = self.witness.life
-        return (
-            self.client.served
-            and life is not None
-            and bool(life.studio)
-            and life.studio != self.client.life.studio
-        )
+        return self.connected and life is not None and life.studio != self.client.life.studio
 
     @property
     def moved(self) -> float:
@@ -121,11 +124,15 @@ class People:
         return lambda: self._stage.gateways[next(attempts) % len(self._stage.gateways)].ws_url
 
     async def come_and_go(self) -> None:
-        """Let the witnesses connect, and everybody leave now and then; until cancelled."""
+        """Let the witnesses connect, a little later than the clients, and everybody leave now and then; until cancelled."""
         async with asyncio.TaskGroup() as group:
             for person in self:
-                group.create_task(person.witness.run())
+                group.create_task(self._come(person.witness, self._own_rng()))
                 group.create_task(self._leave(person.client, self._own_rng()))
+
+    async def _come(self, witness: Witness, rng: random.Random) -> None:
+        await asyncio.sleep(rng.uniform(0, COME_SECONDS))
+        await witness.run()
 
     async def _leave(self, client: NumberedClient, rng: random.Random) -> None:
         while True:
@@ -138,6 +145,16 @@ class People:
         self._leaving = False
         for person in self:
             person.witness.stay()
+
+    @property
+    def all_came(self) -> bool:
+        """Whether a Studio has answered each witness once."""
+        return all(any(watch.life.studio for watch in person.witness.watches) for person in self)
+
+    @property
+    def together(self) -> bool:
+        """Whether everybody is connected, and nobody is split."""
+        return all(person.connected and not person.split for person in self)
 
     @property
     def split(self) -> set[str]:

@@ -98,12 +98,11 @@ class Witness:
         except ConnectionClosed:
             pass  # how it ended is read below
         finally:
-            watch.life.ended = time.monotonic()
+            watch.life.end(connection)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
             await connection.close()
-            watch.life.code = connection.close_code
-            watch.life.reason = connection.close_reason or ""
+            watch.life.note_close(connection)
 
     async def _ask(self, connection: ClientConnection, watch: Watch) -> None:
         leaves = time.monotonic() + self._rng.uniform(0, 2 * STAY_SECONDS)

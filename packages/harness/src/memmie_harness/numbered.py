@@ -70,6 +70,16 @@ class Life:
         """Code and reason."""
         return self.code, self.reason
 
+    def end(self, connection: ClientConnection) -> None:
+        """Note that it ends now, and how, if that is known yet; a client that is cancelled learns it later or never."""
+        self.ended = time.monotonic()
+        self.note_close(connection)
+
+    def note_close(self, connection: ClientConnection) -> None:
+        """Note how it was closed."""
+        self.code = connection.close_code
+        self.reason = connection.close_reason or ""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -118,6 +128,7 @@ class NumberedClient:
         self._unacknowledged: dict[int, float] = {}  # number to when it was sent, oldest first
         self._finishing = False
         self._connection: ClientConnection | None = None
+        self._unexpected: list[str] = []
         self._news = asyncio.Event()
         self._acked = asyncio.Event()
 
@@ -161,12 +172,12 @@ class NumberedClient:
         return bool(self.lives) and self.life.ended is None and bool(self.life.acknowledged)
 
     def problems(self) -> list[str]:
-        """What was lost, doubled or reordered, in words; empty if nothing was.
+        """What was lost, doubled, reordered or no ack, in words; empty if nothing was.
 
         On each connection the acks must be the first so many of the messages sent, in their order; over all
         connections every number must have been acknowledged once.
         """
-        found = [
+        found = self._unexpected + [
             f"{self.user_id}: connection {number} sent {life.sent} and got acks for {life.acknowledged}"
             for number, life in enumerate(self.lives, start=1)
             if life.acknowledged != life.sent[: len(life.acknowledged)]
@@ -243,13 +254,12 @@ class NumberedClient:
         except ConnectionClosed:
             pass  # how it ended is read below
         finally:
-            life.ended = time.monotonic()
+            life.end(connection)
             self._connection = None
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await connection.close()
-            life.code = connection.close_code
-            life.reason = connection.close_reason or ""
+            life.note_close(connection)
             self._news.set()
 
     async def _send(self, connection: ClientConnection, life: Life) -> None:
@@ -280,7 +290,8 @@ class NumberedClient:
     def _receive(self, life: Life, message: str | bytes) -> None:
         answer = json.loads(message)
         if answer.get("type") != "ack":
-            raise AssertionError(f"{self.user_id} got {answer} instead of an ack")
+            self._unexpected.append(f"{self.user_id} got {answer} instead of an ack")
+            return
         number = int(answer["id"])
         life.acknowledged.append(number)
         life.studio = (answer.get("data") or {}).get("studio", "")
