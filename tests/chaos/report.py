@@ -41,7 +41,7 @@ class Report:
         seconds = time.monotonic() - self._began
         self._figures(course, people, seconds)
         for name, found in course.violations.items():
-            print(f"{name:<10} {'holds' if not found else f'VIOLATED {len(found)} times'}")
+            print(f"{name:<10} {'holds' if not found else f'VIOLATED: {len(found)}'}")
             self._print(found, course.spells)
         if course.unjudged:
             print(f"not judged, because the run itself paused then: {len(course.unjudged)}")
