@@ -36,15 +36,20 @@ class Peer:
         """The request that a server has read, or the answer that a client has read."""
 
     @classmethod
-    async def connect(cls, port: int, *, limit: int = 1 << 16, receive_buffer: int = 0) -> Self:
+    async def connect(
+        cls, port: int, *, limit: int = 1 << 16, receive_buffer: int = 0, source: str = ""
+    ) -> Self:
         """Connect as a client to a port of 127.0.0.1.
 
         Args:
             port: the port.
             limit: how many bytes are read ahead.
             receive_buffer: the size of the kernel's buffer in bytes; 0 lets the kernel choose.
+            source: the address of the client, such as 127.0.0.2; empty lets the kernel choose.
         """
         sock = socket.socket()
+        if source:
+            sock.bind((source, 0))
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
