@@ -16,7 +16,6 @@ from importlib.metadata import version as version_of
 from typing import Final, NoReturn
 
 from memmie_fake_base.server import FakeServer
-from memmie_fake_base.terminal import VersionOption, quiet_without_reader
 
 _GRACE_SECONDS: Final = 1.0
 """How long connections may take to close when `serve` is stopped."""
@@ -25,7 +24,7 @@ _ANSWER_SECONDS: Final = 3.0
 """How long a fake may take to answer a health check."""
 
 _FAILED: Final = 1
-"""Exit code of a failed health check."""
+"""Exit code of a failed health check, and if nobody reads the output."""
 
 _BAD_ARGUMENTS: Final = 2
 """Exit code for bad arguments, or for an address that cannot be bound."""
@@ -45,7 +44,7 @@ def make_parser(
     """Return the parser of the whole command line and that of `serve`, to which a fake adds its options."""
     parser = _Parser(prog=program, description=description)
     # Each program has the name of its distribution.
-    parser.add_argument("--version", action=VersionOption, version=lambda: _version(program))
+    parser.add_argument("--version", action="version", version=_version(program), help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
@@ -109,8 +108,15 @@ def run(
     Returns:
         the exit code: 0, 1 for an unhealthy fake, or 2 for bad arguments and an address that cannot be bound.
     """
-    with quiet_without_reader():
-        return _run(parser, make, arguments)
+    try:
+        try:
+            return _run(parser, make, arguments)
+        finally:  # also after --help
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of the output (such as `head`) has closed the pipe; the flush at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
 
 
 def _run(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from memmie_fake_base import control
 from memmie_fake_base.hijack import Hijacked
@@ -19,8 +19,6 @@ _ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?:
 
 _PREFLIGHT_SECONDS: Final = "600"
 """How long a browser may remember the answer to a preflight."""
-
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 def check_origins(origins: Iterable[str]) -> tuple[str, ...]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from memmie_fake_base.control import is_control
 from memmie_fake_base.problems import Problem
@@ -16,7 +15,7 @@ _PRIVATE: Final = ("localhost", "local", "internal")
 """Top-level domains that nobody can register: RFC 6761 §6.3, RFC 6762 §3, and ICANN's decision of 2024."""
 
 
-def page_guard(own: str) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def page_guard(own: str) -> Middleware:
     """Return a middleware that refuses control requests of web pages.
 
     Args:
