@@ -68,7 +68,7 @@ def _with_defaults(options: Options) -> Plan:
         try:
             key = kept_key(key_file(os.environ))
         except KeyFileError as error:
-            _say(f"memmie dev: note: tokens will be valid until the stack stops only: {error}", sys.stderr)
+            _say(f"memmie dev: note: tokens will be valid only until the stack stops: {error}", sys.stderr)
     return replace(options.plan, gateway_settings=settings, signing_key=key)
 
 
