@@ -98,7 +98,9 @@ def test_from_a_folder_of_wheels(installer: str, environment: Path) -> None:
     works(environment)
 
 
-def test_a_wheel_that_was_built_again_is_installed_again(installer: str, environment: Path, tmp_path: Path) -> None:
+def test_a_wheel_that_was_built_again_is_installed_again(
+    installer: str, environment: Path, tmp_path: Path
+) -> None:
     """Its version is the same, so a line that names versions would install the wheel that was there before."""
     folder = tmp_path / "dist"
     folder.mkdir()
