@@ -138,7 +138,7 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def wheels(session: nox.Session) -> None:
-    """Each wheel installs into an empty environment, with only its own dependencies, and runs."""
+    """Each wheel installs into an empty environment and runs; so do the lines of the harness's README."""
     _build_wheels(session)
     pins = Path("requirements/run.txt").resolve()
     for name, command in COMMANDS.items():
@@ -150,6 +150,8 @@ def wheels(session: nox.Session) -> None:
                 "--constraint", str(pins), *AS_BUILT, *names, external=True,
             )  # fmt: skip
             session.run(str(Path(folder) / "bin" / command[0]), *command[1:], external=True)
+    session.install("-r", "requirements/dev.txt", "-r", "requirements/workspace.txt")
+    session.run("pytest", "tests/installing", env={"MEMMIE_DIST": str(DIST.resolve())})
 
 
 def _engine_answers() -> bool:
