@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -11,10 +13,10 @@ from websockets.exceptions import InvalidStatus
 
 from memmie_fake_auth import FakeAuth
 from memmie_harness.client import connect
+from memmie_harness.dev import proof
 from memmie_harness.dev.ports import Ports
 from memmie_harness.dev.proof import CheckError
 from memmie_harness.dev.stack import Plan, running_stack
-from memmie_harness.targets import TargetError
 
 PORTS = Ports(gateway=0, auth=0, studios=(0,))
 PAGE = "http://localhost:5173"
@@ -59,14 +61,34 @@ async def test_a_studio_that_refuses_the_websocket_fails_the_check() -> None:
                 pass
 
 
-async def test_a_studio_that_is_not_healthy_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def give_up(url: str, within: float) -> None:
-        raise TargetError(f"{url} not ready within {within}")
+async def test_a_studio_that_starts_later_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "RETRY_SECONDS", 0.1)
+    taken = socket.socket()  # nothing listens on it yet
+    taken.bind(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
+    refused = asyncio.Event()
 
-    monkeypatch.setattr("memmie_harness.targets.in_process.wait_until_ready", give_up)  # it takes 10 s
+    def see(line: str) -> None:
+        if "refused" in line:
+            refused.set()
+
+    async def start_later() -> Server:
+        await refused.wait()
+        return await serve(say_who, sock=taken)
+
+    starting = asyncio.create_task(start_later())
+    plan = Plan(ports=PORTS, gateway_settings={}, own_studios=(f"ws://127.0.0.1:{port}/chat",))
+    async with running_stack(plan, see) as running:
+        assert running.proof.seconds > 0
+        assert refused.is_set()
+    (await starting).close()
+
+
+async def test_a_studio_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "START_SECONDS", 0.0)
     plan = Plan(ports=PORTS, gateway_settings={}, own_studios=("ws://127.0.0.1:9/ws",))
     with pytest.raises(
-        TargetError, match=r"Does your Studio run at ws://127.0.0.1:9/ws\? The health check is tcp"
+        CheckError, match=r"your Studio at ws://127\.0\.0\.1:9/ws could not be opened: .* 503 "
     ):
         async with running_stack(plan, lambda _: None):
             pass

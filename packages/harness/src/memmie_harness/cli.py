@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="URL",
         help="the WebSocket address of your own Studio, which replaces the fakes; repeat this option for several. "
-        "The gateway checks its health by HEALTH_CHECK, here tcp by default",
+        "HEALTH_CHECK is off then, unless --env sets it",
     )
     dev.add_argument(
         "--auth",

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from websockets.exceptions import InvalidStatus, WebSocketException
 
 from memmie_harness.client import HeartbeatError, connect, heartbeat
+
+START_SECONDS: Final = 10.0
+"""How long the developer's own Studio may take to start."""
+
+RETRY_SECONDS: Final = 0.5
+"""Time between two attempts."""
 
 
 class CheckError(Exception):
@@ -43,17 +51,26 @@ async def heartbeat_answered(ws_url: str, token: str) -> Proof:
     return Proof("heartbeat → ack through the gateway", seconds)
 
 
-async def websocket_opened(ws_url: str, token: str) -> Proof:
-    """Open a WebSocket, which is all that is known of the developer's own Studio.
+async def websocket_opened(ws_url: str, token: str, studios: tuple[str, ...]) -> Proof:
+    """Open a WebSocket, which is all that is known of the developer's own Studio; wait a while for one that starts.
 
     Raises:
         CheckError: it was refused.
     """
-    began = time.perf_counter()
-    with _explained(ws_url, "a WebSocket to your Studio could not be opened"):
-        async with await connect(ws_url, token):
-            seconds = time.perf_counter() - began
-    return Proof("a WebSocket through the gateway to your Studio, opened", seconds)
+    deadline = time.monotonic() + START_SECONDS
+    where = " and ".join(studios)
+    with _explained(ws_url, f"a WebSocket to your Studio at {where} could not be opened"):
+        while True:
+            began = time.perf_counter()
+            try:
+                async with await connect(ws_url, token):
+                    return Proof(
+                        "a WebSocket through the gateway to your Studio, opened", time.perf_counter() - began
+                    )
+            except InvalidStatus as refusal:
+                if refusal.response.status_code != 503 or time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def token_refused(ws_url: str) -> Proof:

@@ -15,14 +15,14 @@ from memmie_fake_studio import FakeStudio
 from memmie_harness.dev.ports import Ports
 from memmie_harness.dev.proof import Proof, heartbeat_answered, token_refused, websocket_opened
 from memmie_harness.dev.signing_key import TOKEN_SECONDS
-from memmie_harness.targets import InProcessTarget, TargetError
+from memmie_harness.targets import InProcessTarget
 from memmie_harness.wiring import gateway_environment
 
 USER_ID: Final = "dev"
 """The user of the token."""
 
 FOR_OWN_STUDIO: Final = {
-    "HEALTH_CHECK": "tcp",  # most servers have no route for health checks
+    "HEALTH_CHECK": "off",  # most servers have no route for health checks, and many log a mere TCP connection as an error
     "HEALTH_RECOVERY_SECONDS": "0.5",  # a developer restarts it often, and waits for it
 }
 """Settings of the gateway if the Studio is the developer's own."""
@@ -112,7 +112,7 @@ async def running_stack(plan: Plan, on_log_line: Callable[[str], None]) -> Async
             ),
             on_line=on_log_line,
         )
-        with _port_of("the gateway", plan.ports.gateway), _advice(plan):
+        with _port_of("the gateway", plan.ports.gateway):
             await gateway.start()
         stack.push_async_callback(gateway.stop)
         ready = time.monotonic()
@@ -121,7 +121,7 @@ async def running_stack(plan: Plan, on_log_line: Callable[[str], None]) -> Async
         if token is None:
             proof = await token_refused(gateway.ws_url)
         elif plan.own_studios:
-            proof = await websocket_opened(gateway.ws_url, token)
+            proof = await websocket_opened(gateway.ws_url, token, plan.own_studios)
         else:
             proof = await heartbeat_answered(gateway.ws_url, token)
         yield Running(
@@ -157,24 +157,6 @@ def _settings(plan: Plan) -> dict[str, str]:
     origins = {"ALLOWED_ORIGINS": ",".join(plan.cors_origins)} if plan.cors_origins else {}
     own_studio = FOR_OWN_STUDIO if plan.own_studios else {}
     return {**origins, **own_studio, **plan.gateway_settings}
-
-
-@contextlib.contextmanager
-def _advice(plan: Plan) -> Iterator[None]:
-    """Say what to do if the developer's own Studio does not pass the health checks.
-
-    Raises:
-        TargetError: the gateway did not start.
-    """
-    try:
-        yield
-    except TargetError as error:
-        if not plan.own_studios or error.exit_code is not None:
-            raise
-        raise TargetError(
-            f"{error}\nDoes your Studio run at {' and '.join(plan.own_studios)}? The health check is "
-            f"{_settings(plan)['HEALTH_CHECK']}; choose another one with --env HEALTH_CHECK=tcp, http, ws or off"
-        ) from error
 
 
 @contextlib.contextmanager
