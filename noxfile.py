@@ -124,7 +124,7 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no container and no browser, against the built wheels. Arguments go to pytest."""
+    """Every test that needs no container, against the built wheels. Arguments go to pytest."""
     _install_wheels(session)
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 

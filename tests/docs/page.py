@@ -15,10 +15,6 @@ import aiohttp
 from tests.docs.programs import browser, running
 from websockets.asyncio.client import ClientConnection, connect
 
-LOADED = (
-    "document.readyState === 'complete' || new Promise((done) => addEventListener('load', () => done(true)))"
-)
-
 
 class Page:
     """An open page.
@@ -31,18 +27,28 @@ class Page:
         self._devtools = devtools
         self._numbers = itertools.count(1)
 
+    async def visit(self, url: str) -> None:
+        """Open an address, and return when the page and its scripts are loaded."""
+        await self._call("Page.enable")
+        await self._call("Page.navigate", url=url)
+        while json.loads(await self._devtools.recv()).get("method") != "Page.loadEventFired":
+            pass
+
     async def evaluate(self, expression: str) -> Any:
         """Return the value of a JavaScript expression; a promise is awaited."""
-        number = next(self._numbers)
-        parameters = {"expression": expression, "awaitPromise": True, "returnByValue": True}
-        await self._devtools.send(
-            json.dumps({"id": number, "method": "Runtime.evaluate", "params": parameters})
+        answer = await self._call(
+            "Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True
         )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    async def _call(self, method: str, **parameters: Any) -> Any:
+        number = next(self._numbers)
+        await self._devtools.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             answer = json.loads(await self._devtools.recv())
             if answer.get("id") == number:
-                assert "exceptionDetails" not in answer["result"], answer
-                return answer["result"]["result"].get("value")
+                return answer["result"]
 
     async def until(self, condition: str) -> None:
         """Return when a JavaScript condition is true; it is checked whenever the page shows something new."""
@@ -55,7 +61,7 @@ class Page:
 @contextlib.asynccontextmanager
 async def opened(url: str, profile: Path) -> AsyncIterator[Page]:
     """Open a page; skip the test if no browser is installed."""
-    async with running(*browser(profile), "--remote-debugging-port=0", url) as process:
+    async with running(*browser(profile), "--remote-debugging-port=0", "about:blank") as process:
         assert process.stdout is not None
         address = ""
         while not address:
@@ -64,20 +70,20 @@ async def opened(url: str, profile: Path) -> AsyncIterator[Page]:
             address = "".join(re.findall(r"DevTools listening on ws://([^/]+)/", line))
         rest = asyncio.create_task(process.stdout.read())  # so that the browser can go on writing
         try:
-            async with connect(await _devtools_of(url, address), proxy=None, max_size=None) as devtools:
+            async with connect(await _devtools_of(address), proxy=None, max_size=None) as devtools:
                 page = Page(devtools)
-                await page.evaluate(LOADED)
+                await page.visit(url)
                 yield page
         finally:
             process.kill()
             await rest
 
 
-async def _devtools_of(url: str, address: str) -> str:
-    """Return the address of a page's DevTools, from a browser that may still be loading the page."""
+async def _devtools_of(address: str) -> str:
+    """Return the address of the DevTools of the page that is open; it may not be there yet."""
     async with aiohttp.ClientSession() as http:
         while True:
             async with http.get(f"http://{address}/json/list") as response:
                 for page in await response.json():
-                    if page["url"].startswith(url):
+                    if page["type"] == "page":
                         return str(page["webSocketDebuggerUrl"])

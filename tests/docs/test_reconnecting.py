@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -113,6 +114,25 @@ async def test_without_a_user_it_ends() -> None:
     async with client("ws://127.0.0.1:9/ws") as process:
         told = [event async for event in events(process)]
     assert told == [{"fresh": False}, {"end": 4401, "reason": "nobody is signed in"}]
+
+
+async def test_the_example_of_the_page_works() -> None:
+    page = (CLIENT.parent / "connect.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"<!-- use reconnecting.js -->\n```js\n(.*?)```", page, re.DOTALL)
+
+    async def greet(connection: ServerConnection) -> None:
+        await connection.send("hello")
+        await connection.close(4000, "that is all")
+
+    async with serve(greet, "127.0.0.1", 0, subprotocols=[Subprotocol("bearer")]) as server:
+        address = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+        example = example.replace("wss://gateway.example.com/ws", address)
+        example = example.replace("./reconnecting.js", CLIENT.as_uri())
+        tokens = 'const currentToken = async () => "t1", newToken = currentToken;\n'
+        async with running(*node(), "--input-type=module", "--eval", example + tokens) as process:
+            assert process.stdout is not None
+            told = (await process.stdout.read()).decode()
+    assert told == "hello\nnot connected any more: 4000 that is all\n"
 
 
 @pytest.mark.memmie(target="inprocess")

@@ -44,6 +44,7 @@ def test_every_block_is_run() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)  # four programs and a browser start
 async def test_the_page_chats_and_comes_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     shutil.copy(DOCS / "reconnecting.js", tmp_path)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# pytester forgets what a pytest inside this process has imported, but a C extension cannot be imported twice.
+# pytester forgets what a pytest inside this process has imported, but some extensions cannot be imported twice.
+import cryptography.hazmat.primitives.hashes  # noqa: F401
 import httptools  # noqa: F401
 
 STRICT = (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from tests.harness.strict import STRICT
 
@@ -106,27 +109,28 @@ def test_a_shared_stack_is_not_there(
     pytester.runpytest_inprocess(*STRICT, *options).assert_outcomes(**outcome)
 
 
+MY_GATEWAY = """
+    import contextlib
+    from websockets.asyncio.client import connect
+    from websockets.asyncio.server import serve
+
+    @contextlib.asynccontextmanager
+    async def my_gateway(auth_url, backends):
+        async def exchange_one_message(client):
+            async with connect(f"{backends[0]}?user_id=u1", proxy=None) as studio:
+                await studio.send(await client.recv())
+                await client.send(await studio.recv())
+
+        assert auth_url.startswith("http://")
+        async with serve(exchange_one_message, "127.0.0.1", 0) as server:
+            yield server.sockets[0].getsockname()[1]
+"""
+
+
 def test_any_object_with_a_ws_url_will_do_as_gateway(pytester: pytest.Pytester) -> None:
-    """The example of the README: a gateway of ten lines, with the fakes on both sides."""
-    pytester.makeconftest(
-        """
-        import pytest
-        from types import SimpleNamespace
-        from websockets.asyncio.client import connect
-        from websockets.asyncio.server import serve
-
-        @pytest.fixture
-        async def memmie_gateway(memmie_auth, memmie_studios):
-            async def handle(client):
-                async with connect(f"{memmie_studios[0].ws_url}?user_id=u1", proxy=None) as studio:
-                    await studio.send(await client.recv())
-                    await client.send(await studio.recv())
-
-            async with serve(handle, "127.0.0.1", 0) as server:
-                port = server.sockets[0].getsockname()[1]
-                yield SimpleNamespace(ws_url=f"ws://127.0.0.1:{port}/ws")
-        """
-    )
+    pytester.makepyfile(my_project=MY_GATEWAY)
+    pytester.makeconftest(from_the_readme("own gateway"))
+    pytester.syspathinsert()
     pytester.makepyfile(
         """
         from memmie_harness.client import heartbeat
@@ -138,3 +142,17 @@ def test_any_object_with_a_ws_url_will_do_as_gateway(pytester: pytest.Pytester) 
         """
     )
     pytester.runpytest_inprocess(*STRICT).assert_outcomes(passed=1)
+
+
+def test_the_example_of_a_shared_stack_works(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(from_the_readme("shared stack"))
+    pytester.runpytest_inprocess(*STRICT, "--memmie-target=inprocess").assert_outcomes(passed=1)
+
+
+def from_the_readme(name: str) -> str:
+    """Return the block of Python after the README's comment `<!-- NAME -->`."""
+    page = Path(__file__).parents[2] / "packages/harness/README.md"
+    [block] = re.findall(
+        rf"<!-- {name} -->\n```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL
+    )
+    return str(block)
