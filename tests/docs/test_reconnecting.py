@@ -78,9 +78,10 @@ async def test_after_each_close_code_of_the_gateway_it_does_what_the_pages_advis
 async def test_it_reconnects_with_a_new_token_where_that_may_be_the_reason_and_stops_where_it_is_at_fault() -> (
     None
 ):
-    closes = iter(
-        [(1012, "moving"), (4401, "the token expired"), 401, 401, (1013, ""), (1009, "message too big")]
-    )
+    ends: list[tuple[int, str] | int] = [
+        (1012, "moving"), (4401, "the token expired"), 401, 401, (1013, ""), (1009, "message too big")
+    ]  # fmt: skip
+    closes = iter(ends)
     seen: list[str] = []
     following: tuple[int, str] | int
 

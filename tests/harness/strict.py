@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 # pytester forgets what a pytest inside this process has imported, but some extensions cannot be imported twice.
-import cryptography.hazmat.primitives.hashes  # noqa: F401
 import httptools  # noqa: F401
+
+import memmie_harness.stack  # noqa: F401
 
 STRICT = (
     "-W=error",
