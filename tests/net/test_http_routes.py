@@ -23,6 +23,7 @@ REQUESTS = {
     "metrics": b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
     "no route": b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
     "no method": b"DELETE /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    "expectation": b"GET /health HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n",
     "no Host": b"GET /health HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET /health HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
     "two Hosts in HTTP/1.0": b"GET /health HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
@@ -64,8 +65,11 @@ async def test_an_answer_is_complete(
     assert (answer.get("server"), answer.get("connection").split(",")[0]) == ("memmie-gateway", "close")
     assert answer.get("cache-control") == "no-store"
     assert len(answer.get("x-request-id")) == 32
-    for line in log.lines("refused"):
-        assert line["request_id"] == answer.get("x-request-id")
+    refused = [(line["cause"], line["request_id"]) for line in log.lines("refused")]
+    if answer.status >= 400 and name != "ready":  # no backend is checked yet
+        assert refused == [(json.loads(answer.body)["code"], answer.get("x-request-id"))]
+    else:
+        assert refused == []
 
 
 @pytest.mark.parametrize("name", ["health", "no route", "no token"])

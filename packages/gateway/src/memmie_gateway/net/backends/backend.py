@@ -12,6 +12,7 @@ from memmie_gateway.core.backends.balancer import NEVER
 from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthTracker
 from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
+from memmie_gateway.core.http.query import means_user_id, without
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
@@ -27,10 +28,15 @@ class BackendUrl(ServiceUrl):
         """Parse a URL.
 
         Raises:
-            ValueError: the URL is not a `ws://` or `wss://` URL with a host, or has credentials, a fragment or characters
-                that must be percent-encoded.
+            ValueError: the URL is not a `ws://` or `wss://` URL with a host, or has credentials, a fragment, characters
+                that must be percent-encoded or a `user_id` in its query.
         """
-        return cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
+        where = cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
+        if without(where.query, lambda name, _: means_user_id(name)) != where.query:
+            raise ValueError(
+                "the query must not have a user_id, because the gateway adds that of each client"
+            )
+        return where
 
 
 class Traffic(NamedTuple):
