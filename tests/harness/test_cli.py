@@ -26,7 +26,7 @@ from memmie_harness import cli
         (["dev", "--studio", "ws://a/ws", "--studios", "2"], "--studios is the number of fakes, which"),
         (["dev", "--auth", "http://a", "--token-for", "u1"], "with --auth, your Auth makes them"),
         (["dev", "--cors-origin", "http://a/"], "--cors-origin: 'http://a/' is given; an origin such as"),
-        (["dev", "--env", "port=1"], "port is set by the stack itself; see --port-base and --studios"),
+        (["dev", "--env", "port=1"], "port is set by the stack itself; see --port-base, --studio and --auth"),
     ],
 )
 def test_invalid_options_end_with_exit_code_2(

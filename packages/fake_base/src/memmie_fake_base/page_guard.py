@@ -27,11 +27,12 @@ def page_guard(own: str) -> Middleware:
         if is_control(request):
             if "Origin" in request.headers:
                 raise Problem(403, "page_not_allowed", "control routes are not for web pages; send no Origin")
-            if not is_private_host(request.host, own):
+            host = request.headers.get("Host", "")  # `request.host` would look up this machine's name
+            if not is_private_host(host, own):
                 raise Problem(
                     403,
                     "host_not_allowed",
-                    f"the Host {request.host!r} could be that of a web page; for control routes use an IP address, "
+                    f"the Host {host!r} could be that of a web page; for control routes use an IP address, "
                     f"a name without a dot, or one that ends in {' or '.join('.' + name for name in _PRIVATE)}",
                 )
         return await handler(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,6 @@ from memmie_fake_auth.keys import SigningKey, new_pem
 
 TOKEN_SECONDS: Final = 24 * 3600
 """How long a token of `memmie dev` is valid."""
-
-_ONLY_MINE: Final = 0o600
-"""The mode of the file."""
 
 
 class KeyFileError(Exception):
@@ -65,8 +63,8 @@ def mint(signing_key: str, user_id: str) -> str:
 def _make(path: Path) -> None:
     """Write a new key, unless another process was faster; nobody sees a part of it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _ONLY_MINE)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)  # only this user can read it
+    draft = Path(name)
     try:
         with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor
             file.write(new_pem())
