@@ -146,6 +146,45 @@ async def test_a_body_is_asked_for(start_gateway: StartGateway, dial: Dial, auth
     assert json.loads((await client.read_head()).body) == {"moved": 0}
 
 
+async def test_a_client_of_http_1_0_is_not_asked_for_its_body(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth
+) -> None:
+    """It does not know the answer 100 (RFC 9110 §10.1.1)."""
+    gateway = await start_gateway()
+    client = await dial(gateway)
+    head = "POST /token/renew HTTP/1.0\r\nContent-Length: 13\r\nExpect: 100-continue\r\nAuthorization: Bearer"
+    client.write(f"{head} {auth.mint()}\r\n\r\n".encode())
+    await until(lambda: bool(gateway.parts.listener.http))
+    client.write(b'{"token":"x"}')
+    assert (await client.read_head()).status == 200
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_asked_for(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth
+) -> None:
+    """It was asked for, and then awaited until the time-out."""
+    client = await dial(await start_gateway())
+    head = (
+        "POST /token/renew HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n"
+        f"Expect: 100-continue\r\nAuthorization: Bearer {auth.mint()}\r\n\r\n"
+    )
+    client.write(head.encode())
+    assert (await client.read_head()).status == 413
+
+
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/ws", "/token/renew"])
+async def test_a_client_that_sends_a_large_body_before_it_reads_gets_its_answer(
+    start_gateway: StartGateway, dial: Dial, path: str
+) -> None:
+    """Nobody read the body, so the client could not end it, and was reset before it read the answer."""
+    client = await dial(await start_gateway())
+    size = 16 << 20  # more than all buffers in between
+    client.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size))
+    async with asyncio.timeout(PATIENCE):
+        await client.writer.drain()
+    assert (await client.read_head()).status in (401, 404, 405, 426)
+
+
 @pytest.mark.parametrize("cuts", [[], [10_000], [1, 16_383, 16_384, 16_385], [16_384]])
 @pytest.mark.parametrize("size", [16_384, 20_000, 300_000])
 async def test_too_long_a_url_is_414_however_it_comes(
