@@ -71,7 +71,7 @@ async def test_after_each_close_code_of_the_gateway_it_does_what_the_pages_advis
         if cause.ending.retry and (cause.ending.to_client or cause.ending.status):
             assert advice[cause.close_code] == "reconnect", cause
     assert {code for code in codes if advice[code] == "new token"} == {4401}
-    at_fault = {1002, 1007, 1009, 4400, 4403, 4404, 4413, 4414, 4426, 4431, 4499}
+    at_fault = {1002, 1007, 1009, 4400, 4403, 4404, 4405, 4413, 4414, 4417, 4426, 4431, 4499}
     assert {code for code in codes if advice[code] == "stop"} == at_fault | studios_own
 
 
