@@ -146,7 +146,9 @@ def _setting(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     if name.upper() in STACK_SETTINGS:
-        raise argparse.ArgumentTypeError(f"{name} is set by the stack itself; see --port-base, --studio and --auth")
+        raise argparse.ArgumentTypeError(
+            f"{name} is set by the stack itself; see --port-base, --studio and --auth"
+        )
     return name, value
 
 
