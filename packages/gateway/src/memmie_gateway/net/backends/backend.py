@@ -97,7 +97,8 @@ class Backend:
         traffic: the sum of the traffic of sessions that have left it.
         errors: number of errors by type, for the metrics.
         latency: times that messages spent in the gateway.
-        on_doubt: called after passive evidence of a failure, to trigger a health check.
+        on_doubt: called after passive evidence of a failure, to look its name up again and to trigger a health check.
+        check_now: called to trigger a health check without evidence of a failure.
         on_change: called when its health has changed.
         on_checked: called after every health check.
         on_failure: called after passive evidence of a failure, with the backend.
@@ -130,6 +131,7 @@ class Backend:
         self.errors: Counter[str] = Counter()
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
+        self.check_now: Callable[[], None] = _nothing
         self.on_change: Callable[[Backend], None] = _nothing
         self.on_checked: Callable[[Backend], None] = _nothing
         self.on_failure: Callable[[Backend], None] = _nothing
