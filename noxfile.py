@@ -125,7 +125,7 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no container and no browser, against the built wheels. Arguments go to pytest."""
+    """Every test that needs no container, against the built wheels. Arguments go to pytest."""
     _install_wheels(session)
     session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
 
@@ -139,7 +139,7 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def wheels(session: nox.Session) -> None:
-    """Each wheel installs into an empty environment, with only its own dependencies, and runs."""
+    """Each wheel installs into an empty environment and runs; so do the lines of the harness's README."""
     _build_wheels(session)
     pins = Path("requirements/run.txt").resolve()
     for name, command in COMMANDS.items():
@@ -151,6 +151,8 @@ def wheels(session: nox.Session) -> None:
                 "--constraint", str(pins), *AS_BUILT, *names, external=True,
             )  # fmt: skip
             session.run(str(Path(folder) / "bin" / command[0]), *command[1:], external=True)
+    session.install("-r", "requirements/dev.txt", "-r", "requirements/workspace.txt")
+    session.run("pytest", "tests/installing", env={"MEMMIE_DIST": str(DIST.resolve())})
 
 
 def _engine_answers() -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from loadtests.interrupted import ended_when_interrupted  # noqa: E402 - the line above finds it
-from loadtests.libraries import demand  # noqa: E402 - the line above finds it
+from loadtests.libraries import demand, show_version  # noqa: E402 - the line above finds it
 
 if __name__ == "__main__":
     with ended_when_interrupted("bench.py"):
+        show_version("bench.py")
         demand("bench.py", "jinja2", "memmie_harness", "picows", "plotly", "psutil", "uvloop", "websockets")
 
         from loadtests.benchmark.command import main

@@ -1,9 +1,10 @@
-"""Say in one line which library a command of this folder needs and does not find."""
+"""What a command of this folder says in one line: its version, or which library it needs and does not find."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib.metadata import version
 from typing import Final
 
 EXIT_USAGE: Final = 2
@@ -19,3 +20,10 @@ def demand(command: str, *modules: str) -> None:
     if missing := [name for name in modules if importlib.util.find_spec(name) is None]:
         print(f"{command}: these libraries are not installed: {', '.join(missing)}. {_HOW}", file=sys.stderr)
         sys.exit(EXIT_USAGE)
+
+
+def show_version(command: str) -> None:
+    """Answer `--version`, and end the process; the version is that of the gateway, which is in the same clone."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"{command} {version('memmie-gateway')}")
+        sys.exit()

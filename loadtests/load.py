@@ -38,7 +38,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[0] = str(HERE.parent)
 
 from loadtests.interrupted import ended_when_interrupted  # noqa: E402 - the line above finds it
-from loadtests.libraries import demand  # noqa: E402 - see above
+from loadtests.libraries import demand, show_version  # noqa: E402 - see above
 
 
 def main() -> None:
@@ -105,5 +105,6 @@ def _teach(name: str) -> None:
 
 if __name__ == "__main__":
     with ended_when_interrupted("load.py"):
+        show_version("load.py")
         demand("load.py", "locust", "plotly", "psutil", "websockets")
         main()

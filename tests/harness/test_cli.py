@@ -20,7 +20,13 @@ from memmie_harness import cli
         (["dev", "--studios", "0"], "--studios must be from 1 to 50, not 0"),
         (["dev", "--env", "NAME"], "'NAME' is not NAME=VALUE"),
         (["dev", "--env", "=1"], "'=1' is not NAME=VALUE"),
-        (["dev", "--env", "port=1"], "port is set by the stack itself; see --port-base and --studios"),
+        (["dev", "--studio", "localhost:9000/ws"], "'localhost:9000/ws' is not an address such as ws://"),
+        (["dev", "--studio", "ws://a/ws,ws://b/ws"], "is not an address such as ws://localhost:9000/ws"),
+        (["dev", "--auth", "ws://a"], "'ws://a' is not an address such as http://localhost:9001"),
+        (["dev", "--studio", "ws://a/ws", "--studios", "2"], "--studios is the number of fakes, which"),
+        (["dev", "--auth", "http://a", "--token-for", "u1"], "with --auth, your Auth makes them"),
+        (["dev", "--cors-origin", "http://a/"], "--cors-origin: 'http://a/' is given; an origin such as"),
+        (["dev", "--env", "port=1"], "port is set by the stack itself; see --port-base, --studio and --auth"),
     ],
 )
 def test_invalid_options_end_with_exit_code_2(
@@ -39,8 +45,18 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
 
     text = capsys.readouterr().out
     assert caught.value.code == 0
-    for word in ("--port-base", "--studios", "--once", "--json", "--env", "exit codes:", "examples:"):
-        assert word in text
+    options = (
+        "--port-base",
+        "--studios",
+        "--studio",
+        "--auth",
+        "--cors-origin",
+        "--token-for",
+        "--once",
+        "--json",
+    )
+    for word in (*options, "--env", "exit codes:", "examples:"):
+        assert f"{word} " in text or f"{word}\n" in text
     assert max(map(len, text.splitlines())) <= 110
 
 

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import json
 import os
-import shlex
 import signal
 import socket
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -21,16 +21,23 @@ from memmie_harness.client import connect, heartbeat
 from memmie_harness.dev.command import _signals_cancel_this_task
 from memmie_harness.dev.ports import Ports
 from memmie_harness.dev.report import client_lines
-from memmie_harness.dev.stack import PortError, Running, running_stack
+from memmie_harness.dev.stack import Plan, PortError, Running, running_stack
+
+ANYWHERE = Ports(gateway=0, auth=0, studios=(0,))
+
+
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state folder of its own for each test, because `memmie dev` keeps its key there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "memmie"
 
 
 @contextlib.asynccontextmanager
-async def python_module(*arguments: str) -> AsyncIterator[Process]:
-    """`python -m …`, killed if a test leaves it running."""
+async def program(*command: str) -> AsyncIterator[Process]:
+    """A program, killed if a test leaves it running."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        *arguments,
+        *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -44,7 +51,7 @@ async def python_module(*arguments: str) -> AsyncIterator[Process]:
 
 
 def memmie_dev(*options: str) -> contextlib.AbstractAsyncContextManager[Process]:
-    return python_module("memmie_harness", "dev", "--port-base", "0", *options)
+    return program(sys.executable, "-m", "memmie_harness", "dev", "--port-base", "0", *options)
 
 
 async def read_until(stream: asyncio.StreamReader | None, words: str) -> str:
@@ -109,8 +116,9 @@ async def test_json_is_all_of_standard_output_and_describes_a_stack_that_works()
 async def test_text_has_lines_that_work_and_no_colour_where_there_is_no_terminal() -> None:
     async with memmie_dev() as process:
         text = await read_until(process.stdout, "Press Ctrl-C to stop the stack.\n")
-        [line] = [line for line in text.splitlines() if " -m websockets " in line]
-        async with python_module(*shlex.split(line)[2:]) as client:
+        variables, line = text.splitlines()[1:3]
+        assert " -m websockets " in line
+        async with program("sh", "-c", f"{variables.strip()}; exec {line.strip()}") as client:
             assert client.stdin is not None
             client.stdin.write(b'{"id":"1","type":"heartbeat"}\n')
             await read_until(client.stdout, "ack")
@@ -201,7 +209,7 @@ async def test_a_port_in_use_leaves_nothing_listening(service: str, ports: objec
     assert callable(ports)
     before = listening_ports()
     with pytest.raises(PortError, match=rf"port {taken_port} \(for {service}\) is in use"):
-        async with running_stack(ports(taken_port), {}, on_log_line=lambda _: None):
+        async with running_stack(Plan(ports=ports(taken_port), gateway_settings={}), lambda _: None):
             pass
 
     assert listening_ports() == before
@@ -216,10 +224,26 @@ async def test_log_lines_are_passed_on_as_they_come() -> None:
         if '"closed"' in line and '"dev"' in line:
             closed.set()
 
-    anywhere = Ports(gateway=0, auth=0, studios=(0,))
-    async with running_stack(anywhere, {"LOG_FORMAT": "json"}, on_log_line=take) as running:
+    plan = Plan(ports=ANYWHERE, gateway_settings={"LOG_FORMAT": "json"})
+    async with running_stack(plan, on_log_line=take) as running:
         assert isinstance(running, Running)
-        assert set(client_lines(running)) == {"websocat", "wscat", "python"}
+        assert running.token is not None
+        assert set(client_lines()) == {"websocat", "wscat", "python"}
         async with asyncio.timeout(10):
             await closed.wait()
     assert not any(running.token in line for line in lines)
+
+
+async def test_a_stack_ends_quietly_when_the_reader_of_its_output_is_gone() -> None:
+    command = 'exec 3>&1; "$0" -m memmie_harness dev --json --port-base 0 2>&3 | head -1 >&2'
+    async with program("sh", "-c", command, sys.executable) as shell, asyncio.timeout(50):
+        out, err = await shell.communicate()
+
+    assert json.loads(err)["gateway"].startswith("http://127.0.0.1:")
+    assert out.decode().endswith("stopped\n")
+    assert b"Traceback" not in out
+
+
+def test_the_check_alone_leaves_no_key(state_folder: Path) -> None:
+    assert cli.main(["dev", "--once", "--json", "--port-base", "0"]) == 0
+    assert not state_folder.exists()

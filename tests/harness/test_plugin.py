@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import psutil
 import pytest
+from tests.harness.strict import STRICT
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
@@ -17,15 +18,6 @@ from memmie_harness.targets import ProcessTarget
 from memmie_harness.wiring import FOR_TESTS, gateway_environment
 
 pytest_plugins = ["pytester"]
-
-STRICT = (
-    "-W=error",
-    "--strict-markers",
-    "-p",
-    "no:hypothesispytest",  # a second of import time that no user of the plugin needs to have
-    "--asyncio-mode=auto",
-    "--override-ini=asyncio_default_fixture_loop_scope=function",
-)
 
 
 @pytest.fixture

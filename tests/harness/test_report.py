@@ -4,10 +4,12 @@ import io
 import json
 import shlex
 import sys
+from dataclasses import replace
 
 import pytest
 
-from memmie_harness.dev.report import as_json, as_text, client_lines, wants_colour
+from memmie_harness.dev.proof import Proof
+from memmie_harness.dev.report import as_json, as_text, client_lines, variables_line, wants_colour
 from memmie_harness.dev.stack import Running
 
 RUNNING = Running(
@@ -18,7 +20,7 @@ RUNNING = Running(
     user_id="dev",
     token="a.b-c_d",
     start_seconds=0.25,
-    round_trip_seconds=0.00125,
+    proof=Proof("heartbeat → ack through the gateway", 0.00125),
 )
 
 
@@ -34,23 +36,33 @@ def test_json_is_one_line_with_everything() -> None:
         "user_id": "dev",
         "token": "a.b-c_d",
         "start_seconds": 0.25,
+        "proof": "heartbeat → ack through the gateway",
         "round_trip_ms": 1.25,
     }
 
 
-def test_text_has_every_address_the_token_and_the_round_trip() -> None:
+def test_text_has_every_address_and_the_token_once() -> None:
     text = as_text(RUNNING, colour=False)
 
-    for expected in (
-        RUNNING.gateway,
-        RUNNING.websocket,
-        RUNNING.auth,
-        *RUNNING.studios,
-        f"  {RUNNING.token}\n",
-    ):
-        assert expected in text
-    assert "1.2 ms" in text
-    assert all(f"  {line}\n" in text for line in client_lines(RUNNING).values())
+    assert RUNNING.token is not None
+    # The gateway's two addresses share what follows the scheme.
+    for expected in (RUNNING.gateway, RUNNING.websocket, RUNNING.auth, *RUNNING.studios, RUNNING.token):
+        assert text.count(expected) == 1
+    assert "heartbeat → ack through the gateway in 1.2 ms" in text
+    assert all(f"  {line}\n" in text for line in (variables_line(RUNNING), *client_lines().values()))
+
+
+def test_text_says_which_services_are_the_users_own() -> None:
+    studio = "ws://localhost:9000/ws"
+    auth = "http://localhost:9001"
+    text = as_text(replace(RUNNING, studios=(studio,), auth=auth, token=None, user_id=None), colour=False)
+
+    assert f"studio 1  {studio}  your own\n" in text
+    assert f"auth      {auth}  your own\n" in text
+    assert "TOKEN=a-token-of-your-Auth\n" in text
+    # The fake Studio's heartbeat and the fake Auth's tokens mean nothing there.
+    assert "heartbeat" not in text.partition("ready in")[0]
+    assert "--token-for" not in text
 
 
 def test_colour_changes_nothing_but_colour() -> None:
@@ -65,10 +77,10 @@ def test_colour_changes_nothing_but_colour() -> None:
 
 def test_lines_to_paste_are_what_the_clients_take() -> None:
     # Each was run against the stack by hand; this holds them to what worked.
-    assert {name: shlex.split(line) for name, line in client_lines(RUNNING).items()} == {
-        "websocat": ["websocat", "-H=Authorization: Bearer a.b-c_d", "ws://127.0.0.1:8000/ws"],
-        "wscat": ["wscat", "-H", "Authorization: Bearer a.b-c_d", "-c", "ws://127.0.0.1:8000/ws"],
-        "python": [sys.executable, "-m", "websockets", "ws://127.0.0.1:8000/ws?token=a.b-c_d"],
+    assert {name: shlex.split(line) for name, line in client_lines().items()} == {
+        "websocat": ["websocat", "-H=Authorization: Bearer $TOKEN", "$URL"],
+        "wscat": ["wscat", "-H", "Authorization: Bearer $TOKEN", "-c", "$URL"],
+        "python": [sys.executable, "-m", "websockets", "$URL?token=$TOKEN"],
     }
 
 

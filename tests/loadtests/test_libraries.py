@@ -7,11 +7,12 @@ import importlib.util
 import signal
 import sys
 from asyncio.subprocess import PIPE
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from loadtests.libraries import demand
+from loadtests.libraries import demand, show_version
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +37,17 @@ async def test_what_is_missing_is_named_in_one_line(command: str, module: str, r
     assert line.startswith(f"{command}: these libraries are not installed: ")
     assert module in line
     assert "requirements/load.txt" in line
+
+
+@pytest.mark.parametrize("command", ["bench.py", "load.py"])
+def test_version_is_one_line(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [command, "--version"])
+    with pytest.raises(SystemExit) as ended:
+        show_version(command)
+    assert ended.value.code is None
+    assert capsys.readouterr().out == f"{command} {version('memmie-gateway')}\n"
 
 
 NEEDS_LOCUST = pytest.mark.skipif(

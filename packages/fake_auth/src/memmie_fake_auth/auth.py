@@ -43,6 +43,7 @@ class FakeAuth(FakeServer):
             port,
             log_entries=self.settings.log_entries,
             max_body_bytes=self.settings.max_body_bytes,
+            cors_origins=self.settings.cors_origins,
         )
         self._mint = TokenMint(self.settings)
         self._users = Users(self.settings.max_users)

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="PEM",
         help="a file with the RSA private key that signs tokens; by default the fake makes a new key when it starts",
     )
-    return run(parser, "memmie-fake-auth", _make, arguments)
+    return run(parser, _make, arguments)
 
 
 def _make(options: argparse.Namespace) -> FakeAuth:
@@ -60,6 +60,7 @@ def _make(options: argparse.Namespace) -> FakeAuth:
         refusal=options.refusal,
         signing_key=pem,
         log_entries=options.log_entries,
+        cors_origins=tuple(options.cors_origins),
     )
 
 

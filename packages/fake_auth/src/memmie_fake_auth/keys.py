@@ -44,9 +44,24 @@ class SigningKey:
         return {"keys": [{**key, "use": "sig", "alg": ALGORITHM, "kid": self.id}]}
 
 
+def new_pem() -> str:
+    """Return a new private key in PEM."""
+    return (
+        _new_key()
+        .private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        .decode("ascii")
+    )
+
+
+def _new_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
 @functools.cache
 def _process_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return _new_key()
 
 
 def _load(pem: str) -> rsa.RSAPrivateKey:

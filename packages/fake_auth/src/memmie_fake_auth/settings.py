@@ -21,6 +21,7 @@ class AuthSettings:
         max_revocations: how many unexpired revoked tokens are held; then `logout` is answered with 507.
         max_refresh_tokens: how many unexpired refresh tokens are held; then `login` is answered with 507.
         log_entries: how many log entries are kept; older ones are dropped.
+        cors_origins: the origins of web pages that may use the HTTP routes, such as `http://localhost:5173`; `*` for all.
         max_body_bytes: the largest request body; a larger one is answered with 413.
 
     Raises:
@@ -35,6 +36,7 @@ class AuthSettings:
     max_revocations: int = 10_000
     max_refresh_tokens: int = 20_000
     log_entries: int = 10_000
+    cors_origins: tuple[str, ...] = ()
     max_body_bytes: int = 64 * 1024
 
     def __post_init__(self) -> None:

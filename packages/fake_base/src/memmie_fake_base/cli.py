@@ -1,4 +1,4 @@
-"""The command line that both fakes have: `serve`, `healthcheck` and `version`."""
+"""The command line that both fakes have: `serve`, `healthcheck`, `version` and `--version`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ANSWER_SECONDS: Final = 3.0
 """How long a fake may take to answer a health check."""
 
 _FAILED: Final = 1
-"""Exit code of a failed health check."""
+"""Exit code of a failed health check, and if nobody reads the output."""
 
 _BAD_ARGUMENTS: Final = 2
 """Exit code for bad arguments, or for an address that cannot be bound."""
@@ -43,6 +43,8 @@ def make_parser(
 ) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
     """Return the parser of the whole command line and that of `serve`, to which a fake adds its options."""
     parser = _Parser(prog=program, description=description)
+    # Each program has the name of its distribution.
+    parser.add_argument("--version", action="version", version=_version(program), help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     serve = commands.add_parser(
         "serve",
@@ -66,6 +68,15 @@ def make_parser(
         default=10_000,
         help="maximum number of log entries that the fake keeps (default: %(default)s)",
     )
+    serve.add_argument(
+        "--cors-origin",
+        dest="cors_origins",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of this origin, such as http://localhost:5173, use the fake's API; * for all pages. "
+        "Repeat this option for several origins. Control routes are never for pages",
+    )
     healthcheck = commands.add_parser(
         "healthcheck",
         help="check whether a running fake answers, for container health checks",
@@ -84,7 +95,6 @@ def make_parser(
 
 def run(
     parser: argparse.ArgumentParser,
-    package: str,
     make: Callable[[argparse.Namespace], FakeServer],
     arguments: Sequence[str] | None,
 ) -> int:
@@ -92,16 +102,31 @@ def run(
 
     Args:
         parser: the first of the two that `make_parser` returned.
-        package: the distribution that `version` reports on.
         make: makes the fake from the parsed options; if it raises ValueError, an argument is bad.
         arguments: the command line; None takes `sys.argv`.
 
     Returns:
         the exit code: 0, 1 for an unhealthy fake, or 2 for bad arguments and an address that cannot be bound.
     """
+    try:
+        try:
+            return _run(parser, make, arguments)
+        finally:  # also after --help
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of the output (such as `head`) has closed the pipe; the flush at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+
+
+def _run(
+    parser: argparse.ArgumentParser,
+    make: Callable[[argparse.Namespace], FakeServer],
+    arguments: Sequence[str] | None,
+) -> int:
     options = parser.parse_args(arguments)
     if options.command == "version":
-        _say(f"{parser.prog} {version_of(package)}")
+        _say(_version(parser.prog))
         return 0
     if options.command == "healthcheck":
         problem = _problem_of(options.host, options.port)
@@ -151,6 +176,10 @@ async def _serve(fake: FakeServer) -> None:
     _say(json.dumps({"event": "listening", "url": fake.url, "port": fake.port}))
     await stopping.wait()
     await fake.stop(_GRACE_SECONDS)
+
+
+def _version(program: str) -> str:
+    return f"{program} {version_of(program)}"
 
 
 def _say(line: str) -> None:

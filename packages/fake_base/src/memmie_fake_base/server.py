@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from memmie_fake_base import control
+from memmie_fake_base.cors import check_origins, cors
 from memmie_fake_base.faults import (
     HTTP_FAULTS,
     Fault,
@@ -22,6 +23,7 @@ from memmie_fake_base.faults import (
 from memmie_fake_base.hijack import Hijacked
 from memmie_fake_base.hooks import Hooks
 from memmie_fake_base.log import EventLog
+from memmie_fake_base.page_guard import page_guard
 from memmie_fake_base.problems import answer_problems
 from memmie_fake_base.redaction import redact_headers, redact_query
 
@@ -42,6 +44,7 @@ class FakeServer(Hooks, ABC):
         port: the port; 0 takes a free one at the first start, and later starts use the same one again.
         log_entries: how many log entries are kept.
         max_body_bytes: the largest request body; a larger one is answered with 413.
+        cors_origins: the origins of web pages that may use the service, `*` for all; never the control routes.
 
     Attributes:
         host: the address it listens on.
@@ -56,13 +59,16 @@ class FakeServer(Hooks, ABC):
     catalogue: ClassVar[Mapping[str, type[Fault]]] = HTTP_FAULTS
     selectors: ClassVar[frozenset[str]] = frozenset({"route"})
 
-    def __init__(self, host: str, port: int, *, log_entries: int, max_body_bytes: int) -> None:
+    def __init__(
+        self, host: str, port: int, *, log_entries: int, max_body_bytes: int, cors_origins: Iterable[str] = ()
+    ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"port: {port} is given; allowed: 0-65535 (0 picks a free port)")
         self.host = host
         self.log = EventLog(log_entries)
         self._port = port
         self._max_body_bytes = max_body_bytes
+        self._cors = cors(check_origins(cors_origins))
         self._faults = FaultRegistry()
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
@@ -103,7 +109,13 @@ class FakeServer(Hooks, ABC):
         if self.running:
             raise RuntimeError(f"this fake already listens on {self.url}")
         app = web.Application(
-            middlewares=[self._log_request, answer_problems, self._strike_faults],
+            middlewares=[
+                self._log_request,
+                self._cors,
+                answer_problems,
+                page_guard(self.host),
+                self._strike_faults,
+            ],
             client_max_size=self._max_body_bytes,
         )
         app.add_routes([*control.routes(self), *self.control_routes(), *self.routes()])

@@ -57,12 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="NAME",
         help="a subprotocol that the fake accepts; repeat this option for several subprotocols",
     )
-    return run(parser, "memmie-fake-studio", _make, arguments)
+    return run(parser, _make, arguments)
 
 
 def _make(options: argparse.Namespace) -> FakeStudio:
     given = {field.name: getattr(options, field.name) for field in dataclasses.fields(StudioSettings)}
     given["subprotocols"] = tuple(given["subprotocols"])
+    given["cors_origins"] = tuple(given["cors_origins"])
     return FakeStudio(options.host, options.port, settings=StudioSettings(**given))
 
 

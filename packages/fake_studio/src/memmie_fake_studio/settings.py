@@ -26,6 +26,7 @@ class StudioSettings:
         auth_timeout_seconds: how long Auth may take to validate a token; then the answer is 503.
         log_messages: log every WebSocket message; turn it off for a test that sends very many.
         log_entries: how many log entries are kept; older ones are dropped.
+        cors_origins: the origins of web pages that may use the HTTP routes, such as `http://localhost:5173`; `*` for all.
         max_items: how many blobs, buckets and books (each) are held; then the answer is 507.
 
     Raises:
@@ -46,6 +47,7 @@ class StudioSettings:
     auth_timeout_seconds: float = 5
     log_messages: bool = True
     log_entries: int = 10_000
+    cors_origins: tuple[str, ...] = ()
     max_items: int = 10_000
 
     def __post_init__(self) -> None:

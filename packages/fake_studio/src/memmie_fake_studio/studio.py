@@ -62,6 +62,7 @@ class FakeStudio(FakeServer):
             port,
             log_entries=self.settings.log_entries,
             max_body_bytes=self.settings.max_message_bytes,
+            cors_origins=self.settings.cors_origins,
         )
         self._content = Content(self.settings.max_items)
         self._hub = Hub()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
+from urllib.parse import urlsplit
 
-from memmie_harness.dev.ports import DEFAULT_BASE, MAX_STUDIOS, plan_ports
+from memmie_harness.dev.ports import DEFAULT_BASE, DEFAULT_STUDIOS, MAX_STUDIOS, plan_ports
 
 PACKAGES: Final = ("memmie-harness", "memmie-gateway", "memmie-fake-auth", "memmie-fake-studio")
 """The distributions that `memmie version` reports on."""
@@ -29,6 +31,12 @@ exit codes: 0    the check succeeded, and the stack is stopped
             1    the check failed; the reason is on standard error
             2    a port is in use, or an option or a setting is invalid
             130  a signal stopped the command before the end of the check
+
+your own services:
+  memmie dev --studio ws://localhost:9000/ws --cors-origin http://localhost:5173
+                                        your WebSocket server behind the gateway, with a fake Auth,
+                                        for your web page at http://localhost:5173
+  memmie dev --token-for u1             print a token of user u1; it outlives a restart of the stack
 
 examples:
   memmie dev                            the stack on ports {DEFAULT_BASE}, {DEFAULT_BASE + 1}, {DEFAULT_BASE + 10} and {DEFAULT_BASE + 11}
@@ -62,11 +70,18 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `memmie` with the arguments `argv` (by default those of the process); return the exit code."""
-    arguments = _parser().parse_args(argv)
     try:
-        run_command: int = arguments.run(arguments)
+        try:
+            arguments = _parser().parse_args(argv)
+            run_command: int = arguments.run(arguments)
+        finally:  # also after --help
+            sys.stdout.flush()
     except KeyboardInterrupt:  # a second Ctrl-C, or one before the event loop runs
         return 130
+    except BrokenPipeError:
+        # The reader of the output (such as `head`) has closed the pipe; the flush at exit must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return run_command
 
 
@@ -74,6 +89,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="memmie", description="Run memmie-gateway on your own machine, for development."
     )
+    own_version = f"{PACKAGES[0]} {_installed(PACKAGES[0])}"
+    parser.add_argument("--version", action="version", version=own_version, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     dev = commands.add_parser(
@@ -93,9 +110,37 @@ def _parser() -> argparse.ArgumentParser:
     dev.add_argument(
         "--studios",
         type=int,
-        default=2,
         metavar="N",
-        help=f"number of Studios, from 1 to {MAX_STUDIOS} (default 2)",
+        help=f"number of fake Studios, from 1 to {MAX_STUDIOS} (default {DEFAULT_STUDIOS})",
+    )
+    dev.add_argument(
+        "--studio",
+        type=_websocket_address,
+        action="append",
+        default=[],
+        metavar="URL",
+        help="the WebSocket address of your own Studio, which replaces the fakes; repeat this option for several. "
+        "HEALTH_CHECK is off then, unless --env sets it",
+    )
+    dev.add_argument(
+        "--auth",
+        type=_http_address,
+        metavar="URL",
+        help="the address of your own Auth, which replaces the fake",
+    )
+    dev.add_argument(
+        "--cors-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of this origin use the fakes' API and the gateway, and no other pages (ALLOWED_ORIGINS); "
+        "* for all pages. Repeat this option for several origins",
+    )
+    dev.add_argument(
+        "--token-for",
+        metavar="USER",
+        help="only print a token of this user, which is valid for a day with every stack of this command; "
+        "the stack need not run",
     )
     dev.add_argument(
         "--env",
@@ -157,21 +202,59 @@ def _setting(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     if name.upper() in STACK_SETTINGS:
-        raise argparse.ArgumentTypeError(f"{name} is set by the stack itself; see --port-base and --studios")
+        raise argparse.ArgumentTypeError(
+            f"{name} is set by the stack itself; see --port-base, --studio and --auth"
+        )
     return name, value
 
 
+def _websocket_address(text: str) -> str:
+    return _address(text, ("ws", "wss"), "ws://localhost:9000/ws")
+
+
+def _http_address(text: str) -> str:
+    return _address(text, ("http", "https"), "http://localhost:9001")
+
+
+def _address(text: str, schemes: tuple[str, ...], example: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in schemes or not parts.hostname or "," in text:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address such as {example}")
+    return text
+
+
 def _dev(arguments: argparse.Namespace) -> int:
+    if arguments.studio and arguments.studios is not None:
+        arguments.parser.error(
+            "--studios is the number of fakes, which --studio replaces; use only one of them"
+        )
+    if arguments.auth and arguments.token_for is not None:
+        arguments.parser.error("--token-for makes tokens of the fake Auth; with --auth, your Auth makes them")
     try:
-        ports = plan_ports(arguments.port_base, arguments.studios)
+        ports = plan_ports(
+            arguments.port_base, DEFAULT_STUDIOS if arguments.studios is None else arguments.studios
+        )
     except ValueError as error:
         arguments.parser.error(str(error))
-    from memmie_harness.dev import command  # noqa: PLC0415 - `memmie --help` should not load two servers
+    # `memmie --help` should not load two servers.
+    from memmie_fake_base.cors import check_origins  # noqa: PLC0415
+    from memmie_harness.dev import command  # noqa: PLC0415
+    from memmie_harness.dev.stack import Plan  # noqa: PLC0415
 
-    options = command.Options(
-        ports=ports, gateway_settings=dict(arguments.env), once=arguments.once, json=arguments.json
+    if arguments.token_for is not None:
+        return command.print_token(arguments.token_for)
+    try:
+        origins = check_origins(arguments.cors_origin)
+    except ValueError as error:
+        arguments.parser.error(f"--cors-origin: {str(error).removeprefix('cors_origins: ')}")
+    plan = Plan(
+        ports=ports,
+        gateway_settings=dict(arguments.env),
+        cors_origins=origins,
+        own_auth=arguments.auth or "",
+        own_studios=tuple(arguments.studio),
     )
-    return command.run(options)
+    return command.run(command.Options(plan=plan, once=arguments.once, json=arguments.json))
 
 
 def _conformance(arguments: argparse.Namespace) -> int:
@@ -197,10 +280,16 @@ def _conformance(arguments: argparse.Namespace) -> int:
 
 
 def _version(_arguments: argparse.Namespace) -> int:
-    for package in PACKAGES:
-        try:
-            installed = version(package)
-        except PackageNotFoundError:
-            installed = "not installed"
-        sys.stdout.write(f"{package} {installed}\n")
+    sys.stdout.write(_versions() + "\n")
     return 0
+
+
+def _versions() -> str:
+    return "\n".join(f"{package} {_installed(package)}" for package in PACKAGES)
+
+
+def _installed(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

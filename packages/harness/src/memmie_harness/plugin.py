@@ -6,12 +6,10 @@ pytest imports it in every run. To keep runs fast that do not use it, each fixtu
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import signal
 import threading
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 import pytest_asyncio
@@ -19,17 +17,20 @@ import pytest_asyncio
 from memmie_harness import stack_request
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
-
-    from websockets.asyncio.client import ClientConnection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+    from contextlib import AbstractAsyncContextManager
 
     from memmie_fake_auth import FakeAuth
     from memmie_fake_studio import FakeStudio
     from memmie_harness.fixture_types import Connect, MintToken, StartGateway
+    from memmie_harness.stack import Stack
     from memmie_harness.targets import Target
 
 TAIL_LINES: Final = 60
 """How many lines of a gateway's log the report of a failed test shows."""
+
+NO_OWN_STACK: Final = "this test needs its own stack, but --memmie-target is a gateway that already runs"
+"""Why a test is skipped that uses the fakes or starts gateways."""
 
 _targets_key = pytest.StashKey["list[Target]"]()
 _failed_key = pytest.StashKey[bool]()
@@ -115,11 +116,22 @@ def pytest_runtest_makereport(
     report = yield
     item.stash[_failed_key] = item.stash.get(_failed_key, False) or report.failed
     if report.when == "teardown" and item.stash[_failed_key]:
-        for target in item.stash.get(_targets_key, []):
+        for target in _targets_of(item):
             tail = target.log_tail(TAIL_LINES)
             if tail:
                 report.sections.append((f"memmie gateway log, teardown included: {target!r}", tail))
     return report
+
+
+def _targets_of(item: pytest.Item) -> list[Target]:
+    """Return the gateways that a test had: its own ones, and those of the shared stacks that it uses."""
+    sharers = {"memmie_module_stack": item.getparent(pytest.Module), "memmie_session_stack": item.session}
+    used = [node for name, node in sharers.items() if node is not None and name in _fixture_names(item)]
+    return [target for node in (item, *used) for target in node.stash.get(_targets_key, [])]
+
+
+def _fixture_names(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture
@@ -149,7 +161,7 @@ def _memmie_running_url(_memmie_choice: str) -> str | None:
 def _memmie_own_stack(_memmie_running_url: str | None) -> None:
     """Skip the test if the gateway already runs, because then the test cannot control the stack."""
     if _memmie_running_url is not None:
-        pytest.skip("this test needs its own stack, but --memmie-target is a gateway that already runs")
+        pytest.skip(NO_OWN_STACK)
 
 
 @pytest_asyncio.fixture
@@ -166,13 +178,10 @@ async def memmie_studios(
     memmie_auth: FakeAuth, _memmie_request: stack_request.StackRequest
 ) -> AsyncIterator[list[FakeStudio]]:
     """Fake Studios that validate tokens with `memmie_auth`: two, or as many as the test's mark says."""
-    from memmie_fake_studio import FakeStudio
+    from memmie_harness.stack import running_studios
 
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(FakeStudio(port=0, auth_url=memmie_auth.url))
-            for _ in range(_memmie_request.studios)
-        ]
+    async with running_studios(memmie_auth, _memmie_request.studios) as studios:
+        yield studios
 
 
 @pytest_asyncio.fixture
@@ -184,25 +193,13 @@ async def memmie_start_gateway(
     _memmie_choice: str,
 ) -> AsyncIterator[StartGateway]:
     """A function that starts gateways with `memmie_auth` and `memmie_studios`; all are stopped after the test."""
-    from memmie_harness.targets import make_target
-    from memmie_harness.wiring import FOR_TESTS, gateway_environment
+    from memmie_harness.stack import gateway_starter
 
     targets: list[Target] = request.node.stash.setdefault(_targets_key, [])
-
-    async with AsyncExitStack() as stack:
-
-        async def start(env: Mapping[str, object] | None = None, /, *, until_ready: bool = True) -> Target:
-            environment = gateway_environment(
-                auth_url=memmie_auth.url,
-                studio_ws_urls=[studio.ws_url for studio in memmie_studios],
-                extra={**FOR_TESTS, **_memmie_request.env, **(env or {})},
-            )
-            target = make_target(_memmie_choice, environment, image=request.config.getoption("memmie_image"))
-            targets.append(target)
-            await target.start(until_ready=until_ready)
-            stack.push_async_callback(target.stop)
-            return target
-
+    image = request.config.getoption("memmie_image")
+    async with gateway_starter(
+        memmie_auth, memmie_studios, _memmie_request, _memmie_choice, image, targets
+    ) as start:
         yield start
 
 
@@ -259,23 +256,42 @@ def memmie_token(request: pytest.FixtureRequest, _memmie_running_url: str | None
 @pytest_asyncio.fixture
 async def memmie_connect(memmie_gateway: Target, memmie_token: MintToken) -> AsyncIterator[Connect]:
     """A function that connects WebSocket clients to `memmie_gateway`; all are closed after the test."""
-    from memmie_harness.client import connect
+    from memmie_harness.stack import connector
 
-    connections: list[ClientConnection] = []
+    async with connector(memmie_gateway, memmie_token) as connect:
+        yield connect
 
-    async def connect_user(
-        user_id: str | None = "u1",
-        /,
-        *,
-        token: str | None = None,
-        target: Target | None = None,
-        **options: Any,
-    ) -> ClientConnection:
-        if token is None and user_id is not None:
-            token = memmie_token(user_id)
-        connection = await connect((target or memmie_gateway).ws_url, token, **options)
-        connections.append(connection)
-        return connection
 
-    yield connect_user
-    await asyncio.gather(*(connection.close() for connection in connections))
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def memmie_module_stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """A whole stack for all tests of a module, which have to run on the module's event loop."""
+    async with _shared_stack(request) as stack:
+        yield stack
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def memmie_session_stack(request: pytest.FixtureRequest) -> AsyncIterator[Stack]:
+    """A whole stack for all tests of a run, which have to run on the session's event loop."""
+    async with _shared_stack(request) as stack:
+        yield stack
+
+
+def _shared_stack(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Stack]:
+    """Return the stack that a module's marks request; a session has no marks."""
+    from memmie_harness.stack import stack_for_tests
+    from memmie_harness.targets.choice import is_url
+
+    try:
+        requested = stack_request.read_marks(request.node.iter_markers("memmie"))
+    except ValueError as error:
+        pytest.fail(str(error), pytrace=False)
+    choice = request.config.getoption("memmie_target") or requested.target
+    if is_url(choice):
+        pytest.skip(NO_OWN_STACK)
+    return stack_for_tests(
+        studios=requested.studios,
+        env=requested.env,
+        target=choice,
+        image=request.config.getoption("memmie_image"),
+        targets=request.node.stash.setdefault(_targets_key, []),
+    )

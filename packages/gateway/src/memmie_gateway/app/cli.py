@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     commands.add_parser(
         "serve",
@@ -84,7 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "Use this option if your platform restarts the gateway after a failed check",
     )
     commands.add_parser("version", help="print the version")
-    options = parser.parse_args(arguments)
     commands_by_name: dict[str, Callable[[argparse.Namespace], int]] = {
         "serve": _serve,
         "check": _check,
@@ -94,8 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     exit_code = EXIT_FAILED
     try:
-        exit_code = commands_by_name[options.command](options)
-        sys.stdout.flush()
+        try:
+            options = parser.parse_args(arguments)
+            exit_code = commands_by_name[options.command](options)
+        finally:  # also after --help
+            sys.stdout.flush()
     except BrokenPipeError:
         # The reader of the output (such as `head`) has closed the pipe; the flush at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -134,6 +137,13 @@ def _report_misspelt() -> None:
 
 def _print_error(line: str) -> None:
     print(f"memmie-gateway: {line}", file=sys.stderr)
+
+
+class _PrintVersion(argparse.Action):
+    """The option `--version`; unlike argparse's own, it looks the version up only if it is used."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, *_: object) -> None:
+        parser.exit(_version(namespace))
 
 
 def _version(_: argparse.Namespace) -> int:

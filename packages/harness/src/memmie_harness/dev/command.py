@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import stat
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final, TextIO
 
-from memmie_harness.dev.ports import Ports
+from memmie_harness.dev.proof import CheckError
 from memmie_harness.dev.report import as_json, as_text, wants_colour
-from memmie_harness.dev.stack import CheckError, PortError, running_stack
+from memmie_harness.dev.signing_key import KeyFileError, kept_key, key_file, mint
+from memmie_harness.dev.stack import Plan, PortError, running_stack
 from memmie_harness.targets import TargetError
 
 FAILED: Final = 1
@@ -30,14 +33,12 @@ class Options:
     """The options of the command line.
 
     Attributes:
-        ports: where the services listen.
-        gateway_settings: settings of the gateway (spec §7) in addition to the stack's own.
+        plan: what the stack consists of; its signing key is added here.
         once: end after the check.
         json: write one JSON object, and nothing else, to standard output.
     """
 
-    ports: Ports
-    gateway_settings: Mapping[str, str]
+    plan: Plan
     once: bool
     json: bool
 
@@ -48,18 +49,35 @@ def run(options: Options) -> int:
         return runner.run(_run(options))
 
 
-def _settings(options: Options) -> dict[str, str]:
+def print_token(user_id: str) -> int:
+    """Print a token of a user, which every stack of `memmie dev` with its own Auth accepts; return the exit code."""
+    try:
+        _say(mint(kept_key(key_file(os.environ)), user_id), sys.stdout)
+    except (KeyFileError, ValueError) as error:
+        return _fail(error, USAGE)
+    return 0
+
+
+def _with_defaults(options: Options) -> Plan:
+    """Return the plan with settings for the terminal, and with the signing key."""
     # With `once` only problems matter. Developers who work with the stack want to see every connection.
     level = "warning" if options.once else "info"
-    return {"LOG_FORMAT": "console", "LOG_LEVEL": level, **options.gateway_settings}
+    settings = {"LOG_FORMAT": "console", "LOG_LEVEL": level, **options.plan.gateway_settings}
+    key = ""
+    if not options.once and not options.plan.own_auth:  # otherwise nobody keeps a token
+        try:
+            key = kept_key(key_file(os.environ))
+        except KeyFileError as error:
+            _say(f"memmie dev: note: tokens will be valid only until the stack stops: {error}", sys.stderr)
+    return replace(options.plan, gateway_settings=settings, signing_key=key)
 
 
 async def _run(options: Options) -> int:
     notes = sys.stderr if options.json else sys.stdout
     exit_code = INTERRUPTED
     try:
-        with _signals_cancel_this_task():
-            async with running_stack(options.ports, _settings(options), _log) as running:
+        with _signals_cancel_this_task() as stop, _reader_watched(sys.stdout, stop):
+            async with running_stack(_with_defaults(options), _log) as running:
                 exit_code = 0
                 if options.json:
                     _say(as_json(running), sys.stdout)
@@ -69,7 +87,9 @@ async def _run(options: Options) -> int:
                     _say("Press Ctrl-C to stop the stack.", notes)
                     await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
-        pass  # by a signal; everything is stopped now
+        pass  # by a signal, or because nobody reads; everything is stopped now
+    except BrokenPipeError:
+        raise  # the whole program ends quietly
     except PortError as error:
         return _fail(error, USAGE)
     except TargetError as error:
@@ -94,8 +114,11 @@ def _say(text: str, stream: TextIO) -> None:
 
 
 @contextlib.contextmanager
-def _signals_cancel_this_task() -> Iterator[None]:
-    """Cancel the current task at the first SIGINT or SIGTERM; a second one ends the process at once."""
+def _signals_cancel_this_task() -> Iterator[Callable[[], None]]:
+    """Cancel the current task at the first SIGINT or SIGTERM; a second one ends the process at once.
+
+    The value does the same as the first signal.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 - a coroutine runs in a task
@@ -111,9 +134,34 @@ def _signals_cancel_this_task() -> Iterator[None]:
     for signum in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signum, stop)
     try:
-        yield
+        yield stop
     finally:
         release()
+
+
+@contextlib.contextmanager
+def _reader_watched(stream: TextIO, stop: Callable[[], None]) -> Iterator[None]:
+    """Call `stop` when the reader of a pipe, such as `head -1`, is gone; a stack that nobody sees would run on."""
+    try:
+        descriptor = stream.fileno()
+        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    except (OSError, ValueError):  # not a file, or closed
+        is_pipe = False
+    if not is_pipe:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def stop_once() -> None:
+        loop.remove_reader(descriptor)
+        stop()
+
+    # The kernel reports the end of the reader as if the pipe were readable.
+    loop.add_reader(descriptor, stop_once)
+    try:
+        yield
+    finally:
+        loop.remove_reader(descriptor)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -14,6 +14,9 @@ AUTH_OFFSET: Final = 1
 STUDIO_OFFSET: Final = 10
 """How far the first Studio's port is above the gateway's."""
 
+DEFAULT_STUDIOS: Final = 2
+"""How many fake Studios a stack has by default."""
+
 MAX_STUDIOS: Final = 50
 """How many Studios a stack may have."""
 

@@ -19,6 +19,9 @@ GREEN: Final = "32"
 DIM: Final = "2"
 """The terminal's code for dim text."""
 
+HINT: Final = "The token is valid for a day. `memmie dev --token-for USER` prints one of any user."
+"""What the text says about tokens."""
+
 
 def as_json(running: Running) -> str:
     """Return the stack as one line of JSON."""
@@ -31,33 +34,38 @@ def as_json(running: Running) -> str:
             "user_id": running.user_id,
             "token": running.token,
             "start_seconds": round(running.start_seconds, 3),
-            "round_trip_ms": round(running.round_trip_seconds * 1000, 3),
+            "proof": running.proof.what,
+            "round_trip_ms": round(running.proof.seconds * 1000, 3),
         }
     )
 
 
 def as_text(running: Running, *, colour: bool) -> str:
-    """Return the stack as text: the token, commands to paste and the addresses."""
+    """Return the stack as text: commands to paste, with the token, and each address once."""
 
     def paint(style: str, text: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if colour else text
 
+    fake_studios = running.studios[0].startswith("http")
     addresses = [
-        ("gateway", f"{running.gateway}  {paint(DIM, running.websocket)}"),
-        ("auth", running.auth),
-        *((f"studio {number}", url) for number, url in enumerate(running.studios, start=1)),
+        ("gateway", running.gateway),
+        ("auth", running.auth if running.token else f"{running.auth}  {paint(DIM, 'your own')}"),
+        *(
+            (f"studio {number}", url if fake_studios else f"{url}  {paint(DIM, 'your own')}")
+            for number, url in enumerate(running.studios, start=1)
+        ),
     ]
-    proof = f"heartbeat → ack through the gateway in {running.round_trip_seconds * 1000:.1f} ms"
+    user = f" as user {running.user_id!r}" if running.user_id else ""
+    proof = f"{running.proof.what} in {running.proof.seconds * 1000:.1f} ms"
     # A token is long, so the addresses come last, where they stay visible.
     return "\n".join(
         [
-            f"{paint(BOLD, 'token')} of user {running.user_id!r}, valid for a day on this stack:",
-            f"  {running.token}",
+            f"To talk to Studio{user}, paste the first line, and then one of the others:",
+            f"  {variables_line(running)}",
+            *(f"  {line}" for line in client_lines().values()),
+            *(['Then type {"id":"1","type":"heartbeat"} and press Enter.'] if fake_studios else []),
             "",
-            "To talk to Studio, run one of these commands:",
-            *(f"  {line}" for line in client_lines(running).values()),
-            'Then type {"id":"1","type":"heartbeat"} and press Enter.',
-            "",
+            *([HINT, ""] if running.token else []),
             *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
             "",
             f"{paint(GREEN, 'ready')} in {running.start_seconds:.2f} s; {proof}",
@@ -65,16 +73,21 @@ def as_text(running: Running, *, colour: bool) -> str:
     )
 
 
-def client_lines(running: Running) -> dict[str, str]:
-    """Return the shell command with which each common client connects through the gateway, by the client's name."""
-    header = f"Authorization: Bearer {running.token}"
+def variables_line(running: Running) -> str:
+    """Return the shell's line that sets `URL` and `TOKEN`, which the lines of the clients use."""
+    return f"URL={running.websocket} TOKEN={running.token or 'a-token-of-your-Auth'}"
+
+
+def client_lines() -> dict[str, str]:
+    """Return the shell command with which each common client connects to `$URL` with `$TOKEN`, by the client's name."""
+    header = '"Authorization: Bearer $TOKEN"'
     return {
         # This client is always here, because this package depends on it. It cannot send headers, so the token goes
         # into the query, as from a browser.
-        "python": f"{shlex.quote(sys.executable)} -m websockets '{running.websocket}?token={running.token}'",
+        "python": f'{shlex.quote(sys.executable)} -m websockets "$URL?token=$TOKEN"',
         # Without "=", websocat would take the address for a second header.
-        "websocat": f"websocat -H='{header}' {running.websocket}",
-        "wscat": f"wscat -H '{header}' -c {running.websocket}",
+        "websocat": f"websocat -H={header} $URL",
+        "wscat": f"wscat -H {header} -c $URL",
     }
 
 

@@ -10,20 +10,22 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
-from websockets.exceptions import InvalidStatus, WebSocketException
-
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
-from memmie_harness.client import HeartbeatError, connect, heartbeat
 from memmie_harness.dev.ports import Ports
+from memmie_harness.dev.proof import Proof, heartbeat_answered, token_refused, websocket_opened
+from memmie_harness.dev.signing_key import TOKEN_SECONDS
 from memmie_harness.targets import InProcessTarget
 from memmie_harness.wiring import gateway_environment
 
 USER_ID: Final = "dev"
 """The user of the token."""
 
-TOKEN_SECONDS: Final = 24 * 3600
-"""How long the token is valid."""
+FOR_OWN_STUDIO: Final = {
+    "HEALTH_CHECK": "off",  # most servers have no route for health checks, and many log a mere TCP connection as an error
+    "HEALTH_RECOVERY_SECONDS": "0.5",  # a developer restarts it often, and waits for it
+}
+"""Settings of the gateway if the Studio is the developer's own."""
 
 WHY_NO_PORT: Final = {
     errno.EADDRINUSE: "is in use. Stop the program that listens on it, or choose other ports",
@@ -37,8 +39,25 @@ class PortError(Exception):
     """A service could not listen on its port; the message says which port, why and what to do."""
 
 
-class CheckError(Exception):
-    """The gateway is ready but did not answer a heartbeat; the message says what happened instead."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a stack consists of.
+
+    Attributes:
+        ports: where the gateway and the fakes listen.
+        gateway_settings: settings of the gateway (spec §7) in addition to the stack's own.
+        cors_origins: origins of web pages that may use the fakes and the gateway.
+        own_auth: the HTTP address of the developer's own Auth; "" for a fake.
+        own_studios: the WebSocket addresses of the developer's own Studios; none for fakes.
+        signing_key: signs the fake Auth's tokens, in PEM; "" for a key that ends with this process.
+    """
+
+    ports: Ports
+    gateway_settings: Mapping[str, str]
+    cors_origins: tuple[str, ...] = ()
+    own_auth: str = ""
+    own_studios: tuple[str, ...] = ()
+    signing_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,89 +67,96 @@ class Running:
     Attributes:
         gateway: the gateway's HTTP address.
         websocket: the gateway's WebSocket address.
-        auth: the fake Auth's HTTP address.
-        studios: the HTTP address of each fake Studio.
-        user_id: the user of the token.
-        token: a token that is valid for `TOKEN_SECONDS` on this stack only.
+        auth: Auth's HTTP address.
+        studios: the HTTP address of each fake Studio, or the WebSocket address of each of the developer's own.
+        user_id: the user of the token; None if Auth is the developer's own.
+        token: a token that is valid for `TOKEN_SECONDS`; None if Auth is the developer's own.
         start_seconds: the time from the start of the first service until the gateway was ready.
-        round_trip_seconds: the time of one heartbeat and its ack through the gateway.
+        proof: what showed that the stack works.
     """
 
     gateway: str
     websocket: str
     auth: str
     studios: tuple[str, ...]
-    user_id: str
-    token: str
+    user_id: str | None
+    token: str | None
     start_seconds: float
-    round_trip_seconds: float
+    proof: Proof
 
 
 @contextlib.asynccontextmanager
-async def running_stack(
-    ports: Ports, gateway_settings: Mapping[str, str], on_log_line: Callable[[str], None]
-) -> AsyncIterator[Running]:
-    """Start the stack and check it by a heartbeat; stop it at the end, or when a start fails.
+async def running_stack(plan: Plan, on_log_line: Callable[[str], None]) -> AsyncIterator[Running]:
+    """Start the stack and check it; stop it at the end, or when a start fails.
 
     Args:
-        ports: where the services listen.
-        gateway_settings: settings of the gateway (spec §7) in addition to the stack's own.
+        plan: what the stack consists of.
         on_log_line: called with each line that the gateway logs.
 
     Raises:
         PortError: a port cannot be bound.
         TargetError: the gateway is not installed, refuses a setting (`exit_code` 2) or did not become ready.
-        CheckError: the gateway was ready but did not answer a heartbeat.
+        CheckError: the gateway was ready but did not work.
     """
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        with _port_of("Auth", ports.auth):
-            auth = await stack.enter_async_context(FakeAuth(port=ports.auth))
-        studios = []
-        for number, port in enumerate(ports.studios, start=1):
-            with _port_of(f"Studio {number}", port):
-                studios.append(await stack.enter_async_context(FakeStudio(port=port, auth_url=auth.url)))
+        auth = await _start_auth(plan, stack)
+        auth_url = auth.url if auth is not None else plan.own_auth
+        fakes = await _start_studios(plan, auth_url, stack)
         gateway = InProcessTarget(
             gateway_environment(
-                auth_url=auth.url,
-                studio_ws_urls=[studio.ws_url for studio in studios],
-                port=ports.gateway,
-                extra=gateway_settings,
+                auth_url=auth_url,
+                studio_ws_urls=plan.own_studios or [studio.ws_url for studio in fakes],
+                port=plan.ports.gateway,
+                extra=_settings(plan),
             ),
             on_line=on_log_line,
         )
-        with _port_of("the gateway", ports.gateway):
+        with _port_of("the gateway", plan.ports.gateway):
             await gateway.start()
         stack.push_async_callback(gateway.stop)
         ready = time.monotonic()
 
-        token = auth.mint(USER_ID, ttl_seconds=TOKEN_SECONDS)
-        round_trip_seconds = await _check(gateway.ws_url, token)
+        token = auth.mint(USER_ID, ttl_seconds=TOKEN_SECONDS) if auth is not None else None
+        if token is None:
+            proof = await token_refused(gateway.ws_url)
+        elif plan.own_studios:
+            proof = await websocket_opened(gateway.ws_url, token, plan.own_studios)
+        else:
+            proof = await heartbeat_answered(gateway.ws_url, token)
         yield Running(
             gateway=gateway.url,
             websocket=gateway.ws_url,
-            auth=auth.url,
-            studios=tuple(studio.url for studio in studios),
-            user_id=USER_ID,
+            auth=auth_url,
+            studios=plan.own_studios or tuple(studio.url for studio in fakes),
+            user_id=None if token is None else USER_ID,
             token=token,
             start_seconds=ready - began,
-            round_trip_seconds=round_trip_seconds,
+            proof=proof,
         )
 
 
-async def _check(ws_url: str, token: str) -> float:
-    try:
-        connection = await connect(ws_url, token)
-        try:
-            return await heartbeat(connection)
-        finally:
-            await connection.close()
-    except InvalidStatus as refusal:
-        body = bytes(refusal.response.body or b"").decode("utf-8", "replace")
-        reason = f"the gateway answered {refusal.response.status_code} {body[:200]}"
-    except (HeartbeatError, WebSocketException, OSError) as error:
-        reason = str(error)
-    raise CheckError(f"the gateway at {ws_url} is ready, but a heartbeat failed: {reason}")
+async def _start_auth(plan: Plan, stack: AsyncExitStack) -> FakeAuth | None:
+    if plan.own_auth:
+        return None
+    auth = FakeAuth(port=plan.ports.auth, signing_key=plan.signing_key, cors_origins=plan.cors_origins)
+    with _port_of("Auth", plan.ports.auth):
+        return await stack.enter_async_context(auth)
+
+
+async def _start_studios(plan: Plan, auth_url: str, stack: AsyncExitStack) -> list[FakeStudio]:
+    fakes = []
+    for number, port in enumerate(() if plan.own_studios else plan.ports.studios, start=1):
+        with _port_of(f"Studio {number}", port):
+            studio = FakeStudio(port=port, auth_url=auth_url, cors_origins=plan.cors_origins)
+            fakes.append(await stack.enter_async_context(studio))
+    return fakes
+
+
+def _settings(plan: Plan) -> dict[str, str]:
+    origins = {"ALLOWED_ORIGINS": ",".join(plan.cors_origins)} if plan.cors_origins else {}
+    own_studio = FOR_OWN_STUDIO if plan.own_studios else {}
+    return {**origins, **own_studio, **plan.gateway_settings}
 
 
 @contextlib.contextmanager

@@ -1,0 +1,101 @@
+// A WebSocket client for browsers and Node.js that reconnects as docs/connect.md advises; copy it into your app.
+//
+// const client = connect("wss://gateway.example.com/ws", {
+//   token: async ({ fresh }) => "…", // `fresh`: the last token may be refused, so get a new one; null: nobody is signed in
+//   onOpen() {},
+//   onMessage(data) {}, // a string or an ArrayBuffer
+//   onWait({ seconds, code, reason }) {}, // it reconnects after these seconds
+//   onEnd({ code, reason }) {}, // it does not reconnect
+// });
+// client.send("hello"); // false, and nothing is sent, while there is no connection
+// client.close();
+
+const RECONNECT = new Set([
+  1001, // the gateway shuts down, or the connection was idle
+  1006, // the connection was lost
+  1008, // too many messages, or the first message came too late
+  1011, // the gateway failed
+  1012, // the backend is gone, or the gateway moves this user
+  1013, // not available now
+  4408, // the handshake took too long
+  4429, // too many connections, or connecting too often
+]);
+
+/** What to do after a connection that was open ended with this close code: "reconnect", "new token" or "stop". */
+export function advice(code) {
+  if (code === 4401) return "new token"; // it expired, or was revoked
+  return RECONNECT.has(code) ? "reconnect" : "stop";
+}
+
+const nothing = () => {};
+
+/** Connect, and stay connected. `after` replaces `advice`, for example for codes of your own backend. */
+export function connect(url, { token, onOpen = nothing, onMessage = nothing, onWait = nothing, onEnd = nothing,
+  after = advice, firstDelay = 0.5, longestDelay = 30, stableSeconds = 10 }) {
+  let socket = null;
+  let timer = null;
+  let ended = false;
+  let fresh = false; // whether the next token must be a new one
+  let failures = 0; // since a connection was stable
+
+  async function open() {
+    let bearer;
+    try {
+      bearer = await token({ fresh });
+    } catch (error) {
+      return wait(1006, `no token: ${error.message}`);
+    }
+    if (ended) return;
+    if (bearer === null) return end(4401, "nobody is signed in");
+    let openedAt = null;
+    const mine = new WebSocket(url, ["bearer", bearer]);
+    mine.binaryType = "arraybuffer";
+    mine.onopen = () => {
+      openedAt = Date.now();
+      onOpen();
+    };
+    mine.onmessage = ({ data }) => onMessage(data);
+    const lost = ({ code, reason }) => {
+      if (ended || mine !== socket) return;
+      socket = null;
+      // The browser hides why a connection could not be opened. The token may be the reason.
+      const next = openedAt === null ? "new token" : after(code, reason);
+      if (next === "stop") return end(code, reason);
+      fresh = next === "new token";
+      if (openedAt !== null && Date.now() - openedAt >= stableSeconds * 1000) failures = 0;
+      wait(code, reason);
+    };
+    mine.onclose = lost;
+    // Node.js 20 reports a refused handshake only as an error.
+    mine.onerror = () => openedAt === null && lost({ code: 1006, reason: "" });
+    socket = mine;
+  }
+
+  function wait(code, reason) {
+    if (ended) return;
+    // Random, because many clients lose their connections at the same time.
+    const seconds = Math.random() * Math.min(longestDelay, firstDelay * 2 ** failures);
+    failures += 1;
+    timer = setTimeout(open, seconds * 1000);
+    onWait({ seconds, code, reason });
+  }
+
+  function end(code, reason) {
+    ended = true;
+    onEnd({ code, reason });
+  }
+
+  open();
+  return {
+    send(data) {
+      if (socket?.readyState !== 1) return false;
+      socket.send(data);
+      return true;
+    },
+    close(code = 1000, reason = "") {
+      ended = true;
+      clearTimeout(timer);
+      socket?.close(code, reason);
+    },
+  };
+}

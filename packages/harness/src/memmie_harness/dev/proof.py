@@ -1,0 +1,108 @@
+"""What shows that a stack works: an exchange through the gateway, as strong as the services behind it allow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from websockets.exceptions import InvalidStatus, WebSocketException
+
+from memmie_harness.client import HeartbeatError, connect, heartbeat
+
+START_SECONDS: Final = 10.0
+"""How long the developer's own Studio may take to start."""
+
+RETRY_SECONDS: Final = 0.5
+"""Time between two attempts."""
+
+
+class CheckError(Exception):
+    """The gateway is ready but does not work; the message says what happened instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An exchange through the gateway that succeeded.
+
+    Attributes:
+        what: a phrase for people.
+        seconds: how long it took.
+    """
+
+    what: str
+    seconds: float
+
+
+async def heartbeat_answered(ws_url: str, token: str) -> Proof:
+    """Send a heartbeat, which every Studio of the contract answers (spec §4).
+
+    Raises:
+        CheckError: it was not answered.
+    """
+    with _explained(ws_url, "a heartbeat failed"):
+        async with await connect(ws_url, token) as connection:
+            seconds = await heartbeat(connection)
+    return Proof("heartbeat → ack through the gateway", seconds)
+
+
+async def websocket_opened(ws_url: str, token: str, studios: tuple[str, ...]) -> Proof:
+    """Open a WebSocket, which is all that is known of the developer's own Studio; wait a while for one that starts.
+
+    Raises:
+        CheckError: it was refused.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    where = " and ".join(studios)
+    with _explained(ws_url, f"a WebSocket to your Studio at {where} could not be opened"):
+        while True:
+            began = time.perf_counter()
+            try:
+                async with await connect(ws_url, token):
+                    return Proof(
+                        "a WebSocket through the gateway to your Studio, opened", time.perf_counter() - began
+                    )
+            except InvalidStatus as refusal:
+                if refusal.response.status_code != 503 or time.monotonic() >= deadline:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def token_refused(ws_url: str) -> Proof:
+    """Let the developer's own Auth refuse an invalid token; this process cannot make a valid one.
+
+    Raises:
+        CheckError: the gateway answered otherwise.
+    """
+    began = time.perf_counter()
+    with _explained(ws_url, "your Auth could not be asked about a token"):
+        try:
+            async with await connect(ws_url, f"memmie-dev-{secrets.token_urlsafe()}"):
+                raise CheckError("your Auth accepts a random token, so it is not safe to go on")
+        except InvalidStatus as refusal:
+            if _code(refusal) != "token_invalid":
+                raise
+    return Proof("an invalid token, refused by your Auth", time.perf_counter() - began)
+
+
+def _code(refusal: InvalidStatus) -> object:
+    with contextlib.suppress(ValueError, AttributeError):
+        return json.loads(refusal.response.body or b"").get("code")
+    return None
+
+
+@contextlib.contextmanager
+def _explained(ws_url: str, problem: str) -> Iterator[None]:
+    try:
+        yield
+    except (HeartbeatError, WebSocketException, OSError) as error:
+        reason = str(error)
+        if isinstance(error, InvalidStatus):
+            body = bytes(error.response.body or b"").decode("utf-8", "replace")
+            reason = f"the gateway answered {error.response.status_code} {body[:200]}"
+        raise CheckError(f"the gateway at {ws_url} is ready, but {problem}: {reason}") from None
