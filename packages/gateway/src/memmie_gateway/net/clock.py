@@ -63,9 +63,13 @@ class Clock:
         self.time()
         return self.pauses != pauses
 
+    def loop_time(self) -> float:
+        """Return the time of the event loop in seconds, without looking the loop up, which is a system call on Python 3.11."""
+        return self._loop.time() if self._loop is not None else loop_time()
+
     def time(self) -> float:
         """Return the time in seconds."""
-        now = self._loop.time() if self._loop is not None else loop_time()
+        now = self.loop_time()
         pauses = self._pauses
         return now if pauses is None else pauses.read(now)
 

@@ -25,7 +25,7 @@ from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
-from memmie_gateway.net.clock import Clock, loop_time
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
@@ -117,7 +117,7 @@ class WebSocketRoute:
         self.options = options
         self._origins = Origins(options.allowed_origins)
         self._session_options = session_options
-        self._looks = Wheel(Session.look, loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
+        self._looks = Wheel(Session.look, clock.loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer

@@ -10,7 +10,7 @@ from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.held import SMALLEST_FRAME
 from memmie_gateway.core.websocket.keepalive import Keepalive
 from memmie_gateway.net.sessions.held import HeldBack
-from memmie_gateway.net.sessions.leg import Leg
+from memmie_gateway.net.sessions.leg import SAMPLE_EVERY, Leg
 
 
 class ClientLeg(Leg):
@@ -42,7 +42,8 @@ class ClientLeg(Leg):
     def data_received(self, data: bytes) -> None:
         """Forward bytes to the backend, and take one token per frame; fragments and pings cost work, too."""
         if not self._sample_in:
-            self._sample()
+            self._sample_in = SAMPLE_EVERY
+            self.owner.measure(self)
         self._sample_in -= 1
         scanner = self.scanner
         bucket = self._bucket

@@ -265,12 +265,17 @@ class Session:
             self._client.leave()
             self._backend.leave()
 
-    def measured(self, leg: Leg, since: float, again: float) -> None:
+    def measure(self, leg: Leg) -> None:
+        """Measure how long the chunk that `leg` receives now stays in the gateway."""
+        # The transport writes to the socket at the end of this turn of the loop, before callbacks of `call_soon` run.
+        self._loop.call_soon(self._measured, leg, time.perf_counter(), 0.0005)
+
+    def _measured(self, leg: Leg, since: float, again: float) -> None:
         """Add the latency since `since` if all data was written to the other side's socket; otherwise check `again` later."""
         if not self.other(leg).transport.get_write_buffer_size():
             self.backend.latency.add(time.perf_counter() - since)
         elif self._closing is None:
-            self._loop.call_later(again, self.measured, leg, since, again * 2)
+            self._loop.call_later(again, self._measured, leg, since, again * 2)
 
     # Keepalive.
 
