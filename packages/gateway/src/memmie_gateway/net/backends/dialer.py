@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 from memmie_gateway.core.http.response import Response
-from memmie_gateway.core.steps import ready
+from memmie_gateway.core.steps import must_wait
 from memmie_gateway.core.websocket.handshake import Offer, check_response
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.clock import Clock
@@ -77,7 +77,7 @@ class Dialer:
             ExhaustionError: a local resource is exhausted.
         """
         try:
-            async with self._clock.timeout(seconds):
+            with self._clock.timeout(seconds):
                 return await self._dial(backend, head, offer)
         except TimeoutError:
             self._resolver.doubt(backend.where)
@@ -108,7 +108,8 @@ class Dialer:
         if where.secure and self._tls is None:
             self._tls = ssl.create_default_context()  # once: it reads every root certificate of the system
         try:
-            addresses = await ready(self._resolver.addresses(where))
+            known = self._resolver.addresses(where)
+            addresses = (await known) if must_wait(known) else known
         except OSError as error:
             raise_exhaustion(error)
             raise DialError(f"the name {where.host!r} cannot be looked up") from None

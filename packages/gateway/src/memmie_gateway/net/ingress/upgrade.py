@@ -129,7 +129,7 @@ class TerminatedHere:
         self._handover.transport.write(handshake.client_answer(answer, credentials, self._arrival.id))
         self._reader = FirstMessageReader(self._handover)
         try:
-            async with clock.timeout(seconds):
+            with clock.timeout(seconds):
                 token = await self._reader.token()
         except TimeoutError:
             raise RefusedError(Cause.AUTH_LATE) from None
