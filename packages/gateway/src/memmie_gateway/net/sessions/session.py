@@ -233,8 +233,8 @@ class Session:
 
     def stream_ended(self, leg: Leg) -> None:
         """The stream from `leg` has ended with a Close frame or with a violation."""
-        closing = self._begin_closing()
-        if close := leg.scanner.take_close():
+        closing = self._closing or self._begin_closing()
+        if (close := leg.scanner.take_close()) is not None:
             self._carry_out(closing.received(leg.side, close.code, close.reason), close.raw)
         elif (violation := leg.scanner.take_violation()) is not None:
             cause, words = cause_of_violation(leg.side, violation)
@@ -248,11 +248,14 @@ class Session:
         """One of the two TCP connections has ended."""
         if exc is not None and self._closing is None:
             self.error = str(exc) or type(exc).__name__
-        if leg is self._client:
+        client, backend = self._client, self._backend
+        other = backend
+        if leg is not client:
+            other = client
+        else:
             self.slots.release()
-        other = self.other(leg)
         other.detach()
-        closing = self._begin_closing()
+        closing = self._closing or self._begin_closing()
         inside_frame = bool(leg.scanner.remaining)
         self._carry_out(closing.lost(leg.side, on_leg_lost(leg.side), inside_frame=inside_frame))
         other.release(PEER_FULL)
@@ -262,8 +265,8 @@ class Session:
             self._detach()
             self._on_end(self)
             # Only the garbage collector frees reference cycles, and its pauses would delay all other sessions.
-            self._client.leave()
-            self._backend.leave()
+            client.leave()
+            backend.leave()
 
     def measure(self, leg: Leg) -> None:
         """Measure how long the chunk that `leg` receives now stays in the gateway."""
@@ -366,7 +369,8 @@ class Session:
     def _carry_out(self, steps: list[Step], received: bytes = b"") -> None:
         """Carry out the steps of the closing handshake; `received` is the Close frame that may be forwarded."""
         for step in steps:
-            leg = self._leg(step.side)
+            side = step.side
+            leg = self._client if side is _CLIENT else self._backend
             if isinstance(step, Say):
                 self._say(leg, step, received)
             elif isinstance(step, Shut):
