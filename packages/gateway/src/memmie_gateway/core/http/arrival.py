@@ -49,7 +49,7 @@ def arrive(request: Request, client: Client, bits: int) -> Arrival:
 
 def request_id(request: Request, bits: int) -> str:
     """Return the client's X-Request-ID if it is valid, otherwise a new one made from 128 random `bits`."""
-    for value in request.headers.all(b"x-request-id"):
+    for value in request.headers.get(b"x-request-id") or ():
         if _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
     return f"{bits:032x}"
@@ -57,7 +57,7 @@ def request_id(request: Request, bits: int) -> str:
 
 def traceparent(request: Request, bits: int) -> str:
     """Return the client's traceparent if it is valid, otherwise a new one made from 192 random `bits`."""
-    for value in request.headers.all(b"traceparent"):
+    for value in request.headers.get(b"traceparent") or ():
         if _TRACEPARENT.fullmatch(value):
             return value.decode("ascii")
     trace, span = divmod(bits, 1 << 64)
