@@ -148,7 +148,9 @@ class ClosingHandshake:
             # The Close frame came between two frames, so the stream to the other side is between two frames, too.
             states[other] = AFTER_SEND[states[other]]
             self._say(self._own_close(other) or Say(other, code, reason, forward=True), steps)
-        return self._shut_done(steps)
+        if _DONE in states.values():
+            self._shut_done(steps)
+        return steps
 
     def frame_ended(self, side: Side) -> list[Step]:
         """The frame from `side` is complete: write the Close frame to the other side that waited for this, if any."""
@@ -178,7 +180,8 @@ class ClosingHandshake:
         if states[other] in _WRITABLE:
             flows = {other: _BROKEN if inside_frame else _BETWEEN}
             self._tell((other,), cause, cause.ending.words, flows, steps)
-        return self._shut_done(steps)
+            self._shut_done(steps)
+        return steps
 
     def end(self, cause: Cause, reason: str, flows: Flows) -> list[Step]:
         """The gateway ends the connection: send Close frames to the sides that have none yet.
@@ -217,11 +220,11 @@ class ClosingHandshake:
             inside_frame: whether the last frame from the dead side is incomplete.
         """
         self._begin(cause, cause.close_code if side is _BACKEND else 1006, cause.ending.words)
-        self._state[side] = AFTER_SEND[self._state[side]]  # nothing may be written to it, as after a Close frame
+        self._state[side] = AFTER_SEND[
+            self._state[side]
+        ]  # nothing may be written to it, as after a Close frame
         flows = {side.other: _BROKEN if inside_frame else _BETWEEN}
-        return self._shut_done(
-            self._tell((side.other,), cause, cause.ending.words, flows, [Abort(side)])
-        )
+        return self._shut_done(self._tell((side.other,), cause, cause.ending.words, flows, [Abort(side)]))
 
     def progresses(self, backlog: int) -> bool:
         """Whether a slow reader makes progress, so that the deadline is extended.

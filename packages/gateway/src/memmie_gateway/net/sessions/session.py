@@ -137,13 +137,13 @@ class Session:
         self._attach(link, self._clock.time())
 
     def _attach(self, link: BackendLink, now: float) -> None:
-        transport = link.handover.transport
+        transport = link.connection.transport
         scanner = self._scanner(_BACKEND)
         if self._booked is not NO_TRAFFIC:
             scanner.count_on(self._backend.scanner)
         leg = self._backend = Leg(_BACKEND, transport, scanner, Keepalive(self.options.keepalive, now))
         transport.set_write_buffer_limits(self.options.write_buffer_bytes)
-        self._early = (self._early[0], link.handover.take(leg))
+        self._early = (self._early[0], link.connection.take(leg))
         self.backend = link.backend
         self.backend.joined()
         leg.join(self._client.transport.write, self)
@@ -257,7 +257,8 @@ class Session:
         other.detach()
         closing = self._closing or self._begin_closing()
         inside_frame = bool(leg.scanner.remaining)
-        self._carry_out(closing.lost(leg.side, on_leg_lost(leg.side), inside_frame=inside_frame))
+        if steps := closing.lost(leg.side, on_leg_lost(leg.side), inside_frame=inside_frame):
+            self._carry_out(steps)
         other.release(PEER_FULL)
         if closing.finished:
             if self._timer is not None:
