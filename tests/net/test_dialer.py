@@ -196,8 +196,8 @@ async def test_a_backend_that_accepts(studio: tuple[Studio, Backend]) -> None:
     assert link.backend is backend
     assert link.response.status == 101
     assert link.response.headers.one(b"upgrade") == "websocket"
-    assert link.handover.take(asyncio.Protocol()) == b"early"
-    link.handover.transport.abort()
+    assert link.connection.take(asyncio.Protocol()) == b"early"
+    link.connection.transport.abort()
     await script.ended.wait()
 
 
@@ -208,11 +208,14 @@ async def test_what_accepts_is_not_left_to_the_garbage_collector(studio: tuple[S
     gc.disable()
     try:
         link = await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, PATIENCE)
+        transport = link.connection.transport
+        link.connection.take(asyncio.Protocol())
+        del link
         readers = [each for each in gc.get_objects() if isinstance(each, HttpConnection | ResponseReader)]
         assert not readers
     finally:
         gc.enable()
-    link.handover.transport.abort()
+    transport.abort()
     await script.ended.wait()
 
 

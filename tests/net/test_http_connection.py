@@ -205,8 +205,8 @@ async def test_what_comes_behind_an_upgrade_is_for_the_next_owner(service: Servi
     received = connection.received
     service.writer.write(b" late")
     await until(lambda: connection._reader.early == b"early late")
-    assert connection.take_early() == b"early late"
-    assert connection.take_early() == b""
+    assert connection.take(asyncio.Protocol()) == b"early late"
+    assert connection.take(asyncio.Protocol()) == b""
     assert connection.received == received  # of the response
 
 
@@ -214,7 +214,7 @@ async def test_the_next_owner_is_waited_for_when_much_has_come(service: Service)
     await service.answered(UPGRADE, upgrade=True)
     service.writer.write(b"x" * 8 * MAX_EARLY)
     await until(lambda: not service.connection.transport.is_reading())
-    assert MAX_EARLY < len(service.connection.take_early()) < 8 * MAX_EARLY
+    assert MAX_EARLY < len(service.connection.take(asyncio.Protocol())) < 8 * MAX_EARLY
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
@@ -225,7 +225,7 @@ async def test_an_upgraded_connection_that_ends_leaves_what_was_received(service
     else:
         service.reset()
     await until(service.connection.transport.is_closing)
-    assert service.connection.take_early() == b"early"
+    assert service.connection.take(asyncio.Protocol()) == b"early"
 
 
 async def test_it_shows_what_ended_it(service: Service) -> None:

@@ -106,9 +106,9 @@ async def test_a_session_may_be_joined_to_a_second_backend(join: Join) -> None:
         transport, _ = await asyncio.get_running_loop().create_connection(
             asyncio.Protocol, "127.0.0.1", second.where.port
         )
-        link = BackendLink(second, Handover(transport), Response(101, Headers(())))
-        link.handover.data_received(pair.studio.frame(TEXT, "early"))
-        session.attach(link)
+        handover = Handover(transport)
+        handover.data_received(pair.studio.frame(TEXT, "early"))
+        session.attach(BackendLink(second, handover, Response(101, Headers(()))))
         session.start()
         assert await pair.client.read_message() == (TEXT, b"early")
         early = len(pair.studio.frame(TEXT, "early"))

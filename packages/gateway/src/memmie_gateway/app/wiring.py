@@ -300,7 +300,9 @@ def _make_pool(
             backend.on_failure = deserted.doubt
         return backend
 
-    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, clock.loop_time)
+    return BackendPool(
+        Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, clock.loop_time
+    )
 
 
 def _make_authenticator(

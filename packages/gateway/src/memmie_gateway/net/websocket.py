@@ -117,7 +117,9 @@ class WebSocketRoute:
         self.options = options
         self._origins = Origins(options.allowed_origins)
         self._session_options = session_options
-        self._looks = Wheel(Session.look, clock.loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
+        self._looks = Wheel(
+            Session.look, clock.loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE
+        )
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
@@ -282,4 +284,4 @@ class _Opening:
 
     def abandon(self, link: BackendLink) -> None:
         """Drop a connection that is not needed."""
-        link.handover.transport.abort()
+        link.connection.transport.abort()

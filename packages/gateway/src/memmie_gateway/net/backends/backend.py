@@ -13,7 +13,7 @@ from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthT
 from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
 from memmie_gateway.core.http.response import Response
-from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.handover import Held
 from memmie_gateway.net.http1.url import ServiceUrl
 
 
@@ -276,12 +276,12 @@ class BackendLink(NamedTuple):
 
     Attributes:
         backend: the backend.
-        handover: the connection, and the bytes received after the 101.
+        connection: the connection, which holds the bytes received after the 101.
         response: the 101.
     """
 
     backend: Backend
-    handover: Handover
+    connection: Held
     response: Response
 
 

@@ -9,7 +9,6 @@ from memmie_gateway.core.steps import must_wait
 from memmie_gateway.core.websocket.handshake import Offer, check_response
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.clock import Clock
-from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.connection import HttpConnection
 from memmie_gateway.net.http1.exhaustion import raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import connect
@@ -101,7 +100,7 @@ class Dialer:
         finally:
             if not accepted:
                 connection.close()
-        return BackendLink(backend, Handover(connection.transport, connection.take_early()), response)
+        return BackendLink(backend, connection, response)
 
     async def _connect(self, backend: Backend) -> HttpConnection:
         where = backend.where

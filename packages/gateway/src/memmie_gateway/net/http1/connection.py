@@ -69,7 +69,7 @@ class HttpConnection(asyncio.Protocol):
         Args:
             data: the whole request.
             upgrade: whether the request asks for an upgrade (see `ResponseReader.expect`). After a 101, the next owner
-                uses `transport` and `take_early`.
+                takes the connection with `take`.
 
         Raises:
             HttpError: there was no usable response. If `received` is 0, nothing was received.
@@ -85,8 +85,12 @@ class HttpConnection(asyncio.Protocol):
             await self._response
         )  # not held in a variable: with an error's traceback, it would be a reference cycle
 
-    def take_early(self) -> bytes:
-        """Return the bytes received after a 101; the next owner then reads from the transport itself."""
+    def take(self, owner: asyncio.BaseProtocol) -> bytes:
+        """Give the connection to its final owner after a 101; return the bytes received meanwhile.
+
+        Reading may be paused, so the owner must resume it.
+        """
+        self.transport.set_protocol(owner)
         early, self._reader.early = self._reader.early, b""
         return early
 
