@@ -7,9 +7,7 @@ handshake). It carries out the decisions of `core.websocket`.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Callable
 from typing import Final
 
 from memmie_gateway.core.limits import HeldSlots, TokenBucket
@@ -23,14 +21,12 @@ from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
-from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.sessions import liveness
 from memmie_gateway.net.sessions.client_leg import ClientLeg
 from memmie_gateway.net.sessions.last_frame import LastFrame
 from memmie_gateway.net.sessions.leg import PEER_FULL, Leg
-from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
-from memmie_gateway.net.sessions.wheel import Wheel
+from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions, Shared
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
@@ -46,12 +42,8 @@ class Session:
         link: the connection to the backend.
         options: limits and time-outs.
         bucket: the token bucket for the client's message rate; None for no limit.
-        rng: creates masking keys and ping payloads.
         slots: released when the client's connection has ended, even if the backend's connection is still open.
-        clock: tells the time for keepalive and the idle time-out.
-        looks: calls `look` when it is time, on the loop's clock.
-        on_dead: called at every look at which a side is dead, with the session, the side and the advice.
-        on_end: called once, when both connections have ended.
+        shared: what all sessions share.
 
     Attributes:
         info: as given.
@@ -67,16 +59,12 @@ class Session:
         "_backend",
         "_booked",
         "_client",
-        "_clock",
         "_closing",
         "_early",
         "_idleness",
-        "_looks",
         "_loop",
-        "_on_dead",
-        "_on_end",
         "_reserved_bits",
-        "_rng",
+        "_shared",
         "_timer",
         "backend",
         "error",
@@ -94,19 +82,11 @@ class Session:
         *,
         options: SessionOptions,
         bucket: TokenBucket | None,
-        rng: random.Random,
         slots: HeldSlots,
-        clock: Clock,
-        looks: Wheel[Session],
-        on_dead: Callable[[Session, Side, Advice], None],
-        on_end: Callable[[Session], None],
+        shared: Shared[Session],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._rng = rng
-        self._clock = clock
-        self._looks = looks
-        self._on_dead = on_dead
-        self._on_end = on_end
+        self._shared = shared
+        self._loop = shared.clock.loop()
         self._closing: ClosingHandshake | None = None
         self._booked = NO_TRAFFIC
         self._reserved_bits = reserved_bits(link.response)  # negotiated with the client for the whole session
@@ -115,7 +95,7 @@ class Session:
         self.options = options
         self.error = ""
         self.started = self._loop.time()
-        now = clock.time()
+        now = shared.clock.time()
         self._idleness = Idleness(seconds=options.idle_seconds, now=now)
         self._client = ClientLeg(
             client.transport, self._scanner(_CLIENT), Keepalive(options.keepalive, now), bucket
@@ -125,7 +105,7 @@ class Session:
         self._backend: Leg
         self._attach(link, now)
         self._timer: asyncio.TimerHandle | None = None  # of the closing handshake
-        looks.schedule(self, self.started + options.first_look)
+        shared.looks.schedule(self, self.started + options.first_look)
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
@@ -134,7 +114,7 @@ class Session:
 
     def attach(self, link: BackendLink) -> None:
         """Attach the session to a backend, which gets all traffic from now on; `start` starts forwarding."""
-        self._attach(link, self._clock.time())
+        self._attach(link, self._shared.clock.time())
 
     def _attach(self, link: BackendLink, now: float) -> None:
         transport = link.connection.transport
@@ -264,7 +244,7 @@ class Session:
             if self._timer is not None:
                 self._timer.cancel()
             self._detach()
-            self._on_end(self)
+            self._shared.on_end(self)
             # Only the garbage collector frees reference cycles, and its pauses would delay all other sessions.
             client.leave()
             backend.leave()
@@ -285,11 +265,11 @@ class Session:
 
     def look(self) -> None:
         """Ping a side that is due, report one that is dead, and end the session if it is idle."""
-        now = self._clock.time()
+        now = self._shared.clock.time()
         for leg in (self._client, self._backend):
             advice = self._look_at(leg, now)
             if advice is Advice.SILENT or advice is Advice.STUCK:
-                self._on_dead(self, leg.side, advice)
+                self._shared.on_dead(self, leg.side, advice)
             elif leg is self._client:
                 self.slots.resume()  # it seemed to be dead, but is not
         if self._closing is not None:
@@ -304,11 +284,11 @@ class Session:
     def _look_at(self, leg: Leg, now: float) -> Advice:
         if self._closing is not None:
             return Advice.NOTHING
-        return liveness.look(leg, self.other(leg), now, self._rng)
+        return liveness.look(leg, self.other(leg), now, self._shared.rng)
 
     def _look_again(self, now: float) -> None:
         sides = self._client.keepalive, self._backend.keepalive, self._idleness
-        self._looks.schedule(self, self._loop.time() + min(side.next_look(now) for side in sides))
+        self._shared.looks.schedule(self, self._loop.time() + min(side.next_look(now) for side in sides))
 
     def ping_backend(self) -> bool:
         """Ping the backend now, unless it already owes an answer.
@@ -318,14 +298,14 @@ class Session:
         """
         if self._closing is not None:
             return False
-        now = self._clock.time()
-        has_to = liveness.ping(self._backend, self._client, now, self._rng)
+        now = self._shared.clock.time()
+        has_to = liveness.ping(self._backend, self._client, now, self._shared.rng)
         self._look_again(now)
         return has_to
 
     def is_dead(self, side: Side) -> bool:
         """Tell whether a side is dead at this moment."""
-        return self._look_at(self._leg(side), self._clock.time()) in (Advice.SILENT, Advice.STUCK)
+        return self._look_at(self._leg(side), self._shared.clock.time()) in (Advice.SILENT, Advice.STUCK)
 
     def unanswered(self) -> float:
         """Return the seconds for which the client has not answered a ping; 0 if it cannot be blamed for it."""
@@ -338,7 +318,7 @@ class Session:
             or backend.scanner.remaining
         ):
             return 0.0
-        return client.keepalive.unanswered(self._clock.time())
+        return client.keepalive.unanswered(self._shared.clock.time())
 
     # The end.
 
@@ -356,13 +336,15 @@ class Session:
     def _begin_closing(self) -> ClosingHandshake:
         if self._closing is None:
             self._closing = ClosingHandshake()
-            self._looks.cancel(self)
+            self._shared.looks.cancel(self)
             self._expire_later()
             self._client.lift_quota()
         return self._closing
 
     def _expire_later(self) -> None:
-        self._timer = self._loop.call_later(self.options.close_timeout, self._expire, self._clock.pauses)
+        self._timer = self._loop.call_later(
+            self.options.close_timeout, self._expire, self._shared.clock.pauses
+        )
 
     def _flows(self) -> Flows:
         return {_CLIENT: self._backend.flow, _BACKEND: self._client.flow}
@@ -388,7 +370,7 @@ class Session:
         frame = received
         if not step.forward:
             payload = control_frames.close_payload(step.code, step.reason)
-            key = liveness.key(step.side, self._rng)
+            key = liveness.key(step.side, self._shared.rng)
             frame = control_frames.control_frame(control_frames.CLOSE, payload, key=key)
         if not leg.transport.is_closing():  # it may be lost while bytes from it still wait
             leg.transport.write(frame)
@@ -396,7 +378,7 @@ class Session:
     def _expire(self, pauses: int) -> None:
         """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
         closing = self._begin_closing()
-        if self._clock.paused_since(pauses) or closing.progresses(
+        if self._shared.clock.paused_since(pauses) or closing.progresses(
             max(self._client.backlog(), self._backend.backlog())
         ):
             self._expire_later()
