@@ -10,7 +10,7 @@ import time
 from typing import Final, Literal, cast
 
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import BindableLogger, EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from memmie_gateway.app.log_stream import LogStream
 
@@ -103,7 +103,7 @@ def make_logger(
         stream: the output.
         terminal: whether the output is a terminal.
     """
-    lines: type[object] = structlog.make_filtering_bound_logger(LEVELS[level])
+    lines: type[BindableLogger] = structlog.make_filtering_bound_logger(LEVELS[level])
     processors: list[Processor] = []
     if log_format == "console" or (log_format == "auto" and terminal):
         colors = terminal and not os.environ.get("NO_COLOR")

@@ -154,8 +154,8 @@ class ClosingHandshake:
 
     def frame_ended(self, side: Side) -> list[Step]:
         """The frame from `side` is complete: write the Close frame to the other side that waited for this, if any."""
-        say, steps = self._waiting.pop(side.other, None), []
-        if say is not None:
+        steps: list[Step] = []
+        if (say := self._waiting.pop(side.other, None)) is not None:
             self._say(say, steps)
             self._shut_done(steps)
         return steps
