@@ -16,6 +16,8 @@ from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.handover import Held
 from memmie_gateway.net.http1.url import ServiceUrl
 
+_, _HEALTHY, _UNHEALTHY = Health  # looking up a member of an Enum is a function call (CPython 3.11)
+
 
 class BackendUrl(ServiceUrl):
     """A backend's WebSocket URL."""
@@ -78,6 +80,7 @@ class Backend:
 
     Attributes:
         where: its WebSocket URL.
+        url: the URL as text, which identifies the backend; it may contain secrets (see `name`).
         name: its URL for logs and metrics, without secrets.
         tracker: as given.
         outlier: as given.
@@ -106,6 +109,7 @@ class Backend:
     ) -> None:
         self._clock = clock
         self.where = url
+        self.url = url.url
         self.name = url.shown
         self.tracker = tracker
         self.outlier = outlier or OutlierTracker(hold=0, probed=False)
@@ -132,24 +136,19 @@ class Backend:
         return f"<Backend {self.name} {self.tracker.state.value} connections={self.connections}>"
 
     @property
-    def url(self) -> str:
-        """The URL as text, which identifies the backend; it may contain secrets (see `name`)."""
-        return self.where.url
-
-    @property
     def available(self) -> bool:
         """Whether it may get connections, which means that it is not known to be unhealthy."""
-        return self.tracker.state is not Health.UNHEALTHY
+        return self.tracker.state is not _UNHEALTHY
 
     @property
     def healthy(self) -> bool:
         """Whether it is known to be healthy."""
-        return self.tracker.state is Health.HEALTHY
+        return self.tracker.state is _HEALTHY
 
     @property
     def dead(self) -> bool:
         """Whether its health checks alone show that it is unhealthy. Otherwise an unhealthy backend is only in doubt."""
-        return self.probed.state is Health.UNHEALTHY
+        return self.probed.state is _UNHEALTHY
 
     @property
     def ejected(self) -> bool:

@@ -12,6 +12,8 @@ from memmie_gateway.core.websocket.keepalive import Keepalive
 from memmie_gateway.net.sessions.held import HeldBack
 from memmie_gateway.net.sessions.leg import SAMPLE_EVERY, Leg
 
+_CLIENT, _ = Side  # looking up a member of an Enum is a function call (CPython 3.11)
+
 
 class ClientLeg(Leg):
     """The leg of the client: forwards as far as the quota of the user goes, and holds back the rest.
@@ -32,7 +34,7 @@ class ClientLeg(Leg):
         keepalive: Keepalive,
         bucket: TokenBucket | None,
     ) -> None:
-        super().__init__(Side.CLIENT, transport, scanner, keepalive)
+        super().__init__(_CLIENT, transport, scanner, keepalive)
         self._bucket = bucket
         self._held: HeldBack | None = None  # from the first time that the quota does not suffice
         self._paid = 0
