@@ -10,8 +10,7 @@ from tests.net.scripted_studio import ScriptedStudio
 from tests.net.wire import PATIENCE, TEXT
 
 from memmie_gateway.core.backends.health import HealthTracker
-from memmie_gateway.core.http.headers import Headers
-from memmie_gateway.core.http.response import Response
+from memmie_gateway.core.websocket.acceptance import Acceptance
 from memmie_gateway.net.backends.backend import Backend, BackendLink, BackendUrl, Traffic
 from memmie_gateway.net.handover import Handover
 
@@ -108,7 +107,7 @@ async def test_a_session_may_be_joined_to_a_second_backend(join: Join) -> None:
         )
         handover = Handover(transport)
         handover.data_received(pair.studio.frame(TEXT, "early"))
-        session.attach(BackendLink(second, handover, Response(101, Headers(()))))
+        session.attach(BackendLink(second, handover, Acceptance(b"", "", frozenset(), 0, b"", b"")))
         session.start()
         assert await pair.client.read_message() == (TEXT, b"early")
         early = len(pair.studio.frame(TEXT, "early"))

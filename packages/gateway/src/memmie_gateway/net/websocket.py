@@ -187,7 +187,7 @@ class WebSocketRoute:
 
     def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
-        if opening.upgrade.accept(link.response, admitted.credentials):
+        if opening.upgrade.accept(link.accepted, admitted.credentials):
             self.events.subprotocol_unselected(link.backend, arrival.id)
         return Session(
             SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),

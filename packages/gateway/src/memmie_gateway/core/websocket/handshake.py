@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
-from memmie_gateway.core.http.headers import Headers, LineStarts
+from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
@@ -25,14 +25,6 @@ _REWRITTEN: Final = frozenset({b"sec-websocket-protocol", b"content-length"})
 _STARTS: Final = forwarding.RequestLineStarts(_REWRITTEN)
 _STARTS_WITH_KEY: Final = forwarding.RequestLineStarts(
     _REWRITTEN | {b"sec-websocket-key", b"sec-websocket-extensions"}
-)
-
-_ANSWER_STARTS: Final = LineStarts(
-    (b"date", b"server", b"sec-websocket-accept", b"sec-websocket-extensions"),
-    dropped=(
-        *(b"connection", b"upgrade", b"keep-alive", b"content-length", b"transfer-encoding"),
-        *(b"sec-websocket-protocol", b"x-request-id"),
-    ),
 )
 
 _NOTHING: Final[frozenset[Any]] = frozenset()
@@ -165,19 +157,3 @@ def reserved_bits(response: Response) -> int:
     if not names:
         return 0
     return RSV1 if names == {"permessage-deflate"} else ANY_RESERVED
-
-
-def client_answer(response: Response, credentials: Credentials, request_id: str) -> bytes:
-    """Build the 101 for the client from the 101 of the backend."""
-    selected = response.headers.one(b"sec-websocket-protocol") or credentials.bearer
-    nominated = forwarding.nominated(response.headers)
-    lines = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"]
-    if selected:
-        lines.append(b"Sec-WebSocket-Protocol: " + selected.encode("latin-1"))
-    lines.append(b"X-Request-ID: " + request_id.encode("ascii"))
-    lines += [
-        start + value
-        for name, value in response.headers.fields
-        if (start := _ANSWER_STARTS[name]) and name not in nominated
-    ]
-    return b"\r\n".join(lines) + b"\r\n\r\n"

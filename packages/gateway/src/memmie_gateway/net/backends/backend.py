@@ -12,7 +12,7 @@ from memmie_gateway.core.backends.balancer import NEVER
 from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthTracker
 from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
-from memmie_gateway.core.http.response import Response
+from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer
 from memmie_gateway.net.handover import Held
 from memmie_gateway.net.http1.url import ServiceUrl
 
@@ -93,6 +93,7 @@ class Backend:
         failures: number of failures of any kind.
         traffic: the sum of the traffic of sessions that have left it.
         errors: number of errors by type, for the metrics.
+        known_answer: its last 101 that was parsed; None before the first.
         latency: times that messages spent in the gateway.
         on_doubt: called after passive evidence of a failure, to trigger a health check.
         on_change: called when its health has changed.
@@ -126,6 +127,7 @@ class Backend:
         self.failures = 0
         self.traffic = NO_TRAFFIC
         self.errors: Counter[str] = Counter()
+        self.known_answer: KnownAnswer | None = None
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
         self.on_change: Callable[[Backend], None] = _nothing
@@ -276,12 +278,12 @@ class BackendLink(NamedTuple):
     Attributes:
         backend: the backend.
         connection: the connection, which holds the bytes received after the 101.
-        response: the 101.
+        accepted: what was read from the 101.
     """
 
     backend: Backend
     connection: Held
-    response: Response
+    accepted: Acceptance
 
 
 def _nothing(*_: object) -> None:

@@ -7,11 +7,15 @@ import select
 from collections.abc import Callable
 from typing import Final, cast
 
+from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.response_reader import HttpError, ResponseReader
 
 MAX_EARLY: Final = 64 * 1024
 """Maximum number of bytes to buffer after a 101 until the next owner takes over; beyond this, reading is paused."""
+
+AS_EXPECTED: Final = Response(101, Headers())
+"""What `HttpConnection.request` returns for the head that the caller expects, which is not parsed."""
 
 _CLOSED: Final = "the service closed the connection without a complete answer"
 _DROPPED: Final = "the gateway dropped the connection"
@@ -26,18 +30,31 @@ class HttpConnection(asyncio.Protocol):
 
     Attributes:
         transport: the connection.
+        head: the bytes of the last 101 if it came in one piece with nothing else, otherwise b"".
         reusable: whether another request can be sent now.
         idle_since: the loop's time at which the pool put the connection aside.
     """
 
-    __slots__ = ("_end", "_on_end", "_reader", "_response", "idle_since", "reusable", "transport")
+    __slots__ = (
+        "_end",
+        "_expected",
+        "_on_end",
+        "_reader",
+        "_response",
+        "head",
+        "idle_since",
+        "reusable",
+        "transport",
+    )
 
     def __init__(self, on_end: Callable[[HttpConnection], None] | None = None) -> None:
         self._on_end = on_end
         self._response: asyncio.Future[Response] | None = None  # while one is awaited
+        self._expected = b""
         self._end = ""  # why it ended, once it has
         self._reader: ResponseReader
         self.transport: asyncio.Transport
+        self.head = b""
         self.reusable = False
         self.idle_since = 0.0
 
@@ -60,7 +77,7 @@ class HttpConnection(asyncio.Protocol):
         waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not waiting.poll(0)
 
-    async def request(self, data: bytes, *, upgrade: bool = False) -> Response:
+    async def request(self, data: bytes, *, upgrade: bool = False, expected: bytes = b"") -> Response:
         """Send a request and return its response.
 
         If the wait is cancelled, the caller must close the connection. Otherwise the late response would be read as the
@@ -70,6 +87,7 @@ class HttpConnection(asyncio.Protocol):
             data: the whole request.
             upgrade: whether the request asks for an upgrade (see `ResponseReader.expect`). After a 101, the next owner
                 takes the connection with `take`.
+            expected: the head of a 101. If it comes in one piece with nothing else, `AS_EXPECTED` is returned.
 
         Raises:
             HttpError: there was no usable response. If `received` is 0, nothing was received.
@@ -79,6 +97,7 @@ class HttpConnection(asyncio.Protocol):
         self._reader.expect(upgrade=upgrade)
         if self.transport.is_closing():
             raise HttpError(self._end or _CLOSED)
+        self._expected = expected
         self._response = asyncio.get_running_loop().create_future()
         self.transport.write(data)
         return (
@@ -118,12 +137,19 @@ class HttpConnection(asyncio.Protocol):
             else:
                 self.close(_UNASKED)  # otherwise this would be read as the response to the next request
             return
+        if data == self._expected:
+            reader.upgraded = True
+            self._succeed(AS_EXPECTED)
+            return
+        self._expected = b""  # it is only the first piece that may be as expected
         try:
             response = reader.feed(data)
         except HttpError as error:
             self._fail(error)
             return
         if response is not None:
+            if reader.upgraded and reader.received == len(data) and not reader.early:
+                self.head = data
             self.reusable = reader.keep_alive
             self._succeed(response)
 

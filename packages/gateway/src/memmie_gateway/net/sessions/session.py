@@ -17,7 +17,6 @@ from memmie_gateway.core.websocket.closing import ClosingHandshake, Flows
 from memmie_gateway.core.websocket.closing_steps import Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.continuity import on_leg_lost
 from memmie_gateway.core.websocket.frames import FrameScanner
-from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
@@ -90,7 +89,7 @@ class Session:
         self._loop = shared.clock.loop()
         self.closing: ClosingHandshake | None = None
         self._booked = NO_TRAFFIC
-        self._reserved_bits = reserved_bits(link.response)  # negotiated with the client for the whole session
+        self._reserved_bits = link.accepted.reserved_bits  # negotiated with the client for the whole session
         self.info = info
         self.slots = slots
         self.options = options
