@@ -204,7 +204,7 @@ async def test_what_comes_behind_an_upgrade_is_for_the_next_owner(service: Servi
     assert (response.status, connection.reusable) == (101, False)
     received = connection.received
     service.writer.write(b" late")
-    await until(lambda: connection._reader.early == b"early late")
+    await until(lambda: connection._early == b"early late")
     assert connection.take(asyncio.Protocol()) == b"early late"
     assert connection.take(asyncio.Protocol()) == b""
     assert connection.received == received  # of the response
@@ -222,7 +222,7 @@ async def test_an_upgrade_as_expected_is_not_parsed(service: Service) -> None:
     assert await service.answered(UPGRADE, upgrade=True, expected=UPGRADE) is AS_EXPECTED
     assert not connection.reusable
     service.writer.write(b"late")
-    await until(lambda: connection._reader.early == b"late")
+    await until(lambda: connection._early == b"late")
     assert connection.take(asyncio.Protocol()) == b"late"
 
 

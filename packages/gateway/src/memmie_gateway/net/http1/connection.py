@@ -36,11 +36,14 @@ class HttpConnection(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_early",
         "_end",
         "_expected",
         "_on_end",
         "_reader",
         "_response",
+        "_upgrade",
+        "_upgraded",
         "head",
         "idle_since",
         "reusable",
@@ -51,8 +54,11 @@ class HttpConnection(asyncio.Protocol):
         self._on_end = on_end
         self._response: asyncio.Future[Response] | None = None  # while one is awaited
         self._expected = b""
+        self._upgrade = False
+        self._upgraded = False
+        self._early = b""  # what was received after a 101
         self._end = ""  # why it ended, once it has
-        self._reader: ResponseReader
+        self._reader: ResponseReader | None = None  # made only for an answer that has to be parsed
         self.transport: asyncio.Transport
         self.head = b""
         self.reusable = False
@@ -64,7 +70,7 @@ class HttpConnection(asyncio.Protocol):
     @property
     def received(self) -> int:
         """The number of bytes received since the last request."""
-        return self._reader.received
+        return self._reader.received if self._reader is not None else 0
 
     def quiet(self) -> bool:
         """Tell whether nothing was received after the last response, not even bytes that the loop has not read yet.
@@ -94,7 +100,9 @@ class HttpConnection(asyncio.Protocol):
         """
         assert self._response is None, "one request at a time"  # noqa: S101 - this would be a bug here
         self.reusable = False
-        self._reader.expect(upgrade=upgrade)
+        self._upgrade = upgrade
+        if self._reader is not None:
+            self._reader.expect(upgrade=upgrade)
         if self.transport.is_closing():
             raise HttpError(self._end or _CLOSED)
         self._expected = expected
@@ -110,7 +118,7 @@ class HttpConnection(asyncio.Protocol):
         Reading may be paused, so the owner must resume it.
         """
         self.transport.set_protocol(owner)
-        early, self._reader.early = self._reader.early, b""
+        early, self._early = self._early, b""
         return early
 
     def close(self, why: str = _DROPPED) -> None:
@@ -126,30 +134,33 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._reader = ResponseReader()
 
     def data_received(self, data: bytes) -> None:
         """Read the response, or a part of it."""
-        reader = self._reader
         if self._response is None:
-            if reader.upgraded:
+            if self._upgraded:
                 self._keep(data)
             else:
                 self.close(_UNASKED)  # otherwise this would be read as the response to the next request
             return
         if data == self._expected:
-            reader.upgraded = True
+            self._upgraded = True
             self._succeed(AS_EXPECTED)
             return
         self._expected = b""  # it is only the first piece that may be as expected
+        reader = self._reader or self._make_reader()
         try:
             response = reader.feed(data)
         except HttpError as error:
             self._fail(error)
             return
         if response is not None:
-            if reader.upgraded and reader.received == len(data) and not reader.early:
-                self.head = data
+            if reader.upgraded:
+                self._upgraded = True
+                self._early = reader.early
+                reader.close()
+                if reader.received == len(data) and not reader.early:
+                    self.head = data
             self.reusable = reader.keep_alive
             self._succeed(response)
 
@@ -160,26 +171,31 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._ended(f"the connection broke: {exc}" if exc else _CLOSED, broken=True)
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
 
     # The outcome.
 
+    def _make_reader(self) -> ResponseReader:
+        reader = self._reader = ResponseReader()
+        reader.expect(upgrade=self._upgrade)
+        return reader
+
     def _keep(self, data: bytes) -> None:
-        self._reader.early += data
-        if len(self._reader.early) > MAX_EARLY:
+        self._early += data
+        if len(self._early) > MAX_EARLY:
             self.transport.pause_reading()
 
     def _ended(self, why: str, *, broken: bool) -> None:
-        if self._reader.upgraded:
+        if self._upgraded:
             return  # the next owner handles it: it gets a closing transport, and the bytes received
-        if self._response is not None and (response := self._reader.end(broken=broken)):
+        reader = self._reader
+        if self._response is not None and reader is not None and (response := reader.end(broken=broken)):
             self._succeed(response)
         self.close(why)
 
     def _succeed(self, response: Response) -> None:
         awaited, self._response = self._response, None
-        if self._reader.upgraded:
-            self._reader.close()
         if awaited is not None and not awaited.done():
             awaited.set_result(response)
 
