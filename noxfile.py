@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -275,6 +276,16 @@ def fuzz(session: nox.Session) -> None:
     _install_editable(session)
     session.install("-r", "requirements/fuzz.txt")
     session.run("python", "tests/fuzz/run.py", *session.posargs)
+
+
+@nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Two minutes of faults under 200 clients. `-- --minutes 10 --seed 7` is longer, `-- --help` explains."""
+    if not sys.platform.startswith("linux"):
+        session.skip("it needs Linux: /proc, and addresses below 127.0.0.0/8")
+    _install_editable(session)
+    # Its processes are ended when it is interrupted, which takes longer than nox would wait.
+    session.run("python", "-m", "tests.chaos.run", *session.posargs, interrupt_timeout=60)
 
 
 @nox.session(default=False)

@@ -17,6 +17,7 @@ SETTINGS = """\
 
 Every setting is an environment variable.
 An empty variable counts as not set.
+A name may also be in small letters, but if both are set, the one in capital letters counts.
 If a setting is invalid, the gateway does not start, and exits with code 2.
 It prints one line for each invalid setting, with the variable, the value and what is allowed.
 When the gateway starts, it also reports variables that look like misspelt settings; so does `memmie-gateway check`.
@@ -48,7 +49,7 @@ If a live connection ends, you find the code in these places:
 - `cause` in the log line `closed`,
 - `type` in the metric `gateway_websocket_errors_total`, but only if the connection ended with an error.
 
-`client_closed`, `studio_closed`, `idle` and `shutting_down` are not errors, so this metric does not count them.
+These are not errors, so this metric does not count them: NO_ERRORS.
 
 The column *by* says which party caused the refusal or the end.
 In the column *retry*, "yes" means that the client should try again soon.
@@ -67,6 +68,8 @@ After the upgrade it cannot send an HTTP status, so the client gets the close co
 
 `POST /token/renew` (see [spec.md](spec.md)) refuses clients with the same codes.
 Only this route uses `body_too_large`, and `request_timeout` for a body that comes too slowly.
+Requests for other HTTP routes, such as `/metrics`, are refused with these codes, too.
+`method_not_allowed` and `expectation_failed` are only for HTTP routes.
 
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
 The client then gets the HTTP status, the headers and the body of Studio.
@@ -102,6 +105,7 @@ Then the side that broke the protocol or the limit gets its Close frame.
 *Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
 The code and the reason stay the same.
 *Lost* means that this side is gone or dead, so nothing is sent to it.
+With `message_rate_exceeded`, the messages that wait in the gateway at this moment are dropped (see [spec.md](spec.md) §8).
 `token_ended` has one of two reasons: the token expired (see `TOKEN_END`), or Auth refused it twice when the gateway asked again (see `AUTH_RECHECK_SECONDS`).
 
 | code | words | by | close code to the client | close code to Studio | retry |
@@ -113,13 +117,19 @@ def pages() -> dict[Path, str]:
     """Return the text of each generated page by its path."""
     return {
         HERE / "settings.md": SETTINGS + as_markdown(),
-        HERE / "closing.md": REFUSALS
+        HERE / "closing.md": REFUSALS.replace("NO_ERRORS", _no_errors())
         + "".join(_refusal(cause) for cause in Cause if cause.ending.status)
         + ENDS
         + "".join(
             _end(cause.ending) for cause in Cause if not cause.ending.status or cause is Cause.DRAINING
         ),
     }
+
+
+def _no_errors() -> str:
+    """Return the codes of the ends of live connections that are not errors."""
+    endings = [cause.ending for cause in Cause if not cause.ending.status or cause is Cause.DRAINING]
+    return ", ".join(f"`{ending.code}`" for ending in endings if not ending.error)
 
 
 def _refusal(cause: Cause) -> str:

@@ -27,7 +27,7 @@ from loadtests.users.connection import (
     UnexpectedReplyError,
 )
 from loadtests.users.user import WAYS, WebSocketUser
-from memmie_harness.numbered import Numbers
+from memmie_harness.numbers import Numbers
 
 ARRIVE_SECONDS: Final = 10.0
 

@@ -33,7 +33,7 @@ from loadtests.users.connection import (
 )
 from loadtests.users.payload import number_of, numbered_text
 from loadtests.users.user import WAYS, WebSocketUser
-from memmie_harness.numbered import Numbers
+from memmie_harness.numbers import Numbers
 
 WINDOW: Final = 64
 """Messages that may wait for their reply."""

@@ -192,8 +192,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     assert python2 is not None
     folder = FOLDER.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    wstest = install_suite(python2, folder / "python2")
-    ws = install_ws(folder)
+    try:
+        wstest = install_suite(python2, folder / "python2")
+        ws = install_ws(folder)
+    except subprocess.SubprocessError as error:
+        print(f"The suite could not be installed; the next run tries again. {error}", file=sys.stderr)
+        return 1
     reports = folder / "reports"
     shutil.rmtree(reports, ignore_errors=True)
     cases = options.cases or (ALL if options.all else PROFILE if options.profile else SAMPLE)

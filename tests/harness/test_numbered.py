@@ -75,6 +75,25 @@ async def test_a_crowd_comes_back_after_its_studio_did(
     assert all(client.life.ended is not None for client in crowd)
 
 
+@pytest.mark.memmie(target="inprocess")
+async def test_a_client_sends_in_bursts_and_comes_back_after_it_has_left(
+    memmie_gateway: Target, memmie_token: MintToken
+) -> None:
+    client = NumberedClient(
+        "u1", memmie_token("u1"), lambda: memmie_gateway.ws_url, every=0.01, window=5, burst=5
+    )
+    crowd = Crowd([client])
+    async with crowd.running():
+        await crowd.goes_on(10)
+        await client.leave()
+        await crowd.goes_on(10)
+        await crowd.finish()
+        first, second = client.lives
+        assert (first.left, first.code, second.left) == (True, 1000, False)
+        assert crowd.problems() == []
+    assert not client.life.left
+
+
 async def test_who_waits_in_vain_is_told_what_happened_instead(memmie_gateway: Target) -> None:
     attempts = itertools.count(1)
     with loop_clock() as clock:

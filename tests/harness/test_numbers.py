@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from memmie_harness.numbered import Numbers
+from memmie_harness.numbers import Numbers
 
 
 @pytest.mark.parametrize(

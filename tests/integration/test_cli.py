@@ -155,7 +155,7 @@ BAD = [
     ("STUDIO_WS_URLS", "http://studio:8010/ws", "a URL such as ws://studio:8010/ws"),
     ("STUDIO_WS_URLS", "ws://studio:80100/ws", "a URL such as ws://studio:8010/ws"),
     ("STUDIO_WS_URLS", ",", "at least one URL is needed"),
-    ("STUDIO_WS_URLS", "ws://a/ws,ws://a/ws", "a URL is listed twice"),
+    ("STUDIO_WS_URLS", "ws://a/ws,ws://b/ws,ws://a/ws", "a URL is listed twice, as number 1 and 3."),
     ("LB_STRATEGY", "best", "'sticky', 'round_robin' or 'least_connections'"),
     ("DIAL_TIMEOUT_SECONDS", "0", "greater than 0"),
     ("HEALTH_INTERVAL_SECONDS", "0", "greater than 0"),

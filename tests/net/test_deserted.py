@@ -171,7 +171,7 @@ async def test_nobody_is_told_while_no_other_backend_has_answered_since(stand: S
     await stand.start()
     pair = await stand.join()
     other = stand.gateway.parts.pool.active[1]
-    other.on_doubt = lambda: None  # its health check begins, and has no result yet
+    other.check_now = lambda: None  # its health check begins, and has no result yet
     fails(stand.backend)
     await stand.looks(LOOKS + 2)
     assert other.healthy

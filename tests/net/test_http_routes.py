@@ -23,6 +23,7 @@ REQUESTS = {
     "metrics": b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n",
     "no route": b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n",
     "no method": b"DELETE /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    "expectation": b"GET /health HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\n\r\n",
     "no Host": b"GET /health HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET /health HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
     "two Hosts in HTTP/1.0": b"GET /health HTTP/1.0\r\nHost: x\r\nHost: y\r\n\r\n",
@@ -64,8 +65,11 @@ async def test_an_answer_is_complete(
     assert (answer.get("server"), answer.get("connection").split(",")[0]) == ("memmie-gateway", "close")
     assert answer.get("cache-control") == "no-store"
     assert len(answer.get("x-request-id")) == 32
-    for line in log.lines("refused"):
-        assert line["request_id"] == answer.get("x-request-id")
+    refused = [(line["cause"], line["request_id"]) for line in log.lines("refused")]
+    if answer.status >= 400 and name != "ready":  # no backend is checked yet
+        assert refused == [(json.loads(answer.body)["code"], answer.get("x-request-id"))]
+    else:
+        assert refused == []
 
 
 @pytest.mark.parametrize("name", ["health", "no route", "no token"])
@@ -140,6 +144,45 @@ async def test_a_body_is_asked_for(start_gateway: StartGateway, dial: Dial, auth
     assert (await client.read_head()).first_line == "HTTP/1.1 100 Continue"
     client.write(b'5\r\n{"tok\r\n8;x=y\r\nen":"x"}\r\n0\r\n\r\n')
     assert json.loads((await client.read_head()).body) == {"moved": 0}
+
+
+async def test_a_client_of_http_1_0_is_not_asked_for_its_body(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth
+) -> None:
+    """It does not know the answer 100 (RFC 9110 §10.1.1)."""
+    gateway = await start_gateway()
+    client = await dial(gateway)
+    head = "POST /token/renew HTTP/1.0\r\nContent-Length: 13\r\nExpect: 100-continue\r\nAuthorization: Bearer"
+    client.write(f"{head} {auth.mint()}\r\n\r\n".encode())
+    await until(lambda: bool(gateway.parts.listener.http))
+    client.write(b'{"token":"x"}')
+    assert (await client.read_head()).status == 200
+
+
+async def test_a_body_that_is_too_large_is_refused_before_it_is_asked_for(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth
+) -> None:
+    """It was asked for, and then awaited until the time-out."""
+    client = await dial(await start_gateway())
+    head = (
+        "POST /token/renew HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n"
+        f"Expect: 100-continue\r\nAuthorization: Bearer {auth.mint()}\r\n\r\n"
+    )
+    client.write(head.encode())
+    assert (await client.read_head()).status == 413
+
+
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/ws", "/token/renew"])
+async def test_a_client_that_sends_a_large_body_before_it_reads_gets_its_answer(
+    start_gateway: StartGateway, dial: Dial, path: str
+) -> None:
+    """Nobody read the body, so the client could not end it, and was reset before it read the answer."""
+    client = await dial(await start_gateway())
+    size = 16 << 20  # more than all buffers in between
+    client.write(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode() + bytes(size))
+    async with asyncio.timeout(PATIENCE):
+        await client.writer.drain()
+    assert (await client.read_head()).status in (401, 404, 405, 426)
 
 
 @pytest.mark.parametrize("cuts", [[], [10_000], [1, 16_383, 16_384, 16_385], [16_384]])

@@ -30,6 +30,7 @@ class NameServer:
     def __init__(self) -> None:
         self.addresses = [HERE]
         self.fails = False
+        self.knows_nothing = False
         self.silent: asyncio.Event | None = None
 
     async def getaddrinfo(self, host: str, port: int, **_: object) -> list[tuple[object, ...]]:
@@ -39,6 +40,8 @@ class NameServer:
                 await self.silent.wait()
             if self.fails:
                 raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+            if self.knows_nothing:
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
             found = self.addresses
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
 
@@ -119,6 +122,29 @@ async def test_a_name_server_that_fails_is_nobodys_failure(
         clock.put_forward(6)
         await newcomers(gateway, auth, "again")
         await until(lambda: len(log.lines("name_stale")) >= 3)
+
+
+async def test_a_studio_that_fails_puts_no_other_one_in_doubt(
+    names: NameServer, here: FakeStudio, auth: FakeAuth, start_gateway: StartGateway, log: GatewayLog
+) -> None:
+    """The others are only checked at once. A name that does not exist is believed of those alone that have failed."""
+    assert names.addresses == [HERE]
+    gateway = await start_gateway(
+        STUDIO_WS_URLS=f"ws://studio.test:{here.port}/ws,ws://{THERE}:{here.port}/ws",
+        AUTH_URL=auth.url,
+        HEALTH_FALL="1",
+        HEALTH_INTERVAL_SECONDS="0.1",
+        HEALTH_TIMEOUT_SECONDS="60",
+    )
+    works, fails = gateway.parts.pool
+    await until(lambda: works.healthy and fails.dead)
+    names.knows_nothing = True
+    with loop_clock() as clock:
+        clock.put_forward(6)
+        await until(lambda: len(log.lines("name_stale")) == 1)
+        await newcomers(gateway, auth, "after")
+    assert works.healthy
+    assert log.lines("refused") == []
 
 
 async def test_a_silent_name_server_is_nobodys_failure(

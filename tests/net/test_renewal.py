@@ -198,6 +198,23 @@ async def test_a_body_is_bounded_in_bytes_and_in_time(
     assert refusal(answer) in {(400, "bad_request"), (413, "body_too_large")}
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [b"%x\r\n" % 100_000 + b" " * 100_000, b"1\r\n \r\n" * 40_000, b"1;" + b"x" * 200_000],
+    ids=["content", "sizes", "extension"],
+)
+async def test_a_chunked_body_is_bounded_with_its_framing(
+    start_gateway: StartGateway, auth: FakeAuth, dial: Dial, chunks: bytes
+) -> None:
+    gateway = await start_gateway()
+    client = await dial(gateway)
+    head = "POST /token/renew HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nAuthorization: Bearer"
+    client.write(f"{head} {auth.mint()}\r\n\r\n".encode())
+    await until(lambda: bool(gateway.parts.listener.http))
+    client.write(chunks)
+    assert refusal(await client.read_head()) == (413, "body_too_large")
+
+
 async def test_it_counts_against_the_connect_rate_of_the_client_behind_the_proxy(
     start_gateway: StartGateway, auth: FakeAuth, renew: Renew, dial: Dial
 ) -> None:

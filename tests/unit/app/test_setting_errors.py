@@ -64,6 +64,12 @@ def test_the_invalid_one_of_several_urls_is_named() -> None:
         Settings.from_env({"STUDIO_WS_URLS": "ws://a/ws,http://b/ws"})
 
 
+@pytest.mark.parametrize("query", ["user_id=u1", "key=1&User%5FId=u1", "a;user_id[]", "user_id"])
+def test_the_url_of_a_backend_has_no_user(query: str) -> None:
+    with pytest.raises(SettingsError, match="the query must not have a user_id, because the gateway adds"):
+        Settings.from_env({"STUDIO_WS_URLS": f"ws://a/ws?{query}"})
+
+
 def test_a_url_does_not_show_its_secrets() -> None:
     url = BackendUrl.parse("ws://studio:8010/ws?key=SECRET")
     assert (url.query, url.shown) == ("key=SECRET", "ws://studio:8010/ws?key=***")

@@ -38,6 +38,7 @@ USER_ID: Final = (
     "user%255Fid", "%2575ser_id", "%u0075ser_id", "user%u005Fid",
     "user_id+", "+user_id", "user_id%20", "%09user_id", "%0Auser_id%0D", "user_id%00", "user_id%00x", "%00user_id",
     "user_id[]", "user_id%5B%5D", "user_id[0]", "user_id%5b0", "user_id[a][b]", "user_id[",
+    "[user_id]", "%5Buser_id%5D", "[user_id][]", "[user_id]x", "[[user_id", "]user_id", "user_id]", "user_id:int",
     "user.id", "user+id", "user%20id", "user%2Eid", "user[id", "user%5Bid",
 )  # fmt: skip
 """Spellings of `user_id`: with a server of some language, each of them sets it."""

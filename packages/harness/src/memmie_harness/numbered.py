@@ -18,64 +18,19 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from memmie_harness.client import connect
+from memmie_harness.numbers import Numbers
 
 OPEN_SECONDS = 10.0
 """How long one attempt to connect may take."""
+
+LEAVE_SECONDS = 5.0
+"""How long a client that closes its connection waits for the answer; messages may wait for their quota before it."""
 
 COME_BACK_SECONDS = 0.05
 """How long a client waits after a refusal or a close before it tries again."""
 
 NO_CLOSE_FRAME = 1006
 """What a client takes for the code where the connection ended without a Close frame (RFC 6455 §7.1.5)."""
-
-
-class Numbers:
-    """The numbers of messages on one way, as they arrive; they were sent as 1, 2, 3 and so on.
-
-    It knows no connection, so whoever numbers messages can use it.
-
-    Attributes:
-        duplicated: How many messages came more than once.
-        reordered: How many messages came after a later one.
-    """
-
-    def __init__(self) -> None:
-        self.duplicated = 0
-        self.reordered = 0
-        self._next = 1
-        self._missing: set[int] = set()
-
-    @property
-    def arrived(self) -> int:
-        """How many different messages have come."""
-        return self._next - 1 - len(self._missing)
-
-    @property
-    def highest(self) -> int:
-        """The highest number that has come; 0 for none."""
-        return self._next - 1
-
-    def take(self, number: int) -> None:
-        """Enter a message that arrived."""
-        if number == self._next:
-            self._next += 1
-        elif number > self._next:
-            self._missing.update(range(self._next, number))
-            self._next = number + 1
-        elif number in self._missing:
-            self._missing.remove(number)
-            self.reordered += 1
-        else:
-            self.duplicated += 1
-
-    def lost(self, sent: int) -> int:
-        """How many of the first `sent` messages have not come; what came beyond them does not make up for any."""
-        return max(0, sent - self._next + 1) + sum(number <= sent for number in self._missing)
-
-    def problems(self, sent: int) -> list[str]:
-        """What was lost, duplicated or reordered of the first `sent` messages, in words; empty if nothing was."""
-        found = {"lost": self.lost(sent), "duplicated": self.duplicated, "reordered": self.reordered}
-        return [f"{count} {what}" for what, count in found.items() if count]
 
 
 @dataclass
@@ -91,6 +46,10 @@ class Life:
         ended: When the client knew of the end; ``None`` while it lives.
         code: The close code; `NO_CLOSE_FRAME` where none was received.
         reason: The close reason.
+        url: The WebSocket address it was opened at.
+        studio: The Studio that answered, if its acks have `data.studio`; empty if not.
+        unsure: Whether the last message of `sent` may not have left, because the connection ended at that moment.
+        left: Whether the client itself closed it.
     """
 
     opened: float
@@ -101,11 +60,25 @@ class Life:
     ended: float | None = None
     code: int | None = None
     reason: str = ""
+    url: str = ""
+    studio: str = ""
+    unsure: bool = False
+    left: bool = False
 
     @property
     def close(self) -> tuple[int | None, str]:
         """Code and reason."""
         return self.code, self.reason
+
+    def end(self, connection: ClientConnection) -> None:
+        """Note that it ends now, and how, if that is known yet; a client that is cancelled learns it later or never."""
+        self.ended = time.monotonic()
+        self.note_close(connection)
+
+    def note_close(self, connection: ClientConnection) -> None:
+        """Note how it was closed."""
+        self.code = connection.close_code
+        self.reason = connection.close_reason or ""
 
 
 @dataclass(frozen=True)
@@ -124,8 +97,9 @@ class NumberedClient:
         user_id: Whose it is.
         token: That user's token.
         address: Called at every attempt for the WebSocket address to connect to.
-        every: Seconds between two messages.
+        every: Seconds between two messages, or two bursts.
         window: How many messages may be unacknowledged at a time.
+        burst: How many messages are sent at once.
 
     Attributes:
         lives: Its connections, oldest first.
@@ -133,7 +107,14 @@ class NumberedClient:
     """
 
     def __init__(
-        self, user_id: str, token: str, address: Callable[[], str], *, every: float = 0.1, window: int = 4
+        self,
+        user_id: str,
+        token: str,
+        address: Callable[[], str],
+        *,
+        every: float = 0.1,
+        window: int = 4,
+        burst: int = 1,
     ) -> None:
         self.user_id = user_id
         self.token = token
@@ -142,9 +123,12 @@ class NumberedClient:
         self._address = address
         self._every = every
         self._window = window
+        self._burst = burst
         self._numbers = 0
         self._unacknowledged: dict[int, float] = {}  # number to when it was sent, oldest first
         self._finishing = False
+        self._connection: ClientConnection | None = None
+        self._unexpected: list[str] = []
         self._news = asyncio.Event()
         self._acked = asyncio.Event()
 
@@ -178,17 +162,22 @@ class NumberedClient:
         return len(self._unacknowledged)
 
     @property
+    def waits(self) -> float:
+        """Seconds for which the oldest unacknowledged message has waited since it was last sent; 0 for none."""
+        return time.monotonic() - min(self._unacknowledged.values()) if self._unacknowledged else 0.0
+
+    @property
     def served(self) -> bool:
         """Whether it is connected and was answered on this connection."""
         return bool(self.lives) and self.life.ended is None and bool(self.life.acknowledged)
 
     def problems(self) -> list[str]:
-        """What was lost, doubled or reordered, in words; empty if nothing was.
+        """What was lost, doubled, reordered or no ack, in words; empty if nothing was.
 
         On each connection the acks must be the first so many of the messages sent, in their order; over all
         connections every number must have been acknowledged once.
         """
-        found = [
+        found = self._unexpected + [
             f"{self.user_id}: connection {number} sent {life.sent} and got acks for {life.acknowledged}"
             for number, life in enumerate(self.lives, start=1)
             if life.acknowledged != life.sent[: len(life.acknowledged)]
@@ -203,16 +192,25 @@ class NumberedClient:
     async def run(self) -> None:
         """Connect, exchange messages, come back when it ends; until all is acknowledged after `finish`."""
         while not self._finishing or self.unacknowledged:
+            url = self._address()
             try:
-                connection = await connect(self._address(), self.token, open_timeout=OPEN_SECONDS)
+                connection = await connect(
+                    url, self.token, open_timeout=OPEN_SECONDS, close_timeout=LEAVE_SECONDS
+                )
             except InvalidStatus as error:
                 body = bytes(error.response.body or b"").decode("utf-8", "replace")
                 self._refused(error.response.status_code, body)
             except (OSError, TimeoutError, WebSocketException) as error:
                 self._refused(0, f"{type(error).__name__}: {error}")
             else:
-                await self._live(connection)
+                await self._live(connection, url)
             await asyncio.sleep(COME_BACK_SECONDS)
+
+    async def leave(self) -> None:
+        """Close the connection, if there is one; the client then comes back as after any other end."""
+        if self._connection is not None:
+            self.life.left = True
+            await self._connection.close()
 
     async def until(self, fits: Callable[[NumberedClient], bool], within: float, what: str) -> None:
         """Wait until something is true of this client.
@@ -244,9 +242,10 @@ class NumberedClient:
         self._finishing = True
         await self.until(lambda client: not client.unacknowledged, within, "get an ack for every message")
 
-    async def _live(self, connection: ClientConnection) -> None:
-        life = Life(time.monotonic())
+    async def _live(self, connection: ClientConnection, url: str) -> None:
+        life = Life(time.monotonic(), url=url)
         self.lives.append(life)
+        self._connection = connection
         self._news.set()
         sending = asyncio.create_task(self._send(connection, life))
         try:
@@ -255,12 +254,12 @@ class NumberedClient:
         except ConnectionClosed:
             pass  # how it ended is read below
         finally:
-            life.ended = time.monotonic()
+            life.end(connection)
+            self._connection = None
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             await connection.close()
-            life.code = connection.close_code
-            life.reason = connection.close_reason or ""
+            life.note_close(connection)
             self._news.set()
 
     async def _send(self, connection: ClientConnection, life: Life) -> None:
@@ -269,11 +268,12 @@ class NumberedClient:
                 await self._send_one(connection, life, number)
             while True:
                 await asyncio.sleep(self._every)
-                await self._window_opens()
-                if self._finishing:
-                    return
-                self._numbers += 1
-                await self._send_one(connection, life, self._numbers)
+                for _ in range(self._burst):
+                    await self._window_opens()
+                    if self._finishing:
+                        return
+                    self._numbers += 1
+                    await self._send_one(connection, life, self._numbers)
 
     async def _window_opens(self) -> None:
         while self.unacknowledged >= self._window:
@@ -283,14 +283,18 @@ class NumberedClient:
     async def _send_one(self, connection: ClientConnection, life: Life, number: int) -> None:
         life.sent.append(number)
         self._unacknowledged[number] = time.monotonic()
+        life.unsure = True
         await connection.send(json.dumps({"id": str(number), "type": "heartbeat"}))
+        life.unsure = False
 
     def _receive(self, life: Life, message: str | bytes) -> None:
         answer = json.loads(message)
         if answer.get("type") != "ack":
-            raise AssertionError(f"{self.user_id} got {answer} instead of an ack")
+            self._unexpected.append(f"{self.user_id} got {answer} instead of an ack")
+            return
         number = int(answer["id"])
         life.acknowledged.append(number)
+        life.studio = (answer.get("data") or {}).get("studio", "")
         life.first_ack = life.first_ack or time.monotonic()
         sent_at = self._unacknowledged.pop(number, None)
         if sent_at is not None:

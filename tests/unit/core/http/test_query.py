@@ -15,7 +15,7 @@ from memmie_gateway.core.http import query
 
 OTHERS: Final = [
     "user", "id", "userid", "userId", "user-id", "user__id", "user_id2", "user_ids", "my_user_id", "x.user_id",
-    "user_id.x", "user_id_x", "user[id]", "user[idx", "", "=", "%", "%F6", "token", "user_%69d_x", "user_id]",
+    "user_id.x", "user_id_x", "user[id]", "user[idx", "", "=", "%", "%F6", "token", "user_%69d_x", "x[user_id]", "[x]user_id",
 ]  # fmt: skip
 
 
@@ -82,7 +82,13 @@ def test_what_stays_is_a_part_of_what_came(text: str) -> None:
         assert ("x", "") not in parse_qsl(left, keep_blank_values=True, separator=separator)
 
 
-@pytest.mark.parametrize("text", ["S+x/=", '"S+x/="', "S%2Bx%2F%3D", "%22S%2bx/%3D%22", "%53+x/="])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("S+x/=", '"S+x/="', "S%2Bx%2F%3D", "%22S%2bx/%3D%22", "%53+x/="),
+        *("Bearer S+x/=", '"Bearer S+x/="', "Bearer%20S%2Bx/=", "Bearer+S%2Bx/=", "bearer  S+x/="),
+    ],
+)
 def test_a_secret_is_known_in_every_encoding(text: str) -> None:
     assert query.equals(text, "S+x/=")
 
@@ -95,6 +101,8 @@ def test_a_secret_with_a_blank_is_known_from_its_plus() -> None:
     assert query.equals("a+b", "a b")
 
 
-@pytest.mark.parametrize("text", ["", "S", "s+x/=", "S+x/=2", "S%2Bx", "S%252Bx%252F%253D"])
+@pytest.mark.parametrize(
+    "text", ["", "S", "s+x/=", "S+x/=2", "S%2Bx", "S%252Bx%252F%253D", "BearerS+x/=", "S+x/= x", "Bearer S"]
+)
 def test_another_text_is_not_the_secret(text: str) -> None:
     assert not query.equals(text, "S+x/=")

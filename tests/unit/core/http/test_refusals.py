@@ -44,6 +44,14 @@ def test_a_refusal_says_what_its_row_says(cause: Cause) -> None:
     assert (ending.status == 426) is (("sec-websocket-version", "13") in fields)  # RFC 6455 §4.4
 
 
+def test_a_refused_method_says_which_are_allowed() -> None:
+    error = RefusedError(Cause.METHOD_REFUSED, "PUT is not allowed here", allow="GET,HEAD")
+    status, fields, body = read(refusal_answer(error, ENVELOPE))
+    assert status == "HTTP/1.1 405 Method Not Allowed"
+    assert ("allow", "GET,HEAD") in fields
+    assert json.loads(body) == {"error": "PUT is not allowed here", "code": "method_not_allowed"}
+
+
 @pytest.mark.parametrize(
     ("seconds", "expected"), [(0, "1"), (0.2, "1"), (1, "1"), (1.1, "2"), (2.5, "3"), (59.9, "60")]
 )

@@ -51,6 +51,7 @@ def test_targets(target: bytes, path: str, query: str) -> None:
         (b"/ws?a=\r\nX-User-ID: root", "1.1", ENCODE),
         (b"/ws?a b", "1.1", ENCODE),
         (b"/ws?a=\x7f", "1.1", ENCODE),
+        (b"/ws?a=1#b", "1.1", ENCODE),  # clients send no fragment
         (
             b"/ws?" + b"&".join([b"a=1"] * (MAX_QUERY_FIELDS + 1)),
             "1.1",

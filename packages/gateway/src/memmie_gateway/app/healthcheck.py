@@ -27,9 +27,8 @@ def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
     Returns:
         "" if the status is 200, otherwise one line for people that says what happened.
     """
-    given = {
-        name.upper(): value for name, value in environment.items()
-    }  # in any case, as the gateway reads them
+    # In any case, as the gateway reads them; if a name exists in several cases, capital letters come last and count.
+    given = {name.upper(): value for name, value in sorted(environment.items(), reverse=True) if value}
     host, port = given.get("HOST", ""), given.get("PORT") or "8000"
     host = EVERYWHERE.get(host, host)
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"

@@ -117,13 +117,13 @@ class HttpRoutes:
     def _route(self, request: Request) -> Serve:
         methods = self._routes.get(request.path)
         if methods is None:
-            return _not_found
+            raise RefusedError(Cause.NO_ROUTE)
         if any(value.lower() != b"100-continue" for value in request.headers.all(b"expect")):
-            return _expectation_failed
+            raise RefusedError(Cause.EXPECTATION_REFUSED)
         serve = methods.get("GET" if request.method == "HEAD" else request.method)
         if serve is None:
             allowed = ",".join(["GET", "HEAD"] if "GET" in methods else methods)
-            return lambda arrival, handover: _not_allowed(arrival, handover, allowed)
+            raise RefusedError(Cause.METHOD_REFUSED, f"{request.method} is not allowed here", allow=allowed)
         return serve
 
     def _refuse(self, arrival: Arrival, handover: Handover, error: RefusedError) -> None:
@@ -151,22 +151,3 @@ def _check_host(request: Request) -> None:
     hosts = len(request.headers.all(b"host"))
     if hosts > 1 or (not hosts and request.version == "1.1"):
         raise RefusedError(Cause.BAD_REQUEST, "exactly one Host header is needed")
-
-
-def _not_found(arrival: Arrival, handover: Handover) -> None:
-    ending = Cause.NO_ROUTE.ending
-    _say(arrival, handover, 404, ending.words, ending.code)
-
-
-def _not_allowed(arrival: Arrival, handover: Handover, allowed: str) -> None:
-    words = f"{arrival.request.method} is not allowed here"
-    _say(arrival, handover, 405, words, "method_not_allowed", f"Allow: {allowed}\r\n")
-
-
-def _expectation_failed(arrival: Arrival, handover: Handover) -> None:
-    _say(arrival, handover, 417, "no expectation but 100-continue is met here", "expectation_failed")
-
-
-def _say(arrival: Arrival, handover: Handover, status: int, words: str, code: str, extra: str = "") -> None:
-    body = json.dumps({"error": words, "code": code}).encode()
-    answers.answer(arrival, handover, status, body, extra=extra)

@@ -128,7 +128,7 @@ class GatewayCollector:
             "gateway_websocket_connections", "Live WebSocket connections.", labels=["backend"]
         )
         messages = CounterMetricFamily(
-            "gateway_websocket_messages", "Messages forwarded.", labels=["direction", "backend"]
+            "gateway_websocket_messages", "Messages read from each side.", labels=["direction", "backend"]
         )
         received = CounterMetricFamily(
             "gateway_websocket_bytes",

@@ -265,17 +265,17 @@ class Settings(BaseModel):
         100,
         description="Maximum number of frames per second from one user, over all connections; 0 for no limit. "
         "A message has one frame or more, and every frame counts. "
-        "If a user sends faster, the gateway reads more slowly from this user.",
+        "If a user sends faster, the messages wait, and the gateway reads more slowly from this user.",
     )
     message_burst_per_user: PositiveCount = Field(
         200,
         description="Number of frames that one user may send in a short time, even if this is faster than "
-        "MESSAGE_RATE_PER_USER.",
+        "MESSAGE_RATE_PER_USER. After a pause it may be twice as many.",
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
         30,
         description="Maximum time in seconds for which messages of a user that sends too fast may wait in the gateway. "
-        "If those that were read would have to wait longer, the gateway closes the connection with 1008.",
+        "If the gateway has read so many that some would wait longer, it drops what waits and closes the connection with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,
@@ -345,12 +345,16 @@ class Settings(BaseModel):
     def from_env(cls, environment: Mapping[str, str]) -> Self:
         """Read the settings from a mapping such as the process's environment, in which empty variables do not count.
 
+        Names may be in any case; if a variable exists in several cases, the one in capital letters counts.
+
         Raises:
             SettingsError: A value is invalid.
         """
         known = {name.upper(): name for name in cls.model_fields}
         values = {
-            known[key.upper()]: value for key, value in environment.items() if key.upper() in known and value
+            known[key.upper()]: value
+            for key, value in sorted(environment.items(), reverse=True)  # capital letters come last
+            if key.upper() in known and value
         }
         try:
             return cls(**values)  # text, which pydantic converts
@@ -406,8 +410,9 @@ class Settings(BaseModel):
             except ValueError as error:
                 which = f"URL number {number}: " if len(value) > 1 else ""
                 raise ValueError(f"{which}{error}") from None
-        if len(set(value)) != len(value):
-            raise ValueError("a URL is listed twice")
+        for number, url in enumerate(value):
+            if url in value[:number]:
+                raise ValueError(f"a URL is listed twice, as number {value.index(url) + 1} and {number + 1}")
         return value
 
     @field_validator("auth_url")

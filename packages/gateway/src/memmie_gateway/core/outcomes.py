@@ -93,10 +93,14 @@ class Cause(enum.Enum):
     TOKEN_REFUSED = Ending("token_invalid", "the token is not valid", _AUTH, 401)
     ORIGIN_REFUSED = Ending("origin_not_allowed", "pages of this origin may not connect", _CLIENT, 403)
     NO_ROUTE = Ending("not_found", "nothing is served under this path", _CLIENT, 404)
+    METHOD_REFUSED = Ending("method_not_allowed", "this path does not allow this method", _CLIENT, 405)
     HEAD_LATE = Ending("request_timeout", "the request head took too long to arrive", _CLIENT, 408)
     AUTH_LATE = Ending("auth_late", "the first message must be auth, in time", _CLIENT, 408, 1008)
     BODY_TOO_BIG = Ending("body_too_large", "the request body is too large", _CLIENT, 413)
     URL_TOO_LONG = Ending("url_too_long", "the URL is too long", _CLIENT, 414)
+    EXPECTATION_REFUSED = Ending(
+        "expectation_failed", "no expectation but 100-continue is met here", _CLIENT, 417
+    )
     HEAD_TOO_BIG = Ending("head_too_large", "the request head is too large", _CLIENT, 431)
     NOT_AN_UPGRADE = Ending("upgrade_required", "this path speaks WebSocket only", _CLIENT, 426)
     WRONG_VERSION = Ending("unsupported_version", "only WebSocket version 13 is spoken here", _CLIENT, 426)

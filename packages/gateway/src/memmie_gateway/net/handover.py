@@ -180,6 +180,7 @@ class Handover(asyncio.Protocol):
         transport.write(last_words)
         if linger and not self._half_closed:
             self._wait(LINGER_SECONDS, ANSWER_SECONDS - LINGER_SECONDS)
+            transport.resume_reading()  # it is paused if there were many early bytes
             finish_writing(transport)
         else:
             self._wait(ANSWER_SECONDS, 0)

@@ -50,6 +50,9 @@ NEVER: Final = _HOP_BY_HOP | {
 
 _FORWARDED: Final = b"x-forwarded-"  # the gateway also writes all fields with this prefix itself
 
+_PLAIN: Final = re.compile(rb"[a-z0-9-]+")
+"""Names of fields that no server reads as another name. Some convert `_`, and some `.`, to a dash."""
+
 _USUAL: Final = (
     *(
         b"accept",
@@ -85,8 +88,7 @@ class RequestLineStarts(LineStarts):
 
     Args:
         dropped: names of fields that the caller writes itself. The fields of `NEVER`, further `X-Forwarded` fields and
-            names with an underscore are not forwarded either. Some servers convert the underscore to a dash, which is
-            another field.
+            names with other characters than letters, digits and dashes are not forwarded either.
     """
 
     __slots__ = ()
@@ -96,7 +98,9 @@ class RequestLineStarts(LineStarts):
 
     def __missing__(self, name: bytes) -> bytes:
         """Return the start for a name without an entry."""
-        return b"" if b"_" in name or name.startswith(_FORWARDED) else super().__missing__(name)
+        if name.startswith(_FORWARDED) or not _PLAIN.fullmatch(name):
+            return b""
+        return super().__missing__(name)
 
 
 def target(path: str, query: str, user_id: str, credentials: Credentials) -> str:
@@ -181,7 +185,11 @@ def passed_fields(arrival: Arrival, credentials: Credentials, starts: RequestLin
     if headers.get(b"cookie") or headers.get(b"referer"):
         fields = _without_secrets(fields, token)
     secret = token.encode("latin-1", "replace") if token else None
-    return [start + value for name, value in fields if (start := starts[name]) and value != secret]
+    return [
+        start + value
+        for name, value in fields
+        if (start := starts[name]) and value.rpartition(b" ")[2] != secret
+    ]
 
 
 def _without_secrets(fields: Fields, token: str | None) -> Fields:

@@ -16,13 +16,15 @@ _SEPARATORS: Final = re.compile("([&;])")
 _DOTNET: Final = re.compile(r"%u00(?=[0-9a-f]{2})", re.IGNORECASE)
 
 _USER_ID: Final = re.compile(
-    r"""[\s\0]*
-        (?: user [_.\s] id (?: [\s\0]* | \[.* | \0.* )   # user_id, user.id, user_id[], user_id and a zero byte
-          | user \[ id [\s\0]* )                         # user[id
+    r"""[\s\0\[\]]*                                       # [user_id]
+        (?: user [_.\s] id (?: [\s\0]* | [\[\]\0:].* )   # user_id, user.id, user_id[], user_id and a zero byte
+          | user \[ id [\s\0]* )                        # user[id
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-"""All names that some server reads as `user_id`: in any case, with blanks around, or as PHP reads them."""
+"""All names that some server reads as `user_id`.
+
+They are in any case, have blanks around, or are what PHP, qs (Express), Rack (Rails) or Zope reads as this name."""
 
 
 def decode(text: str) -> str:
@@ -61,12 +63,12 @@ def means_user_id(name: str) -> bool:
 
 
 def equals(text: str, secret: str) -> bool:
-    """Tell whether a text is a secret, percent-encoded or not, in quotes or not; no text equals an empty one."""
-    bare = text.strip('"')
+    """Tell whether a text is a secret, also percent-encoded, in quotes, or behind a scheme such as `Bearer`.
+
+    No text equals an empty secret.
+    """
     if not secret:
         return False
-    if bare == secret:
-        return True
-    if "%" not in bare and "+" not in bare:
-        return False
-    return secret in (unquote(bare).strip('"'), unquote_plus(bare).strip('"'))
+    texts = (text, unquote(text), unquote_plus(text)) if "%" in text or "+" in text else (text,)
+    bare = [text.strip('"') for text in texts]
+    return secret in bare or secret in [text.rpartition(" ")[2] for text in bare]

@@ -20,6 +20,7 @@ class RefusedError(Exception):
         retry_after: seconds after which the client should try again.
         response: the backend's refusal, which is passed on to the client.
         user_id: the user, if the token was already validated.
+        allow: the methods that the path allows, comma separated, if this one is not allowed.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class RefusedError(Exception):
         retry_after: float = 1,
         response: Response | None = None,
         user_id: str = "",
+        allow: str = "",
     ) -> None:
         super().__init__(internal or detail or cause.ending.words)
         self.cause = cause
@@ -38,6 +40,7 @@ class RefusedError(Exception):
         self.retry_after = retry_after
         self.response = response
         self.user_id = user_id
+        self.allow = allow
 
     @property
     def status(self) -> int:
@@ -75,6 +78,8 @@ def refusal_parts(error: RefusedError) -> tuple[bytes, list[tuple[str, str]]]:
     if error.cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
         # An Upgrade header needs the connection option `Upgrade` (RFC 9110 §7.8).
         fields += [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    if error.allow:
+        fields.append(("Allow", error.allow))
     if ending.status == HTTPStatus.UNAUTHORIZED:
         fields.append(("WWW-Authenticate", "Bearer"))
     return body, fields

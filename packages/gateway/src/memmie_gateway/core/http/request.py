@@ -14,7 +14,7 @@ _ABSOLUTE: Final = re.compile(  # up to where the path begins; only an IPv6 addr
 )
 
 _MUST_BE_ENCODED: Final = "the URL has characters that must be percent-encoded"
-_VISIBLE: Final = re.compile(r"[!-~]*")
+_QUERY: Final = re.compile(r"[!\"$-~]*")  # visible characters without "#", which begins a fragment
 
 
 class BadRequestError(ValueError):
@@ -67,7 +67,7 @@ class Request(NamedTuple):
         except UnicodeDecodeError:
             raise BadRequestError(_MUST_BE_ENCODED) from None
         if query:
-            if not _VISIBLE.fullmatch(query):
+            if not _QUERY.fullmatch(query):
                 raise BadRequestError(_MUST_BE_ENCODED)
             if query.count("&") + query.count(";") >= MAX_QUERY_FIELDS:
                 raise BadRequestError(f"the URL has more than {MAX_QUERY_FIELDS} query fields")

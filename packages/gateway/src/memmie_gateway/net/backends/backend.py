@@ -12,6 +12,7 @@ from memmie_gateway.core.backends.balancer import NEVER
 from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthTracker
 from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
+from memmie_gateway.core.http.query import means_user_id, without
 from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer
 from memmie_gateway.net.handover import Held
 from memmie_gateway.net.http1.url import ServiceUrl
@@ -29,10 +30,15 @@ class BackendUrl(ServiceUrl):
         """Parse a URL.
 
         Raises:
-            ValueError: the URL is not a `ws://` or `wss://` URL with a host, or has credentials, a fragment or characters
-                that must be percent-encoded.
+            ValueError: the URL is not a `ws://` or `wss://` URL with a host, or has credentials, a fragment, characters
+                that must be percent-encoded or a `user_id` in its query.
         """
-        return cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
+        where = cls.take_apart(url, plain="ws", secure="wss", example="ws://studio:8010/ws")
+        if without(where.query, lambda name, _: means_user_id(name)) != where.query:
+            raise ValueError(
+                "the query must not have a user_id, because the gateway adds that of each client"
+            )
+        return where
 
 
 class Traffic(NamedTuple):
@@ -95,7 +101,8 @@ class Backend:
         errors: number of errors by type, for the metrics.
         known_answer: its last 101 that was parsed; None before the first.
         latency: times that messages spent in the gateway.
-        on_doubt: called after passive evidence of a failure, to trigger a health check.
+        on_doubt: called after passive evidence of a failure, to look its name up again and to trigger a health check.
+        check_now: called to trigger a health check without evidence of a failure.
         on_change: called when its health has changed.
         on_checked: called after every health check.
         on_failure: called after passive evidence of a failure, with the backend.
@@ -130,6 +137,7 @@ class Backend:
         self.known_answer: KnownAnswer | None = None
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
+        self.check_now: Callable[[], None] = _nothing
         self.on_change: Callable[[Backend], None] = _nothing
         self.on_checked: Callable[[Backend], None] = _nothing
         self.on_failure: Callable[[Backend], None] = _nothing

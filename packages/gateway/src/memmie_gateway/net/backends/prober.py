@@ -57,13 +57,14 @@ class Prober:
             doubted.set()
 
         backend.on_doubt = doubt
+        backend.check_now = doubted.set
         backend.checked_at = self._options.check.shown(backend.where)
         watch = self._watch_unchecked if self._options.check.kind is Kind.OFF else self._watch
         self._tasks[backend] = asyncio.create_task(watch(backend, doubted))
 
     def forget(self, backend: Backend) -> None:
         """Stop probing a backend."""
-        backend.on_doubt = _nothing
+        backend.on_doubt = backend.check_now = _nothing
         self._tasks.pop(backend).cancel()
         if all(other.where.host != backend.where.host for other in self._tasks):
             self._resolver.forget(backend.where)

@@ -27,6 +27,8 @@ async def read_body(request: Request, handover: Handover, max_bytes: int) -> byt
     Raises:
         RefusedError: the body is too large, invalid or incomplete.
     """
+    if int(request.headers.one(b"content-length") or 0) > max_bytes:
+        raise RefusedError(Cause.BODY_TOO_BIG)  # before the client is asked for it
     reader = _BodyReader(handover, max_bytes)
     if not reader.done and request.version == "1.1" and request.headers.has(b"expect", b"100-continue"):
         handover.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -15,7 +15,7 @@ from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.session import Session
 
-DOUBT_SECONDS: Final = 1.0
+CHECK_SECONDS: Final = 1.0
 """Minimum time between two health checks of a backend because it takes nothing."""
 
 
@@ -30,7 +30,7 @@ class DeadSides:
     def __init__(self, evictor: Evictor, clock: Clock) -> None:
         self._evictor = evictor
         self._clock = clock
-        self._doubted: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()
+        self._checked: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()
 
     def __repr__(self) -> str:
         return f"<DeadSides {self._evictor!r}>"
@@ -42,7 +42,7 @@ class DeadSides:
         as well, which is started now.
         """
         if side is Side.BACKEND and advice is Advice.STUCK and not session.backend.probed.reason:
-            self._doubt(session.backend)
+            self._check(session.backend)
             return
         if side is Side.CLIENT and self._evictor.mode is Mode.ACT:
             session.slots.suspend()
@@ -55,8 +55,8 @@ class DeadSides:
             holds=partial(session.is_dead, side),
         )
 
-    def _doubt(self, backend: Backend) -> None:
+    def _check(self, backend: Backend) -> None:
         now = self._clock.time()
-        if now - self._doubted.get(backend, -DOUBT_SECONDS) >= DOUBT_SECONDS:
-            self._doubted[backend] = now
-            backend.on_doubt()
+        if now - self._checked.get(backend, -CHECK_SECONDS) >= CHECK_SECONDS:
+            self._checked[backend] = now
+            backend.check_now()

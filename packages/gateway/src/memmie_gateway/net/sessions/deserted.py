@@ -86,7 +86,7 @@ class DesertedSessions:
             self._failing[backend] = asyncio.get_running_loop().time()
             for other in self._active():
                 if other is not backend:
-                    other.on_doubt()  # checks its health at once
+                    other.check_now()
         if not backend.tracker.reason:
             self._silences.pop(backend, None)
         elif (silence := self._silences.get(backend)) is None or not silence.lasts(self._heard(backend)):
