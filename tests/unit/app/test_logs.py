@@ -111,7 +111,7 @@ def test_a_line_for_machines_is_what_a_chain_of_structlog_renders(
 ) -> None:
     written = io.StringIO()
     stream = LogStream(written)
-    log = make_logger("json", lowest, stream, terminal=False)  # type: ignore[arg-type]
+    log = make_logger("json", lowest, stream, terminal=False)
     chained = structlog.wrap_logger(
         structlog.PrintLogger(theirs := io.StringIO()),
         processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=repr)],
