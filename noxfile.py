@@ -242,6 +242,16 @@ def autobahn(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def attack(session: nox.Session) -> None:
+    """Attacks a gateway beside 100 good clients. `-- --together` takes half a minute, `-- --help` explains."""
+    if not sys.platform.startswith("linux"):
+        session.skip("it needs Linux, for addresses below 127.0.0.0/8")
+    _install_editable(session)
+    # Its processes are ended when it is interrupted, which takes longer than nox would wait.
+    session.run("python", "-m", "tests.attack.run", *session.posargs, interrupt_timeout=30)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The peers benchmark: the costs of the gateway and of other proxies. Arguments go to the benchmark."""
     session.install(

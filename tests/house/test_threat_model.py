@@ -12,7 +12,7 @@ PAGE = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
 
 
 def test_every_test_that_it_names_exists() -> None:
-    named = set(re.findall(r"`((?:net|integration|unit|fuzz)/[\w/]+\.py)`", PAGE))
+    named = set(re.findall(r"`((?:net|integration|unit|fuzz|attack)/[\w/]+\.py)`", PAGE))
     assert len(named) > 30
     assert [name for name in sorted(named) if not (ROOT / "tests" / name).is_file()] == []
 

@@ -161,6 +161,27 @@ async def test_every_request_counts_against_the_rate_of_its_address(
     assert (await answer(dial, gateway, get("/health", *extra))).status == 200
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(get("/ws"), 426, id="no upgrade"),
+        pytest.param(upgrade_request("t", without=["sec-websocket-key"]), 400, id="no key"),
+        pytest.param(upgrade_request("t", extra=["Origin: https://evil.test"]), 403, id="another origin"),
+        pytest.param(upgrade_request("t", target="/nowhere"), 404, id="no route"),
+    ],
+)
+async def test_an_invalid_handshake_counts_as_a_valid_one(
+    start_gateway: StartGateway, dial: Dial, request_: bytes, status: int
+) -> None:
+    gateway = await start_gateway(
+        CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="2", ALLOWED_ORIGINS="https://app.test"
+    )
+    for _ in range(2):
+        assert (await answer(dial, gateway, request_)).status == status
+    assert code(await answer(dial, gateway, request_)) == (429, "connect_rate_exceeded")
+    assert (await answer(dial, gateway, get("/metrics"))).status == 429, "they share one rate"
+
+
 @pytest.mark.parametrize("path", ["/health", "/ready"])
 async def test_checks_are_free_up_to_a_rate(start_gateway: StartGateway, dial: Dial, path: str) -> None:
     gateway = await start_gateway(CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="1")

@@ -120,9 +120,20 @@ class Peer:
         """Of the request (in Studio's place) or the answer (in the client's)."""
 
     @classmethod
-    async def connect(cls, port: int, *, limit: int = 1 << 16, receive_buffer: int = 0) -> Peer:
-        """Connect as a client; `limit` bytes are read ahead, `receive_buffer` is the kernel's (0: its own choice)."""
+    async def connect(
+        cls, port: int, *, limit: int = 1 << 16, receive_buffer: int = 0, source: str = ""
+    ) -> Peer:
+        """Connect as a client.
+
+        Args:
+            port: on 127.0.0.1.
+            limit: how many bytes are read ahead.
+            receive_buffer: the kernel's buffer in bytes; 0 leaves it to the kernel.
+            source: the address of the client, such as 127.0.0.2; empty leaves it to the kernel.
+        """
         sock = socket.socket()
+        if source:
+            sock.bind((source, 0))
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)  # noqa: FBT003 - the socket module's signature

@@ -13,6 +13,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -43,6 +44,7 @@ class Life:
         acknowledged: Numbers in the order their acks came.
         first_ack: When the first ack came; ``None`` if none has.
         slowest: The longest an ack took, in seconds.
+        round_trips: How long each ack took, in seconds, in the order they came.
         ended: When the client knew of the end; ``None`` while it lives.
         code: The close code; `NO_CLOSE_FRAME` where none was received.
         reason: The close reason.
@@ -57,6 +59,7 @@ class Life:
     acknowledged: list[int] = field(default_factory=list)
     first_ack: float | None = None
     slowest: float = 0.0
+    round_trips: list[float] = field(default_factory=list)
     ended: float | None = None
     code: int | None = None
     reason: str = ""
@@ -100,6 +103,7 @@ class NumberedClient:
         every: Seconds between two messages, or two bursts.
         window: How many messages may be unacknowledged at a time.
         burst: How many messages are sent at once.
+        **options: More arguments of `connect`, such as `local_addr`.
 
     Attributes:
         lives: Its connections, oldest first.
@@ -115,6 +119,7 @@ class NumberedClient:
         every: float = 0.1,
         window: int = 4,
         burst: int = 1,
+        **options: Any,
     ) -> None:
         self.user_id = user_id
         self.token = token
@@ -124,6 +129,7 @@ class NumberedClient:
         self._every = every
         self._window = window
         self._burst = burst
+        self._options = options
         self._numbers = 0
         self._unacknowledged: dict[int, float] = {}  # number to when it was sent, oldest first
         self._finishing = False
@@ -195,7 +201,11 @@ class NumberedClient:
             url = self._address()
             try:
                 connection = await connect(
-                    url, self.token, open_timeout=OPEN_SECONDS, close_timeout=LEAVE_SECONDS
+                    url,
+                    self.token,
+                    open_timeout=OPEN_SECONDS,
+                    close_timeout=LEAVE_SECONDS,
+                    **self._options,
                 )
             except InvalidStatus as error:
                 body = bytes(error.response.body or b"").decode("utf-8", "replace")
@@ -298,7 +308,8 @@ class NumberedClient:
         life.first_ack = life.first_ack or time.monotonic()
         sent_at = self._unacknowledged.pop(number, None)
         if sent_at is not None:
-            life.slowest = max(life.slowest, time.monotonic() - sent_at)
+            life.round_trips.append(time.monotonic() - sent_at)
+            life.slowest = max(life.slowest, life.round_trips[-1])
         self._acked.set()
         self._news.set()
 

@@ -18,6 +18,7 @@ from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.limits import Buckets, Rate
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import Maybe, Steps, must_wait, run
+from memmie_gateway.core.websocket.handshake import is_upgrade
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers, renewal
 from memmie_gateway.net.ingress.listener import Refusal
@@ -116,7 +117,7 @@ class HttpRoutes:
 
     def _route(self, request: Request) -> Serve:
         methods = self._routes.get(request.path)
-        if methods is None:
+        if methods is None or is_upgrade(request):  # WebSockets have paths of their own
             raise RefusedError(Cause.NO_ROUTE)
         if any(value.lower() != b"100-continue" for value in request.headers.all(b"expect")):
             raise RefusedError(Cause.EXPECTATION_REFUSED)

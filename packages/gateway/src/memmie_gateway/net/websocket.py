@@ -130,22 +130,24 @@ class WebSocketRoute:
 
     def __call__(self, arrival: Arrival, handover: Handover) -> None:
         """Serve a client; if a step has to wait, the rest runs as the task of the handover."""
-        if not handshake.is_upgrade(arrival.request):
-            error = RefusedError(Cause.NOT_AN_UPGRADE)
-            self.events.refused(Refusal.of(arrival, error))
-            answers.refuse(arrival, handover, error)
-            return
         rest = run(self._serve(_Opening(self, arrival, handover)))
         if rest is not None:
             handover.start(rest)
 
     def _serve(self, opening: _Opening) -> Steps[None]:
+        arrival = opening.arrival
         try:
+            if not handshake.is_upgrade(arrival.request):
+                yield from self._refuse_invalid(arrival, RefusedError(Cause.NOT_AN_UPGRADE))
             if not self.options.enabled:
                 raise RefusedError(Cause.DISABLED)  # noqa: TRY301 - every refusal is answered below
             self._admission.ensure_open()
-            self._check(opening.arrival)
-            admitted = yield from self._admission.admit(opening.arrival, opening.late_token)
+            problem = handshake.check_upgrade(arrival.request)
+            if problem is not None:
+                yield from self._refuse_invalid(arrival, RefusedError(*problem))
+            if not self._origins.allow(arrival.request.headers):
+                yield from self._refuse_invalid(arrival, RefusedError(Cause.ORIGIN_REFUSED))
+            admitted = yield from self._admission.admit(arrival, opening.late_token)
             opening.admitted = admitted
             link = yield from self._dispatcher.dispatch(admitted.identity.user_id, opening)
             self._start_session(opening, admitted, link)
@@ -158,12 +160,10 @@ class WebSocketRoute:
             opening.refuse(RefusedError(Cause.INTERNAL))
             answers.report_bug(error)
 
-    def _check(self, arrival: Arrival) -> None:
-        problem = handshake.check_upgrade(arrival.request)
-        if problem is not None:
-            raise RefusedError(*problem)
-        if not self._origins.allow(arrival.request.headers):
-            raise RefusedError(Cause.ORIGIN_REFUSED)
+    def _refuse_invalid(self, arrival: Arrival, error: RefusedError) -> Steps[None]:
+        """Refuse an invalid handshake, which counts against the connection rate as a valid one does."""
+        yield from self._admission.limit_rate(arrival.client.limit_key)
+        raise error
 
     def _start_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> None:
         if self._admission.draining:

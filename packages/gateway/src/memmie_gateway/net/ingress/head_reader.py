@@ -17,7 +17,6 @@ from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.http.request import BadRequestError, Request
 from memmie_gateway.core.http.response import Envelope
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.websocket.handshake import is_upgrade
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.listener import Listener, Refusal
@@ -169,9 +168,7 @@ class HeadReader(asyncio.Protocol):
         if route is not None:
             route(arrival, self._hand_over(early))
             return
-        cause: Cause | None = Cause.NO_ROUTE
-        if not is_upgrade(request):
-            cause = self._listener.enter_http(self, arrival.client)
+        cause = self._listener.enter_http(self, arrival.client)
         if cause is not None:
             refusal = Refusal.of(arrival, RefusedError(cause))
             self._listener.handlers.refused(refusal)

@@ -1,0 +1,83 @@
+"""What the attack suite relies on: its judgement can fail, and each attack belongs to a threat of the threat model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.attack.attacks import ATTACKS
+from tests.attack.good import Stopwatch, harm
+from tests.attack.run import Verdict
+from tests.attack.stage import Held
+
+from memmie_harness.numbered import Crowd, Life, NumberedClient, Refusal
+
+THREAT_MODEL = Path(__file__).resolve().parents[2] / "docs" / "threat-model.md"
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_says_what_it_does_and_is_in_the_threat_model(name: str) -> None:
+    attack = ATTACKS[name]
+    assert attack.act.__doc__
+    (row,) = [
+        line for line in THREAT_MODEL.read_text().splitlines() if line.startswith(f"| {attack.threat} |")
+    ]
+    module = attack.act.__module__.rpartition(".")[2]
+    assert f"`attack/{module}.py`" in row
+
+
+def served() -> NumberedClient:
+    """A client that has sent three messages and got their acks."""
+    client = NumberedClient("good-1", "t", lambda: "")
+    client.lives.append(Life(0.0, sent=[1, 2, 3], acknowledged=[1, 2, 3], round_trips=[0.003, 0.001, 0.002]))
+    return client
+
+
+def test_a_client_that_was_served_is_not_harmed() -> None:
+    assert harm(Crowd([served()])) == []
+
+
+def test_every_harm_is_found() -> None:
+    refused, closed, lost, doubled = served(), served(), served(), served()
+    refused.refusals.append(Refusal(0.0, 429, "too many"))
+    closed.life.ended, closed.life.code, closed.life.reason = 1.0, 1008, "too fast"
+    lost.life.acknowledged.remove(2)
+    doubled.life.acknowledged.append(3)
+    for client, words in (
+        (refused, "refused: 429 too many"),
+        (closed, "closed: 1008 too fast"),
+        (lost, "got acks for [1, 3]"),
+        (doubled, "1 duplicated"),
+    ):
+        assert any(words in each for each in harm(Crowd([served(), client]))), words
+
+
+def test_a_stopwatch_reads_what_is_new() -> None:
+    client = served()
+    watch = Stopwatch(Crowd([client]))
+    client.life.round_trips += [0.02, 0.01]
+    client.lives.append(Life(1.0, round_trips=[0.03]))
+    assert watch.lap() == [0.01, 0.02, 0.03]
+    assert watch.lap() == []
+
+
+@pytest.mark.parametrize(
+    ("calm", "attacked", "holds"),
+    [(0.001, 0.049, True), (0.001, 0.051, False), (0.02, 0.19, True), (0.02, 0.21, False), (0.03, 9.0, True)],
+)
+def test_the_limit_depends_on_the_machine(calm: float, attacked: float, *, holds: bool) -> None:
+    assert Verdict("", calm=calm, attacked=attacked).holds is holds
+
+
+def test_a_problem_is_a_failure_however_fast_the_round_trips_are() -> None:
+    assert not Verdict("", problems=["good-1 was closed"]).holds
+
+
+def test_what_the_gateway_still_holds_is_named() -> None:
+    before = Held({"gateway_pending_connections": 0.0}, descriptors=20)
+    after = Held({"gateway_pending_connections": 2.0}, descriptors=21)
+    assert before.more_than(before) == []
+    assert after.more_than(before) == [
+        "gateway_pending_connections is 2, and was 0",
+        "21 descriptors are open, and 20 were",
+    ]
