@@ -14,7 +14,7 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
-from memmie_gateway.core.websocket import handshake
+from memmie_gateway.core.websocket import acceptance
 from memmie_gateway.net.sessions.session import Session
 from memmie_harness.conformance.peers import Head, Peer, upgrade_request
 
@@ -198,7 +198,7 @@ async def test_a_session_that_cannot_be_made_leaves_no_connection(
         raise ValueError
 
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
-    monkeypatch.setattr(handshake, "client_answer", fail)
+    monkeypatch.setattr(acceptance, "client_answer", fail)
     gateway = await start_gateway()
     client, backend = await ask(gateway, dial, auth, studio)
     accept(backend)

@@ -65,9 +65,8 @@ async def test_the_first_clock_of_a_loop_is_the_one_of_its_time_outs(awake: Cloc
 
 async def test_a_time_out_ends_what_takes_too_long(awake: Clock) -> None:
     del awake
-    with pytest.raises(TimeoutError):
-        async with clock.timeout(0.05):
-            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError), clock.timeout(0.05):
+        await asyncio.Event().wait()
 
 
 async def test_a_time_out_does_not_count_a_pause(awake: Clock, ahead: LoopClock) -> None:
@@ -76,7 +75,7 @@ async def test_a_time_out_does_not_count_a_pause(awake: Clock, ahead: LoopClock)
     began = loop.time()
 
     async def too_late() -> None:
-        async with clock.timeout(0.1):
+        with clock.timeout(0.1):
             ahead.put_forward(60)
             await asyncio.Event().wait()
 
@@ -88,7 +87,30 @@ async def test_a_time_out_does_not_count_a_pause(awake: Clock, ahead: LoopClock)
 async def test_a_time_out_that_is_not_reached_leaves_nothing_behind(awake: Clock) -> None:
     del awake
     limit = clock.timeout(0.05)
-    async with limit:
+    with limit:
         pass
     await asyncio.sleep(0.1)
     assert repr(limit) == "<Timeout 0.05 s>"
+
+
+async def test_a_task_that_is_cancelled_at_the_same_time_stays_cancelled(awake: Clock) -> None:
+    limit = awake.timeout(0)
+
+    async def wait() -> None:
+        with limit:
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    limit._check()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_an_error_in_the_block_passes_through(awake: Clock) -> None:
+    del awake
+    with pytest.raises(KeyError), clock.timeout(1):
+        raise KeyError
+    assert (task := asyncio.current_task()) is not None
+    assert not task.cancelling()

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from memmie_gateway.core.backends.health import HealthTracker
-from memmie_gateway.core.websocket.handshake import Offer
+from memmie_gateway.core.websocket.acceptance import Acceptance
+from memmie_gateway.core.websocket.handshake import Offer, accept_for
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import (
     BackendRefusedError,
@@ -194,11 +195,40 @@ async def test_a_backend_that_accepts(studio: tuple[Studio, Backend]) -> None:
     script.answer = ACCEPT + b"early"
     link = await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, PATIENCE)
     assert link.backend is backend
-    assert link.response.status == 101
-    assert link.response.headers.one(b"upgrade") == "websocket"
-    assert link.handover.take(asyncio.Protocol()) == b"early"
-    link.handover.transport.abort()
+    assert link.accepted.subprotocol == ""
+    assert link.connection.take(asyncio.Protocol()) == b"early"
+    link.connection.transport.abort()
     await script.ended.wait()
+
+
+async def test_a_known_answer_says_the_same_again(studio: tuple[Studio, Backend]) -> None:
+    script, backend = studio
+    other = Offer(b"AAAAAAAAAAAAAAAAAAAAAA==")
+    accepted: list[Acceptance] = []
+    dialer = Dialer(Resolver())
+    for offer in (OFFER, other, OFFER):
+        script.answer = ACCEPT.replace(accept_for(OFFER.key), accept_for(offer.key))
+        link = await dialer.dial(backend, b"GET / HTTP/1.1\r\n\r\n", offer, PATIENCE)
+        accepted.append(link.accepted)
+        assert link.connection.take(asyncio.Protocol()) == b""
+        link.connection.transport.abort()
+    assert accepted == [
+        Acceptance(accept_for(offer.key), "", frozenset(), 0, b"", b"") for offer in (OFFER, other, OFFER)
+    ]
+
+
+async def test_an_answer_to_another_key_is_wrong_even_if_it_is_known(studio: tuple[Studio, Backend]) -> None:
+    script, backend = studio
+    script.answer = ACCEPT
+    dialer = Dialer(Resolver())
+    link = await dialer.dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, PATIENCE)
+    link.connection.transport.abort()
+    with pytest.raises(DialRefusedError, match="the Sec-WebSocket-Accept header does not match the key"):
+        await dialer.dial(backend, b"GET / HTTP/1.1\r\n\r\n", Offer(b"AAAAAAAAAAAAAAAAAAAAAA=="), PATIENCE)
+
+
+def readers_alive() -> list[object]:
+    return [each for each in gc.get_objects() if isinstance(each, HttpConnection | ResponseReader)]
 
 
 async def test_what_accepts_is_not_left_to_the_garbage_collector(studio: tuple[Studio, Backend]) -> None:
@@ -206,13 +236,16 @@ async def test_what_accepts_is_not_left_to_the_garbage_collector(studio: tuple[S
     script.answer = ACCEPT
     gc.collect()
     gc.disable()
+    before = readers_alive()
     try:
         link = await Dialer(Resolver()).dial(backend, b"GET / HTTP/1.1\r\n\r\n", OFFER, PATIENCE)
-        readers = [each for each in gc.get_objects() if isinstance(each, HttpConnection | ResponseReader)]
-        assert not readers
+        transport = link.connection.transport
+        link.connection.take(asyncio.Protocol())
+        del link
+        assert [each for each in readers_alive() if each not in before] == []
     finally:
         gc.enable()
-    link.handover.transport.abort()
+    transport.abort()
     await script.ended.wait()
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.net.pair import until
 
 from memmie_gateway.core.http.response import Response
-from memmie_gateway.net.http1.connection import MAX_EARLY, HttpConnection
+from memmie_gateway.net.http1.connection import AS_EXPECTED, MAX_EARLY, HttpConnection
 from memmie_gateway.net.http1.response_reader import HttpError
 from memmie_harness.conformance.peers import PATIENCE
 
@@ -52,9 +52,9 @@ class Service:
             with contextlib.suppress(OSError):
                 assert await self.reader.read() == b""
 
-    async def answered(self, data: bytes, *, upgrade: bool = False) -> Response:
+    async def answered(self, data: bytes, *, upgrade: bool = False, expected: bytes = b"") -> Response:
         """Answer a request with these bytes; return what was read of them."""
-        waiting = asyncio.create_task(self.connection.request(REQUEST, upgrade=upgrade))
+        waiting = asyncio.create_task(self.connection.request(REQUEST, upgrade=upgrade, expected=expected))
         await self.asked()
         self.writer.write(data)
         async with asyncio.timeout(PATIENCE):
@@ -204,9 +204,9 @@ async def test_what_comes_behind_an_upgrade_is_for_the_next_owner(service: Servi
     assert (response.status, connection.reusable) == (101, False)
     received = connection.received
     service.writer.write(b" late")
-    await until(lambda: connection._reader.early == b"early late")
-    assert connection.take_early() == b"early late"
-    assert connection.take_early() == b""
+    await until(lambda: connection._early == b"early late")
+    assert connection.take(asyncio.Protocol()) == b"early late"
+    assert connection.take(asyncio.Protocol()) == b""
     assert connection.received == received  # of the response
 
 
@@ -214,7 +214,38 @@ async def test_the_next_owner_is_waited_for_when_much_has_come(service: Service)
     await service.answered(UPGRADE, upgrade=True)
     service.writer.write(b"x" * 8 * MAX_EARLY)
     await until(lambda: not service.connection.transport.is_reading())
-    assert MAX_EARLY < len(service.connection.take_early()) < 8 * MAX_EARLY
+    assert MAX_EARLY < len(service.connection.take(asyncio.Protocol())) < 8 * MAX_EARLY
+
+
+async def test_an_upgrade_as_expected_is_not_parsed(service: Service) -> None:
+    connection = service.connection
+    assert await service.answered(UPGRADE, upgrade=True, expected=UPGRADE) is AS_EXPECTED
+    assert not connection.reusable
+    service.writer.write(b"late")
+    await until(lambda: connection._early == b"late")
+    assert connection.take(asyncio.Protocol()) == b"late"
+
+
+@pytest.mark.parametrize(
+    ("data", "early"), [(UPGRADE + b"early", b"early"), (UPGRADE.replace(b"Yes", b"yes"), b"")]
+)
+async def test_any_other_upgrade_is_parsed(service: Service, data: bytes, early: bytes) -> None:
+    response = await service.answered(data, upgrade=True, expected=UPGRADE)
+    assert response is not AS_EXPECTED
+    assert (response.status, response.headers.one(b"upgrade")) == (101, "websocket")
+    assert service.connection.head == (b"" if early else data)
+    assert service.connection.take(asyncio.Protocol()) == early
+
+
+async def test_only_the_first_piece_may_be_as_expected(service: Service) -> None:
+    """The same bytes are the rest of a field here."""
+    connection = service.connection
+    waiting = asyncio.create_task(connection.request(REQUEST, upgrade=True, expected=UPGRADE))
+    await service.asked()
+    service.writer.write(b"HTTP/1.1 101 Yes\r\nX-Other: ")
+    await until(lambda: connection.received > 0)
+    service.writer.write(UPGRADE)
+    assert (await waiting).headers.one(b"x-other") == "HTTP/1.1 101 Yes"
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])
@@ -225,7 +256,7 @@ async def test_an_upgraded_connection_that_ends_leaves_what_was_received(service
     else:
         service.reset()
     await until(service.connection.transport.is_closing)
-    assert service.connection.take_early() == b"early"
+    assert service.connection.take(asyncio.Protocol()) == b"early"
 
 
 async def test_it_shows_what_ended_it(service: Service) -> None:

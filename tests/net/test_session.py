@@ -9,8 +9,7 @@ from tests.net.pair import Join, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio
 
 from memmie_gateway.core.backends.health import HealthTracker
-from memmie_gateway.core.http.headers import Headers
-from memmie_gateway.core.http.response import Response
+from memmie_gateway.core.websocket.acceptance import Acceptance
 from memmie_gateway.net.backends.backend import Backend, BackendLink, BackendUrl, Traffic
 from memmie_gateway.net.handover import Handover
 from memmie_harness.conformance.peers import PATIENCE, TEXT
@@ -106,9 +105,9 @@ async def test_a_session_may_be_joined_to_a_second_backend(join: Join) -> None:
         transport, _ = await asyncio.get_running_loop().create_connection(
             asyncio.Protocol, "127.0.0.1", second.where.port
         )
-        link = BackendLink(second, Handover(transport), Response(101, Headers(())))
-        link.handover.data_received(pair.studio.frame(TEXT, "early"))
-        session.attach(link)
+        handover = Handover(transport)
+        handover.data_received(pair.studio.frame(TEXT, "early"))
+        session.attach(BackendLink(second, handover, Acceptance(b"", "", frozenset(), 0, b"", b"")))
         session.start()
         assert await pair.client.read_message() == (TEXT, b"early")
         early = len(pair.studio.frame(TEXT, "early"))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime
 
 import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from memmie_gateway.app.log_stream import LogStream
-from memmie_gateway.app.logs import _timestamp, make_logger
+from memmie_gateway.app.logs import LEVELS, _timestamp, make_logger
 
 
 @pytest.mark.parametrize(
@@ -73,3 +77,54 @@ async def test_a_line_for_machines_has_no_raw_escapes() -> None:
     stream.close()
     assert written.getvalue().rstrip("\n").isprintable()
     assert json.loads(written.getvalue())["reason"] == HOSTILE
+
+
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary(max_size=8)
+    | st.just([{"a": HOSTILE}])
+)
+OTHERS = {
+    "timestamp",
+    "level",
+    "event",
+    "exc_info",
+    "self",
+    "method_name",
+}  # fields and arguments of structlog itself
+FIELDS = st.dictionaries(st.text(min_size=1).filter(lambda name: name not in OTHERS), VALUES, max_size=4)
+
+
+@settings(max_examples=50)
+@given(
+    level=st.sampled_from(sorted(LEVELS)),
+    event=st.text(),
+    fields=FIELDS,
+    lowest=st.sampled_from(sorted(LEVELS)),
+)
+def test_a_line_for_machines_is_what_a_chain_of_structlog_renders(
+    level: str, event: str, fields: dict[str, object], lowest: str
+) -> None:
+    written = io.StringIO()
+    stream = LogStream(written)
+    log = make_logger("json", lowest, stream, terminal=False)
+    chained = structlog.wrap_logger(
+        structlog.PrintLogger(theirs := io.StringIO()),
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer(default=repr)],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[lowest]),
+    )
+
+    async def write() -> None:
+        getattr(log, level)(event, **fields)
+        stream.close()
+
+    asyncio.run(write())
+    getattr(chained, level)(event, **fields)
+    ours = [json.loads(line) for line in written.getvalue().splitlines()]
+    for line in ours:
+        del line["timestamp"]
+    assert ours == [json.loads(line) for line in theirs.getvalue().splitlines()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.core.handshakes import CLIENT, TRACE, request
 
-from memmie_gateway.core.http.arrival import RANDOM_BITS, arrive, request_id, traceparent
+from memmie_gateway.core.http.arrival import RANDOM_BYTES, arrive, request_id, traceparent
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from memmie_gateway.core.http.arrival import RANDOM_BITS, arrive, request_id, tr
     ],
 )
 def test_request_id(values: tuple[bytes, ...], expected: str) -> None:
-    assert expected == request_id(request({b"x-request-id": values}), 15)
+    assert expected == request_id(request({b"x-request-id": values}), (15).to_bytes(16, "big"))
 
 
 NEW_TRACE = f"00-{'0' * 31}2-{'0' * 15}3-01"
@@ -42,33 +42,36 @@ NEW_TRACE = f"00-{'0' * 31}2-{'0' * 15}3-01"
 )
 def test_traceparent(value: str, expected: str) -> None:
     values = (value.encode(),) if value else ()
-    assert expected == traceparent(request({b"traceparent": values}), (2 << 64) + 3)
+    assert expected == traceparent(request({b"traceparent": values}), ((2 << 64) + 3).to_bytes(24, "big"))
 
 
-@pytest.mark.parametrize("bits", [0, (1 << 192) - 1])
-def test_a_new_traceparent_is_valid(bits: int) -> None:
-    new = traceparent(request(), bits)
-    assert new == traceparent(request({b"traceparent": (new.encode(),)}), 7)
+@pytest.mark.parametrize("random", [bytes(24), bytes([255] * 24)])
+def test_a_new_traceparent_is_valid(random: bytes) -> None:
+    new = traceparent(request(), random)
+    assert new == traceparent(request({b"traceparent": (new.encode(),)}), b"\7" * 24)
 
 
-def test_an_arrival_shares_the_random_bits_out() -> None:
-    arrival = arrive(request(), CLIENT, (0xA << 192) + (2 << 64) + 3)
+def test_an_arrival_shares_the_random_bytes_out() -> None:
+    arrival = arrive(request(), CLIENT, ((0xA << 192) + (2 << 64) + 3).to_bytes(RANDOM_BYTES, "big"))
     assert (arrival.client, arrival.id, arrival.trace) == (CLIENT, f"{0xA:032x}", NEW_TRACE)
 
 
-@pytest.mark.parametrize("bits", [0, (1 << RANDOM_BITS) - 1])
-def test_ids_have_their_length_whatever_the_bits(bits: int) -> None:
-    arrival = arrive(request(), CLIENT, bits)
+@pytest.mark.parametrize("byte", [0, 255])
+def test_ids_have_their_length_whatever_the_bytes(byte: int) -> None:
+    arrival = arrive(request(), CLIENT, bytes([byte]) * RANDOM_BYTES)
     assert len(arrival.id) == 32
     assert len(arrival.trace) == len(TRACE)
 
 
 def test_an_arrival_keeps_the_clients_ids() -> None:
     asked = request({b"x-request-id": (b"client-1",), b"traceparent": (TRACE.encode(),)})
-    arrival = arrive(asked, CLIENT, 0)
+    arrival = arrive(asked, CLIENT, bytes(RANDOM_BYTES))
     assert (arrival.request, arrival.id, arrival.trace) == (asked, "client-1", TRACE)
 
 
 def test_repr_tells_neither_query_nor_headers_nor_address() -> None:
     asked = request({b"authorization": (b"Bearer SECRET",)}, target=b"/ws?token=SECRET")
-    assert repr(arrive(asked, CLIENT, 15 << 192)) == f"<Arrival {15:032x} <Request GET /ws>>"
+    assert (
+        repr(arrive(asked, CLIENT, (15 << 192).to_bytes(RANDOM_BYTES, "big")))
+        == f"<Arrival {15:032x} <Request GET /ws>>"
+    )

@@ -15,6 +15,7 @@ from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.websocket import handshake
+from memmie_gateway.core.websocket.acceptance import Acceptance, client_answer
 from memmie_gateway.core.websocket.handshake import Offer, upstream_head
 
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3, for the key of the same section
@@ -259,7 +260,7 @@ def test_a_token_never_reaches_a_backend(
     assert token == credentials.token
     raw = head(asked, credentials=credentials)
     assert b"SECRET" not in raw
-    assert b"SECRET" not in handshake.client_answer(accepted(), credentials, "id-1")
+    assert b"SECRET" not in client_answer(Acceptance.of(accepted()), credentials, "id-1")
     assert "SECRET" not in repr((asked, credentials))
     assert sorted(others) == sorted(credentials.subprotocols)
 
@@ -345,51 +346,3 @@ def test_check_response(changes: Values, expected: str) -> None:  # RFC 6455 §4
 def test_reserved_bits(extensions: str, expected: int) -> None:  # RFC 7692 §6
     headers = Headers(((b"sec-websocket-extensions", extensions.encode()),))
     assert expected == handshake.reserved_bits(Response(101, headers))
-
-
-@pytest.mark.parametrize(
-    ("selected", "bearer", "expected"),
-    [
-        ((), "", None),
-        ((), "bearer", b"bearer"),
-        ((), "Bearer", b"Bearer"),
-        ((b"v1",), "", b"v1"),
-        ((b"v1",), "bearer", b"v1"),
-    ],
-)
-def test_which_subprotocol_the_client_sees(
-    selected: tuple[bytes, ...], bearer: str, expected: bytes | None
-) -> None:
-    raw = handshake.client_answer(
-        accepted({b"sec-websocket-protocol": selected}),
-        Credentials("T", subprotocols=("v1",), bearer=bearer),
-        "id-1",
-    )
-    _, pairs = read_head(raw)
-    assert ([expected] if expected else []) == [
-        value for name, value in pairs if name == b"sec-websocket-protocol"
-    ]
-
-
-def test_the_whole_answer() -> None:
-    answer = accepted({
-        b"connection": (b"Upgrade, X-Hop",),
-        b"x-hop": (b"1",),
-        b"keep-alive": (b"timeout=5",),
-        b"content-length": (b"5",),
-        b"transfer-encoding": (b"chunked",),
-        b"x-request-id": (b"the backend's",),
-        b"sec-websocket-extensions": (b"permessage-deflate",),
-        b"set-cookie": (b"a=1", b"b=2"),
-    })  # fmt: skip
-    assert handshake.client_answer(answer, Credentials("T"), "id-1") == (
-        b"HTTP/1.1 101 Switching Protocols\r\n"
-        b"Upgrade: websocket\r\n"
-        b"Connection: Upgrade\r\n"
-        b"X-Request-ID: id-1\r\n"
-        b"Sec-WebSocket-Accept: " + ACCEPT + b"\r\n"
-        b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
-        b"Set-Cookie: a=1\r\n"
-        b"Set-Cookie: b=2\r\n"
-        b"\r\n"
-    )

@@ -10,7 +10,7 @@ import time
 from typing import Final, Literal, cast
 
 import structlog
-from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
+from structlog.typing import BindableLogger, EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from memmie_gateway.app.log_stream import LogStream
 
@@ -22,7 +22,9 @@ LEVELS: Final = {
 }
 
 
-_JSON: Final = json.JSONEncoder(default=repr)  # created once, because json.dumps creates one for every line
+_JSON: Final = json.JSONEncoder(  # created once, because json.dumps creates one for every line
+    default=repr, check_circular=False
+)
 
 
 class _Lines:
@@ -39,9 +41,13 @@ class _Lines:
 
 def _begin(logger: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Put time, level and event first, so that people can read the lines as columns."""
-    if "exc_info" in event:
-        event = structlog.processors.format_exc_info(logger, level, event)
-    return {"timestamp": _timestamp(time.time_ns()), "level": level, "event": event.pop("event"), **event}
+    return _fields(logger, level, event.pop("event"), event)
+
+
+def _fields(logger: WrappedLogger, level: str, event: object, fields: EventDict) -> EventDict:
+    if "exc_info" in fields:
+        fields = structlog.processors.format_exc_info(logger, level, fields)
+    return {"timestamp": _timestamp(time.time_ns()), "level": level, "event": event, **fields}
 
 
 def _timestamp(now: int) -> str:
@@ -77,8 +83,13 @@ def _without_blanks(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {name: value for name, value in event.items() if value is not None}
 
 
-def _as_json(logger: WrappedLogger, level: str, event: EventDict) -> str:
-    return _JSON.encode(_begin(logger, level, event))
+class _JsonLines:
+    """Renders lines without a chain of processors, because one line is written for each connection."""
+
+    _logger: _Lines
+
+    def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: object) -> None:
+        self._logger.msg(_JSON.encode(_fields(self._logger, method_name, event, fields)))
 
 
 def make_logger(
@@ -92,15 +103,14 @@ def make_logger(
         stream: the output.
         terminal: whether the output is a terminal.
     """
-    processors: list[Processor] = [_as_json]
+    lines: type[BindableLogger] = structlog.make_filtering_bound_logger(LEVELS[level])
+    processors: list[Processor] = []
     if log_format == "console" or (log_format == "auto" and terminal):
         colors = terminal and not os.environ.get("NO_COLOR")
         processors = [_begin, _without_blanks, _without_escapes, structlog.dev.ConsoleRenderer(colors=colors)]
-    logger = structlog.wrap_logger(
-        _Lines(stream),
-        processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-    )
+    else:
+        lines = type("JsonLogger", (_JsonLines, lines), {})
+    logger = structlog.wrap_logger(_Lines(stream), processors=processors, wrapper_class=lines)
     return cast(
         "FilteringBoundLogger", logger.bind()
     )  # bound once, because otherwise structlog binds it for every line

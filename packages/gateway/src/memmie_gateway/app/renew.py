@@ -85,7 +85,7 @@ class RenewRoute:
 
     async def _body(self, arrival: Arrival, handover: Handover) -> bytes:
         try:
-            async with clock.timeout(self._body_seconds):
+            with clock.timeout(self._body_seconds):
                 return await read_body(arrival.request, handover, MAX_BODY)
         except TimeoutError:
             raise RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import socket
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 from memmie_gateway.app.healthcheck import EVERYWHERE
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.logs import make_logger
+from memmie_gateway.app.random_pool import PooledRandom
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.app.wiring import VERSION, make_parts
 from memmie_gateway.core.outcomes import Cause
@@ -58,7 +58,7 @@ class Gateway:
         self.log: FilteringBoundLogger = make_logger(
             settings.log_format, settings.log_level, self.log_stream, terminal=sys.stdout.isatty()
         )
-        self._rng = random.SystemRandom()
+        self._rng = PooledRandom()
         self.parts = make_parts(settings, self.log, self.log_stream, self.readiness, self._rng)
         self._server: asyncio.Server | None = None
         self._started: contextlib.AsyncExitStack | None = None

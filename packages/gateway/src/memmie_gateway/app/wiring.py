@@ -37,7 +37,7 @@ from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
-from memmie_gateway.net.clock import Clock, loop_time
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
@@ -130,7 +130,7 @@ def make_parts(
     deserted = DesertedSessions(
         sessions, evictor, lambda: pool.active, seconds=settings.health_timeout_seconds, rng=rng
     )
-    pool = _make_pool(settings, events, deserted, rng)
+    pool = _make_pool(settings, events, deserted, rng, clock)
     rebalancer = _make_rebalancer(settings, sessions, evictor, pool)
     authenticator = _make_authenticator(settings, resolver, events, rng)
     ejector = Ejector(
@@ -138,6 +138,7 @@ def make_parts(
         lambda backend: {session.info.identity.user_id for session in sessions.on_backend(backend)},
         events,
         enabled=settings.outlier_ejection,
+        now=clock.loop_time,
     )
     rechecker = _make_rechecker(settings, authenticator, sessions, evictor, events, rng)
     leases = Leases(
@@ -158,8 +159,8 @@ def make_parts(
         Stores(
             addresses=LocalSlots(),
             users=LocalSlots(),
-            connects=LocalRates(MAX_REMEMBERED_RATES),
-            messages=LocalRates(MAX_REMEMBERED_RATES),
+            connects=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
+            messages=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
         ),
         authenticator,
         full=lambda: listener.full(),  # noqa: PLW0108 - it is defined below
@@ -185,7 +186,7 @@ def make_parts(
             pool,
             rebalancer.bound_to if rebalancer is not None else sessions.home,
             settings.dial_timeout_seconds,
-            loop_time,
+            clock.loop_time,
         ),
         dialer=Dialer(resolver, clock=clock),
         ejector=ejector,
@@ -285,21 +286,23 @@ def _make_rebalancer(
 
 
 def _make_pool(
-    settings: Settings, events: Events, deserted: DesertedSessions, rng: random.Random
+    settings: Settings, events: Events, deserted: DesertedSessions, rng: random.Random, clock: Clock
 ) -> BackendPool:
     def make(where: BackendUrl) -> Backend:
         tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
         outlier = OutlierTracker(
             hold=settings.health_timeout_seconds, probed=settings.health_check is not Kind.OFF
         )
-        backend = Backend(where, tracker, outlier, loop_time)
+        backend = Backend(where, tracker, outlier, clock.loop_time)
         backend.on_change = events.health_changed
         if settings.unhealthy_sessions == "close":
             backend.on_checked = deserted.checked
             backend.on_failure = deserted.doubt
         return backend
 
-    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, loop_time)
+    return BackendPool(
+        Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, clock.loop_time
+    )
 
 
 def _make_authenticator(

@@ -3,7 +3,7 @@
 A client's connection has several owners in turn. The listener reads its head, and a handover holds the connection while
 the client is admitted. The reader of a first message or of a body may borrow it meanwhile. Finally a leg of a session
 takes it, or the handover sends the answer and ends it. A backend's connection goes from the HTTP connection that read its
-response to a leg.
+response directly to a leg.
 """
 
 from __future__ import annotations
@@ -33,6 +33,22 @@ class Holder(Protocol):
 
     def lost(self) -> None:
         """The connection was lost before it had a final owner."""
+
+
+class Held(Protocol):
+    """A connection that waits for its final owner.
+
+    Attributes:
+        transport: the connection.
+    """
+
+    transport: asyncio.Transport
+
+    def take(self, owner: asyncio.BaseProtocol) -> bytes:
+        """Give the connection to its final owner; return the bytes received meanwhile.
+
+        Reading may be paused, so the owner must resume it.
+        """
 
 
 class Handover(asyncio.Protocol):
@@ -138,10 +154,7 @@ class Handover(asyncio.Protocol):
             self.data_received(early)
 
     def take(self, owner: asyncio.BaseProtocol) -> bytes:
-        """Give the connection to its final owner; return the bytes received meanwhile.
-
-        Reading may be paused, so the owner must resume it.
-        """
+        """Give the connection to its final owner (see `Held`), for which it does not count any more."""
         holder, self._holder = self._holder, None
         self.task = None
         if holder is not None:

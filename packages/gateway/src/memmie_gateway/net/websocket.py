@@ -25,14 +25,14 @@ from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
-from memmie_gateway.net.clock import Clock, loop_time
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
 from memmie_gateway.net.sessions.leases import Leases
-from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
+from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions, Shared
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
 from memmie_gateway.net.sessions.wheel import Wheel
@@ -117,14 +117,13 @@ class WebSocketRoute:
         self.options = options
         self._origins = Origins(options.allowed_origins)
         self._session_options = session_options
-        self._looks = Wheel(Session.look, loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
+        looks = Wheel(Session.look, clock.loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
+        self._shared = Shared(rng, clock, looks, on_dead, self._ended)
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
         self._ejector = ejector
         self._sessions = sessions
-        self._on_dead = on_dead
-        self._clock = clock
         self._leases = leases
         self.events = events
         self.rng = rng
@@ -188,7 +187,7 @@ class WebSocketRoute:
 
     def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
-        if opening.upgrade.accept(link.response, admitted.credentials):
+        if opening.upgrade.accept(link.accepted, admitted.credentials):
             self.events.subprotocol_unselected(link.backend, arrival.id)
         return Session(
             SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),
@@ -196,12 +195,8 @@ class WebSocketRoute:
             link,
             options=self._session_options,
             bucket=self._admission.stores.messages.bucket(identity.user_id, self._admission.limits.messages),
-            rng=self.rng,
             slots=admitted.slots,
-            clock=self._clock,
-            looks=self._looks,
-            on_dead=self._on_dead,
-            on_end=self._ended,
+            shared=self._shared,
         )
 
     def _ended(self, session: Session) -> None:
@@ -282,4 +277,4 @@ class _Opening:
 
     def abandon(self, link: BackendLink) -> None:
         """Drop a connection that is not needed."""
-        link.handover.transport.abort()
+        link.connection.transport.abort()

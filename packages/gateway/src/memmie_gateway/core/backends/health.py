@@ -25,6 +25,8 @@ class Health(enum.Enum):
     UNHEALTHY = "unhealthy"
 
 
+_UNKNOWN, _HEALTHY, _UNHEALTHY = Health  # looking up a member of an Enum is a function call (CPython 3.11)
+
 REFUSED_USERS: Final = 5
 """Number of users whose upgrade a backend must answer with an error, before this counts as one failure."""
 
@@ -56,7 +58,7 @@ class HealthTracker:
         self._doubted = False  # passive evidence has counted, and no probe has looked since
         self._refused: OrderedDict[str, float] = OrderedDict()  # when each user was refused
         self._uncounted: set[str] = set()  # those of them that are not part of a failure yet
-        self.state = Health.UNKNOWN
+        self.state = _UNKNOWN
         self.reason = ""
 
     def __repr__(self) -> str:
@@ -72,12 +74,12 @@ class HealthTracker:
         """Count a success."""
         self.reason = ""
         self._uncounted.clear()
-        return self._count(Health.HEALTHY, self._rise)
+        return self._count(_HEALTHY, self._rise)
 
     def bad(self, reason: str) -> bool:
         """Count a failure."""
         self.reason = reason
-        return self._count(Health.UNHEALTHY, self._fall)
+        return self._count(_UNHEALTHY, self._fall)
 
     def doubt(self, reason: str) -> bool:
         """Count a failure of a client's connection, unless one has counted since the last probe.
@@ -88,7 +90,7 @@ class HealthTracker:
             return False
         self._doubted = True
         self.reason = reason
-        return self.state is not Health.UNKNOWN and self._count(Health.UNHEALTHY, max(self._fall, 2))
+        return self.state is not _UNKNOWN and self._count(_UNHEALTHY, max(self._fall, 2))
 
     def refused(self, user_id: str, reason: str, now: float) -> bool:
         """Count that an upgrade of this user was answered with an error.
@@ -121,7 +123,7 @@ class HealthTracker:
             self._run = 0
             return False
         self._run += 1
-        if self.state is not Health.UNKNOWN and self._run < needed:
+        if self.state is not _UNKNOWN and self._run < needed:
             return False
         self.state = verdict
         self._run = 0
@@ -141,5 +143,5 @@ def next_probe(tracker: HealthTracker, *, interval: float, recovery_interval: fl
         recovery_interval: seconds between probes of any other backend, and of a healthy one after bad evidence.
         spread: a random number from -1 to 1.
     """
-    calm = tracker.state is Health.HEALTHY and not tracker.reason
+    calm = tracker.state is _HEALTHY and not tracker.reason
     return (interval if calm else min(interval, recovery_interval)) * (1 + JITTER * spread)

@@ -13,8 +13,8 @@ _TRACEPARENT: Final = re.compile(  # W3C Trace Context §3.2: neither version ff
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 
-RANDOM_BITS: Final = 320
-"""Maximum number of random bits that the ids of one request need."""
+RANDOM_BYTES: Final = 40
+"""Maximum number of random bytes that the ids of one request need."""
 
 
 class Arrival(NamedTuple):
@@ -37,28 +37,32 @@ class Arrival(NamedTuple):
         return f"<Arrival {self.id} {self.request!r}>"
 
 
-def arrive(request: Request, client: Client, bits: int) -> Arrival:
-    """Make an arrival; ids that the client did not send, or that are invalid, are made from `RANDOM_BITS` random `bits`."""
+def arrive(request: Request, client: Client, random: bytes) -> Arrival:
+    """Make an arrival; ids that the client did not send, or that are invalid, are made from `RANDOM_BYTES` `random` bytes."""
     return Arrival(
         request,
         client,
-        request_id(request, bits >> 192),
-        traceparent(request, bits & (1 << 192) - 1),
+        request_id(request, random[:16]),
+        traceparent(request, random[16:]),
     )
 
 
-def request_id(request: Request, bits: int) -> str:
-    """Return the client's X-Request-ID if it is valid, otherwise a new one made from 128 random `bits`."""
-    for value in request.headers.all(b"x-request-id"):
+def request_id(request: Request, random: bytes) -> str:
+    """Return the client's X-Request-ID if it is valid, otherwise a new one made from 16 `random` bytes."""
+    for value in request.headers.get(b"x-request-id") or ():
         if _REQUEST_ID.fullmatch(value):
             return value.decode("ascii")
-    return f"{bits:032x}"
+    return random.hex()
 
 
-def traceparent(request: Request, bits: int) -> str:
-    """Return the client's traceparent if it is valid, otherwise a new one made from 192 random `bits`."""
-    for value in request.headers.all(b"traceparent"):
+def traceparent(request: Request, random: bytes) -> str:
+    """Return the client's traceparent if it is valid, otherwise a new one made from 24 `random` bytes."""
+    for value in request.headers.get(b"traceparent") or ():
         if _TRACEPARENT.fullmatch(value):
             return value.decode("ascii")
-    trace, span = divmod(bits, 1 << 64)
-    return f"00-{trace or 1:032x}-{span or 1:016x}-01"
+    return f"00-{_id(random[:16])}-{_id(random[16:])}-01"
+
+
+def _id(random: bytes) -> str:
+    """Return random bytes as hexadecimal digits that are not all 0, because such an id would be invalid."""
+    return random.hex() if any(random) else "1".zfill(2 * len(random))

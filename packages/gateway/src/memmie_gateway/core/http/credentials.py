@@ -21,7 +21,7 @@ LONGEST_SUBPROTOCOL: Final = 64
 
 _THREE_PARTS: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # a JWT (RFC 7519 §3.1)
 
-_TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can carry after "Bearer "
+_VISIBLE: Final = bytes(range(0x21, 0x7F))  # what an Authorization header can carry after "Bearer "
 
 
 class Draft:
@@ -227,7 +227,8 @@ def looks_like_token(subprotocol: str) -> bool:
 
 def plausible(token: str) -> bool:
     """Tell whether `token` has the form of a token, so that garbage is not sent to Auth."""
-    return _TOKEN.fullmatch(token) is not None
+    # Not a regular expression, which costs ten times as much for the length of a JWT.
+    return bool(token) and token.isascii() and not token.encode().translate(None, _VISIBLE)
 
 
 def _split_bearer(offered: Sequence[str]) -> tuple[str, Sequence[str], Sequence[str]]:

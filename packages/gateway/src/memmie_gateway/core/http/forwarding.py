@@ -177,12 +177,12 @@ def passed_fields(arrival: Arrival, credentials: Credentials, starts: RequestLin
     headers = arrival.request.headers
     fields = credentials.fields
     dropped = nominated(headers)
-    if headers.all(b"tracestate") and arrival.trace.encode("ascii") not in headers.all(b"traceparent"):
+    if headers.get(b"tracestate") and arrival.trace.encode("ascii") not in headers.all(b"traceparent"):
         dropped |= {b"tracestate"}  # it belongs to the traceparent that was not kept (W3C Trace Context §3.3)
     if dropped:
         fields = tuple([field for field in fields if field[0] not in dropped])
     token = credentials.token
-    if headers.all(b"cookie") or headers.all(b"referer"):
+    if headers.get(b"cookie") or headers.get(b"referer"):
         fields = _without_secrets(fields, token)
     secret = token.encode("latin-1", "replace") if token else None
     return [
@@ -228,8 +228,8 @@ def nominated(headers: Headers) -> frozenset[bytes]:
     The fields of the WebSocket handshake are never returned, because they are end to end. Otherwise a client could make
     the handshake of its backend fail, and a backend that of its client.
     """
-    values = headers.all(b"connection")
-    if len(values) == 1 and values[0].lower() == b"upgrade":
+    values = headers.get(b"connection")
+    if values is None or (len(values) == 1 and values[0].lower() == b"upgrade"):
         return _NOTHING  # the usual case; this field is rewritten anyway
     names = (option.lower().encode("latin-1") for option in headers.elements(b"connection"))
     return frozenset(name for name in names if not name.startswith(b"sec-websocket-"))

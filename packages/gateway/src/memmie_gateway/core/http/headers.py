@@ -56,9 +56,10 @@ class Headers:
 
     Attributes:
         fields: as given.
+        get: returns every value of the field with this name (lower case), in order; None if there is none.
     """
 
-    __slots__ = ("_by_name", "fields")
+    __slots__ = ("_by_name", "fields", "get")
 
     def __init__(self, fields: Fields = ()) -> None:
         self.fields = fields
@@ -66,6 +67,7 @@ class Headers:
         self._by_name = by_name
         if len(by_name) < len(fields):  # some name is there more than once, which is rare
             self._by_name = {name: tuple([v for n, v in fields if n == name]) for name in by_name}
+        self.get = self._by_name.get  # of the dict itself, because each request needs a dozen of them
 
     def __repr__(self) -> str:
         """Show the names only, because the values may be secrets."""
@@ -90,7 +92,9 @@ class Headers:
 
     def has(self, name: bytes, element: bytes) -> bool:
         """Tell whether `element` (lower case) is one of the elements of the field `name`, ignoring their case."""
-        values = self._by_name.get(name, ())
-        if len(values) == 1 and values[0].lower() == element:
+        values = self._by_name.get(name)
+        if not values:
+            return False
+        if values[0].lower() == element:
             return True
         return any(part.strip(b" \t") == element for value in values for part in value.lower().split(b","))

@@ -1,8 +1,8 @@
 """The closing handshake of both connections of a session (RFC 6455 §7), as one state machine.
 
 A side is `open` at first. It is `sent` when the gateway has written a Close frame to it, `received` when it has sent one
-itself, `done` when both have happened, and `lost` when its TCP connection is gone. One table defines how events change
-these states. The new states determine what the gateway must do next, which is returned as steps for the session.
+itself, `done` when both have happened, and `lost` when its TCP connection is gone. Two tables define how Close frames
+change these states. The new states determine what the gateway must do next, which is returned as steps for the session.
 
 A Close frame must not be written inside another frame. If a frame to that side is incomplete, the Close waits for its
 end (`frame_ended`). If the rest of the frame will never come, the connection is aborted, because nothing valid can be
@@ -35,16 +35,6 @@ class State(enum.Enum):
     __hash__ = object.__hash__  # by identity; that of Enum hashes the name, in Python
 
 
-class Event(enum.Enum):
-    """An event on one side."""
-
-    SEND = "the gateway writes a Close frame to it"
-    RECEIVE = "it sends a Close frame"
-    LOSE = "its TCP connection ends"
-
-    __hash__ = object.__hash__
-
-
 class Flow(enum.Enum):
     """The position of the stream of bytes to a side, relative to frames."""
 
@@ -61,19 +51,17 @@ Flows = Mapping[Side, Flow]
 # Looking up a member of an Enum is a function call on Python 3.11, and all of this runs for every connection.
 _CLIENT, _BACKEND = Side
 _OPEN, _SENT, _RECEIVED, _DONE, _LOST = State
-_SEND, _RECEIVE, _LOSE = Event
 _BETWEEN, _INSIDE, _BROKEN = Flow
 
 _WRITABLE: Final = frozenset({_OPEN, _RECEIVED})
 
-TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
-    _OPEN: {_SEND: _SENT, _RECEIVE: _RECEIVED, _LOSE: _LOST},
-    _SENT: {_RECEIVE: _DONE, _LOSE: _LOST},
-    _RECEIVED: {_SEND: _DONE, _LOSE: _LOST},
-    _DONE: {_LOSE: _LOST},
-    _LOST: {},
-}
-"""Events that are not listed for a state change nothing."""
+AFTER_SEND: Final = {_OPEN: _SENT, _SENT: _SENT, _RECEIVED: _DONE, _DONE: _DONE, _LOST: _LOST}
+"""The state after the gateway has written a Close frame to a side."""
+
+AFTER_RECEIVE: Final = {_OPEN: _RECEIVED, _SENT: _DONE, _RECEIVED: _RECEIVED, _DONE: _DONE, _LOST: _LOST}
+"""The state after a side has sent a Close frame."""
+
+_CLOSED_BY: Final = {_CLIENT: Cause.CLIENT_CLOSED, _BACKEND: Cause.BACKEND_CLOSED}
 
 _MAX_CLOSE_BYTES: Final = MAX_CONTROL_PAYLOAD + 6
 
@@ -148,23 +136,29 @@ class ClosingHandshake:
 
     def received(self, side: Side, code: int, reason: str) -> list[Step]:
         """`side` sent a Close frame: forward it, unless the other side already has one, or is to get one of its own."""
-        self._begin(Cause.CLIENT_CLOSED if side is _CLIENT else Cause.BACKEND_CLOSED, code, reason)
+        if self.cause is None:
+            self._begin(_CLOSED_BY[side], code, reason)
         self._received_codes[side] = code
-        self._advance(side, _RECEIVE)
+        states, other = self._state, side.other
+        states[side] = AFTER_RECEIVE[states[side]]
         if side is _CLIENT and not self._client_code:
             self._client_code = code
-        other = side.other
         steps: list[Step] = []
-        if self.may_write(other):
+        if states[other] in _WRITABLE:
             # The Close frame came between two frames, so the stream to the other side is between two frames, too.
-            self._advance(other, _SEND)
-            steps += self._said(self._own_close(other) or Say(other, code, reason, forward=True))
-        return steps + self._shut_done()
+            states[other] = AFTER_SEND[states[other]]
+            self._say(self._own_close(other) or Say(other, code, reason, forward=True), steps)
+        if _DONE in states.values():
+            self._shut_done(steps)
+        return steps
 
     def frame_ended(self, side: Side) -> list[Step]:
         """The frame from `side` is complete: write the Close frame to the other side that waited for this, if any."""
-        say = self._waiting.pop(side.other, None)
-        return [*self._said(say), *self._shut_done()] if say is not None else []
+        steps: list[Step] = []
+        if (say := self._waiting.pop(side.other, None)) is not None:
+            self._say(say, steps)
+            self._shut_done(steps)
+        return steps
 
     def lost(self, side: Side, cause: Cause, *, inside_frame: bool) -> list[Step]:
         """The TCP connection to `side` ended: close the other side, or answer its Close frame.
@@ -174,16 +168,20 @@ class ClosingHandshake:
             cause: why the session ends, if it is not ending already.
             inside_frame: whether the last frame from `side` is incomplete.
         """
-        self._begin(cause, 1006, cause.ending.words)
-        self._advance(side, _LOSE)
-        other = side.other
+        if self.cause is None:
+            self._begin(cause, 1006, cause.ending.words)
+        states, other = self._state, side.other
+        states[side] = _LOST
         steps: list[Step] = []
         if self._waiting:
             self._waiting.pop(side, None)
             if self._waiting.pop(other, None) is not None:
                 steps.append(Abort(other))  # the rest of the frame will never come
-        flows = {other: _BROKEN if inside_frame else _BETWEEN}
-        return steps + self._tell((other,), cause, cause.ending.words, flows) + self._shut_done()
+        if states[other] in _WRITABLE:
+            flows = {other: _BROKEN if inside_frame else _BETWEEN}
+            self._tell((other,), cause, cause.ending.words, flows, steps)
+            self._shut_done(steps)
+        return steps
 
     def end(self, cause: Cause, reason: str, flows: Flows) -> list[Step]:
         """The gateway ends the connection: send Close frames to the sides that have none yet.
@@ -204,7 +202,7 @@ class ClosingHandshake:
             sides = (_CLIENT,)
         else:
             sides = (_CLIENT, _BACKEND)
-        return self._tell(sides, cause, reason, flows) + self._shut_done()
+        return self._shut_done(self._tell(sides, cause, reason, flows, []))
 
     def give_up(self, side: Side, cause: Cause, reason: str, flows: Flows) -> list[Step]:
         """End the connection because `side` violates the protocol: once it is told, do not wait for its answer."""
@@ -222,9 +220,11 @@ class ClosingHandshake:
             inside_frame: whether the last frame from the dead side is incomplete.
         """
         self._begin(cause, cause.close_code if side is _BACKEND else 1006, cause.ending.words)
-        self._advance(side, _SEND)  # nothing may be written to it any more, as after a Close frame
+        self._state[side] = AFTER_SEND[
+            self._state[side]
+        ]  # nothing may be written to it, as after a Close frame
         flows = {side.other: _BROKEN if inside_frame else _BETWEEN}
-        return [Abort(side), *self._tell((side.other,), cause, cause.ending.words, flows), *self._shut_done()]
+        return self._shut_done(self._tell((side.other,), cause, cause.ending.words, flows, [Abort(side)]))
 
     def progresses(self, backlog: int) -> bool:
         """Whether a slow reader makes progress, so that the deadline is extended.
@@ -244,7 +244,7 @@ class ClosingHandshake:
         last = self._last.side if self._last is not None and self.may_write(self._last.side) else None
         if last is not None:
             self._unreadable.update(Side)  # no Close frame is awaited any more
-        steps = self._tell((_CLIENT, _BACKEND), Cause.CLOSE_LATE, "", flows)
+        steps = self._tell((_CLIENT, _BACKEND), Cause.CLOSE_LATE, "", flows, [])
         for side, state in self._state.items():
             if self._waiting.pop(side, None) is not None:
                 steps.append(Abort(side))  # the end of the frame did not come in time
@@ -256,12 +256,10 @@ class ClosingHandshake:
         if self.cause is None:
             self.cause, self.code, self.reason = cause, code, reason
 
-    def _advance(self, side: Side, event: Event) -> None:
-        state = self._state[side]
-        self._state[side] = TRANSITIONS[state].get(event, state)
-
-    def _tell(self, sides: tuple[Side, ...], cause: Cause, reason: str, flows: Flows) -> list[Step]:
-        steps: list[Step] = []
+    def _tell(
+        self, sides: tuple[Side, ...], cause: Cause, reason: str, flows: Flows, steps: list[Step]
+    ) -> list[Step]:
+        """Add the steps that tell these sides, unless they have a Close frame or are lost."""
         for side in sides:
             if not self.may_write(side):
                 continue
@@ -275,10 +273,10 @@ class ClosingHandshake:
                 say = Say(side, self._received_codes[side], "")
             else:
                 say = Say.new(side, cause, reason)
-            self._advance(side, _SEND)
+            self._state[side] = AFTER_SEND[self._state[side]]
             flow = flows[side]
             if flow is _BETWEEN:
-                steps += self._said(say)
+                self._say(say, steps)
             elif flow is _INSIDE:
                 self._waiting[side] = say
                 steps.append(Finish(side.other))
@@ -289,15 +287,18 @@ class ClosingHandshake:
     def _own_close(self, side: Side) -> Say | None:
         return self._last if self._last is not None and self._last.side is side else None
 
-    def _said(self, say: Say) -> list[Step]:
-        # Record that a Close frame is written now.
-        if say.side is _CLIENT and not self._client_code:
+    def _say(self, say: Say, steps: list[Step]) -> None:
+        """Add the steps that write a Close frame now."""
+        side = say.side
+        if side is _CLIENT and not self._client_code:
             self._client_code = say.code
-        return [say, HangUp(say.side)] if say.side in self._unreadable else [say]
+        steps.append(say)
+        if side in self._unreadable:
+            steps.append(HangUp(side))
 
-    def _shut_done(self) -> list[Step]:
-        if _DONE not in self._state.values():
-            return []
-        return [
-            _SHUT[side] for side, state in self._state.items() if state is _DONE and side not in self._waiting
-        ]
+    def _shut_done(self, steps: list[Step]) -> list[Step]:
+        """Add the steps that close the connections with a complete handshake."""
+        for side, state in self._state.items():
+            if state is _DONE and side not in self._waiting:
+                steps.append(_SHUT[side])
+        return steps

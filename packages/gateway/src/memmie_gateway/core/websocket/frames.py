@@ -12,6 +12,7 @@ before the header of the frame was checked.
 from __future__ import annotations
 
 import enum
+import functools
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.websocket.control_frames import (
@@ -372,6 +373,7 @@ _NOTHING_MORE: Final = bytes([_CONTROL] * 256)
 """The table after the end: no first byte means a whole message, so `scan` always calls `_scan_further`."""
 
 
+@functools.lru_cache(maxsize=64)  # nearly all Close frames have one of a few payloads
 def parse_close_payload(payload: bytes) -> tuple[Violation | None, int, str]:
     """Parse an unmasked Close payload; return its violation or None, its code and its reason (RFC 6455 §5.5.1)."""
     if not payload:

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
-from memmie_gateway.core.http.headers import Headers, LineStarts
+from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
@@ -27,14 +27,6 @@ _STARTS_WITH_KEY: Final = forwarding.RequestLineStarts(
     _REWRITTEN | {b"sec-websocket-key", b"sec-websocket-extensions"}
 )
 
-_ANSWER_STARTS: Final = LineStarts(
-    (b"date", b"server", b"sec-websocket-accept", b"sec-websocket-extensions"),
-    dropped=(
-        *(b"connection", b"upgrade", b"keep-alive", b"content-length", b"transfer-encoding"),
-        *(b"sec-websocket-protocol", b"x-request-id"),
-    ),
-)
-
 _NOTHING: Final[frozenset[Any]] = frozenset()
 
 
@@ -46,24 +38,25 @@ def is_upgrade(request: Request) -> bool:
 def check_upgrade(request: Request) -> tuple[Cause, str] | None:
     """Return the cause and the problem if a client's handshake is invalid, otherwise None (RFC 6455 §4.2.1)."""
     headers = request.headers
-    keys = headers.all(b"sec-websocket-key")
-    hosts = headers.all(b"host")
+    get = headers.get
+    keys = get(b"sec-websocket-key")
+    hosts = get(b"host")
     problem = ""
     if request.method != "GET":
         problem = "a WebSocket handshake is a GET"
     elif request.version != "1.1":
         problem = "a WebSocket handshake needs HTTP/1.1"
-    elif len(hosts) != 1:
+    elif hosts is None or len(hosts) != 1:
         problem = "exactly one Host header is needed"
     elif not forwarding.is_host(hosts[0]):
         problem = "the Host header must be a name or an address, and perhaps a port"
     elif not headers.has(b"connection", b"upgrade"):
         problem = "the Connection header must name upgrade"
-    elif headers.all(b"sec-websocket-version") != (b"13",):
+    elif get(b"sec-websocket-version") != (b"13",):
         return Cause.WRONG_VERSION, Cause.WRONG_VERSION.ending.words
-    elif len(keys) != 1 or not _is_key(keys[0]):
+    elif keys is None or len(keys) != 1 or not _is_key(keys[0]):
         problem = "Sec-WebSocket-Key must be 16 bytes in base64"
-    elif headers.all(b"transfer-encoding") or headers.all(b"content-length") not in ((), (b"0",)):
+    elif get(b"transfer-encoding") or get(b"content-length") not in (None, (b"0",)):
         problem = "a WebSocket handshake has no body"
     return (Cause.BAD_HANDSHAKE, problem) if problem else None
 
@@ -145,7 +138,7 @@ def check_response(response: Response, offer: Offer) -> str:
         return "the Upgrade header is not websocket"
     if not headers.has(b"connection", b"upgrade"):
         return "the Connection header does not contain upgrade"
-    if headers.all(b"sec-websocket-accept") != (accept_for(offer.key),):
+    if headers.get(b"sec-websocket-accept") != (accept_for(offer.key),):
         return "the Sec-WebSocket-Accept header does not match the key"
     selected = headers.one(b"sec-websocket-protocol")
     if selected and selected not in offer.subprotocols:
@@ -164,19 +157,3 @@ def reserved_bits(response: Response) -> int:
     if not names:
         return 0
     return RSV1 if names == {"permessage-deflate"} else ANY_RESERVED
-
-
-def client_answer(response: Response, credentials: Credentials, request_id: str) -> bytes:
-    """Build the 101 for the client from the 101 of the backend."""
-    selected = response.headers.one(b"sec-websocket-protocol") or credentials.bearer
-    nominated = forwarding.nominated(response.headers)
-    lines = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"]
-    if selected:
-        lines.append(b"Sec-WebSocket-Protocol: " + selected.encode("latin-1"))
-    lines.append(b"X-Request-ID: " + request_id.encode("ascii"))
-    lines += [
-        start + value
-        for name, value in response.headers.fields
-        if (start := _ANSWER_STARTS[name]) and name not in nominated
-    ]
-    return b"\r\n".join(lines) + b"\r\n\r\n"

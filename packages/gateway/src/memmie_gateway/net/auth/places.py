@@ -46,7 +46,7 @@ class Places:
         place = asyncio.get_running_loop().create_future()
         self._line.wait(address, place)
         try:
-            async with clock.timeout(self._timeout):
+            with clock.timeout(self._timeout):
                 await asyncio.shield(place)  # so that the place itself is never cancelled
         except BaseException:
             if place.done():

@@ -13,9 +13,11 @@ from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthT
 from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
 from memmie_gateway.core.http.query import means_user_id, without
-from memmie_gateway.core.http.response import Response
-from memmie_gateway.net.handover import Handover
+from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer
+from memmie_gateway.net.handover import Held
 from memmie_gateway.net.http1.url import ServiceUrl
+
+_, _HEALTHY, _UNHEALTHY = Health  # looking up a member of an Enum is a function call (CPython 3.11)
 
 
 class BackendUrl(ServiceUrl):
@@ -84,6 +86,7 @@ class Backend:
 
     Attributes:
         where: its WebSocket URL.
+        url: the URL as text, which identifies the backend; it may contain secrets (see `name`).
         name: its URL for logs and metrics, without secrets.
         tracker: as given.
         outlier: as given.
@@ -96,6 +99,7 @@ class Backend:
         failures: number of failures of any kind.
         traffic: the sum of the traffic of sessions that have left it.
         errors: number of errors by type, for the metrics.
+        known_answer: its last 101 that was parsed; None before the first.
         latency: times that messages spent in the gateway.
         on_doubt: called after passive evidence of a failure, to look its name up again and to trigger a health check.
         check_now: called to trigger a health check without evidence of a failure.
@@ -113,6 +117,7 @@ class Backend:
     ) -> None:
         self._clock = clock
         self.where = url
+        self.url = url.url
         self.name = url.shown
         self.tracker = tracker
         self.outlier = outlier or OutlierTracker(hold=0, probed=False)
@@ -129,6 +134,7 @@ class Backend:
         self.failures = 0
         self.traffic = NO_TRAFFIC
         self.errors: Counter[str] = Counter()
+        self.known_answer: KnownAnswer | None = None
         self.latency = Histogram(LATENCY_BOUNDS)
         self.on_doubt: Callable[[], None] = _nothing
         self.check_now: Callable[[], None] = _nothing
@@ -140,24 +146,19 @@ class Backend:
         return f"<Backend {self.name} {self.tracker.state.value} connections={self.connections}>"
 
     @property
-    def url(self) -> str:
-        """The URL as text, which identifies the backend; it may contain secrets (see `name`)."""
-        return self.where.url
-
-    @property
     def available(self) -> bool:
         """Whether it may get connections, which means that it is not known to be unhealthy."""
-        return self.tracker.state is not Health.UNHEALTHY
+        return self.tracker.state is not _UNHEALTHY
 
     @property
     def healthy(self) -> bool:
         """Whether it is known to be healthy."""
-        return self.tracker.state is Health.HEALTHY
+        return self.tracker.state is _HEALTHY
 
     @property
     def dead(self) -> bool:
         """Whether its health checks alone show that it is unhealthy. Otherwise an unhealthy backend is only in doubt."""
-        return self.probed.state is Health.UNHEALTHY
+        return self.probed.state is _UNHEALTHY
 
     @property
     def ejected(self) -> bool:
@@ -284,13 +285,13 @@ class BackendLink(NamedTuple):
 
     Attributes:
         backend: the backend.
-        handover: the connection, and the bytes received after the 101.
-        response: the 101.
+        connection: the connection, which holds the bytes received after the 101.
+        accepted: what was read from the 101.
     """
 
     backend: Backend
-    handover: Handover
-    response: Response
+    connection: Held
+    accepted: Acceptance
 
 
 def _nothing(*_: object) -> None:

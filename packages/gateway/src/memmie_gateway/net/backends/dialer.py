@@ -5,12 +5,12 @@ from __future__ import annotations
 import ssl
 
 from memmie_gateway.core.http.response import Response
-from memmie_gateway.core.steps import ready
+from memmie_gateway.core.steps import must_wait
+from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer
 from memmie_gateway.core.websocket.handshake import Offer, check_response
 from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.clock import Clock
-from memmie_gateway.net.handover import Handover
-from memmie_gateway.net.http1.connection import HttpConnection
+from memmie_gateway.net.http1.connection import AS_EXPECTED, HttpConnection
 from memmie_gateway.net.http1.exhaustion import raise_exhaustion
 from memmie_gateway.net.http1.happy_eyeballs import connect
 from memmie_gateway.net.http1.resolver import Resolver
@@ -77,7 +77,7 @@ class Dialer:
             ExhaustionError: a local resource is exhausted.
         """
         try:
-            async with self._clock.timeout(seconds):
+            with self._clock.timeout(seconds):
                 return await self._dial(backend, head, offer)
         except TimeoutError:
             self._resolver.doubt(backend.where)
@@ -85,30 +85,32 @@ class Dialer:
 
     async def _dial(self, backend: Backend, head: bytes, offer: Offer) -> BackendLink:
         connection = await self._connect(backend)
-        accepted = False
+        accepted: Acceptance | None = None
         try:
-            response = await connection.request(head, upgrade=True)
-            if 400 <= response.status < 500:
-                raise BackendRefusedError(response)
-            if response.status != 101:
-                raise DialRefusedError(f"the backend answered the upgrade with {response.status}")
-            if problem := check_response(response, offer):
-                raise DialRefusedError(f"the answer to the upgrade is wrong: {problem}")
-            accepted = True
+            known = backend.known_answer
+            expected = known.expected(offer) if known is not None else b""
+            response = await connection.request(head, upgrade=True, expected=expected)
+            if known is not None and response is AS_EXPECTED:
+                accepted = known.accepted(expected)
+            else:
+                accepted = _accepted(response, offer)
+                if connection.head:
+                    backend.known_answer = KnownAnswer(connection.head, accepted)
         except HttpError as error:
             self._resolver.doubt(backend.where)
             raise DialUnansweredError(str(error)) from None
         finally:
-            if not accepted:
+            if accepted is None:
                 connection.close()
-        return BackendLink(backend, Handover(connection.transport, connection.take_early()), response)
+        return BackendLink(backend, connection, accepted)
 
     async def _connect(self, backend: Backend) -> HttpConnection:
         where = backend.where
         if where.secure and self._tls is None:
             self._tls = ssl.create_default_context()  # once: it reads every root certificate of the system
         try:
-            addresses = await ready(self._resolver.addresses(where))
+            known = self._resolver.addresses(where)
+            addresses = (await known) if must_wait(known) else known
         except OSError as error:
             raise_exhaustion(error)
             raise DialError(f"the name {where.host!r} cannot be looked up") from None
@@ -122,3 +124,18 @@ class Dialer:
             raise DialError(f"the gateway cannot connect: {error.strerror or error}") from None
         self._resolver.keep_to(where, addresses)
         return connection
+
+
+def _accepted(response: Response, offer: Offer) -> Acceptance:
+    """Read a response that should be a valid 101.
+
+    Raises:
+        BackendRefusedError, DialRefusedError: it is not.
+    """
+    if 400 <= response.status < 500:
+        raise BackendRefusedError(response)
+    if response.status != 101:
+        raise DialRefusedError(f"the backend answered the upgrade with {response.status}")
+    if problem := check_response(response, offer):
+        raise DialRefusedError(f"the answer to the upgrade is wrong: {problem}")
+    return Acceptance.of(response)

@@ -84,7 +84,8 @@ class Dispatcher:
         attempted: list[Backend] = []
         left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
         usable = bool(left) and left[0].available  # otherwise all look bad
-        cause, internal = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND, ""
+        cause: Cause | None = None
+        internal = ""
         began = self._clock()
         while left:
             backend = left.pop(0)
@@ -123,6 +124,8 @@ class Dispatcher:
                 attempt.failed(backend, str(error))
             finally:
                 self._end(user_id, backend)
+        if cause is None:
+            cause = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND
         raise RefusedError(cause, internal=internal)
 
     def _untried(self, user_id: str, attempted: list[Backend]) -> list[Backend]:

@@ -35,6 +35,7 @@ class Ejector:
         users_on: returns the users with live sessions on a backend.
         events: notified of ejections.
         enabled: whether backends are ejected at all.
+        now: returns the loop's time in seconds.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class Ejector:
         events: Events,
         *,
         enabled: bool,
+        now: Callable[[], float] = clock.loop_time,
     ) -> None:
         self._pool = pool
         self._users_on = users_on
         self._events = events
         self._enabled = enabled
+        self._now = now
         self._ejected: set[Backend] = set()
         self._pauses = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -67,7 +70,7 @@ class Ejector:
         """
         if not self._enabled:
             return
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         if broken and (pauses := clock.pauses()) != self._pauses:
             self._pauses = pauses
             for each in self._pool:
@@ -87,7 +90,7 @@ class Ejector:
         self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def _look(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now = self._now()
         self._take_back(now)
         active = self._pool.active
         shares = [

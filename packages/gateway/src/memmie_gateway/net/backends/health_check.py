@@ -89,7 +89,7 @@ class HealthCheck:
             return 0.0
         shown = self.shown(where)
         try:
-            async with clock.timeout(self.timeout):
+            with clock.timeout(self.timeout):
                 return await self._probe(where, resolver)
         except TimeoutError:
             resolver.give_up(where)

@@ -7,11 +7,15 @@ import select
 from collections.abc import Callable
 from typing import Final, cast
 
+from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.response_reader import HttpError, ResponseReader
 
 MAX_EARLY: Final = 64 * 1024
 """Maximum number of bytes to buffer after a 101 until the next owner takes over; beyond this, reading is paused."""
+
+AS_EXPECTED: Final = Response(101, Headers())
+"""What `HttpConnection.request` returns for the head that the caller expects, which is not parsed."""
 
 _CLOSED: Final = "the service closed the connection without a complete answer"
 _DROPPED: Final = "the gateway dropped the connection"
@@ -26,18 +30,37 @@ class HttpConnection(asyncio.Protocol):
 
     Attributes:
         transport: the connection.
+        head: the bytes of the last 101 if it came in one piece with nothing else, otherwise b"".
         reusable: whether another request can be sent now.
         idle_since: the loop's time at which the pool put the connection aside.
     """
 
-    __slots__ = ("_end", "_on_end", "_reader", "_response", "idle_since", "reusable", "transport")
+    __slots__ = (
+        "_early",
+        "_end",
+        "_expected",
+        "_on_end",
+        "_reader",
+        "_response",
+        "_upgrade",
+        "_upgraded",
+        "head",
+        "idle_since",
+        "reusable",
+        "transport",
+    )
 
     def __init__(self, on_end: Callable[[HttpConnection], None] | None = None) -> None:
         self._on_end = on_end
         self._response: asyncio.Future[Response] | None = None  # while one is awaited
+        self._expected = b""
+        self._upgrade = False
+        self._upgraded = False
+        self._early = b""  # what was received after a 101
         self._end = ""  # why it ended, once it has
-        self._reader: ResponseReader
+        self._reader: ResponseReader | None = None  # made only for an answer that has to be parsed
         self.transport: asyncio.Transport
+        self.head = b""
         self.reusable = False
         self.idle_since = 0.0
 
@@ -47,7 +70,7 @@ class HttpConnection(asyncio.Protocol):
     @property
     def received(self) -> int:
         """The number of bytes received since the last request."""
-        return self._reader.received
+        return self._reader.received if self._reader is not None else 0
 
     def quiet(self) -> bool:
         """Tell whether nothing was received after the last response, not even bytes that the loop has not read yet.
@@ -60,7 +83,7 @@ class HttpConnection(asyncio.Protocol):
         waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
         return not waiting.poll(0)
 
-    async def request(self, data: bytes, *, upgrade: bool = False) -> Response:
+    async def request(self, data: bytes, *, upgrade: bool = False, expected: bytes = b"") -> Response:
         """Send a request and return its response.
 
         If the wait is cancelled, the caller must close the connection. Otherwise the late response would be read as the
@@ -69,25 +92,33 @@ class HttpConnection(asyncio.Protocol):
         Args:
             data: the whole request.
             upgrade: whether the request asks for an upgrade (see `ResponseReader.expect`). After a 101, the next owner
-                uses `transport` and `take_early`.
+                takes the connection with `take`.
+            expected: the head of a 101. If it comes in one piece with nothing else, `AS_EXPECTED` is returned.
 
         Raises:
             HttpError: there was no usable response. If `received` is 0, nothing was received.
         """
         assert self._response is None, "one request at a time"  # noqa: S101 - this would be a bug here
         self.reusable = False
-        self._reader.expect(upgrade=upgrade)
+        self._upgrade = upgrade
+        if self._reader is not None:
+            self._reader.expect(upgrade=upgrade)
         if self.transport.is_closing():
             raise HttpError(self._end or _CLOSED)
+        self._expected = expected
         self._response = asyncio.get_running_loop().create_future()
         self.transport.write(data)
         return (
             await self._response
         )  # not held in a variable: with an error's traceback, it would be a reference cycle
 
-    def take_early(self) -> bytes:
-        """Return the bytes received after a 101; the next owner then reads from the transport itself."""
-        early, self._reader.early = self._reader.early, b""
+    def take(self, owner: asyncio.BaseProtocol) -> bytes:
+        """Give the connection to its final owner after a 101; return the bytes received meanwhile.
+
+        Reading may be paused, so the owner must resume it.
+        """
+        self.transport.set_protocol(owner)
+        early, self._early = self._early, b""
         return early
 
     def close(self, why: str = _DROPPED) -> None:
@@ -103,23 +134,33 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but name
-        self._reader = ResponseReader()
 
     def data_received(self, data: bytes) -> None:
         """Read the response, or a part of it."""
-        reader = self._reader
         if self._response is None:
-            if reader.upgraded:
+            if self._upgraded:
                 self._keep(data)
             else:
                 self.close(_UNASKED)  # otherwise this would be read as the response to the next request
             return
+        if data == self._expected:
+            self._upgraded = True
+            self._succeed(AS_EXPECTED)
+            return
+        self._expected = b""  # it is only the first piece that may be as expected
+        reader = self._reader or self._make_reader()
         try:
             response = reader.feed(data)
         except HttpError as error:
             self._fail(error)
             return
         if response is not None:
+            if reader.upgraded:
+                self._upgraded = True
+                self._early = reader.early
+                reader.close()
+                if reader.received == len(data) and not reader.early:
+                    self.head = data
             self.reusable = reader.keep_alive
             self._succeed(response)
 
@@ -130,26 +171,31 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._ended(f"the connection broke: {exc}" if exc else _CLOSED, broken=True)
-        self._reader.close()
+        if self._reader is not None:
+            self._reader.close()
 
     # The outcome.
 
+    def _make_reader(self) -> ResponseReader:
+        reader = self._reader = ResponseReader()
+        reader.expect(upgrade=self._upgrade)
+        return reader
+
     def _keep(self, data: bytes) -> None:
-        self._reader.early += data
-        if len(self._reader.early) > MAX_EARLY:
+        self._early += data
+        if len(self._early) > MAX_EARLY:
             self.transport.pause_reading()
 
     def _ended(self, why: str, *, broken: bool) -> None:
-        if self._reader.upgraded:
+        if self._upgraded:
             return  # the next owner handles it: it gets a closing transport, and the bytes received
-        if self._response is not None and (response := self._reader.end(broken=broken)):
+        reader = self._reader
+        if self._response is not None and reader is not None and (response := reader.end(broken=broken)):
             self._succeed(response)
         self.close(why)
 
     def _succeed(self, response: Response) -> None:
         awaited, self._response = self._response, None
-        if self._reader.upgraded:
-            self._reader.close()
         if awaited is not None and not awaited.done():
             awaited.set_result(response)
 

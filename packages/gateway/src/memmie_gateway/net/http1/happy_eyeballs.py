@@ -7,7 +7,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from aiohappyeyeballs import start_connection
 
@@ -36,13 +36,13 @@ async def connect(
     Raises:
         OSError: no address accepts a connection. It has an error number if all failed in the same way.
     """
+    loop, name = asyncio.get_running_loop(), where.host if tls else None
     if len(addresses) == 1:  # the usual case: there is nothing to choose
-        to: dict[str, Any] = {"host": addresses[0], "port": where.port}
-    else:
-        to = {"sock": await first_to_answer(where, addresses)}
-    return await asyncio.get_running_loop().create_connection(
-        make_protocol, **to, ssl=tls, server_hostname=where.host if tls else None
-    )
+        return await loop.create_connection(
+            make_protocol, addresses[0], where.port, ssl=tls, server_hostname=name
+        )
+    sock = await first_to_answer(where, addresses)
+    return await loop.create_connection(make_protocol, sock=sock, ssl=tls, server_hostname=name)
 
 
 async def first_to_answer(where: ServiceUrl, addresses: list[str]) -> socket.socket:

@@ -88,7 +88,7 @@ class Pool:
         """
         began = asyncio.get_running_loop().time()
         try:
-            async with clock.timeout(self._timeout):
+            with clock.timeout(self._timeout):
                 return await self._request(data, alone=alone)
         except TimeoutError:
             self._doubt(alone=alone)

@@ -146,7 +146,7 @@ class Resolver:
     async def _patiently(self, name: _Name, host: str, look_up: asyncio.Task[list[str]]) -> list[str]:
         """Wait for a look-up, but use the last addresses if it fails or is late."""
         try:
-            async with clock.timeout(PATIENCE_SECONDS):
+            with clock.timeout(PATIENCE_SECONDS):
                 await asyncio.shield(look_up)
         except TimeoutError:
             if not look_up.done():

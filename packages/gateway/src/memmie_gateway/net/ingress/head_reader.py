@@ -209,9 +209,8 @@ class HeadReader(asyncio.Protocol):
             self._refuse(Cause.BAD_REQUEST)
 
     def _wait_for_head(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(
-            self._listener.options.head_seconds, self._late, self._listener.clock.pauses
-        )
+        clock = self._listener.clock
+        self._timer = clock.loop().call_later(self._listener.options.head_seconds, self._late, clock.pauses)
 
     def _late(self, pauses: int) -> None:
         if self._listener.clock.paused_since(pauses):

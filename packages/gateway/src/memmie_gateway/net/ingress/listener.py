@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from memmie_gateway.core.http.arrival import RANDOM_BITS, Arrival, arrive
+from memmie_gateway.core.http.arrival import RANDOM_BYTES, Arrival, arrive
 from memmie_gateway.core.http.client_address import Client, Network, find_client, is_trusted, limit_key
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.request import Request
@@ -188,12 +188,11 @@ class Listener:
 
     def arrival(self, peer: str, request: Request) -> Arrival:
         """Return the arrival for a request, with its client and ids."""
-        # Random bits for all ids at once: asking the system costs more than making the ids.
-        return arrive(request, self.client_of(peer, request), self._rng.getrandbits(RANDOM_BITS))
+        return arrive(request, self.client_of(peer, request), self._rng.randbytes(RANDOM_BYTES))
 
     def new_id(self) -> str:
         """Return a request id for a request that is invalid, so that it has no other."""
-        return f"{self._rng.getrandbits(128):032x}"
+        return self._rng.randbytes(16).hex()
 
     async def stop(self) -> None:
         """Refuse every client that waits to be admitted, and abort all other pending connections."""

@@ -17,7 +17,8 @@ from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.websocket import handshake
+from memmie_gateway.core.websocket import acceptance, handshake
+from memmie_gateway.core.websocket.acceptance import Acceptance
 from memmie_gateway.core.websocket.control_frames import CLOSE, close_payload, control_frame
 from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net import clock
@@ -33,7 +34,7 @@ class Upgrade(Protocol):
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
         """Build the handshake for a backend; return it with its offer."""
 
-    def accept(self, response: Response, credentials: Credentials) -> bool:
+    def accept(self, accepted: Acceptance, credentials: Credentials) -> bool:
         """Answer the client after a backend has accepted, unless it already has an answer.
 
         Returns:
@@ -70,9 +71,9 @@ class NegotiatedEndToEnd:
         key = headers.all(b"sec-websocket-key")[0]
         return head, Offer(key, credentials.subprotocols, handshake.extension_names(headers))
 
-    def accept(self, response: Response, credentials: Credentials) -> bool:
+    def accept(self, accepted: Acceptance, credentials: Credentials) -> bool:
         """Pass the backend's 101 on to the client, with the backend's subprotocol."""
-        answer = handshake.client_answer(response, credentials, self._arrival.id)
+        answer = acceptance.client_answer(accepted, credentials, self._arrival.id)
         self._handover.transport.write(answer)
         return False
 
@@ -125,11 +126,11 @@ class TerminatedHere:
         key = self._arrival.request.headers.all(b"sec-websocket-key")[0]
         fields = [(b"sec-websocket-accept", handshake.accept_for(key))]
         fields += [(b"sec-websocket-protocol", name.encode("latin-1")) for name in subprotocols]
-        answer = Response(101, Headers(tuple(fields)))
-        self._handover.transport.write(handshake.client_answer(answer, credentials, self._arrival.id))
+        accepted = Acceptance.of(Response(101, Headers(tuple(fields))))
+        self._handover.transport.write(acceptance.client_answer(accepted, credentials, self._arrival.id))
         self._reader = FirstMessageReader(self._handover)
         try:
-            async with clock.timeout(seconds):
+            with clock.timeout(seconds):
                 token = await self._reader.token()
         except TimeoutError:
             raise RefusedError(Cause.AUTH_LATE) from None
@@ -152,9 +153,9 @@ class TerminatedHere:
         )
         return head, Offer(self._key, credentials.subprotocols)
 
-    def accept(self, response: Response, credentials: Credentials) -> bool:
+    def accept(self, accepted: Acceptance, credentials: Credentials) -> bool:
         """Do nothing, because the client already has a 101; the connection goes on even without the subprotocol."""
-        return bool(credentials.subprotocols) and not response.headers.one(b"sec-websocket-protocol")
+        return bool(credentials.subprotocols) and not accepted.subprotocol
 
     def close_code(self, error: RefusedError) -> int | None:
         """Return the close code, or None if the client has no 101 yet, or already has a Close frame."""

@@ -10,7 +10,9 @@ from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.held import SMALLEST_FRAME
 from memmie_gateway.core.websocket.keepalive import Keepalive
 from memmie_gateway.net.sessions.held import HeldBack
-from memmie_gateway.net.sessions.leg import Leg
+from memmie_gateway.net.sessions.leg import SAMPLE_EVERY, Leg
+
+_CLIENT, _ = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
 
 class ClientLeg(Leg):
@@ -32,7 +34,7 @@ class ClientLeg(Leg):
         keepalive: Keepalive,
         bucket: TokenBucket | None,
     ) -> None:
-        super().__init__(Side.CLIENT, transport, scanner, keepalive)
+        super().__init__(_CLIENT, transport, scanner, keepalive)
         self._bucket = bucket
         self._held: HeldBack | None = None  # from the first time that the quota does not suffice
         self._paid = 0
@@ -42,7 +44,8 @@ class ClientLeg(Leg):
     def data_received(self, data: bytes) -> None:
         """Forward bytes to the backend, and take one token per frame; fragments and pings cost work, too."""
         if not self._sample_in:
-            self._sample()
+            self._sample_in = SAMPLE_EVERY
+            self.owner.measure(self)
         self._sample_in -= 1
         scanner = self.scanner
         bucket = self._bucket

@@ -7,7 +7,6 @@ operations on integers. Everything else happens on a timer or at the end, in `se
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
@@ -48,8 +47,8 @@ class LegOwner(Protocol):
     def lost(self, leg: Leg, exc: Exception | None) -> None:
         """The TCP connection of `leg` has ended."""
 
-    def measured(self, leg: Leg, since: float, again: float) -> None:
-        """Measure the latency of the chunk that `leg` received at `since`; if it is still buffered, check `again` later."""
+    def measure(self, leg: Leg) -> None:
+        """Measure how long the chunk that `leg` receives now stays in the gateway."""
 
     def end(self, cause: Cause) -> None:
         """End the session."""
@@ -103,7 +102,8 @@ class Leg(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Forward bytes to the other side."""
         if not self._sample_in:
-            self._sample()
+            self._sample_in = SAMPLE_EVERY
+            self.owner.measure(self)
         self._sample_in -= 1
         scanner = self.scanner
         onward = scanner.scan(data)
@@ -112,15 +112,6 @@ class Leg(asyncio.Protocol):
             write(onward)
         if scanner.ended:
             self.owner.stream_ended(self)
-
-    def _sample(self) -> None:
-        """Measure how long this chunk stays in the gateway.
-
-        The transport writes buffered data to the socket at the end of a turn of the loop, before callbacks of
-        `call_soon` run.
-        """
-        self._sample_in = SAMPLE_EVERY
-        asyncio.get_running_loop().call_soon(self.owner.measured, self, time.perf_counter(), 0.0005)
 
     # Called by the session.
 

@@ -1,13 +1,20 @@
-"""The limits of sessions, and the data that identify one session."""
+"""The limits of sessions, what all of them share, and the data that identify one."""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http.client_address import Client
-from memmie_gateway.core.websocket.keepalive import Idleness, Keepalive, Times
+from memmie_gateway.core.outcomes import Side
+from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive, Times
+from memmie_gateway.net.clock import Clock
+from memmie_gateway.net.sessions.wheel import Wheel
+
+S = TypeVar("S", bound=Hashable)
 
 LOOK_TICKS: Final = 20
 """Number of ticks until the first look at a session, unless the bounds of the tick forbid it."""
@@ -50,6 +57,25 @@ class SessionOptions:
         object.__setattr__(self, "first_look", min(looks))
         tick = min(max(self.first_look / LOOK_TICKS, FINEST_TICK), COARSEST_TICK)
         object.__setattr__(self, "look_tick", tick)
+
+
+@dataclass(frozen=True, slots=True)
+class Shared(Generic[S]):
+    """What all sessions share.
+
+    Attributes:
+        rng: creates masking keys and ping payloads.
+        clock: tells the time for keepalive and the idle time-out.
+        looks: calls `Session.look` when it is time, on the loop's clock.
+        on_dead: called at every look at which a side is dead, with the session, the side and the advice.
+        on_end: called once for each session, when both connections have ended.
+    """
+
+    rng: random.Random
+    clock: Clock
+    looks: Wheel[S]
+    on_dead: Callable[[S, Side, Advice], None]
+    on_end: Callable[[S], None]
 
 
 class SessionInfo(NamedTuple):

@@ -7,9 +7,7 @@ handshake). It carries out the decisions of `core.websocket`.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Callable
 from typing import Final
 
 from memmie_gateway.core.limits import HeldSlots, TokenBucket
@@ -19,18 +17,15 @@ from memmie_gateway.core.websocket.closing import ClosingHandshake, Flows
 from memmie_gateway.core.websocket.closing_steps import Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.continuity import on_leg_lost
 from memmie_gateway.core.websocket.frames import FrameScanner
-from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
-from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.sessions import liveness
 from memmie_gateway.net.sessions.client_leg import ClientLeg
 from memmie_gateway.net.sessions.last_frame import LastFrame
 from memmie_gateway.net.sessions.leg import PEER_FULL, Leg
-from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
-from memmie_gateway.net.sessions.wheel import Wheel
+from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions, Shared
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
@@ -46,18 +41,15 @@ class Session:
         link: the connection to the backend.
         options: limits and time-outs.
         bucket: the token bucket for the client's message rate; None for no limit.
-        rng: creates masking keys and ping payloads.
         slots: released when the client's connection has ended, even if the backend's connection is still open.
-        clock: tells the time for keepalive and the idle time-out.
-        looks: calls `look` when it is time, on the loop's clock.
-        on_dead: called at every look at which a side is dead, with the session, the side and the advice.
-        on_end: called once, when both connections have ended.
+        shared: what all sessions share.
 
     Attributes:
         info: as given.
         options: as given.
         slots: as given.
         backend: the backend to which the session is attached now.
+        closing: the closing handshake; None before it begins.
         started: the loop's time at the start, in seconds.
         error: the error message of the operating system if a connection broke, otherwise "".
     """
@@ -67,18 +59,14 @@ class Session:
         "_backend",
         "_booked",
         "_client",
-        "_clock",
-        "_closing",
         "_early",
         "_idleness",
-        "_looks",
         "_loop",
-        "_on_dead",
-        "_on_end",
         "_reserved_bits",
-        "_rng",
+        "_shared",
         "_timer",
         "backend",
+        "closing",
         "error",
         "info",
         "options",
@@ -94,28 +82,20 @@ class Session:
         *,
         options: SessionOptions,
         bucket: TokenBucket | None,
-        rng: random.Random,
         slots: HeldSlots,
-        clock: Clock,
-        looks: Wheel[Session],
-        on_dead: Callable[[Session, Side, Advice], None],
-        on_end: Callable[[Session], None],
+        shared: Shared[Session],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._rng = rng
-        self._clock = clock
-        self._looks = looks
-        self._on_dead = on_dead
-        self._on_end = on_end
-        self._closing: ClosingHandshake | None = None
+        self._shared = shared
+        self._loop = shared.clock.loop()
+        self.closing: ClosingHandshake | None = None
         self._booked = NO_TRAFFIC
-        self._reserved_bits = reserved_bits(link.response)  # negotiated with the client for the whole session
+        self._reserved_bits = link.accepted.reserved_bits  # negotiated with the client for the whole session
         self.info = info
         self.slots = slots
         self.options = options
         self.error = ""
         self.started = self._loop.time()
-        now = clock.time()
+        now = shared.clock.time()
         self._idleness = Idleness(seconds=options.idle_seconds, now=now)
         self._client = ClientLeg(
             client.transport, self._scanner(_CLIENT), Keepalive(options.keepalive, now), bucket
@@ -125,25 +105,25 @@ class Session:
         self._backend: Leg
         self._attach(link, now)
         self._timer: asyncio.TimerHandle | None = None  # of the closing handshake
-        looks.schedule(self, self.started + options.first_look)
+        shared.looks.schedule(self, self.started + options.first_look)
 
     def __repr__(self) -> str:
-        return f"<Session {self.info.id} {self._closing or 'open'}>"
+        return f"<Session {self.info.id} {self.closing or 'open'}>"
 
     # The backend.
 
     def attach(self, link: BackendLink) -> None:
         """Attach the session to a backend, which gets all traffic from now on; `start` starts forwarding."""
-        self._attach(link, self._clock.time())
+        self._attach(link, self._shared.clock.time())
 
     def _attach(self, link: BackendLink, now: float) -> None:
-        transport = link.handover.transport
+        transport = link.connection.transport
         scanner = self._scanner(_BACKEND)
         if self._booked is not NO_TRAFFIC:
             scanner.count_on(self._backend.scanner)
         leg = self._backend = Leg(_BACKEND, transport, scanner, Keepalive(self.options.keepalive, now))
         transport.set_write_buffer_limits(self.options.write_buffer_bytes)
-        self._early = (self._early[0], link.handover.take(leg))
+        self._early = (self._early[0], link.connection.take(leg))
         self.backend = link.backend
         self.backend.joined()
         leg.join(self._client.transport.write, self)
@@ -170,11 +150,6 @@ class Session:
 
     # Facts for other modules.
 
-    @property
-    def closing(self) -> ClosingHandshake | None:
-        """The closing handshake; None before it begins."""
-        return self._closing
-
     def traffic(self) -> Traffic:
         """Return the traffic since `attach`, except traffic that was already added to the backend."""
         return self._since_attached(self._total())
@@ -197,7 +172,7 @@ class Session:
         `code` is the close code of the first Close frame between gateway and client, in either direction. It is None if
         there was none, or if it had no code. While the session is live, all fields about its end are None.
         """
-        info, closing = self.info, self._closing
+        info, closing = self.info, self.closing
         up, down = self._client.scanner, self._backend.scanner
         cause = closing.cause if closing is not None else None
         return {
@@ -211,7 +186,7 @@ class Session:
             "code": closing.client_code if closing is not None else None,
             "reason": (closing.reason or None) if closing is not None else None,
             "error": self.error or None,
-            "seconds": round(self._loop.time() - self.started, 3),
+            "seconds": round((self._loop.time() - self.started) * 1000) / 1000,  # cheaper than three digits
             "messages_from_client": up.messages,
             "messages_from_studio": down.messages,
             "bytes_from_client": up.received,
@@ -233,8 +208,8 @@ class Session:
 
     def stream_ended(self, leg: Leg) -> None:
         """The stream from `leg` has ended with a Close frame or with a violation."""
-        closing = self._begin_closing()
-        if close := leg.scanner.take_close():
+        closing = self.closing or self._begin_closing()
+        if (close := leg.scanner.take_close()) is not None:
             self._carry_out(closing.received(leg.side, close.code, close.reason), close.raw)
         elif (violation := leg.scanner.take_violation()) is not None:
             cause, words = cause_of_violation(leg.side, violation)
@@ -246,44 +221,53 @@ class Session:
 
     def lost(self, leg: Leg, exc: Exception | None) -> None:
         """One of the two TCP connections has ended."""
-        if exc is not None and self._closing is None:
+        if exc is not None and self.closing is None:
             self.error = str(exc) or type(exc).__name__
-        if leg is self._client:
+        client, backend = self._client, self._backend
+        other = backend
+        if leg is not client:
+            other = client
+        else:
             self.slots.release()
-        other = self.other(leg)
         other.detach()
-        closing = self._begin_closing()
+        closing = self.closing or self._begin_closing()
         inside_frame = bool(leg.scanner.remaining)
-        self._carry_out(closing.lost(leg.side, on_leg_lost(leg.side), inside_frame=inside_frame))
+        if steps := closing.lost(leg.side, on_leg_lost(leg.side), inside_frame=inside_frame):
+            self._carry_out(steps)
         other.release(PEER_FULL)
         if closing.finished:
             if self._timer is not None:
                 self._timer.cancel()
             self._detach()
-            self._on_end(self)
+            self._shared.on_end(self)
             # Only the garbage collector frees reference cycles, and its pauses would delay all other sessions.
-            self._client.leave()
-            self._backend.leave()
+            client.leave()
+            backend.leave()
 
-    def measured(self, leg: Leg, since: float, again: float) -> None:
+    def measure(self, leg: Leg) -> None:
+        """Measure how long the chunk that `leg` receives now stays in the gateway."""
+        # The transport writes to the socket at the end of this turn of the loop, before callbacks of `call_soon` run.
+        self._loop.call_soon(self._measured, leg, time.perf_counter(), 0.0005)
+
+    def _measured(self, leg: Leg, since: float, again: float) -> None:
         """Add the latency since `since` if all data was written to the other side's socket; otherwise check `again` later."""
         if not self.other(leg).transport.get_write_buffer_size():
             self.backend.latency.add(time.perf_counter() - since)
-        elif self._closing is None:
-            self._loop.call_later(again, self.measured, leg, since, again * 2)
+        elif self.closing is None:
+            self._loop.call_later(again, self._measured, leg, since, again * 2)
 
     # Keepalive.
 
     def look(self) -> None:
         """Ping a side that is due, report one that is dead, and end the session if it is idle."""
-        now = self._clock.time()
+        now = self._shared.clock.time()
         for leg in (self._client, self._backend):
             advice = self._look_at(leg, now)
             if advice is Advice.SILENT or advice is Advice.STUCK:
-                self._on_dead(self, leg.side, advice)
+                self._shared.on_dead(self, leg.side, advice)
             elif leg is self._client:
                 self.slots.resume()  # it seemed to be dead, but is not
-        if self._closing is not None:
+        if self.closing is not None:
             return
         up, down = self._client.scanner, self._backend.scanner
         received, control = up.received + down.received, up.control_bytes + down.control_bytes
@@ -293,13 +277,13 @@ class Session:
             self._look_again(now)
 
     def _look_at(self, leg: Leg, now: float) -> Advice:
-        if self._closing is not None:
+        if self.closing is not None:
             return Advice.NOTHING
-        return liveness.look(leg, self.other(leg), now, self._rng)
+        return liveness.look(leg, self.other(leg), now, self._shared.rng)
 
     def _look_again(self, now: float) -> None:
         sides = self._client.keepalive, self._backend.keepalive, self._idleness
-        self._looks.schedule(self, self._loop.time() + min(side.next_look(now) for side in sides))
+        self._shared.looks.schedule(self, self._loop.time() + min(side.next_look(now) for side in sides))
 
     def ping_backend(self) -> bool:
         """Ping the backend now, unless it already owes an answer.
@@ -307,29 +291,29 @@ class Session:
         Returns:
             Whether the backend now has to answer a ping, or to take what waits for it.
         """
-        if self._closing is not None:
+        if self.closing is not None:
             return False
-        now = self._clock.time()
-        has_to = liveness.ping(self._backend, self._client, now, self._rng)
+        now = self._shared.clock.time()
+        has_to = liveness.ping(self._backend, self._client, now, self._shared.rng)
         self._look_again(now)
         return has_to
 
     def is_dead(self, side: Side) -> bool:
         """Tell whether a side is dead at this moment."""
-        return self._look_at(self._leg(side), self._clock.time()) in (Advice.SILENT, Advice.STUCK)
+        return self._look_at(self._leg(side), self._shared.clock.time()) in (Advice.SILENT, Advice.STUCK)
 
     def unanswered(self) -> float:
         """Return the seconds for which the client has not answered a ping; 0 if it cannot be blamed for it."""
         client, backend = self._client, self._backend
         self.look()
         if (
-            self._closing is not None
+            self.closing is not None
             or client.held
             or liveness.inside_frame(client)
             or backend.scanner.remaining
         ):
             return 0.0
-        return client.keepalive.unanswered(self._clock.time())
+        return client.keepalive.unanswered(self._shared.clock.time())
 
     # The end.
 
@@ -345,15 +329,17 @@ class Session:
         self._carry_out(closing.drop(side, cause, inside_frame=bool(leg.scanner.remaining)))
 
     def _begin_closing(self) -> ClosingHandshake:
-        if self._closing is None:
-            self._closing = ClosingHandshake()
-            self._looks.cancel(self)
+        if self.closing is None:
+            self.closing = ClosingHandshake()
+            self._shared.looks.cancel(self)
             self._expire_later()
             self._client.lift_quota()
-        return self._closing
+        return self.closing
 
     def _expire_later(self) -> None:
-        self._timer = self._loop.call_later(self.options.close_timeout, self._expire, self._clock.pauses)
+        self._timer = self._loop.call_later(
+            self.options.close_timeout, self._expire, self._shared.clock.pauses
+        )
 
     def _flows(self) -> Flows:
         return {_CLIENT: self._backend.flow, _BACKEND: self._client.flow}
@@ -361,7 +347,8 @@ class Session:
     def _carry_out(self, steps: list[Step], received: bytes = b"") -> None:
         """Carry out the steps of the closing handshake; `received` is the Close frame that may be forwarded."""
         for step in steps:
-            leg = self._leg(step.side)
+            side = step.side
+            leg = self._client if side is _CLIENT else self._backend
             if isinstance(step, Say):
                 self._say(leg, step, received)
             elif isinstance(step, Shut):
@@ -378,7 +365,7 @@ class Session:
         frame = received
         if not step.forward:
             payload = control_frames.close_payload(step.code, step.reason)
-            key = liveness.key(step.side, self._rng)
+            key = liveness.key(step.side, self._shared.rng)
             frame = control_frames.control_frame(control_frames.CLOSE, payload, key=key)
         if not leg.transport.is_closing():  # it may be lost while bytes from it still wait
             leg.transport.write(frame)
@@ -386,7 +373,7 @@ class Session:
     def _expire(self, pauses: int) -> None:
         """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
         closing = self._begin_closing()
-        if self._clock.paused_since(pauses) or closing.progresses(
+        if self._shared.clock.paused_since(pauses) or closing.progresses(
             max(self._client.backlog(), self._backend.backlog())
         ):
             self._expire_later()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Callable
 
 from memmie_gateway.core.limits import Buckets, Rate, SlotCounts, TokenBucket
+from memmie_gateway.net.clock import loop_time
 
 
 class LocalSlot:
@@ -50,20 +51,22 @@ class LocalRates:
 
     Args:
         max_keys: maximum number of keys; beyond it, the least recently used one is evicted.
+        clock: returns the loop's time in seconds.
     """
 
-    __slots__ = ("_buckets",)
+    __slots__ = ("_buckets", "_clock")
 
-    def __init__(self, max_keys: int) -> None:
+    def __init__(self, max_keys: int, clock: Callable[[], float] = loop_time) -> None:
         self._buckets = Buckets(max_keys)
+        self._clock = clock
 
     def __repr__(self) -> str:
         return f"<LocalRates {self._buckets!r}>"
 
     def take(self, key: str, quota: Rate) -> float:
         """Take one token of `key`; return 0, or the seconds until there is one to take."""
-        return self._buckets.take(key, quota, asyncio.get_running_loop().time())
+        return self._buckets.take(key, quota, self._clock())
 
     def bucket(self, key: str, quota: Rate) -> TokenBucket | None:
         """Return the bucket of `key`; None if there is no limit."""
-        return self._buckets.bucket(key, quota, asyncio.get_running_loop().time())
+        return self._buckets.bucket(key, quota, self._clock())
