@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Annotated, Final
 
 from annotated_types import Interval
@@ -42,6 +42,11 @@ class Span:
     backend: Number
     auth: Number
     load: Number
+
+
+def total(spans: Iterable[Span]) -> Span:
+    """Return the sum of at least one span."""
+    return Span(*map(sum, zip(*map(astuple, spans), strict=True)))
 
 
 class Meter:
@@ -103,7 +108,7 @@ class FixedRate:
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Opening connections until all of them are open, and then closing each with a handshake."""
+    """Opening connections and closing each with a handshake, a few at a time."""
 
     count: Count
     opening: Span
