@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Final
 
 from annotated_types import Interval
@@ -44,9 +44,9 @@ class Span:
     load: Number
 
 
-def total(spans: Iterable[Span]) -> Span:
-    """Return the sum of at least one span."""
-    return Span(*map(sum, zip(*map(astuple, spans), strict=True)))
+def total(spans: Sequence[Span]) -> Span:
+    """Return the sum of spans."""
+    return Span(**{each.name: sum(getattr(span, each.name) for span in spans) for each in fields(Span)})
 
 
 class Meter:
