@@ -19,9 +19,7 @@ BACKLOG: Final = 4096  # connections that may wait to be accepted
 _READ_BYTES: Final = 4096
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 _KEY: Final = b"\r\nsec-websocket-key:"
-_HEAD: Final = (
-    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
-)
+_HEAD: Final = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
 
 # The first byte of a frame that is a whole message, and the length of the head of a masked one (RFC 6455 §5.2).
 _CLOSE: Final = 0x88
@@ -52,7 +50,7 @@ class Backend:
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
-        self._listener.setblocking(False)
+        self._listener.settimeout(0)
         self._poll = select.epoll()
         self._poll.register(self._listener, select.EPOLLIN)
         self._sockets: dict[int, socket.socket] = {}

@@ -601,7 +601,9 @@ def test_a_quick_run_is_short_and_what_is_asked_for_still_counts(capsys: pytest.
 
 
 def test_a_total_of_spans_is_the_sum_of_each_part() -> None:
-    assert total([Span(1.0, 2.0, 3.0, 4.0, 5.0), Span(0.5, 0.25, 1.0, 2.0, 4.0)]) == Span(1.5, 2.25, 4.0, 6.0, 9.0)
+    assert total([Span(1.0, 2.0, 3.0, 4.0, 5.0), Span(0.5, 0.25, 1.0, 2.0, 4.0)]) == Span(
+        1.5, 2.25, 4.0, 6.0, 9.0
+    )
 
 
 def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:

@@ -281,10 +281,13 @@ async def test_a_connection_that_is_closed_before_its_close_frame_is_a_problem()
     async with backend(close_at_once) as url:
         code, answer = await load(url, "connects")
     assert code == 1
-    assert re.match(
-        r"connection 0: (was closed, or sent something,|broke) before its Close frame|connection 1 failed: HTTP/1.1 101",
-        answer["problem"],
-    ) or "was answered with 1013" in answer["problem"], answer
+    assert (
+        re.match(
+            r"connection 0: (was closed, or sent something,|broke) before its Close frame|connection 1 failed: HTTP/1.1 101",
+            answer["problem"],
+        )
+        or "was answered with 1013" in answer["problem"]
+    ), answer
 
 
 async def test_a_gateway_that_cannot_be_reached_is_a_problem() -> None:
