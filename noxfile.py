@@ -46,6 +46,7 @@ PIN_FILES = {
     "containers.txt": ["--all-packages", "--group", "dev", "--group", "deploy"],
     "load.txt": ["--all-packages", "--group", "dev", "--group", "load"],
     "peers.txt": ["--only-group", "peers"],
+    "fuzz.txt": ["--only-group", "fuzz"],
 }
 
 IMAGES = ["gateway", "fake-auth", "fake-studio"]
@@ -67,6 +68,9 @@ COMMANDS = {
 }
 """What shows that an installed wheel works. The harness finds the gateway only where that is installed, too."""
 
+AS_BUILT = [f"--reinstall-package=memmie-{package.replace('_', '-')}" for package in PACKAGES]
+"""Without it uv installs a wheel that it remembers from an earlier build, since the version is the same."""
+
 
 def _install_editable(session: nox.Session) -> None:
     """Install the pinned versions of everything and the workspace as it lies here."""
@@ -86,8 +90,7 @@ def _build_wheels(session: nox.Session) -> list[str]:
 def _install_wheels(session: nox.Session) -> None:
     """Install the pinned versions of everything and the workspace as it would be released."""
     wheels = _build_wheels(session)
-    again = [f"--reinstall-package=memmie-{package.replace('_', '-')}" for package in PACKAGES]
-    session.install("-r", "requirements/dev.txt", *again, *wheels)
+    session.install("-r", "requirements/dev.txt", *AS_BUILT, *wheels)
 
 
 @nox.session
@@ -144,7 +147,7 @@ def wheels(session: nox.Session) -> None:
             names = [name, "memmie-gateway"] if name == "memmie-harness" else [name]
             session.run(
                 "uv", "pip", "install", "--quiet", "--python", folder, "--find-links", str(DIST),
-                "--constraint", str(pins), *names, external=True,
+                "--constraint", str(pins), *AS_BUILT, *names, external=True,
             )  # fmt: skip
             session.run(str(Path(folder) / "bin" / command[0]), *command[1:], external=True)
 
@@ -226,6 +229,18 @@ def containers(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def autobahn(session: nox.Session) -> None:
+    """The Autobahn test suite through the gateway: 60 cases as in CI. `-- --all` runs all 517, `-- --help` explains."""
+    _install_editable(session)
+    command = ["python", "-m", "tests.autobahn.run"]
+    missing = str(session.run(*command, "--missing", silent=True)).strip()
+    if missing:
+        session.skip(f"not on this machine: {missing}")
+    # Its programs are ended when it is interrupted, which takes longer than nox would wait.
+    session.run(*command, *session.posargs, interrupt_timeout=30)
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """The peers benchmark: the costs of the gateway and of other proxies. Arguments go to the benchmark."""
     session.install(
@@ -252,6 +267,14 @@ def smoke(session: nox.Session) -> None:
         session.run("pytest", "-m", "slow", *tests)  # one after the other: each starts eight processes
     # The thresholds hold on a machine that does nothing else.
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
+
+
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Coverage-guided fuzzing of what strangers send: `nox -s fuzz -- --minutes 30`. It needs Linux."""
+    _install_editable(session)
+    session.install("-r", "requirements/fuzz.txt")
+    session.run("python", "tests/fuzz/run.py", *session.posargs)
 
 
 @nox.session(default=False)

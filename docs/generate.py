@@ -69,7 +69,7 @@ After the upgrade it cannot send an HTTP status, so the client gets the close co
 Only this route uses `body_too_large`, and `request_timeout` for a body that comes too slowly.
 
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
-The client then gets the HTTP status and the body of Studio.
+The client then gets the HTTP status, the headers and the body of Studio.
 With first-message auth, the client gets the close code 4000 + the status of Studio instead.
 The row of `studio_refused` has 400 and 1008 for a refusal with an unknown status.
 In this version the gateway always knows the status of Studio, so no client gets these two values.
@@ -93,6 +93,11 @@ There are three exceptions:
 - A second SIGTERM ends the process immediately.
   Then all live connections are aborted without a Close frame.
   They have no `closed` line in the log, but the log line `cut_short` counts them.
+
+A side that breaks the protocol or a limit is told last, so that it still gets the answers to what it sent before.
+The other side gets its Close frame at once.
+What it still sends is forwarded until its own Close frame comes, for at most `CLOSE_TIMEOUT_SECONDS`.
+Then the side that broke the protocol or the limit gets its Close frame.
 
 *Passed on* means that one side sends a Close frame, and the gateway forwards this frame to the other side.
 The code and the reason stay the same.

@@ -94,6 +94,7 @@ def _unlimited(connections: int) -> dict[str, object]:
         "MAX_CONNECTIONS_PER_USER": 2 * connections + 100,
         "CONNECT_RATE_PER_IP": FAR_ABOVE,
         "CONNECT_BURST_PER_IP": FAR_ABOVE,
+        "METRICS_CACHE_SECONDS": 0,
         "MESSAGE_RATE_PER_USER": FAR_ABOVE,
         "MESSAGE_BURST_PER_USER": FAR_ABOVE,
         "AUTH_CACHE_SECONDS": 3600,

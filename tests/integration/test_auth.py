@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pytest
 from aiohttp import web
+from tests.integration.no_limits import NO_LIMITS
 from websockets.exceptions import InvalidStatus
 
 from memmie_fake_auth import FakeAuth
@@ -22,8 +23,6 @@ VALIDATE = "/api/v1/auth/validate"
 
 Metric = Callable[..., Awaitable[float]]
 Refused = Callable[..., Awaitable[Any]]
-
-NO_LIMITS = {"MAX_CONNECTIONS_PER_IP": 0, "MAX_CONNECTIONS_PER_USER": 0, "CONNECT_RATE_PER_IP": 0}
 
 
 def questions(auth: FakeAuth) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Final
 import pytest
 from aiohttp import web
 from tests.clock import waiting_clock
+from tests.integration.no_limits import NO_LIMITS
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_base.credentials import bearer_token
@@ -26,7 +27,6 @@ VALIDATE: Final = "/api/v1/auth/validate"
 
 ATTACKER: Final = "127.0.0.66"
 
-NO_LIMITS: Final = {"MAX_CONNECTIONS_PER_IP": 0, "MAX_CONNECTIONS_PER_USER": 0, "CONNECT_RATE_PER_IP": 0}
 
 Metric = Callable[..., Awaitable[float]]
 

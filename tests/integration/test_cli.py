@@ -145,6 +145,8 @@ BAD = [
     ("AUTH_BREAKER_SECONDS", "0", "greater than 0"),
     ("AUTH_STALE_SECONDS", "-1", "greater than or equal to 0"),
     ("AUTH_RECHECK_SECONDS", "-1", "greater than or equal to 0"),
+    ("AUTH_KEEPALIVE", "2", "true or false"),
+    ("MAX_TOKEN_BYTES", "0", "greater than or equal to 1"),
     ("TOKEN_END", "never", "'close' or 'keep'"),
     ("TOKEN_LEEWAY_SECONDS", "-1", "greater than or equal to 0"),
     ("FIRST_MESSAGE_AUTH", "2", "true or false"),
@@ -187,6 +189,7 @@ BAD = [
     ("EVICTIONS", "on", "'act', 'observe' or 'off'"),
     ("EVICT_PER_SECOND", "-1", "greater than or equal to 0"),
     ("DRAIN_SECONDS", "1e9", "less than or equal to 604800"),
+    ("METRICS_CACHE_SECONDS", "-1", "greater than or equal to 0"),
     ("LOG_FORMAT", "xml", "'auto', 'json' or 'console'"),
     ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
 ]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.integration.no_limits import NO_LIMITS
 from tests.integration.tabs import until
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
@@ -32,9 +33,7 @@ pytestmark = pytest.mark.memmie(target="inprocess")
 UNHEALTHY = (1012, "Studio is not healthy, reconnect")
 CLIENTS = 80
 QUICK = {
-    "MAX_CONNECTIONS_PER_IP": 0,
-    "MAX_CONNECTIONS_PER_USER": 0,
-    "CONNECT_RATE_PER_IP": 0,
+    **NO_LIMITS,
     "HEALTH_INTERVAL_SECONDS": 0.3,
     "HEALTH_RECOVERY_SECONDS": 0.1,
     "HEALTH_TIMEOUT_SECONDS": 0.5,

@@ -52,7 +52,10 @@ async def test_a_user_has_so_many_connections_and_gets_slots_back(
     assert (await refusal("u1")).status == 429
 
 
-@pytest.mark.memmie(studios=1, env={"MAX_CONNECTIONS_PER_IP": 2, "MAX_CONNECTIONS_PER_USER": 2})
+@pytest.mark.memmie(
+    studios=1,
+    env={"MAX_CONNECTIONS_PER_IP": 2, "MAX_CONNECTIONS_PER_USER": 2, "CONNECT_RATE_PER_IP": 0},
+)
 async def test_failed_handshakes_give_their_slots_back(
     memmie_gateway: Target,
     memmie_auth: FakeAuth,
@@ -112,11 +115,8 @@ async def test_the_message_rate_slows_down_and_loses_nothing(
         await fast.send(json.dumps({"id": f"{number}", "type": "heartbeat"}))
     assert await heartbeat(bystander) < 0.3
     assert [json.loads(await fast.recv())["id"] for _ in range(160)] == [f"{n}" for n in range(160)]
-
-    # What has come in one piece is not held back, but the next piece is, for all that came before it.
-    await heartbeat(fast)
     assert time.monotonic() - started >= (160 - 2 * 20) / 200
-    assert len(memmie_studios[0].log.entries("message", user_id="fast")) == 161
+    assert len(memmie_studios[0].log.entries("message", user_id="fast")) == 160
     assert await metric(memmie_gateway, "gateway_websocket_errors_total") == 0
 
 

@@ -31,6 +31,7 @@ STOPPED_SECONDS = 3.0
 pytestmark = pytest.mark.memmie(
     env={
         "MAX_CONNECTIONS_PER_IP": 0,
+        "CONNECT_RATE_PER_IP": 0,
         "PING_INTERVAL_SECONDS": 1,
         "PING_TIMEOUT_SECONDS": 1,
         "WS_TIMEOUT_SECONDS": 2.5,

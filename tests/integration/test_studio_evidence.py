@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.integration.no_limits import NO_LIMITS
 from websockets.exceptions import ConnectionClosed
 
 from memmie_fake_studio import FakeStudio
@@ -23,12 +24,6 @@ Ready = Callable[[Target], Awaitable[tuple[int, dict[str, Any]]]]
 Refused = Callable[..., Awaitable[Any]]
 
 pytestmark = pytest.mark.memmie(target="inprocess")
-
-NO_LIMITS = {
-    "MAX_CONNECTIONS_PER_IP": 0,
-    "MAX_CONNECTIONS_PER_USER": 0,
-    "CONNECT_RATE_PER_IP": 0,
-}
 
 
 def health_lines(gateway: Target, state: str) -> list[dict[str, Any]]:
@@ -152,6 +147,12 @@ async def test_a_studio_that_breaks_every_session_is_ejected(
     for studio in memmie_studios:
         await health_is(studio.ws_url, "healthy")
     stays = {f"s{number}": await memmie_connect(f"s{number}") for number in range(4)}
+    regulars: list[str] = []
+    for user in (f"u{number}" for number in itertools.count()):
+        async with await memmie_connect(user):
+            regulars += [live.user_id for live in sick.connections if live.user_id == user]
+        if len(regulars) == 8:
+            break
     sick.script("drop", route="/ws", after_messages=after_messages)
     ejected = asyncio.Event()
 
@@ -165,8 +166,8 @@ async def test_a_studio_that_breaks_every_session_is_ejected(
             await connection.wait_closed()
 
     async with asyncio.TaskGroup() as group:
-        for number in range(20):
-            group.create_task(insist(f"u{number}"))
+        for user in regulars:
+            group.create_task(insist(user))
         line = await memmie_gateway.wait_for_log(
             lambda line: line["event"] == "backend_ejected" and line["backend"] == sick.ws_url, within=20
         )
@@ -176,8 +177,8 @@ async def test_a_studio_that_breaks_every_session_is_ejected(
     assert await metric(memmie_gateway, "gateway_backend_ejected", backend=sick.ws_url) == 1
     assert await metric(memmie_gateway, "gateway_backend_ejected", backend=well.ws_url) == 0
     assert await metric(memmie_gateway, "gateway_backend_healthy", backend=sick.ws_url) == 1
-    for number in range(20):
-        await heartbeat(await memmie_connect(f"u{number}"))
+    for user in regulars:
+        await heartbeat(await memmie_connect(user))
     for connection in stays.values():
         await heartbeat(connection)
     assert health_lines(memmie_gateway, "unhealthy") == []

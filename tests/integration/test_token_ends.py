@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from tests.clock import loop_clock, waiting_clock
+from tests.integration.no_limits import NO_LIMITS
 from websockets.asyncio.client import ClientConnection
 
 from memmie_fake_auth import FakeAuth
@@ -22,7 +23,6 @@ from memmie_harness.targets import Target
 
 VALIDATE = "/api/v1/auth/validate"
 ENDED = (4401, "the token expired or was revoked")
-NO_LIMITS = {"MAX_CONNECTIONS_PER_IP": 0, "MAX_CONNECTIONS_PER_USER": 0, "CONNECT_RATE_PER_IP": 0}
 
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Metric = Callable[..., Awaitable[float]]

@@ -10,7 +10,8 @@ from typing import Final
 
 import pytest
 import uvloop
-from tests.net.pair import Dial, GatewayLog, Join, Pair, StartGateway, nobody_is_left, until
+from tests.net.answering_auth import AnsweringAuth
+from tests.net.pair import Dial, Enter, GatewayLog, Join, Pair, StartGateway, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import PATIENCE, Peer, upgrade_request
 
@@ -24,6 +25,7 @@ SETTINGS: Final = {
     "LOG_FORMAT": "json",
     "HEALTH_FALL": "1000",  # a Studio that is made to fail stays in use
     "CLOSE_TIMEOUT_SECONDS": "60",  # longer than a test's patience: no test passes only because of it
+    "METRICS_CACHE_SECONDS": "0",
     "CONNECT_RATE_PER_IP": "0",
     "MESSAGE_RATE_PER_USER": "0",
     "MAX_CONNECTIONS_PER_IP": "0",
@@ -112,6 +114,7 @@ def join(auth: FakeAuth, studio: ScriptedStudio, start_gateway: StartGateway, di
         gateway: Gateway | None = None,
         *,
         user: str = "u1",
+        token: str = "",
         extra: tuple[str, ...] = (),
         answer: tuple[str, ...] = (),
         limit: int = 1 << 16,
@@ -120,13 +123,26 @@ def join(auth: FakeAuth, studio: ScriptedStudio, start_gateway: StartGateway, di
     ) -> Pair:
         gateway = gateway or await start_gateway(**settings)
         client = await dial(gateway, limit=limit, receive_buffer=receive_buffer)
-        client.write(upgrade_request(auth.mint(user), extra=extra))
+        client.write(upgrade_request(token or auth.mint(user), extra=extra))
         studio_end = await studio.arrival()
         accept(studio_end, *answer)
         assert (await client.read_head()).status == 101
         return Pair(gateway, client, studio_end)
 
     return joined
+
+
+@pytest.fixture
+def enter(join: Join) -> Enter:
+    """`pair = await enter(gateway, token)`."""
+    return lambda gateway, token: join(gateway, token=token)
+
+
+@pytest.fixture
+async def answers() -> AsyncIterator[AnsweringAuth]:
+    """An Auth that says about each token what a test has noted for it."""
+    async with AnsweringAuth() as auth:
+        yield auth
 
 
 @pytest.fixture

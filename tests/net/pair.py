@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,9 @@ class Pair:
 Join = Callable[..., Awaitable[Pair]]
 """Joins a client to a Studio, by a gateway that is given or started with these settings (see `conftest.join`)."""
 
+Enter = Callable[[Gateway, str], Awaitable[Pair]]
+"""Joins a client with this token to a Studio."""
+
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something in the gateway that no byte on a socket tells of."""
@@ -75,6 +79,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.002)
 
 
+def later(gateway: Gateway, seconds: float) -> None:
+    """Let so many seconds pass on the clock by which tokens end."""
+    gateway.parts.leases._ends._clock = lambda: time.time() + seconds
+
+
 def nobody_is_left(gateway: Gateway) -> bool:
     """Tell whether every connection is over, also for the gateway."""
-    return not (len(gateway.parts.sessions) or gateway.parts.listener.pending)
+    listener = gateway.parts.listener
+    return not (len(gateway.parts.sessions) or listener.pending or listener.http)

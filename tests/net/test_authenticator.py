@@ -15,11 +15,10 @@ from tests.net.wire import PATIENCE
 from memmie_gateway.core.auth.circuit import AuthHealth
 from memmie_gateway.core.auth.identity import MAX_CLAIMS_BYTES, Authenticator, Identity
 from memmie_gateway.core.auth.verdicts import REFUSED, AuthUnavailableError, VerdictCache
-from memmie_gateway.core.http.credentials import MAX_TOKEN_LENGTH
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import ready
-from memmie_gateway.net.auth.authenticator import CachedAuthenticator
+from memmie_gateway.net.auth.authenticator import MAX_TOKEN_BYTES, CachedAuthenticator
 from memmie_gateway.net.http1.resolver import Resolver
 
 ADDRESS = "192.0.2.1"
@@ -107,7 +106,7 @@ async def test_a_refusal_is_asked_for_once_and_then_known_at_once(
     assert (auth.questions, authenticator.hits, dict(authenticator.asked)) == (1, 1, {"refused": 1})
 
 
-@pytest.mark.parametrize("token", ["", "a b", "a\r\nx-evil: 1", "ü", "a\x00", "x" * (MAX_TOKEN_LENGTH + 1)])
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nx-evil: 1", "ü", "a\x00"])
 async def test_what_is_no_token_is_refused_and_not_asked_about(
     authenticator: CachedAuthenticator, auth: ScriptedAuth, token: str
 ) -> None:
@@ -116,6 +115,17 @@ async def test_what_is_no_token_is_refused_and_not_asked_about(
     assert raised.value.cause is Cause.TOKEN_REFUSED
     assert auth.lines == []
     assert authenticator.cached == 0
+
+
+async def test_a_token_that_is_too_long_has_a_cause_of_its_own(
+    authenticator: CachedAuthenticator, auth: ScriptedAuth
+) -> None:
+    with pytest.raises(RefusedError) as raised:
+        authenticator.authenticate("x" * (MAX_TOKEN_BYTES + 1), ADDRESS)
+    assert raised.value.cause is Cause.TOKEN_TOO_LONG
+    assert auth.lines == []
+    assert authenticator.digest("x" * (MAX_TOKEN_BYTES + 1)) is None
+    assert authenticator.digest("x" * MAX_TOKEN_BYTES) is not None
 
 
 async def test_all_who_wait_share_one_question_and_whoever_leaves_does_not_end_it(

@@ -169,7 +169,7 @@ def test_a_failure_is_no_evidence_of_an_outlier(watched: Watched, fails: Callabl
 
 def test_one_that_returns_is_not_ejected_any_more(watched: Watched) -> None:
     watched.backend.outlier.eject(watched.now)
-    watched.backend.ejected = True
+    assert watched.backend.ejected
     for _ in range(2):
         watched.backend.failed_check("no pong", began=watched.now)
     watched.backend.passed(began=watched.now)

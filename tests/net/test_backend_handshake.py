@@ -49,6 +49,7 @@ async def test_the_headers_as_studio_sees_them(
         "upgrade": "websocket",
         "sec-websocket-version": "13",
         "x-user-id": "u1",
+        "x-real-ip": "127.0.0.1",
         "x-forwarded-for": "127.0.0.1",
         "x-forwarded-proto": "http",
         "x-forwarded-host": "gateway.test",
@@ -205,6 +206,8 @@ async def test_compressed_messages_pass_as_they_are(join: Join) -> None:
             assert (frame.opcode, frame.reserved, frame.payload) == expected
         assert (await receiver.read_frame()).payload == payload[5:]
     pair.client.send(PONG, "x", reserved=0x40)  # a control frame is never compressed
+    assert (await pair.studio.read_close())[0] == 1001
+    pair.studio.send_close(1001)
     assert (await pair.client.read_close())[0] == 1002
 
 

@@ -76,7 +76,6 @@ async def test_the_client_is_told_and_studio_never_sees_it(
     assert await pair.studio.read(len(good)) == good
     bad_text = "the client's close reason is not UTF-8"
     reason = f"the client broke the WebSocket protocol: {words}" if words else bad_text
-    assert await pair.client.read_close() == (code, reason)
     frame = await pair.studio.read_frame()
     if frame.opcode == TEXT:  # the first fragment of the interrupted message was fine
         assert (frame.payload, frame.fin) == (b"begun", False)
@@ -84,8 +83,9 @@ async def test_the_client_is_told_and_studio_never_sees_it(
     assert (frame.opcode, frame.payload) == (CLOSE, close_body(1001, reason))
     # A client that does not notice may go on: nothing of it arrives, and it is cut off once it leaves.
     pair.client.send(TEXT, "more")
-    pair.client.leave()
     pair.studio.send_close(1001)
+    assert await pair.client.read_close() == (code, reason)
+    pair.client.leave()
     assert await pair.studio.read_rest() == b""
 
 
@@ -94,6 +94,7 @@ async def test_a_client_that_goes_on_can_still_read_why(unharmed: StartGateway, 
     pair = await join(await unharmed())
     pair.client.write(build(TEXT, b"not masked") + client_frame(BINARY, bytes(1 << 20)) * 8)
     assert (await pair.studio.read_close())[0] == 1001
+    pair.studio.send_close(1001)
     async with asyncio.timeout(PATIENCE):
         await pair.client.writer.drain()
     assert (await pair.client.read_close())[0] == 1002
@@ -125,19 +126,19 @@ async def test_studio_is_told_and_the_client_gets_a_documented_close(
     assert await pair.client.read(len(good)) == good
     reason = f"Studio broke the WebSocket protocol: {words}"
     assert await pair.client.read_close() == (1002, reason)
+    pair.client.send_close(1002)
     assert await pair.studio.read_close() == (1002, reason)
     pair.studio.leave()
-    pair.client.send_close(1002)
     assert await pair.client.read_rest() == b""
 
 
 async def test_a_close_reason_of_studio_that_is_not_utf_8(unharmed: StartGateway, join: Join) -> None:
     pair = await join(await unharmed())
     pair.studio.send(CLOSE, close_body(1000) + b"\xff")
-    assert await pair.studio.read_close() == (1007, "Studio's close reason is not UTF-8")
     assert await pair.client.read_close() == (1002, "Studio's close reason is not UTF-8")
-    pair.studio.leave()
     pair.client.send_close(1002)
+    assert await pair.studio.read_close() == (1007, "Studio's close reason is not UTF-8")
+    pair.studio.leave()
 
 
 # The limit on the size of a message.
@@ -160,10 +161,10 @@ async def test_a_message_over_the_limit_in_one_frame(unharmed: StartGateway, joi
     """Not a byte of it reaches Studio, not even its header."""
     pair = await join(await unharmed(MAX_MESSAGE_BYTES="1000"))
     pair.client.write(client_frame(BINARY, bytes(1001))[:50])
-    assert await pair.client.read_close() == (1009, "message too big")
     assert await pair.studio.read_close() == (1001, "message too big")
+    pair.studio.send_close(1001)
+    assert await pair.client.read_close() == (1009, "message too big")
     pair.client.leave()
-    pair.studio.leave()
 
 
 async def test_a_message_over_the_limit_in_fragments(unharmed: StartGateway, join: Join) -> None:
@@ -172,16 +173,16 @@ async def test_a_message_over_the_limit_in_fragments(unharmed: StartGateway, joi
     pair.client.send(BINARY, bytes(900), fin=False)
     assert (await pair.studio.read_frame()).payload == bytes(900)
     pair.client.send(CONT, bytes(101), fin=False)
-    assert await pair.client.read_close() == (1009, "message too big")
     assert await pair.studio.read_close() == (1001, "message too big")
+    pair.studio.send_close(1001)
+    assert await pair.client.read_close() == (1009, "message too big")
     pair.client.leave()
-    pair.studio.leave()
 
 
 async def test_a_message_of_studio_over_the_limit(unharmed: StartGateway, join: Join) -> None:
     pair = await join(await unharmed(MAX_MESSAGE_BYTES="1000"))
     pair.studio.write(build(BINARY, bytes(1001))[:50])
     assert await pair.client.read_close() == (1009, "message of Studio too big")
-    assert await pair.studio.read_close() == (1009, "message of Studio too big")
     pair.client.send_close(1009)
+    assert await pair.studio.read_close() == (1009, "message of Studio too big")
     pair.studio.leave()

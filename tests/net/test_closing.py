@@ -184,7 +184,7 @@ async def test_an_end_that_does_not_answer_is_waited_for_so_long(join: Join, sil
     await until(lambda: nobody_is_left(pair.gateway))
 
 
-# One end breaks the protocol: both are told.
+# One end breaks the protocol: both are told (see also test_told_last.py).
 
 
 async def test_the_client_breaks_the_protocol(join: Join, log: GatewayLog) -> None:
@@ -193,8 +193,8 @@ async def test_the_client_breaks_the_protocol(join: Join, log: GatewayLog) -> No
     words = "the client broke the WebSocket protocol: wrong masking"
     assert await pair.studio.read_message() == (TEXT, b"good")
     assert await pair.studio.read_close() == (1001, words)
-    assert await pair.client.read_close() == (1002, words)
     pair.studio.send_close(1001)
+    assert await pair.client.read_close() == (1002, words)
     pair.client.leave()
     await nothing_more(pair.studio)
     await ends_as(pair, log, by="client", cause="protocol_error", code=1002, reason=words)
@@ -206,8 +206,8 @@ async def test_studio_breaks_the_protocol(join: Join, log: GatewayLog) -> None:
     words = "Studio broke the WebSocket protocol: continuation of nothing"
     assert await pair.client.read_message() == (TEXT, b"good")
     assert await pair.client.read_close() == (1002, words)
-    assert await pair.studio.read_close() == (1002, words)
     pair.client.send_close(1002)
+    assert await pair.studio.read_close() == (1002, words)
     pair.studio.leave()
     await nothing_more(pair.client)
     await ends_as(pair, log, by="studio", cause="studio_protocol_error", code=1002, reason=words)

@@ -102,19 +102,6 @@ async def test_stopping_cuts_a_frame_that_does_not_end(join: Join) -> None:
     assert (await pair.studio.read_close())[0] == 1001
 
 
-async def test_a_violation_inside_a_long_frame_of_the_other_side_waits_for_its_end(join: Join) -> None:
-    pair = await join()
-    frame = pair.studio.frame(BINARY, MEGABYTE)
-    pair.studio.write(frame[:1000])
-    assert await pair.client.read(1000) == frame[:1000]
-    pair.client.send(0x3, "a reserved opcode")
-    words = "the client broke the WebSocket protocol: reserved opcode"
-    assert await pair.studio.read_close() == (1001, words)
-    pair.studio.write(frame[1000:])
-    assert await pair.client.read(len(frame) - 1000) == frame[1000:]
-    assert await pair.client.read_close() == (1002, words)
-
-
 async def test_a_reader_that_sips_does_not_hold_a_gateway_that_stops(join: Join, log: GatewayLog) -> None:
     """It makes progress, for days if it likes; but a gateway that stops has an end of its own."""
     pair = await join(CLOSE_TIMEOUT_SECONDS="0.5", limit=1024, receive_buffer=4096)

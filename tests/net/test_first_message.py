@@ -111,6 +111,91 @@ async def test_a_subprotocol_is_chosen_and_offered_to_studio(
     assert asked.head.get("sec-websocket-protocol") == "json.v1"
 
 
+async def test_a_studio_that_selects_no_subprotocol_is_logged_and_used(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, log: GatewayLog
+) -> None:
+    gateway = await start_gateway(FIRST_MESSAGE_AUTH="true", LOG_LEVEL="debug")
+    client = await upgraded(dial, gateway, "Sec-WebSocket-Protocol: json.v1, json.v2", "X-Request-ID: id-1")
+    client.send(TEXT, auth_message(auth.mint()))
+    asked = await studio.arrival()
+    accept(asked)
+    asked.send(TEXT, "welcome")
+    assert await client.read_message() == (TEXT, b"welcome")
+    line = await log.line("subprotocol_unselected")
+    assert (line["level"], line["request_id"], line["backend"]) == ("debug", "id-1", studio.url)
+    assert "json.v1" not in str(line), "a client may have sent a secret"
+
+
+LIKE_A_TOKEN = ["aGVhZA.cGF5bG9hZA.c2ln", "x" * 65]
+
+
+async def test_a_lone_subprotocol_that_looks_like_a_token_is_one(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Auth is asked before the 101, and neither Studio nor the answer has it."""
+    token = auth.mint("u7")
+    client = await dial(gateway)
+    client.write(upgrade_request(extra=[f"Sec-WebSocket-Protocol: {token}"]))
+    asked = await studio.arrival()
+    assert asked.head.get("x-user-id") == "u7"
+    assert token not in str(asked.head)
+    accept(asked)
+    answer = await client.read_head()
+    assert (answer.status, answer.get("sec-websocket-protocol")) == (101, "")
+
+
+@pytest.mark.parametrize("token", LIKE_A_TOKEN)
+async def test_a_lone_subprotocol_that_is_a_bad_token_is_refused_before_the_101(
+    gateway: Gateway, dial: Dial, token: str
+) -> None:
+    client = await dial(gateway)
+    client.write(upgrade_request(extra=[f"Sec-WebSocket-Protocol: {token}"]))
+    answer = await client.read_head()
+    assert (answer.status, json.loads(answer.body)["code"]) == (401, "token_invalid")
+    assert token not in str(answer)
+
+
+@pytest.mark.parametrize(
+    ("offered", "selected"),
+    [
+        pytest.param("opaque-token", "opaque-token", id="short and opaque"),
+        pytest.param("x" * 64, "x" * 64, id="just short enough"),
+        pytest.param("v1.json", "v1.json", id="two parts"),
+        pytest.param("wamp.2.json, wamp.2.msgpack", "wamp.2.json", id="three parts, but not alone"),
+        pytest.param("x" * 65 + ", v1", "v1", id="too long, not alone"),
+    ],
+)
+async def test_any_other_subprotocol_is_one(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, offered: str, selected: str
+) -> None:
+    client = await upgraded(dial, gateway, f"Sec-WebSocket-Protocol: {offered}")
+    assert client.head.get("sec-websocket-protocol") == selected
+    client.send(TEXT, auth_message(auth.mint()))
+    assert (await studio.arrival()).head.get("sec-websocket-protocol") == selected
+
+
+async def test_a_copy_of_the_late_token_does_not_reach_studio(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    token = auth.mint()
+    client = await dial(gateway)
+    cookie = f"Cookie: a=1; session={token}"
+    client.write(upgrade_request(target=f"/ws?session={token}&b=2", extra=[cookie]))
+    assert (await client.read_head()).status == 101
+    client.send(TEXT, auth_message(token))
+    head = (await studio.arrival()).head
+    assert (head.target, head.get("cookie")) == ("/ws?user_id=u1&b=2", "a=1")
+
+
+async def test_a_subprotocol_that_is_the_late_token_does_not_reach_studio(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    auth.script("error", status=200, body='{"valid":true,"user_id":"u1"}', times=1)
+    client = await upgraded(dial, gateway, "Sec-WebSocket-Protocol: opaque")
+    client.send(TEXT, auth_message("opaque"))
+    assert "opaque" not in str((await studio.arrival()).head)
+
+
 MUST_BE = 'the first message must be {"type":"auth","data":{"token":"…"}}'
 
 

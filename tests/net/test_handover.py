@@ -16,6 +16,7 @@ from tests.steps import settle
 
 from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.steps import Maybe, Steps, run
+from memmie_gateway.net import clock
 from memmie_gateway.net import handover as module
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 
@@ -373,6 +374,52 @@ async def test_a_peer_that_is_still_sending_reads_the_last_words(hold: Hold) -> 
 async def test_a_lingering_peer_is_dropped(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)
     held = await hold()
+    held.handover.end(b"goodbye", linger=True)
+    assert await held.peer.read_rest() == b"goodbye"
+    await held.lost()
+
+
+@pytest.mark.parametrize("linger", [False, True])
+async def test_a_peer_that_does_not_take_its_last_words_is_dropped(
+    hold: Hold,
+    monkeypatch: pytest.MonkeyPatch,
+    linger: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.2)
+    held = await hold()
+    held.peer.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    held.handover.end(bytes(16 << 20), linger=linger)
+    await held.lost()
+
+
+async def test_a_pause_of_the_gateway_is_not_the_fault_of_the_peer(
+    hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LINGER_SECONDS", 0.01)
+    pauses = iter([0, 1, 1, 1, 1, 1])
+    monkeypatch.setattr(clock, "pauses", lambda: next(pauses))
+    held = await hold()
+    held.handover.end(b"goodbye", linger=True)
+    first = held.handover._timer
+    assert first is not None
+    await until(lambda: held.handover._timer is not first)
+    assert held.holder.losses == 0
+    await held.lost()
+
+
+@pytest.mark.parametrize("answers", [False, True])
+async def test_a_half_closed_peer_may_get_its_answer(
+    hold: Hold,
+    answers: bool,  # noqa: FBT001 - a column of the table
+) -> None:
+    held = await hold()
+    held.handover.answers_half_closed = answers
+    held.peer.finish()
+    await until(lambda: held.handover._half_closed)
+    if not answers:
+        await held.lost()
+        return
     held.handover.end(b"goodbye", linger=True)
     assert await held.peer.read_rest() == b"goodbye"
     await held.lost()

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
 from unittest.mock import patch
 
 import pytest
 from tests.net.answering_auth import AnsweringAuth
-from tests.net.pair import Dial, GatewayLog, Pair, StartGateway, nobody_is_left, until
+from tests.net.pair import Dial, Enter, GatewayLog, Pair, StartGateway, later, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.wire import TEXT, upgrade_request
 
@@ -22,29 +21,6 @@ pytestmark = pytest.mark.one_loop
 ENDED = (4401, "the token expired or was revoked")
 HOUR = 3600.0
 
-Enter = Callable[[Gateway, str], Awaitable[Pair]]
-
-
-@pytest.fixture
-async def answers() -> AsyncIterator[AnsweringAuth]:
-    async with AnsweringAuth() as auth:
-        yield auth
-
-
-@pytest.fixture
-def enter(dial: Dial, studio: ScriptedStudio) -> Enter:
-    """`pair = await enter(gateway, token)`."""
-
-    async def entered(gateway: Gateway, token: str) -> Pair:
-        client = await dial(gateway)
-        client.write(upgrade_request(token))
-        studio_end = await studio.arrival()
-        accept(studio_end)
-        assert (await client.read_head()).status == 101
-        return Pair(gateway, client, studio_end)
-
-    return entered
-
 
 @pytest.fixture
 def start(start_gateway: StartGateway, answers: AnsweringAuth) -> StartGateway:
@@ -52,11 +28,6 @@ def start(start_gateway: StartGateway, answers: AnsweringAuth) -> StartGateway:
         return await start_gateway(AUTH_URL=answers.url, **settings)
 
     return started
-
-
-def later(gateway: Gateway, seconds: float) -> None:
-    """Let so many seconds pass on the clock of the leases."""
-    gateway.parts.leases._clock = lambda: time.time() + seconds
 
 
 async def ended(*pairs: Pair) -> None:
@@ -115,7 +86,7 @@ async def test_a_token_without_an_end_and_a_far_date_end_nothing(
     pair = await enter(gateway, answers.valid("T", "u1", expires=expires))
     unnamed = await enter(gateway, answers.valid("U", "u2"))
     later(gateway, 100 * 365 * 86_400)
-    gateway.parts.leases._turn()
+    gateway.parts.leases._ends.turn()
     await pair.exchange()
     await unnamed.exchange()
     assert log.lines("expires_in_milliseconds") == []
@@ -130,7 +101,7 @@ async def test_milliseconds_are_understood_and_warned_of_once(
     ]
     assert (await log.line("expires_in_milliseconds"))["level"] == "warning"
     later(gateway, HOUR - 1)
-    gateway.parts.leases._turn()
+    gateway.parts.leases._ends.turn()
     await pairs[0].exchange()
     later(gateway, HOUR + 1)
     await ended(*pairs)
@@ -142,7 +113,7 @@ async def test_the_leeway_lets_a_token_in_and_lets_it_stay(
     gateway = await start(TOKEN_LEEWAY_SECONDS="60")
     pair = await enter(gateway, answers.valid("T", "u1", expires=soon(-30)))
     later(gateway, 29)
-    gateway.parts.leases._turn()
+    gateway.parts.leases._ends.turn()
     await pair.exchange()
     later(gateway, 31)
     await ended(pair)
@@ -152,7 +123,7 @@ async def test_token_end_keep(start: StartGateway, answers: AnsweringAuth, enter
     gateway = await start(TOKEN_END="keep")
     pair = await enter(gateway, answers.valid("T", "u1", expires=soon()))
     later(gateway, 2 * HOUR)
-    assert (len(gateway.parts.leases._ends), gateway.parts.leases._timer) == (0, None)
+    assert (len(gateway.parts.leases._ends), gateway.parts.leases._ends._timer) == (0, None)
     await pair.exchange()
 
 
@@ -164,7 +135,7 @@ async def test_the_latest_word_of_auth_counts(
     first = await enter(gateway, answers.valid("T", "u1", expires=soon()))
     second = await enter(gateway, answers.valid("T", "u1", expires=soon(2 * HOUR)))
     later(gateway, HOUR + 1)
-    gateway.parts.leases._turn()
+    gateway.parts.leases._ends.turn()
     await first.exchange()
     later(gateway, 2 * HOUR + 1)
     await ended(first, second)
@@ -173,7 +144,7 @@ async def test_the_latest_word_of_auth_counts(
     third = await enter(gateway, answers.valid("V", "u2", expires=soon()))
     await enter(gateway, answers.valid("V", "u2"))
     later(gateway, 5 * HOUR)
-    gateway.parts.leases._turn()
+    gateway.parts.leases._ends.turn()
     await third.exchange()
 
 
@@ -193,14 +164,14 @@ async def test_a_token_that_ends_while_studio_is_dialled_opens_nothing_that_stay
 async def test_tokens_that_end_at_once_do_so_in_several_turns(
     start: StartGateway, answers: AnsweringAuth, enter: Enter
 ) -> None:
-    gateway = await start()
+    with patch.object(module, "MOST_AT_ONCE", 2):
+        gateway = await start()
     end = soon()
     pairs = [await enter(gateway, answers.valid(f"t{n}", f"u{n}", expires=end)) for n in range(5)]
-    with patch.object(module, "MOST_AT_ONCE", 2):
-        later(gateway, HOUR + 1)
-        gateway.parts.leases._turn()
-        assert sum(session.closing is not None for session in gateway.parts.sessions) == 2
-        await ended(*pairs)
+    later(gateway, HOUR + 1)
+    gateway.parts.leases._ends.turn()
+    assert sum(session.closing is not None for session in gateway.parts.sessions) == 2
+    await ended(*pairs)
 
 
 async def test_nothing_is_kept_of_a_token_after_its_last_connection(
@@ -216,7 +187,7 @@ async def test_nothing_is_kept_of_a_token_after_its_last_connection(
     leave(second)
     await until(lambda: nobody_is_left(gateway))
     assert (len(leases._ends), len(rechecker._tokens), len(rechecker._rechecks)) == (0, 0, 0)
-    await until(lambda: leases._timer is rechecker._timer is None)
+    await until(lambda: leases._ends._timer is rechecker._timer is None)
     assert repr(leases) == "<Leases <TimerWheel 0>>"
 
 
@@ -255,10 +226,10 @@ async def test_stopping_ends_the_timer(start: StartGateway, answers: AnsweringAu
     gateway = await start(AUTH_RECHECK_SECONDS="600", CLOSE_TIMEOUT_SECONDS="0.05")
     await enter(gateway, answers.valid("T", "u1", expires=soon()))
     leases, rechecker = gateway.parts.leases, gateway.parts.rechecker
-    assert leases._timer is not None
+    assert leases._ends._timer is not None
     async with asyncio.timeout(5):
         await gateway.stop()
-    assert leases._timer is rechecker._timer is None
+    assert leases._ends._timer is rechecker._timer is None
 
 
 async def test_a_token_of_the_first_message_ends_too(

@@ -20,7 +20,8 @@ from memmie_gateway import Gateway
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.handover import Handover
-from memmie_gateway.net.ingress.listener import SPARE, HeadReader
+from memmie_gateway.net.ingress.head_reader import HeadReader
+from memmie_gateway.net.ingress.listener import SPARE
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.sessions.session import Session
 
@@ -112,7 +113,7 @@ async def test_what_waits_behind_a_handshake_is_bounded(
     (waiting,) = gateway.parts.listener.pending
     await until(lambda: not waiting.transport.is_reading())
     assert waiting.handover is not None
-    assert 64 << 10 < len(waiting.handover.lend(waiting)) <= (64 << 10) + (256 << 10)
+    assert 64 << 10 < len(waiting.handover.lend(asyncio.Protocol())) <= (64 << 10) + (256 << 10)
 
 
 async def test_a_plain_get_on_a_websocket_route(start_gateway: StartGateway, dial: Dial) -> None:
@@ -267,21 +268,28 @@ async def test_whose_place_at_the_edge_it_is(start_gateway: StartGateway) -> Non
     edge = gateway.parts.listener
     assert edge is not None
 
-    def from_peer(peer: str) -> HeadReader:
-        protocol = HeadReader(edge)
-        protocol.peer = peer
-        return protocol
+    class FromPeer(asyncio.Transport):
+        def get_extra_info(self, name: str, default: object = None) -> Any:
+            return (peers[-1], 1) if name == "peername" else default
 
-    one = from_peer("2001:db8:0:1::5")
-    assert one.address_key == from_peer("2001:db8:0:1::6").address_key
-    assert one.address_key != from_peer("2001:db8:0:2::5").address_key
-    assert from_peer("::ffff:192.0.2.1").address_key == "192.0.2.1"
-    assert from_peer("fe80::1%eth0").address_key == from_peer("fe80::2%eth1").address_key
+    peers: list[str] = []
+    readers: list[HeadReader] = []
 
-    entered = [from_peer("::ffff:192.0.2.1") for _ in range(2 + SPARE)]
-    assert [edge.enter(protocol) for protocol in entered] == [None] * len(entered)
-    for protocol in entered:
-        edge.leave(protocol)
+    def counted(address: str) -> str:
+        peers.append(address)
+        readers.append(HeadReader(edge))
+        readers[-1].connection_made(FromPeer())
+        assert readers[-1].handover is None, "it was not refused"
+        return readers[-1].counted
+
+    assert counted("2001:db8:0:1::5") == counted("2001:db8:0:1::6") != counted("2001:db8:0:2::5")
+    assert counted("fe80::1%eth0") == counted("fe80::2%eth1")
+    for _ in range(1 + SPARE):
+        assert counted("::ffff:192.0.2.1") == "192.0.2.1"
+    assert counted("::ffff:192.0.2.1") == "", "a trusted proxy may have more"
+    for reader in readers:
+        reader.lost()
+    assert repr(edge._by_address) == "<SlotCounts keys=0>"
 
 
 async def test_every_connection_has_ids_of_its_own(join: Join) -> None:

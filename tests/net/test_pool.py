@@ -254,7 +254,7 @@ def test_the_backend_of_a_users_other_connections_comes_first() -> None:
 
 def test_an_ejected_backend_is_used_only_if_nothing_else_is_left() -> None:
     pool, (a, b, c) = pool_of("a", "b", "c")
-    a.ejected = True
+    a.outlier.ejected = True
     assert pool.candidates("u1") == [b, c]
     b.failed("it does not answer")
     assert pool.candidates("u1") == [c]
@@ -266,7 +266,7 @@ def test_an_ejected_backend_is_used_only_if_nothing_else_is_left() -> None:
 
 def test_a_user_with_live_sessions_follows_them_to_an_ejected_backend() -> None:
     pool, (a, b) = pool_of("a", "b")
-    b.ejected = True
+    b.outlier.ejected = True
     assert pool.candidates("u1", b) == [b, a]
     assert pool.candidates("u2", a) == [a]
     b.failed("it does not answer")

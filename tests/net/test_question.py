@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -55,12 +57,12 @@ async def test_the_question_as_auth_sees_it(make_question: MakeQuestion, auth: S
     body = json.dumps({"token": token}).encode()
     assert asked.head.split("\r\n") == [
         "POST /api/v1/auth/validate HTTP/1.1",
-        f"host: 127.0.0.1:{auth.port}",
-        "accept: application/json",
-        "accept-encoding: identity",
-        "content-type: application/json",
-        f"authorization: Bearer {token}",
-        f"content-length: {len(body)}",
+        f"Host: 127.0.0.1:{auth.port}",
+        "Accept: application/json",
+        "Accept-Encoding: identity",
+        "Content-Type: application/json",
+        f"Authorization: Bearer {token}",
+        f"Content-Length: {len(body)}",
         "",
         "",
     ]
@@ -144,8 +146,8 @@ async def test_an_auth_that_answers_a_probe_is_alive(
     asked = await auth.asked()
     assert asked.head.split("\r\n")[:3] == [
         "GET /accounts/health HTTP/1.1",
-        f"host: 127.0.0.1:{auth.port}",
-        "connection: close",
+        f"Host: 127.0.0.1:{auth.port}",
+        "Connection: close",
     ]
     asked.line.write(b"HTTP/1.1 %d x\r\nContent-Length: 0\r\n\r\n" % status)
     await probing
@@ -178,3 +180,89 @@ async def test_a_response_that_does_not_come_in_time(make_question: MakeQuestion
 async def test_an_auth_that_is_not_there(make_question: MakeQuestion, host: str, why: str) -> None:
     with pytest.raises(AuthUnavailableError, match=rf"^Auth gave no complete answer \(({why})\)$"):
         await make_question(f"http://{host}").ask("t")
+
+
+# When a connection is used again.
+
+VALID = b'HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"valid":true}'
+SMUGGLED = b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"valid":false}'
+
+
+async def answered(question: Question, auth: ScriptedAuth, answer: bytes, token: str = "t") -> Asked:  # noqa: S107 - not a secret
+    asking = asyncio.create_task(question.ask(token))
+    asked = await auth.asked()
+    asked.line.write(answer)
+    await asking
+    return asked
+
+
+async def test_bytes_that_are_there_before_a_question_are_not_its_answer(
+    make_question: MakeQuestion, auth: ScriptedAuth
+) -> None:
+    """Also those that the event loop has not read yet."""
+    question = make_question()
+    first = await answered(question, auth, VALID)
+    asking = asyncio.create_task(question.ask("next"))
+    os.write(first.line.writer.get_extra_info("socket").fileno(), SMUGGLED)
+    asked = await auth.asked()
+    assert asked.line is not first.line
+    asked.line.write(VALID)
+    assert (await asking).body == b'{"valid":true}'
+    await first.line.end()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n", id="an error"),
+        pytest.param(b"HTTP/1.1 302 x\r\nContent-Length: 0\r\n\r\n", id="a redirect"),
+        pytest.param(b"HTTP/1.1 408 x\r\nContent-Length: 0\r\n\r\n", id="too late"),
+        pytest.param(b"HTTP/1.1 204 x\r\n\r\n", id="nothing"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", id="not an object"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+            id="two lengths",
+        ),
+        pytest.param(VALID + SMUGGLED, id="two answers"),
+        pytest.param(VALID + b"x", id="something behind it"),
+    ],
+)
+async def test_after_anything_unexpected_a_connection_is_not_used_again(
+    make_question: MakeQuestion, auth: ScriptedAuth, answer: bytes
+) -> None:
+    question = make_question()
+    with contextlib.suppress(AuthUnavailableError):
+        await answered(question, auth, answer)
+    await auth.lines[0].end()
+    assert (await answered(question, auth, VALID)).line is auth.lines[1]
+
+
+@pytest.mark.parametrize("answer", [VALID, b"HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n"])
+async def test_after_a_usual_answer_it_is(
+    make_question: MakeQuestion, auth: ScriptedAuth, answer: bytes
+) -> None:
+    question = make_question()
+    for _ in range(3):
+        asked = await answered(question, auth, answer)
+        assert "connection:" not in asked.head
+    assert len(auth.lines) == 1
+
+
+async def test_after_a_time_out_it_is_not(make_question: MakeQuestion, auth: ScriptedAuth) -> None:
+    """The answer that comes too late is for nobody."""
+    question = make_question(timeout=0.2)
+    first = await answered(question, auth, VALID)
+    with pytest.raises(AuthUnavailableError, match="did not answer"):
+        await question.ask("slow")
+    assert (await auth.asked()).line is first.line
+    await first.line.end()
+
+
+async def test_each_question_may_have_a_connection_of_its_own(auth: ScriptedAuth) -> None:
+    question = Question(AuthUrl.parse(auth.url), Resolver(), timeout=PATIENCE, keep=False)
+    for number in range(1, 4):
+        asked = await answered(question, auth, VALID)
+        assert "\r\nConnection: close\r\n" in asked.head
+        await asked.line.end()
+        assert len(auth.lines) == number
+    await question.close()

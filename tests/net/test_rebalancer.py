@@ -140,12 +140,12 @@ async def test_nobody_is_moved_to_an_ejected_studio(users: Users) -> None:
     await users.start()
     home = next(backend for backend in users.gateway.parts.pool if backend.url == users.home.url)
     client, end = await users.connect(users.other, users.home)
-    home.ejected = True
+    home.outlier.ejected = True
     await turns(users)
     (session,) = users.gateway.parts.sessions
     assert session.closing is None
     assert users.rebalancer.strays == 1, "it is the home all the same, for every gateway"
-    home.ejected = False
+    home.outlier.ejected = False
     await take_leave(client, end)
 
 

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from tests.clock import Clock, loop_clock
 from tests.net.answering_auth import AnsweringAuth
-from tests.net.pair import Dial, GatewayLog, Pair, StartGateway, until
-from tests.net.scripted_studio import ScriptedStudio, accept
+from tests.net.pair import Dial, GatewayLog, Join, Pair, StartGateway, until
 from tests.net.wire import PATIENCE, upgrade_request
 
 from memmie_gateway import Gateway
@@ -23,12 +22,6 @@ ENDED = (4401, "the token expired or was revoked")
 INTERVAL = 600.0
 
 Enter = Callable[[str, str], Awaitable[Pair]]
-
-
-@pytest.fixture
-async def answers() -> AsyncIterator[AnsweringAuth]:
-    async with AnsweringAuth() as auth:
-        yield auth
 
 
 @pytest.fixture
@@ -53,18 +46,13 @@ async def gateway(start_gateway: StartGateway, answers: AnsweringAuth, settings:
 
 
 @pytest.fixture
-def enter(gateway: Gateway, answers: AnsweringAuth, dial: Dial, studio: ScriptedStudio) -> Enter:
+def enter(gateway: Gateway, answers: AnsweringAuth, join: Join) -> Enter:
     """`pair = await enter(token, user)`."""
 
     async def entered(token: str, user: str) -> Pair:
         if token not in answers.verdicts:
             answers.valid(token, user)
-        client = await dial(gateway)
-        client.write(upgrade_request(token))
-        studio_end = await studio.arrival()
-        accept(studio_end)
-        assert (await client.read_head()).status == 101
-        return Pair(gateway, client, studio_end)
+        return await join(gateway, token=token)
 
     return entered
 
@@ -234,10 +222,10 @@ async def test_auth_may_give_a_token_more_time(
     answers.valid("T", "u1", expires=end + INTERVAL)
     clock.put_forward(INTERVAL)
     await until(lambda: gateway.parts.rechecker.answers[Answer.VALID] == 1)
-    gateway.parts.leases._clock = lambda: end + 1
-    gateway.parts.leases._turn()
+    gateway.parts.leases._ends._clock = lambda: end + 1
+    gateway.parts.leases._ends.turn()
     await pair.exchange()
-    gateway.parts.leases._clock = lambda: end + INTERVAL + 1
+    gateway.parts.leases._ends._clock = lambda: end + INTERVAL + 1
     assert await pair.client.read_close() == ENDED
 
 

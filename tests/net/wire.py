@@ -75,6 +75,8 @@ class Head:
     first_line: str
     fields: tuple[tuple[str, str], ...]
     body: bytes = b""
+    names: tuple[str, ...] = ()
+    """The names of the fields in the case in which they came."""
 
     @property
     def status(self) -> int:
@@ -161,7 +163,8 @@ class Peer:
             first_line, *lines = text[:-4].split("\r\n")
             fields = tuple((name.lower(), value) for name, _, value in (x.partition(": ") for x in lines))
             size = int(dict(fields).get("content-length", "0"))
-            self.head = Head(first_line, fields, await self.reader.readexactly(size))
+            names = tuple(line.partition(":")[0] for line in lines)
+            self.head = Head(first_line, fields, await self.reader.readexactly(size), names)
         return self.head
 
     async def read_frame(self) -> Frame:

@@ -37,3 +37,39 @@ async def test_a_line_begins_with_time_level_and_event() -> None:
     assert list(line) == ["timestamp", "level", "event", "detail"]
     assert (line["level"], line["event"], line["detail"]) == ("warning", "something", "x")
     assert before <= datetime.fromisoformat(line["timestamp"]) <= datetime.now(UTC)
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07 \x9b1m\u202eevil\u200b\r\n2026 level=error \x00\x7f"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+async def test_a_line_for_people_has_no_raw_escapes(
+    terminal: bool,  # noqa: FBT001 - a column of the table
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever a client or Studio sent, such as the reason of a Close frame."""
+    monkeypatch.setenv("NO_COLOR", "1")  # the renderer's own escapes are colours
+    written = io.StringIO()
+    stream = LogStream(written)
+    log = make_logger("console", "info", stream, terminal=terminal)
+    log.info("closed", reason=HOSTILE, detail=HOSTILE.replace(" ", ""), addresses=[HOSTILE])
+    try:
+        raise ValueError(HOSTILE)  # noqa: TRY301 - it is logged
+    except ValueError:
+        log.exception("library", detail="x")
+    stream.close()
+    text = written.getvalue()
+    assert all(character.isprintable() or character == "\n" for character in text)
+    lines = text.splitlines()
+    assert r"\x1b[2J" in lines[0]
+    assert "library" in lines[1]
+    assert "Traceback" in text
+
+
+async def test_a_line_for_machines_has_no_raw_escapes() -> None:
+    written = io.StringIO()
+    stream = LogStream(written)
+    make_logger("json", "info", stream, terminal=True).info("closed", reason=HOSTILE)
+    stream.close()
+    assert written.getvalue().rstrip("\n").isprintable()
+    assert json.loads(written.getvalue())["reason"] == HOSTILE

@@ -27,10 +27,20 @@ CLIENT: Final = Client("192.0.2.1", "192.0.2.1, 10.0.0.1", trusted_peer=False)
 FORGED: Final = (
     b"x-user-id", b"x_user_id", b"x-user_id", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host",
     b"x-forwarded-port", b"x-forwarded-user", b"x-forwarded-prefix", b"x_forwarded_for", b"x-real-ip", b"forwarded",
+    b"x-original-url", b"x-original-uri", b"x-rewrite-url", b"x-forwarded-uri",
     b"x-request-id", b"traceparent", b"authorization", b"proxy-authorization", b"transfer-encoding",
     b"content-length", b"te", b"trailer", b"expect", b"keep-alive", b"proxy-connection", b"host",
 )  # fmt: skip
 """Fields that must not reach a backend as the client sent them."""
+
+USER_ID: Final = (
+    "user_id", "user%5Fid", "user%5fid", "%75ser_id", "%75%73%65%72%5F%69%64", "USER_ID", "User_Id", "%55ser_Id",
+    "user%255Fid", "%2575ser_id", "%u0075ser_id", "user%u005Fid",
+    "user_id+", "+user_id", "user_id%20", "%09user_id", "%0Auser_id%0D", "user_id%00", "user_id%00x", "%00user_id",
+    "user_id[]", "user_id%5B%5D", "user_id[0]", "user_id%5b0", "user_id[a][b]", "user_id[",
+    "user.id", "user+id", "user%20id", "user%2Eid", "user[id", "user%5Bid",
+)  # fmt: skip
+"""Spellings of `user_id`: with a server of some language, each of them sets it."""
 
 
 def request(
@@ -55,5 +65,5 @@ def read_head(raw: bytes) -> tuple[str, list[tuple[bytes, bytes]]]:
 
 
 def read_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """Split header lines into names and values."""
-    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
+    """Split header lines into names (lower case) and values."""
+    return [(name.lower(), value) for name, _, value in (line.partition(b": ") for line in lines)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -115,7 +116,7 @@ def test_take_is_an_exact_token_bucket(rate: float, burst: int, gaps: list[float
         wait = Fraction(0) if level >= 1 else (1 - level) / Fraction(rate)
         level -= 1 if level >= 1 else 0
         assert wait == Fraction(bucket.take(float(now)))
-        assert level == Fraction(bucket.left)
+        assert math.floor(level) == bucket.left
 
 
 @settings(max_examples=100, deadline=None)
@@ -137,7 +138,7 @@ def test_overdrawn_and_settled_in_debt_the_rate_still_holds(
         paid += frames
         if bucket.left < 0:
             wait = bucket.settle(now)
-            assert wait == max(0.0, -bucket.left) / rate
+            assert max(0, -bucket.left - 1) <= wait * rate <= max(0, -bucket.left)
             now += wait
             assert bucket.settle(now) == 0
     assert -burst <= 0 <= bucket.left <= burst
@@ -171,7 +172,7 @@ def test_a_debt_of_many_bursts_is_paid_in_the_time_that_was_told(
 
 
 def test_repr_of_a_bucket() -> None:
-    assert repr(TokenBucket(Rate(2, 10), 0.0)) == "<TokenBucket 2/s left=10.0 of 10>"
+    assert repr(TokenBucket(Rate(2, 10), 0.0)) == "<TokenBucket 2/s left=10 of 10>"
 
 
 def test_a_quota_may_be_replaced_while_it_is_in_use() -> None:
@@ -181,6 +182,107 @@ def test_a_quota_may_be_replaced_while_it_is_in_use() -> None:
     assert bucket.left == 5  # what the old burst left over is not kept
     bucket.left -= 9
     assert bucket.settle(0.0) == 1  # a debt of 4 at the new rate
+
+
+# Who waits.
+
+
+@pytest.mark.parametrize(
+    ("left", "waiting", "share"),
+    [
+        pytest.param(-3, 1, 0, id="in debt"),
+        pytest.param(0, 1, 0, id="nothing"),
+        pytest.param(1, 1, 1, id="one"),
+        pytest.param(7, 1, 7, id="all for the only one that waits"),
+        pytest.param(7, 2, 3, id="half for one of two"),
+        pytest.param(2, 3, 1, id="one for the first of many"),
+    ],
+)
+def test_what_comes_is_shared(left: int, waiting: int, share: int) -> None:
+    bucket = TokenBucket(Rate(2, 10), 0.0)
+    bucket.left = left
+    bucket.waiting = waiting
+    assert bucket.share(0.0) == share
+
+
+def test_a_share_grows_with_time() -> None:
+    bucket = TokenBucket(Rate(2, 10), 0.0)
+    bucket.waiting = 1
+    bucket.left = -1
+    assert [bucket.share(now) for now in (0.0, 0.5, 0.75, 1.0, 2.0, 100.0)] == [0, 0, 0, 1, 3, 10]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waiting", "frames"), [(30, 1, 60), (30, 4, 15), (0.4, 1, 0), (1.2, 2, 1)]
+)
+def test_what_each_gets_within_a_time(seconds: float, waiting: int, frames: int) -> None:
+    bucket = TokenBucket(Rate(2, 10), 0.0)
+    bucket.waiting = waiting
+    assert bucket.within(seconds) == frames
+
+
+@pytest.mark.parametrize(
+    ("left", "waiting", "wanted", "seconds"),
+    [
+        pytest.param(0, 1, 0, 0.01, id="one token, to be read from again"),
+        pytest.param(0, 1, 1, 0.01, id="no longer than needed"),
+        pytest.param(0, 1, 1000, 0.05, id="not for every token"),
+        pytest.param(-10, 1, 1, 0.11, id="the debt first"),
+        pytest.param(3, 1, 1, 0, id="at once"),
+        pytest.param(0, 2, 1000, 0.04, id="as many for the other"),
+        pytest.param(0, 30, 1000, 0.3, id="one for each of many"),
+        pytest.param(0, 300, 1000, 3, id="one for each, of more than a burst"),
+    ],
+)
+def test_the_next_turn(left: int, waiting: int, wanted: int, seconds: float) -> None:
+    bucket = TokenBucket(Rate(100, 200), 0.0)
+    bucket.left = left
+    bucket.waiting = waiting
+    assert bucket.next_turn(wanted) == pytest.approx(seconds)
+
+
+def test_the_bucket_does_not_overflow_between_two_turns() -> None:
+    bucket = TokenBucket(Rate(100, 2), 0.0)
+    bucket.left = 0
+    bucket.waiting = 1
+    assert bucket.next_turn(1000) == 0.02
+
+
+def test_where_there_was_nothing_the_next_token_decides() -> None:
+    bucket = TokenBucket(Rate(2, 10), 0.0)
+    bucket.waiting = 5
+    bucket.left = 0
+    assert bucket.next_turn(1000, bucket.share(0.25)) == 0.25
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    rate=RATES,
+    burst=BURSTS,
+    wanted=st.lists(st.integers(1, 30), min_size=1, max_size=8),
+)
+def test_all_that_wait_get_what_they_want_and_together_never_more_than_the_rate(
+    rate: float, burst: int, wanted: list[int]
+) -> None:
+    """Plays connections that wait: each asks at its turn, until it has what it wants."""
+    bucket = TokenBucket(Rate(rate, burst), 0.0)
+    bucket.waiting = len(wanted)
+    turns = [(0.0, number) for number in range(len(wanted))]
+    taken, total = 0, sum(wanted)
+    while turns:
+        turns.sort()
+        now, number = turns.pop(0)
+        share = min(bucket.share(now), wanted[number])
+        bucket.left -= share
+        wanted[number] -= share
+        taken += share
+        assert taken <= burst + rate * now + 1e-6
+        if wanted[number]:
+            turns.append((now + max(bucket.next_turn(wanted[number], share), 1 / 1024), number))
+        else:
+            bucket.waiting -= 1
+    assert taken == total
+    assert now <= (total + len(wanted) ** 2) / rate + 1
 
 
 QUOTA = Rate(1, 2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memmie_gateway.core.outcomes import Cause, Side
+from memmie_gateway.core.outcomes import CLOSE_CODES, Cause, Side
 from memmie_gateway.core.websocket.control_frames import MAX_CONTROL_PAYLOAD, valid_close_code
 
 CAUSES = pytest.mark.parametrize("cause", Cause)
@@ -20,10 +20,12 @@ SPEC = {
     Cause.BAD_HANDSHAKE: (400, 4400, False),
     Cause.TOKEN_MISSING: (401, 4401, False),
     Cause.TOKEN_REFUSED: (401, 4401, False),
+    Cause.TOKEN_TOO_LONG: (401, 4401, False),
     Cause.ORIGIN_REFUSED: (403, 4403, False),
     Cause.NO_ROUTE: (404, 4404, False),
     Cause.HEAD_LATE: (408, 4408, False),
     Cause.BODY_TOO_BIG: (413, 4413, False),
+    Cause.URL_TOO_LONG: (414, 4414, False),
     Cause.HEAD_TOO_BIG: (431, 4431, False),
     Cause.NOT_AN_UPGRADE: (426, 4426, False),
     Cause.WRONG_VERSION: (426, 4426, False),
@@ -66,6 +68,11 @@ SPEC = {
 @CAUSES
 def test_a_cause_looks_as_the_spec_says(cause: Cause) -> None:
     assert SPEC[cause] == (cause.ending.status, cause.close_code, cause.ending.retry)
+
+
+def test_close_codes_that_metrics_show() -> None:
+    assert {1000, 1006, 1015, 3000, 4401} < CLOSE_CODES
+    assert CLOSE_CODES.isdisjoint({999, 1016, 4000, 4321, 4999})
 
 
 def test_no_two_causes_are_one() -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memmie_gateway.app.server import Gateway
-    from memmie_gateway.app.settings import Settings, SettingsError
+    from memmie_gateway.app.setting_errors import SettingsError
+    from memmie_gateway.app.settings import Settings
     from memmie_gateway.app.wiring import VERSION as __version__  # noqa: N811 - a module's own name for it
 
 __all__ = ["Gateway", "Settings", "SettingsError", "__version__"]
@@ -15,7 +16,7 @@ __all__ = ["Gateway", "Settings", "SettingsError", "__version__"]
 _WHERE = {
     "Gateway": ("memmie_gateway.app.server", "Gateway"),
     "Settings": ("memmie_gateway.app.settings", "Settings"),
-    "SettingsError": ("memmie_gateway.app.settings", "SettingsError"),
+    "SettingsError": ("memmie_gateway.app.setting_errors", "SettingsError"),
     "__version__": ("memmie_gateway.app.wiring", "VERSION"),
 }
 """Imported on first use, because a health check, which runs every few seconds, needs none of these."""

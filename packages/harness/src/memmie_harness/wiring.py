@@ -11,6 +11,7 @@ LOOPBACK: Final = "127.0.0.1"
 FOR_TESTS: Final = {
     "DRAIN_SECONDS": "0.2",  # a teardown need not wait: the test has closed its own clients
     "LOG_FORMAT": "json",  # `Target.logs` reads JSON
+    "METRICS_CACHE_SECONDS": "0",  # a test reads what has just happened
 }
 """Settings in which the gateway of a test differs from the defaults; none changes a behaviour that is tested."""
 

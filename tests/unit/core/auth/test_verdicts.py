@@ -302,7 +302,6 @@ def test_memory_is_bounded_however_many_tokens_come() -> None:
         verdicts.put(b"often", verdict)
     assert len(verdicts) == 199  # the last one has left one store for the other
     assert len(verdicts._identities._TLRUCache__order) <= 400  # type: ignore[attr-defined] # its private heap
-    assert repr(verdicts._kept) == "<RecentStore 99 of 100>"
 
 
 # Identities past their TTL.
@@ -335,8 +334,10 @@ def test_it_is_kept_even_if_it_is_not_cached() -> None:
 
 
 def test_nothing_is_kept_without_that_time() -> None:
-    verdicts = cache(Clock(), stale_seconds=0)
+    clock = Clock()
+    verdicts = cache(clock, stale_seconds=0)
     verdicts.put(b"d", Identity("u1"))
+    clock.now = NOW + 60
     assert verdicts.stale(b"d") is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.headers import Headers, LineStarts, canonical
 
 HEADERS = Headers(((b"a", b"1, Two"), (b"b", b"x"), (b"a", b""), (b"a", b" ,3\t,, \xe9")))
 
@@ -45,3 +45,21 @@ def test_has(name: bytes, element: bytes, expected: bool) -> None:  # noqa: FBT0
 
 def test_repr_tells_no_value() -> None:
     assert repr(Headers(((b"authorization", b"Bearer secret"),))) == "<Headers authorization>"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host", "Sec-WebSocket-Key", "Sec-WebSocket-Accept", "X-Request-ID", "X-User-ID", "X-Real-IP", "User-Agent",
+        "WWW-Authenticate", "ETag", "X-B3-Traceid", "traceparent", "tracestate", "X", "-", "X--Y-", "X1a", "Sec-CH-UA-Mobile",
+    ],
+)  # fmt: skip
+def test_the_usual_case_of_a_name(name: str) -> None:
+    assert canonical(name.lower().encode()) == name.encode()
+
+
+def test_the_start_of_a_line() -> None:
+    starts = LineStarts((b"x-usual", b"x-both"), dropped=(b"x-dropped", b"x-both"))
+    assert (starts[b"x-usual"], starts[b"x-dropped"], starts[b"x-both"]) == (b"X-Usual: ", b"", b"")
+    assert starts[b"x-other"] == b"X-Other: "
+    assert b"x-other" not in starts, "peers choose names, so they are not remembered"

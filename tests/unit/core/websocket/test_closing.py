@@ -9,29 +9,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
-from memmie_gateway.core.websocket.closing import (
-    BETWEEN_FRAMES,
-    TRANSITIONS,
-    Abort,
-    ClosingHandshake,
-    Event,
-    Finish,
-    Flow,
-    Flows,
-    HangUp,
-    Say,
-    Shut,
-    State,
-    Step,
-)
+from memmie_gateway.core.websocket.closing import TRANSITIONS, ClosingHandshake, Event, Flow, Flows, State
+from memmie_gateway.core.websocket.closing_steps import Abort, Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.continuity import on_leg_lost
 
 CLIENT, STUDIO = Side.CLIENT, Side.BACKEND
 OPEN, SENT, RECEIVED, DONE, LOST = State
 BETWEEN, INSIDE, BROKEN = Flow
+BETWEEN_FRAMES: Flows = {CLIENT: BETWEEN, STUDIO: BETWEEN}
 IDLE = Cause.IDLE.ending.words
 GONE = Cause.BACKEND_GONE.ending.words
 CLIENT_GONE = Cause.CLIENT_GONE.ending.words
+TOKEN_ENDED = Cause.TOKEN_ENDED.ending.words
+TOO_FAST = Cause.MESSAGE_RATE.ending.words
 SILENT = Cause.CLIENT_SILENT.ending.words
 STUDIO_SILENT = Cause.BACKEND_SILENT.ending.words
 
@@ -218,15 +208,35 @@ BOTH_LEAVE: Scenario = [(leaves(STUDIO), [Shut(CLIENT)]), (leaves(CLIENT), [])]
         pytest.param(
             [
                 (
-                    ends(Cause.CLIENT_TOO_BIG),
-                    [Say(CLIENT, 1009, "message too big"), Say(STUDIO, 1001, "message too big")],
+                    ends(Cause.TOKEN_ENDED),
+                    [Say(CLIENT, 4401, TOKEN_ENDED), Say(STUDIO, 1001, TOKEN_ENDED)],
                 ),
                 (closes(STUDIO, 1001, ""), [Shut(STUDIO)]),
-                (closes(CLIENT, 1009, ""), [Shut(CLIENT), Shut(STUDIO)]),
+                (closes(CLIENT, 4401, ""), [Shut(CLIENT), Shut(STUDIO)]),
                 (leaves(STUDIO), [Shut(CLIENT)]),
                 (leaves(CLIENT), []),
             ],
-            Cause.CLIENT_TOO_BIG, 1009, "message too big", id="gateway ends for a fault: both are told",
+            Cause.TOKEN_ENDED, 4401, TOKEN_ENDED, id="neither side nor the gateway is to blame: both are told",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.MESSAGE_RATE), [Say(STUDIO, 1001, TOO_FAST)]),
+                (closes(STUDIO, 1001, ""), [Say(CLIENT, 1008, TOO_FAST), Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+                (closes(CLIENT, 1008, ""), [Shut(CLIENT)]),
+                (leaves(CLIENT), []),
+            ],
+            Cause.MESSAGE_RATE, 1008, TOO_FAST, id="the client is to blame: it is told after Studio's Close",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.MESSAGE_RATE), [Say(STUDIO, 1001, TOO_FAST)]),
+                (ends(Cause.DRAINING), []),
+                (closes(CLIENT, 4000, ""), []),
+                (closes(STUDIO, 1001, ""), [Say(CLIENT, 1008, TOO_FAST), Shut(CLIENT), Shut(STUDIO)]),
+                *BOTH_LEAVE,
+            ],
+            Cause.MESSAGE_RATE, 1008, TOO_FAST, id="a client that closes after its fault is told why, too",
         ),
         pytest.param(
             [
@@ -312,6 +322,7 @@ def test_nothing_is_forwarded_after_a_close(state: State) -> None:
 
 DRAIN = Cause.DRAINING.ending.words
 BROKEN_BY_STUDIO = Cause.BACKEND_VIOLATION.ending.words
+TOO_BIG = Cause.CLIENT_TOO_BIG.ending.words
 
 
 @pytest.mark.parametrize(
@@ -330,13 +341,23 @@ BROKEN_BY_STUDIO = Cause.BACKEND_VIOLATION.ending.words
         ),
         pytest.param(
             [
-                (ends(Cause.CLIENT_TOO_BIG, flows(INSIDE, INSIDE)), [Finish(STUDIO), Finish(CLIENT)]),
-                (completes(CLIENT), [Say(STUDIO, 1001, "message too big")]),
-                (completes(STUDIO), [Say(CLIENT, 1009, "message too big")]),
+                (ends(Cause.TOKEN_ENDED, flows(INSIDE, INSIDE)), [Finish(STUDIO), Finish(CLIENT)]),
+                (completes(CLIENT), [Say(STUDIO, 1001, TOKEN_ENDED)]),
+                (completes(STUDIO), [Say(CLIENT, 4401, TOKEN_ENDED)]),
                 (leaves(STUDIO), []),
                 (leaves(CLIENT), []),
             ],
-            1009, id="each side waits for the end of its own frame",
+            4401, id="each side waits for the end of its own frame",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.DRAINING, flows(INSIDE)), [Finish(STUDIO)]),
+                (closes(CLIENT, 1000, ""), [Say(STUDIO, 1000, "", forward=True)]),
+                (completes(STUDIO), [Say(CLIENT, 1001, DRAIN), Shut(CLIENT)]),
+                (closes(STUDIO, 1000, ""), [Shut(CLIENT), Shut(STUDIO)]),
+                *BOTH_LEAVE,
+            ],
+            1000, id="a side that closes while its Close waits is not cut off inside the frame",
         ),
         pytest.param(
             [
@@ -397,24 +418,154 @@ BROKEN_BY_STUDIO = Cause.BACKEND_VIOLATION.ending.words
         ),
         pytest.param(
             [
-                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG, flows(INSIDE)), [Finish(STUDIO), Say(STUDIO, 1001, "message too big")]),
-                (completes(STUDIO), [Say(CLIENT, 1009, "message too big")]),
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG, flows(INSIDE)), [Say(STUDIO, 1001, TOO_BIG)]),
+                (expires(flows(INSIDE)), [Finish(STUDIO), Abort(CLIENT), Shut(STUDIO)]),
                 (leaves(CLIENT), []),
                 (leaves(STUDIO), []),
             ],
-            1009, id="a side that is to be told later is not hung up on now",
+            None, id="after a violation, the other side's frame does not end in time",
         ),
         pytest.param(
             [
-                (gives_up(STUDIO, Cause.BACKEND_VIOLATION), [Say(CLIENT, 1002, BROKEN_BY_STUDIO), Say(STUDIO, 1002, BROKEN_BY_STUDIO), HangUp(STUDIO)]),
-                (leaves(STUDIO), []),
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG, flows(INSIDE)), [Say(STUDIO, 1001, TOO_BIG)]),
+                (leaves(STUDIO, inside_frame=True), [Abort(CLIENT)]),
                 (leaves(CLIENT), []),
             ],
-            1002, id="a side that breaks the protocol is told and hung up on",
+            None, id="after a violation, the other side leaves inside a frame",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.MESSAGE_RATE, flows(BETWEEN, INSIDE)), [Finish(CLIENT)]),
+                (completes(CLIENT), [Say(STUDIO, 1001, TOO_FAST)]),
+                (closes(STUDIO, 1001, ""), [Say(CLIENT, 1008, TOO_FAST), Shut(STUDIO)]),
+                (leaves(CLIENT), [Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+            ],
+            1008, id="too fast inside a frame: Studio is told at its end, the client after Studio's Close",
         ),
     ],
 )  # fmt: skip
 def test_a_close_never_lands_inside_a_frame(scenario: Scenario, client_code: int | None) -> None:
+    closing = ClosingHandshake()
+    for happens, expected in scenario:
+        assert expected == happens(closing)
+    assert closing.finished
+    assert client_code == closing.client_code
+
+
+# A side breaks the protocol: the other one is told first.
+
+
+@pytest.mark.parametrize(
+    ("scenario", "client_code"),
+    [
+        pytest.param(
+            [
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG), [Say(STUDIO, 1001, TOO_BIG)]),
+                (closes(STUDIO, 1001, ""), [Say(CLIENT, 1009, TOO_BIG), HangUp(CLIENT), Shut(STUDIO)]),
+                (leaves(CLIENT), [Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+            ],
+            1009, id="the client",
+        ),
+        pytest.param(
+            [
+                (gives_up(STUDIO, Cause.BACKEND_VIOLATION), [Say(CLIENT, 1002, BROKEN_BY_STUDIO)]),
+                (closes(CLIENT, 1002, ""), [Say(STUDIO, 1002, BROKEN_BY_STUDIO), HangUp(STUDIO), Shut(CLIENT)]),
+                (leaves(STUDIO), [Shut(CLIENT)]),
+                (leaves(CLIENT), []),
+            ],
+            1002, id="Studio",
+        ),
+        pytest.param(
+            [
+                (gives_up(STUDIO, Cause.BACKEND_VIOLATION), [Say(CLIENT, 1002, BROKEN_BY_STUDIO)]),
+                (leaves(CLIENT), [Say(STUDIO, 1002, BROKEN_BY_STUDIO), HangUp(STUDIO)]),
+                (leaves(STUDIO), []),
+            ],
+            1002, id="the other side leaves instead of closing",
+        ),
+        pytest.param(
+            [
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG), [Say(STUDIO, 1001, TOO_BIG)]),
+                (leaves(CLIENT), []),
+                (closes(STUDIO, 1001, ""), [Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+            ],
+            None, id="the side to blame leaves before it is told",
+        ),
+        pytest.param(
+            [
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG), [Say(STUDIO, 1001, TOO_BIG)]),
+                (expire, [Say(CLIENT, 1009, TOO_BIG), HangUp(CLIENT), Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+                (leaves(CLIENT), []),
+            ],
+            1009, id="the other side does not answer: the deadline closes nothing under the words",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.MESSAGE_RATE), [Say(STUDIO, 1001, TOO_FAST)]),
+                (expire, [Say(CLIENT, 1008, TOO_FAST), HangUp(CLIENT), Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+                (leaves(CLIENT), []),
+            ],
+            1008, id="nor under those for a client that is too fast",
+        ),
+        pytest.param(
+            [
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG), [Say(STUDIO, 1001, TOO_BIG)]),
+                (
+                    gives_up(STUDIO, Cause.BACKEND_VIOLATION),
+                    [Say(CLIENT, 1009, TOO_BIG), HangUp(CLIENT), HangUp(STUDIO)],
+                ),
+                (leaves(STUDIO), []),
+                (leaves(CLIENT), []),
+            ],
+            1009, id="both: nothing more can come for the first one",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.DRAINING), [Say(CLIENT, 1001, DRAIN)]),
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG), [Say(STUDIO, 1001, TOO_BIG), HangUp(CLIENT)]),
+                (closes(STUDIO, 1001, ""), [Shut(STUDIO)]),
+                (leaves(STUDIO), []),
+                (leaves(CLIENT), []),
+            ],
+            1001, id="the side to blame has its Close frame already",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.DRAINING), [Say(CLIENT, 1001, DRAIN)]),
+                (gives_up(STUDIO, Cause.BACKEND_VIOLATION), []),
+                (closes(CLIENT, 1001, ""), [Say(STUDIO, 1002, BROKEN_BY_STUDIO), HangUp(STUDIO), Shut(CLIENT)]),
+                (leaves(STUDIO), [Shut(CLIENT)]),
+                (leaves(CLIENT), []),
+            ],
+            1001, id="the other side has its Close frame already",
+        ),
+        pytest.param(
+            [
+                (closes(STUDIO, 4000, ""), [Say(CLIENT, 4000, "", forward=True)]),
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG), [Say(STUDIO, 4000, ""), Shut(STUDIO), HangUp(CLIENT)]),
+                (leaves(STUDIO), []),
+                (leaves(CLIENT), []),
+            ],
+            4000, id="instead of an answer to a Close frame",
+        ),
+        pytest.param(
+            [
+                (ends(Cause.DRAINING, flows(INSIDE)), [Finish(STUDIO)]),
+                (gives_up(CLIENT, Cause.CLIENT_TOO_BIG, flows(INSIDE)), [Say(STUDIO, 1001, TOO_BIG)]),
+                (completes(STUDIO), [Say(CLIENT, 1001, DRAIN), HangUp(CLIENT)]),
+                (leaves(CLIENT), []),
+                (leaves(STUDIO), []),
+            ],
+            1001, id="the Close frame to the side to blame waits for the end of a frame",
+        ),
+    ],
+)  # fmt: skip
+def test_the_side_that_broke_the_protocol_is_told_last(scenario: Scenario, client_code: int | None) -> None:
     closing = ClosingHandshake()
     for happens, expected in scenario:
         assert expected == happens(closing)
@@ -482,6 +633,7 @@ HAPPENINGS = st.one_of(
     st.tuples(st.just("end_frame"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("lose"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("end"), st.sampled_from(GATEWAY_ENDS), st.none()),
+    st.tuples(st.just("violate"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("drop"), st.sampled_from(Side), st.none()),
     st.tuples(st.just("expire"), st.none(), st.none()),
 )
@@ -499,7 +651,14 @@ class Walk:
         self.aborted: set[Side] = set()
         self.dropped: set[Side] = set()
         self.ended: set[Side] = set()
-        """Sides of which nothing is forwarded, but the rest of a frame."""
+        """Sides that have sent a Close frame or a violation."""
+        self.cut: set[Side] = set()
+        """Sides of which nothing is forwarded any more but the rest of a frame."""
+        self.violators: set[Side] = set()
+        self.last: Side | None = None
+        """The side that is told after the other one's Close frame."""
+        self.hung_up: set[Side] = set()
+        self.expired = False
         self.inside: set[Side] = set()
         """Sides whose stream stands inside a frame."""
 
@@ -518,7 +677,8 @@ class Walk:
     def end_frame(self, side: Side) -> None:
         if side in self.inside and side not in self.lost:
             self.inside.remove(side)
-            if side in self.ended:
+            if side in self.cut:
+                self.cut.remove(side)
                 self.carry_out(self.closing.frame_ended(side), late=True)
 
     def close(self, side: Side, code: int) -> None:
@@ -526,7 +686,8 @@ class Walk:
             return  # the scanner takes no Close frame then
         self.ended.add(side)
         self.heard[side] = code
-        self.carry_out(self.closing.received(side, code, ""), forwarded=code)
+        forwarded = None if self.last is side.other else code
+        self.carry_out(self.closing.received(side, code, ""), forwarded=forwarded)
 
     def lose(self, side: Side) -> None:
         self.lost.add(side)
@@ -537,9 +698,32 @@ class Walk:
 
     def end(self, cause: Cause) -> None:
         before = self.closing.state(CLIENT)
+        self.blame({Blame.CLIENT: CLIENT, Blame.BACKEND: STUDIO}.get(cause.ending.by))
         self.carry_out(self.closing.end(cause, cause.ending.words, self.flows()))
         if cause.ending.by is not Blame.GATEWAY or before is not OPEN:
-            assert {CLIENT, STUDIO} == {*self.told, *self.lost, *self.aborted, *self.closing._waiting}
+            self.see_both_told()
+
+    def violate(self, side: Side) -> None:
+        if side in self.lost | self.aborted | self.shut | self.ended | self.inside:
+            return  # the scanner finds none then
+        self.ended.add(side)
+        self.violators.add(side)
+        self.blame(side)
+        cause = Cause.CLIENT_VIOLATION if side is CLIENT else Cause.BACKEND_VIOLATION
+        self.carry_out(self.closing.give_up(side, cause, cause.ending.words, self.flows()))
+        self.see_both_told()
+
+    def blame(self, side: Side | None) -> None:
+        if side is not None and self.last is None and self.closing.may_write(side):
+            self.last = side
+
+    def waits_for(self, side: Side) -> bool:
+        """Whether something may still come from a side for the other one, which is to blame."""
+        return side.other is self.last and side not in self.lost | self.heard.keys() | self.violators
+
+    def see_both_told(self) -> None:
+        told = {*self.told, *self.lost, *self.aborted, *self.closing._waiting}
+        assert {CLIENT, STUDIO} == told | {side.other for side in Side if self.waits_for(side)}
 
     def drop(self, side: Side) -> None:
         if self.closing.begun:
@@ -551,20 +735,24 @@ class Walk:
         assert side.other in self.aborted | self.told.keys()
 
     def expire(self) -> None:
+        self.expired = True
         self.carry_out(self.closing.expire(self.flows()))
-        assert {CLIENT, STUDIO} == {*self.shut, *self.lost, *self.aborted}
+        assert {CLIENT, STUDIO} == {*self.shut, *self.lost, *self.aborted, *self.hung_up}
 
     def carry_out(self, steps: Iterable[Step], forwarded: int | None = None, *, late: bool = False) -> None:
         for step in steps:
             if isinstance(step, Finish):
                 assert step.side in self.inside
-                self.ended.add(step.side)
+                self.cut.add(step.side)
                 continue
             assert step.side not in self.lost
             if isinstance(step, Shut):
-                # Nobody is hung up on without a word.
-                assert step.side in {*self.told, *self.aborted, *self.closing._waiting}
+                assert step.side in self.told.keys() | self.aborted  # nobody is hung up on without a word
                 self.shut.add(step.side)
+            elif isinstance(step, HangUp):
+                assert step.side in self.told
+                assert step.side in self.violators or (self.expired and step.side is self.last)
+                self.hung_up.add(step.side)
             elif isinstance(step, Abort):
                 assert step.side.other in self.inside or step.side in self.dropped
                 self.aborted.add(step.side)
@@ -573,11 +761,14 @@ class Walk:
                 assert step.side not in self.told
                 assert step.side.other not in self.inside  # a Close frame never lands inside a frame
                 assert step.forward is (forwarded is not None)
-                if step.side in self.heard and not (step.forward or late):
+                if step.side is self.last:
+                    assert self.expired or not self.waits_for(step.side.other)
+                elif step.side in self.heard and not (step.forward or late):
                     assert self.heard[step.side] == step.code  # RFC 6455 §5.5.1: the echo
                 self.told[step.side] = step.code
         for side in self.told.keys() & self.heard.keys() - self.lost:
-            assert side in self.shut
+            assert side in self.shut | self.hung_up
+        assert self.hung_up >= self.told.keys() & self.violators - self.lost
         for side in (CLIENT, STUDIO):
             told = side in {*self.told, *self.aborted, *self.closing._waiting}
             assert (not told and side not in self.lost) is self.closing.may_write(side)

@@ -393,20 +393,6 @@ def test_nothing_passes_after_the_end() -> None:
     assert (scanner.messages, scanner.extra_frames) == (0, 1)
 
 
-@pytest.mark.parametrize("held", range(len(HELLO) + 1))
-def test_finish_lets_the_frame_under_way_end_and_nothing_after_it(held: int) -> None:
-    stream = HELLO * 2 + b"\x89\x00"
-    for pieces in every_cut(stream[held:]):
-        scanner = scanner_for(masked=False)
-        forwarded = scanner.scan(stream[:held])
-        scanner.finish()
-        forwarded += b"".join([scanner.scan(piece) for piece in pieces])
-        # Of one byte nothing can be judged, so nothing of that frame is on its way.
-        assert (b"" if held < 2 else HELLO) == forwarded
-        assert (scanner.remaining, scanner.ended) == (0, True)
-        assert (0 if held < 2 else 1) == scanner.messages
-
-
 # Between messages.
 
 FRAGMENTS = b"\x01\x01a\x00\x00\x80\x01b"  # RFC 6455 §5.4: "a", "" and "b" make one message
@@ -439,7 +425,7 @@ def test_it_tells_how_many_bytes_are_held_back() -> None:
 
 def test_a_stream_that_has_ended_is_not_between_messages() -> None:
     scanner = scanner_for(masked=False)
-    scanner.finish()
+    scanner.scan(b"\x88\x00")
     assert not scanner.between_messages
 
 
@@ -601,6 +587,52 @@ def test_frame_length_agrees_with_the_header(first: int, second: int, rest: byte
 )
 def test_frame_length(data: bytes, expected: int | None) -> None:
     assert expected == frames.frame_length(data)
+
+
+@pytest.mark.parametrize(
+    "frame", [MASKED_HELLO, b"\x89\x85" + KEY + b"hello", b"\x82\xfe\x01\x00" + KEY + bytes(256)]
+)
+def test_what_belongs_to_a_frame_that_has_begun(frame: bytes) -> None:
+    for size in range(1, len(frame)):
+        scanner = scanner_for(masked=True)
+        scanner.scan(MASKED_HELLO + frame[:size])
+        assert scanner.under_way(frame[size:] + MASKED_HELLO) == (len(frame) - size, 1)
+        scanner.scan(frame[size:] + MASKED_HELLO)
+        assert scanner.under_way(MASKED_HELLO) == (0, 0)
+
+
+LONG = b"\x82\xfe\x01\x00" + KEY + bytes(256)
+LONGER = b"\x82\xff\x00\x00\x00\x00\x00\x01\x00\x00" + KEY + bytes(1 << 16)
+
+
+@pytest.mark.parametrize("frame", [MASKED_HELLO, LONG, LONGER])
+def test_few_frames_fit_in_many_tokens(frame: bytes) -> None:
+    scanner = scanner_for(masked=True)
+    assert [scanner.fits(frame * 3, tokens) for tokens in (-1, 0, 3, 4)] == [False, False, False, True]
+    assert scanner.fits(b"", 0)
+    scanner.scan(frame[:14])
+    assert scanner.fits(frame[14:], 0)
+    assert not scanner.fits(frame[14:] + MASKED_HELLO, 1)
+
+
+def test_what_is_not_obvious_does_not_fit() -> None:
+    scanner = scanner_for(masked=True)
+    assert not scanner.fits(MASKED_HELLO + b"\x82\xfe\x01", 100)
+    scanner.scan(b"\x82\xfe\x01")
+    assert not scanner.fits(LONG[3:], 100)
+
+
+def test_a_fragment_is_counted_when_it_begins() -> None:
+    scanner = scanner_for(masked=True)
+    scanner.scan(b"\x01\x85" + KEY + b"he")
+    assert (scanner.under_way(b"l"), scanner.extra_frames) == ((3, 0), 1)
+
+
+def test_while_the_header_is_incomplete_everything_belongs_to_the_frame() -> None:
+    scanner = scanner_for(masked=True)
+    scanner.scan(b"\x82")
+    assert scanner.under_way(b"\xfe") == (1, 1)
+    assert scanner.under_way(b"\xfe\x01") == (2, 1)
 
 
 # Frames of the gateway's own.

@@ -97,13 +97,13 @@ async def _check_backend(where: BackendUrl, checks: HealthCheck) -> Result:
         seconds = await checks.probe(where, Resolver())
     except ProbeError as error:
         advice = "" if switched_off else ". HEALTH_CHECK and HEALTH_PATH choose another check"
-        return Result("studio", where.url, ok=False, detail=f"{error}{advice}")
+        return Result("studio", where.shown, ok=False, detail=f"{error}{advice}")
     except ExhaustionError as error:
-        return Result("studio", where.url, ok=False, detail=str(error))
-    detail = f"{_WORKS[checks.kind]} at {checks.url(where)} (after {seconds * 1000:.1f} ms)"
+        return Result("studio", where.shown, ok=False, detail=str(error))
+    detail = f"{_WORKS[checks.kind]} at {checks.shown(where)} (after {seconds * 1000:.1f} ms)"
     if switched_off:
         detail += "; the gateway makes no health checks, because HEALTH_CHECK is off"
-    return Result("studio", where.url, ok=True, detail=detail)
+    return Result("studio", where.shown, ok=True, detail=detail)
 
 
 def show(results: list[Result]) -> str:

@@ -114,7 +114,8 @@ def _open_standard_files() -> None:
 
 def _read_settings() -> Settings:
     """Read the settings from the environment; if some are invalid, print one line for each and exit with 2."""
-    from memmie_gateway.app.settings import Settings, SettingsError
+    from memmie_gateway.app.setting_errors import SettingsError
+    from memmie_gateway.app.settings import Settings
 
     try:
         return Settings.from_env(os.environ)
@@ -177,6 +178,13 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _run(gateway: Gateway) -> int:
+    from memmie_gateway.app.library_logs import captured
+
+    with captured(gateway.log):
+        return await _run_captured(gateway)
+
+
+async def _run_captured(gateway: Gateway) -> int:
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     insisted = asyncio.Event()

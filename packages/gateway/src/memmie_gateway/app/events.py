@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from http import HTTPStatus
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from memmie_gateway.app.refusal_log import RefusalLog
 from memmie_gateway.core.http.arrival import Arrival
-from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.outcomes import CLOSE_CODES, Cause
 from memmie_gateway.core.sessions.evictions import Evidence
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.sessions.session import Session
+
+OTHER: Final = "other"
+"""The label for values that others can choose and that are not on a list, because each label value costs memory."""
+
+_STATUSES: Final = frozenset(HTTPStatus) | {Cause.CLIENT_LEFT.ending.status}
 
 
 class Events:
@@ -24,38 +32,37 @@ class Events:
         log: the logger.
 
     Attributes:
-        refusals: number of refused clients, by code of the cause and HTTP status.
-        closes: number of ended sessions, by close code and by the party that caused the end.
+        refusal_log: writes the lines about refused clients.
+        refusals: number of refused clients, by code of the cause and HTTP status, or `OTHER`.
+        closes: number of ended sessions, by close code, or `OTHER`, and by the party that caused the end.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
         self._log = log
-        self.refusals: Counter[tuple[str, int]] = Counter()
-        self.closes: Counter[tuple[int, str]] = Counter()
+        self.refusal_log = RefusalLog(log)
+        self.refusals: Counter[tuple[str, str]] = Counter()
+        self.closes: Counter[tuple[str, str]] = Counter()
 
     def refused(self, refusal: Refusal) -> None:
-        """Log and count a refusal. The query is not logged, because it may hold the token."""
+        """Log and count a refusal."""
         error = refusal.error
-        ending = error.cause.ending
-        self.refusals[ending.code, error.status] += 1
-        self._log.info(
-            "refused",
-            request_id=refusal.request_id or None,
-            user_id=refusal.user_id or None,
-            address=refusal.address,
-            path=refusal.path or None,
-            backend=refusal.backend or None,
-            by=error.cause.by,
-            cause=ending.code,
-            status=error.status,
-            code=refusal.close_code,
-            detail=str(error),
-        )
+        status = str(error.status) if error.status in _STATUSES else OTHER
+        self.refusals[error.cause.ending.code, status] += 1
+        self.refusal_log.add(refusal)
 
     def dial_failed(self, backend: Backend, request_id: str, words: str) -> None:
         """Log and count a failed connection to a backend."""
         backend.errors["dial_failed"] += 1
-        self._log.warning("dial_failed", backend=backend.url, request_id=request_id, detail=words)
+        self._log.warning("dial_failed", backend=backend.name, request_id=request_id, detail=words)
+
+    def subprotocol_unselected(self, backend: Backend, request_id: str) -> None:
+        """Log that a backend did not select the subprotocol that the client was told; its name may be a secret."""
+        self._log.debug(
+            "subprotocol_unselected",
+            backend=backend.name,
+            request_id=request_id,
+            detail="Studio did not select the subprotocol that the gateway has selected for first-message auth",
+        )
 
     def health_changed(self, backend: Backend) -> None:
         """Log that a backend became healthy or unhealthy."""
@@ -63,7 +70,7 @@ class Events:
         log = self._log.info if backend.healthy else self._log.warning
         log(
             "backend_health",
-            backend=backend.url,
+            backend=backend.name,
             state=tracker.state.value,
             checked=backend.checked_at or None,
             detail=tracker.reason or None,
@@ -73,7 +80,7 @@ class Events:
         """Log that a backend was ejected, because it broke the connections of this share of its users."""
         self._log.warning(
             "backend_ejected",
-            backend=backend.url,
+            backend=backend.name,
             state="ejected",
             seconds=seconds,
             detail=f"it passes its health checks, but broke the connections of {share:.0%} of its users, "
@@ -84,7 +91,7 @@ class Events:
         """Log that the ejection of a backend is over."""
         self._log.info(
             "backend_ejected",
-            backend=backend.url,
+            backend=backend.name,
             state="returned",
             seconds=None,
             detail="it gets new connections again",
@@ -166,7 +173,8 @@ class Events:
         assert closing is not None  # noqa: S101 - an ended session has a closing handshake
         assert closing.cause is not None  # noqa: S101 - and a cause
         ending = closing.cause.ending
-        self.closes[closing.code, closing.cause.by] += 1
+        code = str(closing.code) if closing.code in CLOSE_CODES else OTHER
+        self.closes[code, closing.cause.by] += 1
         if ending.error:
             session.backend.errors[ending.code] += 1
         self._log.info("closed", **session.describe())

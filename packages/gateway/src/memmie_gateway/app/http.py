@@ -1,155 +1,172 @@
-"""The HTTP server, on aiohttp: the routes for health, readiness and metrics, and that of `renew`."""
+"""The HTTP routes: health, readiness, metrics and the renewal of tokens.
+
+A request is answered at once, so no second parser and no HTTP server is needed; only a renewal has to wait.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Final
+import json
+from collections.abc import Callable, Mapping
+from typing import Final, Protocol
 
-from aiohttp import web
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
-
+from memmie_gateway.app.metrics_page import MetricsPage
 from memmie_gateway.app.renew import RenewRoute
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.http.request import Request
+from memmie_gateway.core.limits import Buckets, Rate
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.net.handover import LINGER_SECONDS
+from memmie_gateway.core.steps import Maybe, Steps, must_wait, run
+from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.ingress import answers, renewal
+from memmie_gateway.net.ingress.listener import Refusal
 
-SHUTDOWN_SECONDS: Final = 1.0
-"""Maximum time in seconds that a request may still take when the gateway stops."""
+FREE_CHECKS: Final = Rate(20, 20)
+"""How many requests for `/health`, and for `/ready`, from one address do not count against its connection rate."""
 
-_NO_LIMIT: Final = 1 << 30  # of aiohttp, because the listener has already limited the head
+MAX_REMEMBERED_CHECKS: Final = 10_000
+"""Maximum number of addresses of which checks are counted, for each path."""
 
 Readiness = Callable[[], tuple[bool, dict[str, object]]]
 """Returns whether the gateway is ready, and the facts that decide this."""
 
+Serve = Callable[[Arrival, Handover], Maybe[None]]
+"""Answers a request."""
 
-def make_app(
-    *, version: str, readiness: Readiness, metrics: CollectorRegistry, renew: RenewRoute
-) -> web.Application:
-    """Make the application.
+
+class Events(Protocol):
+    """Receives the events of requests, for logs and metrics."""
+
+    def refused(self, refusal: Refusal) -> None:
+        """A client was refused."""
+
+
+class HttpRoutes:
+    """Serves every request that is not for a WebSocket.
 
     Args:
         version: the version of the gateway.
         readiness: called for every `/ready`.
-        metrics: collected for every `/metrics`.
+        metrics: the text of `/metrics`.
         renew: serves `/token/renew`.
+        limit_rate: refuses a client that sends requests too often; see `Admission.limit_rate`.
+        events: notified of refusals.
     """
 
-    async def health(_: web.Request) -> web.Response:
-        return web.json_response({"status": "healthy", "version": version})
-
-    async def ready(_: web.Request) -> web.Response:
-        is_ready, parts = readiness()
-        status = 200 if is_ready else 503
-        return web.json_response({"status": "ready" if is_ready else "not ready", **parts}, status=status)
-
-    async def show_metrics(request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(metrics), headers={"Content-Type": content_type})
-
-    app = web.Application(middlewares=[_answer], client_max_size=1 << 16)
-    app.router.add_get("/health", health)
-    app.router.add_get("/ready", ready)
-    app.router.add_get("/metrics", show_metrics)
-    renew.add_to(app)
-    return app
-
-
-class HttpProtocol(web.RequestHandler):
-    """An HTTP connection that is closed after its first response.
-
-    The limits on request heads apply only to the first request of a connection, so no second request is accepted.
-    Errors are answered here, because aiohttp would quote an invalid request in its response and in the log, and the
-    request may contain a token.
-
-    Args:
-        server: the server that the connection belongs to.
-        loop: the event loop.
-    """
-
-    def __init__(self, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(
-            server,
-            loop=loop,
-            access_log=None,  # type: ignore[arg-type]  # None switches it off, which the annotation does not say
-            lingering_time=LINGER_SECONDS,
-            max_line_size=_NO_LIMIT,
-            max_headers=_NO_LIMIT,
-            max_field_size=_NO_LIMIT,
-            auto_decompress=False,  # a few compressed kilobytes can expand to gigabytes
-        )
-
-    def handle_error(
+    def __init__(
         self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Answer an invalid request, or a request for which the handler failed."""
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return super().handle_error(request, status, exc, message)
-        if request.writer.output_size:
-            raise ConnectionError("the gateway has already begun to send the response")
-        ending = Cause.BAD_REQUEST.ending
-        return web.json_response({"error": ending.words, "code": ending.code}, status=status)
+        *,
+        version: str,
+        readiness: Readiness,
+        metrics: MetricsPage,
+        renew: RenewRoute,
+        limit_rate: Callable[[str], Steps[None]],
+        events: Events,
+    ) -> None:
+        self._health_body = json.dumps({"status": "healthy", "version": version}).encode()
+        self._readiness = readiness
+        self._metrics = metrics
+        self._limit_rate = limit_rate
+        self._events = events
+        self._checks = {path: Buckets(MAX_REMEMBERED_CHECKS) for path in ("/health", "/ready")}
+        self._routes: Mapping[str, Mapping[str, Serve]] = {
+            "/health": {"GET": self._health},
+            "/ready": {"GET": self._ready},
+            "/metrics": {"GET": self._show_metrics},
+            renewal.PATH: {"OPTIONS": renew.preflight, "POST": renew.renew},
+        }
 
-    async def finish_response(
-        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
-    ) -> tuple[web.StreamResponse, bool]:
-        """Send the response, and close the connection after it."""
-        if isinstance(resp, web.HTTPExpectationFailed):
-            body = {"error": "no expectation but 100-continue is met here", "code": "expectation_failed"}
-            resp = web.json_response(body, status=resp.status)
-        resp.force_close()
-        return await super().finish_response(request, resp, start_time)
+    def __repr__(self) -> str:
+        return f"<HttpRoutes {', '.join(self._routes)}>"
+
+    def __call__(self, arrival: Arrival, handover: Handover) -> None:
+        """Answer a request; if it has to wait, the rest runs as the task of the handover."""
+        rest = run(self._serve(arrival, handover))
+        if rest is not None:
+            handover.start(rest)
+
+    def _serve(self, arrival: Arrival, handover: Handover) -> Steps[None]:
+        request = arrival.request
+        try:
+            _check_host(request)
+            if self._is_limited(arrival):
+                yield from self._limit_rate(arrival.client.limit_key)
+            served = self._route(request)(arrival, handover)
+            if must_wait(served):
+                yield served
+        except RefusedError as error:
+            self._refuse(arrival, handover, error)
+        except asyncio.CancelledError:
+            left = handover.transport.is_closing()  # otherwise the gateway is stopping
+            self._refuse(arrival, handover, RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
+        except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
+            self._refuse(arrival, handover, RefusedError(Cause.INTERNAL))
+            answers.report_bug(error)
+
+    def _is_limited(self, arrival: Arrival) -> bool:
+        """Tell whether a request counts against the connection rate of its address."""
+        request = arrival.request
+        checks = self._checks.get(request.path)
+        if checks is not None:
+            now = asyncio.get_running_loop().time()
+            return checks.take(arrival.client.limit_key, FREE_CHECKS, now) > 0
+        # A renewal counts itself, because pages of allowed origins may read why it was refused.
+        return (request.method, request.path) != ("POST", renewal.PATH)
+
+    def _route(self, request: Request) -> Serve:
+        methods = self._routes.get(request.path)
+        if methods is None:
+            return _not_found
+        if any(value.lower() != b"100-continue" for value in request.headers.all(b"expect")):
+            return _expectation_failed
+        serve = methods.get("GET" if request.method == "HEAD" else request.method)
+        if serve is None:
+            allowed = ",".join(["GET", "HEAD"] if "GET" in methods else methods)
+            return lambda arrival, handover: _not_allowed(arrival, handover, allowed)
+        return serve
+
+    def _refuse(self, arrival: Arrival, handover: Handover, error: RefusedError) -> None:
+        self._events.refused(Refusal.of(arrival, error))
+        answers.refuse(arrival, handover, error)
+
+    # The routes.
+
+    def _health(self, arrival: Arrival, handover: Handover) -> None:
+        answers.answer(arrival, handover, 200, self._health_body)
+
+    def _ready(self, arrival: Arrival, handover: Handover) -> None:
+        is_ready, parts = self._readiness()
+        body = {"status": "ready" if is_ready else "not ready", **parts}
+        answers.answer(arrival, handover, 200 if is_ready else 503, json.dumps(body).encode())
+
+    def _show_metrics(self, arrival: Arrival, handover: Handover) -> None:
+        accepted = arrival.request.headers.elements(b"accept")
+        text, content_type = self._metrics.text(accepted, asyncio.get_running_loop().time())
+        answers.answer(arrival, handover, 200, text, content_type)
 
 
-@web.middleware
-async def _answer(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Answer errors as JSON."""
-    try:
-        response = await handler(request)
-    except web.HTTPNotFound:
-        ending = Cause.NO_ROUTE.ending
-        response = web.json_response({"error": ending.words, "code": ending.code}, status=404)
-    except web.HTTPMethodNotAllowed as error:
-        body = {"error": f"{error.method} is not allowed here", "code": "method_not_allowed"}
-        response = web.json_response(body, status=405, headers={"Allow": error.headers["Allow"]})
-    response.headers["Cache-Control"] = "no-store"
-    return response
+def _check_host(request: Request) -> None:
+    """Refuse a request without exactly one Host header; HTTP/1.0 does not need one (RFC 9112 §3.2)."""
+    hosts = len(request.headers.all(b"host"))
+    if hosts > 1 or (not hosts and request.version == "1.1"):
+        raise RefusedError(Cause.BAD_REQUEST, "exactly one Host header is needed")
 
 
-class HttpServer:
-    """Serves an application on connections that the listener has accepted.
+def _not_found(arrival: Arrival, handover: Handover) -> None:
+    ending = Cause.NO_ROUTE.ending
+    _say(arrival, handover, 404, ending.words, ending.code)
 
-    Args:
-        app: the application.
-    """
 
-    def __init__(self, app: web.Application) -> None:
-        self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_SECONDS
-        )
+def _not_allowed(arrival: Arrival, handover: Handover, allowed: str) -> None:
+    words = f"{arrival.request.method} is not allowed here"
+    _say(arrival, handover, 405, words, "method_not_allowed", f"Allow: {allowed}\r\n")
 
-    def __call__(self) -> asyncio.Protocol:
-        """Create a protocol for a connection."""
-        server = self._runner.server
-        assert server is not None  # noqa: S101 - started before the port is open
-        return HttpProtocol(server, asyncio.get_running_loop())
 
-    def __len__(self) -> int:
-        """Return the number of connections."""
-        server = self._runner.server
-        return len(server.connections) if server is not None else 0
+def _expectation_failed(arrival: Arrival, handover: Handover) -> None:
+    _say(arrival, handover, 417, "no expectation but 100-continue is met here", "expectation_failed")
 
-    async def start(self) -> None:
-        """Start the application."""
-        await self._runner.setup()
 
-    async def stop(self) -> None:
-        """Close every connection."""
-        await self._runner.cleanup()
+def _say(arrival: Arrival, handover: Handover, status: int, words: str, code: str, extra: str = "") -> None:
+    body = json.dumps({"error": words, "code": code}).encode()
+    answers.answer(arrival, handover, status, body, extra=extra)

@@ -55,6 +55,23 @@ def _up_to_the_second(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))  # the same for all lines of a second
 
 
+def _without_escapes(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Escape characters that a terminal would act on, such as those that move the cursor."""
+    return {
+        name: _printable(value, keep="\n" if name == "exception" else "") if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
+def _printable(text: str, *, keep: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() or character in keep else ascii(character)[1:-1]
+        for character in text
+    )
+
+
 def _without_blanks(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Leave out fields without a value. In JSON, every field is always present."""
     return {name: value for name, value in event.items() if value is not None}
@@ -78,7 +95,7 @@ def make_logger(
     processors: list[Processor] = [_as_json]
     if log_format == "console" or (log_format == "auto" and terminal):
         colors = terminal and not os.environ.get("NO_COLOR")
-        processors = [_begin, _without_blanks, structlog.dev.ConsoleRenderer(colors=colors)]
+        processors = [_begin, _without_blanks, _without_escapes, structlog.dev.ConsoleRenderer(colors=colors)]
     logger = structlog.wrap_logger(
         _Lines(stream),
         processors=processors,

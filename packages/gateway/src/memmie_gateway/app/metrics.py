@@ -140,11 +140,11 @@ class GatewayCollector:
         for session in self._sessions:
             traffic[session.backend] = traffic[session.backend].plus(session.traffic())
         for backend, sum_of in traffic.items():
-            connections.add_metric([backend.url], count[backend])
-            messages.add_metric([_UP, backend.url], sum_of.messages_from_client)
-            messages.add_metric([_DOWN, backend.url], sum_of.messages_from_backend)
-            received.add_metric([_UP, backend.url], sum_of.bytes_from_client)
-            received.add_metric([_DOWN, backend.url], sum_of.bytes_from_backend)
+            connections.add_metric([backend.name], count[backend])
+            messages.add_metric([_UP, backend.name], sum_of.messages_from_client)
+            messages.add_metric([_DOWN, backend.name], sum_of.messages_from_backend)
+            received.add_metric([_UP, backend.name], sum_of.bytes_from_client)
+            received.add_metric([_DOWN, backend.name], sum_of.bytes_from_backend)
         yield connections
         yield messages
         yield received
@@ -172,10 +172,10 @@ class GatewayCollector:
         )
         for backend in self._pool:
             for kind, number in backend.errors.items():
-                errors.add_metric([kind, backend.url], number)
-            _add_histogram(latency, [backend.url], backend.latency)
-            healthy.add_metric([backend.url], int(backend.tracker.state is Health.HEALTHY))
-            ejected.add_metric([backend.url], int(backend.ejected))
+                errors.add_metric([kind, backend.name], number)
+            _add_histogram(latency, [backend.name], backend.latency)
+            healthy.add_metric([backend.name], int(backend.tracker.state is Health.HEALTHY))
+            ejected.add_metric([backend.name], int(backend.ejected))
         yield errors
         yield latency
         yield healthy
@@ -189,17 +189,17 @@ class GatewayCollector:
     def _ends(self) -> Iterator[Metric]:
         closes = CounterMetricFamily(
             "gateway_websocket_closes",
-            "Ended connections, by close code and by the party that caused the end.",
+            "Ended connections, by close code, or other, and by the party that caused the end.",
             labels=["code", "by"],
         )
         for (code, by), number in self._events.closes.items():
-            closes.add_metric([str(code), by], number)
+            closes.add_metric([code, by], number)
         yield closes
         refusals = CounterMetricFamily(
             "gateway_refusals", "Refused requests, by reason and HTTP status.", labels=["reason", "status"]
         )
         for (reason, status), number in self._events.refusals.items():
-            refusals.add_metric([reason, str(status)], number)
+            refusals.add_metric([reason, status], number)
         yield refusals
         pending = GaugeMetricFamily(
             "gateway_pending_connections", "Connections with a request that is not answered yet."

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
-
-from aiohttp import hdrs, web
+import asyncio
+import json
+from typing import Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
-from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
-from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net import clock
+from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.ingress import answers
+from memmie_gateway.net.ingress.body import read_body
 from memmie_gateway.net.ingress.listener import Refusal
-from memmie_gateway.net.ingress.renewal import PATH, Renewal
+from memmie_gateway.net.ingress.renewal import Renewal
 
-_PREFLIGHT = {
+MAX_BODY: Final = 64 * 1024
+"""Maximum size of the body of a request in bytes."""
+
+_PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",
     "Access-Control-Max-Age": "600",
@@ -38,66 +41,72 @@ class RenewRoute:
 
     Args:
         renewal: renews.
-        arrival: returns the arrival for the address of the TCP peer and a request; see `Listener.arrival`.
         events: notified of renewals and refusals.
         body_seconds: maximum time until the body of a request is complete.
     """
 
-    def __init__(
-        self,
-        renewal: Renewal,
-        arrival: Callable[[str, Request], Arrival],
-        events: Events,
-        *,
-        body_seconds: float,
-    ) -> None:
+    def __init__(self, renewal: Renewal, events: Events, *, body_seconds: float) -> None:
         self._renewal = renewal
-        self._arrival = arrival
         self._events = events
         self._body_seconds = body_seconds
 
-    def add_to(self, app: web.Application) -> None:
-        """Add the route to an application."""
-        app.router.add_post(PATH, self._serve)
-        app.router.add_options(PATH, self._serve)
+    def preflight(self, arrival: Arrival, handover: Handover) -> None:
+        """Answer a preflight, or another OPTIONS request."""
+        try:
+            origin = self._renewal.origin(arrival)
+        except RefusedError as error:
+            self._refuse(arrival, handover, error, "")
+        else:
+            self._answer(
+                arrival,
+                handover,
+                204,
+                b"",
+                origin,
+                {"Allow": "OPTIONS, POST"} | (_PREFLIGHT if origin else {}),
+            )
 
-    async def _serve(self, request: web.Request) -> web.Response:
-        arrival = self._arrival(request.remote or "0.0.0.0", _head_of(request))  # noqa: S104 - it is gone already
+    async def renew(self, arrival: Arrival, handover: Handover) -> None:
+        """Move connections to another token, and answer; the rate of the client's address is limited here."""
         origin = ""
         try:
             origin = self._renewal.origin(arrival)
-            if request.method == hdrs.METH_OPTIONS:
-                response = web.Response(status=204, headers={"Allow": "OPTIONS, POST"})
-                if origin:
-                    response.headers.update(_PREFLIGHT)
-            else:
-                user_id, moved = await self._renewal.renew(arrival, lambda: self._body(request))
-                self._events.renewed(arrival, user_id, moved)
-                response = web.json_response({"moved": moved})
+            user_id, moved = await self._renewal.renew(arrival, lambda: self._body(arrival, handover))
         except RefusedError as error:
-            self._events.refused(Refusal.of(arrival, error))
-            body, fields = refusal_parts(error)
-            response = web.Response(status=error.status, body=body, content_type="application/json")
-            response.headers.extend(fields)
-        if origin:
-            response.headers["Access-Control-Allow-Origin"] = origin
-            response.headers["Access-Control-Expose-Headers"] = "Retry-After"
-        response.headers["Vary"] = "Origin"
-        return response
+            self._refuse(arrival, handover, error, origin)
+        except asyncio.CancelledError:
+            left = handover.transport.is_closing()  # otherwise the gateway is stopping
+            self._refuse(
+                arrival, handover, RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING), origin
+            )
+        else:
+            self._events.renewed(arrival, user_id, moved)
+            self._answer(arrival, handover, 200, json.dumps({"moved": moved}).encode(), origin)
 
-    async def _body(self, request: web.Request) -> bytes:
+    async def _body(self, arrival: Arrival, handover: Handover) -> bytes:
         try:
             async with clock.timeout(self._body_seconds):
-                return await request.read()
+                return await read_body(arrival.request, handover, MAX_BODY)
         except TimeoutError:
             raise RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive") from None
-        except web.HTTPRequestEntityTooLarge:
-            raise RefusedError(Cause.BODY_TOO_BIG) from None
-        except ConnectionError:
-            raise RefusedError(Cause.CLIENT_LEFT) from None
 
+    def _refuse(self, arrival: Arrival, handover: Handover, error: RefusedError, origin: str) -> None:
+        self._events.refused(Refusal.of(arrival, error))
+        body, fields = refusal_parts(error)
+        self._answer(arrival, handover, error.status, body, origin, dict(fields))
 
-def _head_of(request: web.Request) -> Request:
-    """Return the head of a request as the parts of the gateway know it, without its query."""
-    fields = tuple((name.lower(), value) for name, value in request.raw_headers)
-    return Request(request.method, request.path, (), "1.1", Headers(fields))
+    def _answer(
+        self,
+        arrival: Arrival,
+        handover: Handover,
+        status: int,
+        body: bytes,
+        origin: str,
+        fields: dict[str, str] | None = None,
+    ) -> None:
+        fields = {"Vary": "Origin", **(fields or {})}
+        if origin:
+            fields["Access-Control-Allow-Origin"] = origin
+            fields["Access-Control-Expose-Headers"] = "Retry-After"
+        extra = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+        answers.answer(arrival, handover, status, body, extra=extra)

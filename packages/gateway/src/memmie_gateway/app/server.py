@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import os
 import random
+import socket
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Final, Self
 
+from structlog.typing import FilteringBoundLogger
+
+from memmie_gateway.app.healthcheck import EVERYWHERE
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.logs import make_logger
 from memmie_gateway.app.settings import Settings
@@ -17,6 +21,8 @@ from memmie_gateway.app.wiring import VERSION, make_parts
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.sessions import draining
 from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.ingress.head_reader import HeadReader
+from memmie_gateway.net.ingress.listener import Listener
 from memmie_gateway.net.sessions.session import Session
 
 BACKLOG: Final = 4096
@@ -42,17 +48,18 @@ class Gateway:
     Attributes:
         settings: as given.
         parts: the parts of the gateway.
+        log: the logger.
         log_stream: the output of the log, which goes to standard output.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.log_stream = LogStream(sys.stdout)
-        self._log = make_logger(
+        self.log: FilteringBoundLogger = make_logger(
             settings.log_format, settings.log_level, self.log_stream, terminal=sys.stdout.isatty()
         )
         self._rng = random.SystemRandom()
-        self.parts = make_parts(settings, self._log, self.log_stream, self.readiness, self._rng)
+        self.parts = make_parts(settings, self.log, self.log_stream, self.readiness, self._rng)
         self._server: asyncio.Server | None = None
         self._started: contextlib.AsyncExitStack | None = None
 
@@ -80,20 +87,17 @@ class Gateway:
         async with contextlib.AsyncExitStack() as started:  # undone in reverse order, also if a step fails
             parts.clock.start()
             started.callback(parts.clock.stop)
+            started.callback(parts.events.refusal_log.flush)
             started.callback(parts.lag.stop)
             started.push_async_callback(parts.authenticator.stop)
             started.push_async_callback(parts.rechecker.stop)
             started.callback(parts.leases.stop)
-            started.push_async_callback(parts.http.stop)
             started.push_async_callback(parts.prober.stop)
             started.push_async_callback(parts.listener.stop)
             started.callback(parts.evictor.stop)
             started.callback(parts.deserted.stop)
             started.callback(parts.ejector.stop)
-            await parts.http.start()
-            self._server = await asyncio.get_running_loop().create_server(
-                parts.listener, settings.host, settings.port, backlog=BACKLOG
-            )
+            self._server = await _listen(parts.listener, settings.host, settings.port)
             started.callback(self._server.close)
             self.update_backends(map(BackendUrl.parse, settings.studio_ws_urls))
             parts.lag.start()
@@ -101,7 +105,7 @@ class Gateway:
                 parts.rebalancer.start()
                 started.callback(parts.rebalancer.stop)
             self._started = started.pop_all()
-        self._log.info(
+        self.log.info(
             "listening",
             url=self.url,
             host=settings.host,
@@ -128,19 +132,19 @@ class Gateway:
         started, self._started = self._started, None
         if started is None:
             return
-        self._log.info("draining", connections=len(self.parts.sessions), seconds=drain_seconds)
+        self.log.info("draining", connections=len(self.parts.sessions), seconds=drain_seconds)
         self.parts.admission.draining = True
         if self.parts.rebalancer is not None:
             self.parts.rebalancer.stop()
         async with started:
             await self._drain(drain_seconds)
         self._server = None
-        self._log.info("stopped")
+        self.log.info("stopped")
         self.log_stream.close()
 
     def cut_short(self) -> None:
         """Write the last log line before the process ends during its drain."""
-        self._log.warning("cut_short", connections=len(self.parts.sessions))
+        self.log.warning("cut_short", connections=len(self.parts.sessions))
         self.log_stream.close()
 
     async def _drain(self, seconds: float) -> None:
@@ -173,17 +177,36 @@ class Gateway:
     def url(self) -> str:
         """The URL at which this machine can reach the gateway."""
         host = self.settings.host
-        if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-            host = "127.0.0.1"
+        if self._server is not None:
+            host = str(self._server.sockets[0].getsockname()[0])  # a name may have other addresses as well
+        host = EVERYWHERE.get(host, host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def readiness(self) -> tuple[bool, dict[str, object]]:
         """Return whether the gateway is ready, and the facts that decide this (spec §1)."""
         backends = self.parts.pool.active
-        states = {backend.url: backend.tracker.state.value for backend in backends}
+        states = {backend.name: backend.tracker.state.value for backend in backends}
         draining_now = self.parts.admission.draining
         any_healthy = any(backend.healthy for backend in backends)
         return any_healthy and not draining_now, {"draining": draining_now, "studios": states}
+
+
+async def _listen(listener: Listener, host: str, port: int) -> asyncio.Server:
+    """Open the port; `::` is every IPv6 and IPv4 address."""
+
+    def make_protocol() -> asyncio.Protocol:
+        return HeadReader(listener)
+
+    loop = asyncio.get_running_loop()
+    if host != "::":
+        return await loop.create_server(make_protocol, host, port, backlog=BACKLOG)
+    sock = socket.create_server(
+        (host, port),
+        family=socket.AF_INET6,
+        backlog=BACKLOG,
+        dualstack_ipv6=socket.has_dualstack_ipv6(),  # asyncio's own socket would be for IPv6 only
+    )
+    return await loop.create_server(make_protocol, sock=sock, backlog=BACKLOG)
 
 
 def _close(session: Session) -> None:

@@ -10,12 +10,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from memmie_gateway.app.setting_errors import explain, why_no_network
 from memmie_gateway.core.backends.balancer import Strategy
 from memmie_gateway.core.http.client_address import Network
+from memmie_gateway.core.http.origins import Origin
 from memmie_gateway.core.sessions.evictions import Mode
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind
+from memmie_gateway.net.http1.url import without_secrets
 
 CommaSeparated = tuple[str, ...]
 """What is written as a list with commas."""
@@ -32,20 +35,17 @@ _NEAR = 0.9
 
 _PATH = re.compile(r"/[!\"$-~]*")  # no spaces, no fragment; may have a query
 
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")  # in a URL; a message must not repeat them
-
-
-class SettingsError(ValueError):
-    """Invalid settings; the message has one line for each variable."""
-
 
 class Settings(BaseModel):
     """All settings of the gateway. The field `x_y` is the variable `X_Y`."""
 
-    model_config = ConfigDict(frozen=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
 
     # Listener
-    host: str = Field("0.0.0.0", description="Address to listen on; `0.0.0.0` is every IPv4 address.")  # noqa: S104 - a server's default
+    host: str = Field(
+        "0.0.0.0",  # noqa: S104 - a server's default
+        description="Address to listen on; `0.0.0.0` is every IPv4 address, `::` is every IPv6 and IPv4 address.",
+    )
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 picks a free port.")
     websocket_enabled: bool = Field(
         default=True, description="Accept WebSockets. If false, every WebSocket gets 503."
@@ -59,7 +59,8 @@ class Settings(BaseModel):
         16_384,
         ge=1024,
         le=1 << 20,
-        description="Maximum size of a request head in bytes. A request with a larger head gets 431.",
+        description="Maximum size of a request head in bytes. A request with a larger head gets 431, "
+        "and one with a URL that is larger than this gets 414.",
     )
     max_headers: PositiveCount = Field(
         100, description="Maximum number of header fields in a request. A request with more fields gets 431."
@@ -78,7 +79,8 @@ class Settings(BaseModel):
         ("*",),
         description=(
             "Origins of web pages that may connect, comma separated, such as `https://app.example.com` or "
-            "`https://*.example.com`. Other origins get 403. `*` allows every origin. "
+            "`https://*.example.com`. Scheme, host and port must be the same; `*.` stands for any subdomain. "
+            "Other origins get 403. `*` allows every origin. "
             "Do not use `*` if browsers add cookies or client certificates to the handshake."
         ),
     )
@@ -110,6 +112,11 @@ class Settings(BaseModel):
         description="Maximum number of connections to Auth. "
         "The tokens of one client address use at most half of them.",
     )
+    auth_keepalive: bool = Field(
+        default=True,
+        description="Use connections to Auth for more than one request. "
+        "If false, every request has its own connection, which costs more.",
+    )
     auth_stale_seconds: Seconds = Field(
         600,
         description="Time in seconds for which the gateway still uses Auth's last answer about a valid token "
@@ -140,6 +147,11 @@ class Settings(BaseModel):
         0,
         description="Time in seconds for which a token stays valid after it has expired, "
         "because the clocks of Auth and the gateway may differ.",
+    )
+    max_token_bytes: PositiveCount = Field(
+        4096,
+        description="Maximum length of a token in bytes. A client with a longer token gets 401 `token_too_long`, "
+        "and Auth is not asked. The token must also fit into MAX_HEAD_BYTES.",
     )
     first_message_auth: bool = Field(
         default=False,
@@ -241,12 +253,12 @@ class Settings(BaseModel):
     )
     connect_rate_per_ip: Rate = Field(
         10,
-        description="Maximum number of handshakes and token renewals per second from one address; 0 for no limit. "
-        "Further ones get 429.",
+        description="Maximum number of handshakes and HTTP requests per second from one address; 0 for no limit. "
+        "Further ones get 429. `/health` and `/ready` are each free up to 20 requests per second.",
     )
     connect_burst_per_ip: PositiveCount = Field(
         50,
-        description="Number of handshakes and token renewals that one address may send in a short time, even if this is faster than "
+        description="Number of handshakes and HTTP requests that one address may send in a short time, even if this is faster than "
         "CONNECT_RATE_PER_IP.",
     )
     message_rate_per_user: Rate = Field(
@@ -261,9 +273,9 @@ class Settings(BaseModel):
         "MESSAGE_RATE_PER_USER.",
     )
     message_rate_max_delay_seconds: PositiveSeconds = Field(
-        10,
-        description="Maximum time in seconds for which the gateway stops reading from a user that sends too fast. "
-        "If a longer pause is needed, the gateway closes the connection with 1008.",
+        30,
+        description="Maximum time in seconds for which messages of a user that sends too fast may wait in the gateway. "
+        "If those that were read would have to wait longer, the gateway closes the connection with 1008.",
     )
     max_message_bytes: int = Field(
         1_048_576,
@@ -316,7 +328,11 @@ class Settings(BaseModel):
         "A container needs a stop timeout longer than DRAIN_SECONDS + CLOSE_TIMEOUT_SECONDS.",
     )
 
-    # Logs
+    # Logs and metrics
+    metrics_cache_seconds: Seconds = Field(
+        1,
+        description="Time in seconds for which the text of `/metrics` is used again; 0 makes a new one for every request.",
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto",
         description="Format of the log: `json`, `console` or `auto`. `auto` means `console` on a terminal and `json` elsewhere.",
@@ -339,7 +355,7 @@ class Settings(BaseModel):
         try:
             return cls(**values)  # text, which pydantic converts
         except ValidationError as error:
-            raise SettingsError("\n".join(_explain(error))) from None
+            raise explain(error, values, cls.model_fields) from None
 
     @field_validator("trusted_proxies", "allowed_origins", "studio_ws_urls", mode="before")
     @classmethod
@@ -360,23 +376,23 @@ class Settings(BaseModel):
             try:
                 ipaddress.ip_network(text)
             except ValueError:
-                raise ValueError(f"{text!r} {_why_no_network(text)}") from None
+                raise ValueError(f"{without_secrets(text)!r} {why_no_network(text)}") from None
         return value
 
     @field_validator("allowed_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            scheme, separator, host = text.partition("://")
-            if text not in ("*", "null") and not (scheme and separator and host and "/" not in host):
-                raise ValueError(f"{text!r} is not an origin such as https://app.example.com")
+            if text not in ("*", "null") and Origin.parse(text) is None:
+                shown = without_secrets(text)
+                raise ValueError(f"{shown!r} is not an origin such as https://app.example.com")
         return value
 
     @field_validator("health_path")
     @classmethod
     def _path(cls, value: str) -> str:
         if value and not _PATH.fullmatch(value):
-            raise ValueError(f"{value!r} is not a path such as /healthz")
+            raise ValueError(f"{without_secrets(value)!r} is not a path such as /healthz")
         return value
 
     @field_validator("studio_ws_urls")
@@ -384,8 +400,12 @@ class Settings(BaseModel):
     def _backends(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value:
             raise ValueError("at least one URL is needed")
-        for url in value:
-            BackendUrl.parse(url)
+        for number, url in enumerate(value, start=1):
+            try:
+                BackendUrl.parse(url)
+            except ValueError as error:
+                which = f"URL number {number}: " if len(value) > 1 else ""
+                raise ValueError(f"{which}{error}") from None
         if len(set(value)) != len(value):
             raise ValueError("a URL is listed twice")
         return value
@@ -419,35 +439,3 @@ def misspelt(environment: Mapping[str, str]) -> dict[str, str]:
         if name.upper() not in known
     }
     return {name: matches[0] for name, matches in near.items() if matches}
-
-
-def _why_no_network(text: str) -> str:
-    """Return why a text is not a network, and which network is probably meant."""
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return "is not a network such as 10.0.0.0/8"
-    address = text.partition("/")[0]
-    return f"is not a network: {address} is not the first address of {network}. Did you mean {network}?"
-
-
-_EXPECTED = {
-    "bool_parsing": "must be true or false",
-    "int_parsing": "must be a whole number",
-    "float_parsing": "must be a number",
-}
-"""Our words for an expected value, by pydantic's type of the error."""
-
-
-def _explain(error: ValidationError) -> list[str]:
-    """Return one line for each invalid variable: the value given, the value expected, and the meaning."""
-    lines = []
-    for problem in error.errors():
-        name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-        field = Settings.model_fields.get(name.lower())
-        message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-        message = _EXPECTED.get(problem["type"], message)
-        end = "" if message.endswith("?") else "."
-        meaning = f" Meaning of {name}: {field.description}" if field is not None else ""
-        lines.append(_CREDENTIALS.sub("//***@", f"{name}={problem['input']!r}: {message}{end}{meaning}"))
-    return lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import random
 import time
@@ -13,9 +12,10 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from memmie_gateway.app.events import Events
-from memmie_gateway.app.http import HttpServer, Readiness, make_app
+from memmie_gateway.app.http import HttpRoutes, Readiness
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
+from memmie_gateway.app.metrics_page import MetricsPage
 from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.core.auth.circuit import AuthHealth
@@ -37,7 +37,7 @@ from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
-from memmie_gateway.net.clock import Clock
+from memmie_gateway.net.clock import Clock, loop_time
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
@@ -73,10 +73,10 @@ class Parts:
         clock: tells the time without the pauses of this process.
         deserted: tells the clients of dead backends.
         ejector: ejects backends that break sessions.
+        events: logs and counts.
         evictor: ends sessions on evidence.
         leases: end sessions when their tokens end.
         rechecker: asks Auth again about the tokens of live sessions.
-        http: serves all requests without a route at the listener.
         lag: measures the event loop.
         listener: reads heads, and hands connections to routes.
         pool: the backends.
@@ -90,10 +90,10 @@ class Parts:
     clock: Clock
     deserted: DesertedSessions
     ejector: Ejector
+    events: Events
     evictor: Evictor
     leases: Leases
     rechecker: Rechecker
-    http: HttpServer
     lag: LoopLag
     listener: Listener
     pool: BackendPool
@@ -185,7 +185,7 @@ def make_parts(
             pool,
             rebalancer.bound_to if rebalancer is not None else sessions.home,
             settings.dial_timeout_seconds,
-            _time,
+            loop_time,
         ),
         dialer=Dialer(resolver, clock=clock),
         ejector=ejector,
@@ -211,14 +211,17 @@ def make_parts(
         log_stream=log_stream,
         version=VERSION,
     )
-    renew = RenewRoute(
-        Renewal(admission, authenticator, leases.renew, allowed_origins=settings.allowed_origins),
-        lambda peer, request: listener.arrival(peer, request),  # noqa: PLW0108 - it is defined below
-        events,
-        body_seconds=settings.head_seconds,
-    )
-    http = HttpServer(
-        make_app(version=VERSION, readiness=readiness, metrics=make_registry(collector), renew=renew)
+    http = HttpRoutes(
+        version=VERSION,
+        readiness=readiness,
+        metrics=MetricsPage(make_registry(collector), settings.metrics_cache_seconds),
+        renew=RenewRoute(
+            Renewal(admission, authenticator, leases.renew, allowed_origins=settings.allowed_origins),
+            events,
+            body_seconds=settings.head_seconds,
+        ),
+        limit_rate=admission.limit_rate,
+        events=events,
     )
     listener = Listener(
         ListenerOptions(
@@ -233,7 +236,7 @@ def make_parts(
             routes=dict.fromkeys(PATHS, websocket),
             http=http,
             refused=events.refused,
-            connections=lambda: len(sessions) + len(http),
+            connections=sessions.__len__,
         ),
         rng,
         clock,
@@ -253,10 +256,10 @@ def make_parts(
         clock,
         deserted,
         ejector,
+        events,
         evictor,
         leases,
         rechecker,
-        http,
         lag,
         listener,
         pool,
@@ -289,19 +292,14 @@ def _make_pool(
         outlier = OutlierTracker(
             hold=settings.health_timeout_seconds, probed=settings.health_check is not Kind.OFF
         )
-        backend = Backend(where, tracker, outlier, _time)
+        backend = Backend(where, tracker, outlier, loop_time)
         backend.on_change = events.health_changed
         if settings.unhealthy_sessions == "close":
             backend.on_checked = deserted.checked
             backend.on_failure = deserted.doubt
         return backend
 
-    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, _time)
-
-
-def _time() -> float:
-    """Return the time of the event loop in seconds."""
-    return asyncio.get_running_loop().time()
+    return BackendPool(Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, loop_time)
 
 
 def _make_authenticator(
@@ -325,6 +323,8 @@ def _make_authenticator(
         resolver=resolver,
         timeout=settings.auth_timeout_seconds,
         max_connections=settings.auth_max_connections,
+        max_token_bytes=settings.max_token_bytes,
+        keepalive=settings.auth_keepalive,
         rng=rng,
         ends=ends,
     )

@@ -7,10 +7,14 @@ slots as connections, and of the rates the least recently used are evicted.
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from memmie_gateway.core.steps import Maybe
+
+TURN_SECONDS: Final = 0.05
+"""Minimum time between two turns of a connection that waits for tokens, if it wants more than one of them."""
 
 
 class Rate(NamedTuple):
@@ -129,9 +133,13 @@ class SlotCounts:
 
 
 class TokenBucket:
-    """A token bucket that may be overdrawn, because received data cannot be refused any more; the sender must then wait.
+    """A token bucket that may be overdrawn; the sender must then wait.
 
-    `left` is public so that the data path can subtract from it directly, and call `settle` only if it is negative.
+    `left` is public so that the data path can compare with it and subtract from it directly, and call `settle` only if
+    the tokens may not suffice.
+
+    Several connections of one user may wait for tokens of the same bucket. They share what comes, and no connection has
+    to know the others.
 
     Args:
         quota: the rate, above 0, and the burst.
@@ -139,31 +147,36 @@ class TokenBucket:
 
     Attributes:
         quota: as given; it may be replaced at any time.
-        left: tokens left; a negative number is a debt.
+        left: whole tokens left, always an int, which is cheap to compare; a negative number is a debt.
+        waiting: number of connections that wait for tokens.
     """
 
-    __slots__ = ("_debt", "_filled", "left", "quota")
+    __slots__ = ("_debt", "_filled", "_part", "left", "quota", "waiting")
 
     def __init__(self, quota: Rate, now: float) -> None:
         self.quota = quota
         self._filled = now
         self._debt = 0.0  # at the last call of `settle`
-        self.left = quota.burst
+        self.left = math.floor(quota.burst)
+        self._part = quota.burst - self.left  # of the next token
+        self.waiting = 0
 
     def __repr__(self) -> str:
-        return f"<TokenBucket {self.quota.per_second}/s left={self.left:.1f} of {self.quota.burst}>"
+        return f"<TokenBucket {self.quota.per_second}/s left={self.left} of {self.quota.burst}>"
 
     def settle(self, now: float) -> float:
         """Add the tokens since the last call; return the seconds until the debt is paid, 0 for no debt.
 
-        At most the debt plus one burst is added between two calls. So a bucket that is settled only when it is in debt
-        allows at most two bursts at once, and keeps to the rate over any longer time.
+        At most the debt plus one burst is added between two calls. So a bucket that is settled only when its tokens do
+        not suffice allows at most two bursts at once, and keeps to the rate over any longer time.
         """
         rate, burst = self.quota
         earned = min((now - self._filled) * rate, self._debt + burst)
         self._filled = now
-        self.left = min(burst, self.left + earned)
-        self._debt = max(0.0, -self.left)
+        level = min(burst, self.left + self._part + earned)
+        self.left = math.floor(level)
+        self._part = level - self.left
+        self._debt = max(0.0, -level)
         return self._debt / rate
 
     def take(self, now: float) -> float:
@@ -172,7 +185,34 @@ class TokenBucket:
         if self.left >= 1:
             self.left -= 1
             return 0.0
-        return (1 - self.left) / self.quota.per_second
+        return (1 - self.left - self._part) / self.quota.per_second
+
+    # For connections that wait.
+
+    def share(self, now: float) -> int:
+        """Return how many tokens one of the waiting connections may take now: its part, but at least one if there is one."""
+        self.settle(now)
+        return max(1, self.left // self.waiting) if self.left >= 1 else 0
+
+    def within(self, seconds: float) -> int:
+        """Return how many tokens each waiting connection gets within so many seconds."""
+        return int(seconds * self.quota.per_second / self.waiting)
+
+    def next_turn(self, wanted: int, share: int = 1) -> float:
+        """Return the seconds until a waiting connection should ask for its share again.
+
+        One that just got tokens leaves as many to each of the others. But it never waits until the bucket overflows.
+
+        Args:
+            wanted: number of tokens that it still wants.
+            share: its last share; 0 if there was no token.
+        """
+        rate, burst = self.quota
+        needed = 1.0
+        if share:
+            tokens = max(1, min(wanted, self.within(TURN_SECONDS)))
+            needed = min(tokens * self.waiting, max(burst, self.waiting))
+        return max(0.0, needed - self.left - self._part) / rate
 
 
 class Buckets:

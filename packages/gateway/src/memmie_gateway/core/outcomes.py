@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 
 class Side(enum.Enum):
@@ -88,12 +89,14 @@ class Cause(enum.Enum):
         "bad_handshake", "this is not a WebSocket handshake (RFC 6455 section 4.1)", _CLIENT, 400
     )
     TOKEN_MISSING = Ending("token_missing", "a token is needed to connect", _CLIENT, 401)
+    TOKEN_TOO_LONG = Ending("token_too_long", "the token is too long", _CLIENT, 401)
     TOKEN_REFUSED = Ending("token_invalid", "the token is not valid", _AUTH, 401)
     ORIGIN_REFUSED = Ending("origin_not_allowed", "pages of this origin may not connect", _CLIENT, 403)
     NO_ROUTE = Ending("not_found", "nothing is served under this path", _CLIENT, 404)
     HEAD_LATE = Ending("request_timeout", "the request head took too long to arrive", _CLIENT, 408)
     AUTH_LATE = Ending("auth_late", "the first message must be auth, in time", _CLIENT, 408, 1008)
     BODY_TOO_BIG = Ending("body_too_large", "the request body is too large", _CLIENT, 413)
+    URL_TOO_LONG = Ending("url_too_long", "the URL is too long", _CLIENT, 414)
     HEAD_TOO_BIG = Ending("head_too_large", "the request head is too large", _CLIENT, 431)
     NOT_AN_UPGRADE = Ending("upgrade_required", "this path speaks WebSocket only", _CLIENT, 426)
     WRONG_VERSION = Ending("unsupported_version", "only WebSocket version 13 is spoken here", _CLIENT, 426)
@@ -191,3 +194,11 @@ class Cause(enum.Enum):
     )
     REPLACED = Ending("replaced", "a new connection of this user takes this place", _CLIENT)
     TOKEN_ENDED = Ending("token_ended", "the token expired or was revoked", _AUTH, to_client=4401)
+
+
+CLOSE_CODES: Final = frozenset({
+    *range(1000, 1016),
+    3000, 3003, 3008,
+    *(cause.close_code for cause in Cause if cause.close_code != 4000),
+})  # fmt: skip
+"""The close codes that metrics show: those of RFC 6455 and its registry at IANA, and the gateway's own."""

@@ -17,6 +17,11 @@ SHORTEST_WAIT: Final = 0.01
 """Minimum number of seconds until a deadline is checked again that was not reached because of a pause."""
 
 
+def loop_time() -> float:
+    """Return the time of the event loop in seconds."""
+    return asyncio.get_running_loop().time()
+
+
 class Clock:
     """The time of the event loop without the pauses of the process (see `core.pause`).
 
@@ -60,7 +65,7 @@ class Clock:
 
     def time(self) -> float:
         """Return the time in seconds."""
-        now = (self._loop or asyncio.get_running_loop()).time()
+        now = self._loop.time() if self._loop is not None else loop_time()
         pauses = self._pauses
         return now if pauses is None else pauses.read(now)
 

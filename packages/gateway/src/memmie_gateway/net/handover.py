@@ -1,8 +1,9 @@
 """The handover of a connection from one owner to the next, including the bytes received in between.
 
 A client's connection has several owners in turn. The listener reads its head, and a handover holds the connection while
-the client is admitted. With first-message auth, the reader of the first message borrows it. Finally a leg of a session
-or the HTTP server takes it. A backend's connection goes from the HTTP connection that read its response to a leg.
+the client is admitted. The reader of a first message or of a body may borrow it meanwhile. Finally a leg of a session
+takes it, or the handover sends the answer and ends it. A backend's connection goes from the HTTP connection that read its
+response to a leg.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import inspect
 from collections.abc import Coroutine
 from typing import Any, Final, Protocol
 
+from memmie_gateway.net import clock
+
 MAX_EARLY: Final = 64 * 1024
 """Maximum number of bytes to buffer until the next owner takes over; beyond this, reading is paused."""
 
 LINGER_SECONDS: Final = 2.0
-"""Maximum time in seconds for a peer that may still be sending to read the last bytes."""
+"""Maximum time in seconds for which a peer that has its answer may still be sending."""
+
+ANSWER_SECONDS: Final = 10.0
+"""Maximum time in seconds for a peer to take its answer."""
 
 
 class Holder(Protocol):
@@ -40,9 +46,20 @@ class Handover(asyncio.Protocol):
     Attributes:
         transport: as given.
         task: the task that serves the peer meanwhile, if it has to wait.
+        answers_half_closed: whether a peer that has sent FIN still gets an answer. Otherwise it counts as gone, because a
+            FIN is usually all that the gateway gets from a peer that has closed its socket.
     """
 
-    __slots__ = ("_early", "_ended", "_holder", "_timer", "task", "transport")
+    __slots__ = (
+        "_early",
+        "_ended",
+        "_half_closed",
+        "_holder",
+        "_timer",
+        "answers_half_closed",
+        "task",
+        "transport",
+    )
 
     def __init__(
         self, transport: asyncio.Transport, early: bytes = b"", holder: Holder | None = None
@@ -50,9 +67,11 @@ class Handover(asyncio.Protocol):
         self.transport = transport
         self._early = b""
         self._ended = False
+        self._half_closed = False
         self._holder = holder
         self._timer: asyncio.TimerHandle | None = None
         self.task: asyncio.Task[None] | None = None
+        self.answers_half_closed = False
         transport.set_protocol(self)
         if early:
             self.data_received(early)
@@ -69,6 +88,11 @@ class Handover(asyncio.Protocol):
         self._early += data
         if len(self._early) > MAX_EARLY:
             self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """The peer sends nothing any more; return whether the connection stays open for the answer."""
+        self._half_closed = True
+        return self.answers_half_closed and not self._ended
 
     def connection_lost(self, _: Exception | None) -> None:
         """The connection is lost; cancel the task."""
@@ -127,7 +151,7 @@ class Handover(asyncio.Protocol):
         return early
 
     def end(self, last_words: bytes, *, linger: bool = False) -> None:
-        """Send the last bytes and close the connection.
+        """Send the last bytes and close the connection, at the latest after `ANSWER_SECONDS`.
 
         Args:
             last_words: a complete HTTP response, or a Close frame.
@@ -141,11 +165,24 @@ class Handover(asyncio.Protocol):
         if transport.is_closing():
             return  # the peer cannot read them any more, and uvloop raises an error
         transport.write(last_words)
-        if not linger:
+        if linger and not self._half_closed:
+            self._wait(LINGER_SECONDS, ANSWER_SECONDS - LINGER_SECONDS)
+            finish_writing(transport)
+        else:
+            self._wait(ANSWER_SECONDS, 0)
             transport.close()
-            return
-        self._timer = asyncio.get_running_loop().call_later(LINGER_SECONDS, transport.abort)
-        finish_writing(transport)
+
+    def _wait(self, seconds: float, longer: float) -> None:
+        """Wait for the end of the connection, and `longer` if the peer has not taken its answer by then."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._late, clock.pauses(), longer)
+
+    def _late(self, pauses: int, longer: float) -> None:
+        if clock.pauses() != pauses:
+            self._wait(LINGER_SECONDS, longer)  # the gateway itself was stopped
+        elif longer and self.transport.get_write_buffer_size():
+            self._wait(longer, 0)
+        else:
+            self.transport.abort()
 
 
 def finish_writing(transport: asyncio.Transport) -> None:

@@ -15,7 +15,8 @@ from typing import Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
-from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.http.origins import Origins
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.core.websocket import handshake
@@ -24,8 +25,9 @@ from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
-from memmie_gateway.net.clock import Clock
+from memmie_gateway.net.clock import Clock, loop_time
 from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
@@ -33,9 +35,13 @@ from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.sessions.wheel import Wheel
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
 """The paths of the WebSocket route (spec §1)."""
+
+MOST_LOOKS_AT_ONCE: Final = 500
+"""Maximum number of sessions that are looked at in one turn of the event loop."""
 
 _BROKEN: Final = (Cause.BACKEND_GONE, Cause.BACKEND_SILENT, Cause.BACKEND_VIOLATION)
 """The causes of ends that are evidence against the backend."""
@@ -66,6 +72,9 @@ class Events(Protocol):
 
     def dial_failed(self, backend: Backend, request_id: str, words: str) -> None:
         """A backend did not accept a connection; the next one is tried."""
+
+    def subprotocol_unselected(self, backend: Backend, request_id: str) -> None:
+        """A backend did not select the subprotocol that the gateway has selected for the client."""
 
     def ended(self, session: Session) -> None:
         """A live session is over."""
@@ -106,7 +115,9 @@ class WebSocketRoute:
         rng: random.Random,
     ) -> None:
         self.options = options
+        self._origins = Origins(options.allowed_origins)
         self._session_options = session_options
+        self._looks = Wheel(Session.look, loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer
@@ -123,7 +134,7 @@ class WebSocketRoute:
         if not handshake.is_upgrade(arrival.request):
             error = RefusedError(Cause.NOT_AN_UPGRADE)
             self.events.refused(Refusal.of(arrival, error))
-            handover.end(refusal_answer(error), linger=True)  # the client may be sending a body
+            answers.refuse(arrival, handover, error)
             return
         rest = run(self._serve(_Opening(self, arrival, handover)))
         if rest is not None:
@@ -146,13 +157,13 @@ class WebSocketRoute:
             opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
         except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
             opening.refuse(RefusedError(Cause.INTERNAL))
-            _report_bug(error)
+            answers.report_bug(error)
 
     def _check(self, arrival: Arrival) -> None:
         problem = handshake.check_upgrade(arrival.request)
         if problem is not None:
             raise RefusedError(*problem)
-        if not handshake.origin_allowed(arrival.request, self.options.allowed_origins):
+        if not self._origins.allow(arrival.request.headers):
             raise RefusedError(Cause.ORIGIN_REFUSED)
 
     def _start_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> None:
@@ -173,11 +184,12 @@ class WebSocketRoute:
             session.start()
         except Exception as error:  # noqa: BLE001 - the connections are the session's now, so it has to end them
             session.abort()
-            _report_bug(error)
+            answers.report_bug(error)
 
     def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
-        opening.upgrade.accept(link.response, admitted.credentials)
+        if opening.upgrade.accept(link.response, admitted.credentials):
+            self.events.subprotocol_unselected(link.backend, arrival.id)
         return Session(
             SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),
             opening.handover,
@@ -187,6 +199,7 @@ class WebSocketRoute:
             rng=self.rng,
             slots=admitted.slots,
             clock=self._clock,
+            looks=self._looks,
             on_dead=self._on_dead,
             on_end=self._ended,
         )
@@ -245,7 +258,7 @@ class _Opening:
         told = error.cause is not Cause.CLIENT_LEFT
         refusal = Refusal.of(self.arrival, error)._replace(
             user_id=user_id,
-            backend=self._backend.url if self._backend is not None else "",
+            backend=self._backend.name if self._backend is not None else "",
             close_code=self.upgrade.close_code(error) if told else None,
         )
         self._route.events.refused(refusal)
@@ -270,8 +283,3 @@ class _Opening:
     def abandon(self, link: BackendLink) -> None:
         """Drop a connection that is not needed."""
         link.handover.transport.abort()
-
-
-def _report_bug(error: Exception) -> None:
-    context = {"message": "a client could not be served", "exception": error}
-    asyncio.get_running_loop().call_exception_handler(context)

@@ -76,7 +76,9 @@ class StackContainers:
     def make_gateway(self, name: str = "gateway") -> GatewayContainer:
         """Make a gateway for this stack's Auth and Studios, not yet started; it is removed with the stack."""
         urls = [self.studio_ws_url(number) for number in range(1, len(self.studios) + 1)]
-        gateway = GatewayContainer().with_auth(AUTH_URL).with_studios(*urls).with_settings(self._settings)
+        # A test reads in the metrics what has just happened.
+        settings = {"METRICS_CACHE_SECONDS": 0, **self._settings}
+        gateway = GatewayContainer().with_auth(AUTH_URL).with_studios(*urls).with_settings(settings)
         return self._named(name, gateway)
 
     def start(self, *, without: tuple[ServiceContainer, ...] = ()) -> Self:

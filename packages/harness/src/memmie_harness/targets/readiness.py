@@ -9,8 +9,8 @@ import aiohttp
 
 from memmie_harness.targets.errors import TargetError
 
-POLL_SECONDS: Final = 0.02
-"""Time between two requests for `/ready`."""
+POLL_SECONDS: Final = 0.06
+"""Time between two requests for `/ready`, of which a gateway answers 20 in a second without counting them."""
 
 
 async def wait_until_ready(url: str, within: float) -> None:

@@ -8,7 +8,10 @@ address cannot displace another one, because it takes up one entry.
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
 from typing import Final, NamedTuple, Self
+
+from memmie_gateway.core.oldest import drop_until
 
 WINDOW_SECONDS: Final = 10.0
 """Length of the window in seconds."""
@@ -60,7 +63,7 @@ class FailureWindow:
         self._max_addresses = max_addresses
         self._max_tokens = max_tokens
         self._tallies: dict[str, _Tally] = {}
-        self._times: dict[tuple[str, bytes], float] = {}  # the oldest first
+        self._times: OrderedDict[tuple[str, bytes], float] = OrderedDict()
         self._last_good = float("-inf")
 
     @classmethod
@@ -135,19 +138,19 @@ class FailureWindow:
         return len(times) < failures or self._last_good >= times[-failures]
 
     def _expire(self, now: float) -> None:
-        while self._times:
-            (address, digest), time = next(iter(self._times.items()))
-            if time > now - WINDOW_SECONDS:
-                break
-            self._remove(address, digest)
+        for address, digest in drop_until(self._times, now - WINDOW_SECONDS):
+            self._discount(address, digest)
 
     def _remove(self, address: str, digest: bytes) -> None:
         if self._times.pop((address, digest), None) is not None:
-            tally = self._tallies[address]
-            tally.failed.discard(digest)
-            tally.good.discard(digest)
-            if not tally.failed and not tally.good:
-                del self._tallies[address]
+            self._discount(address, digest)
+
+    def _discount(self, address: str, digest: bytes) -> None:
+        tally = self._tallies[address]
+        tally.failed.discard(digest)
+        tally.good.discard(digest)
+        if not tally.failed and not tally.good:
+            del self._tallies[address]
 
     def _forget(self, address: str) -> None:
         tally = self._tallies.pop(address)

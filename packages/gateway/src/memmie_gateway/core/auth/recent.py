@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -18,7 +19,8 @@ class RecentStore(Generic[T]):
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: dict[bytes, tuple[T, float]] = {}  # with their ends; the last one was stored last
+        # With their ends; the last one was stored last. For the type, see `core.oldest`.
+        self._values: OrderedDict[bytes, tuple[T, float]] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"<RecentStore {len(self._values)} of {self._size}>"
@@ -39,7 +41,7 @@ class RecentStore(Generic[T]):
         self._drop_ended(now)
         if until > now:
             if len(self._values) >= self._size:
-                del self._values[next(iter(self._values))]
+                self._values.popitem(last=False)
             self._values[key] = value, until
 
     def drop(self, key: bytes) -> None:

@@ -27,9 +27,8 @@ _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _OWN_FIELDS: Final = frozenset({"valid", "user_id", "expires"})
 """The fields of Auth's answer that the gateway itself uses; the others are claims."""
 
-_COMPACT: Final = json.JSONEncoder(
-    separators=(",", ":")
-)  # ASCII, so that claims could be copied into a header
+# In ASCII, so that claims could be copied into a header.
+_COMPACT: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 class AuthUnavailableError(Exception):
@@ -140,8 +139,8 @@ def _claims(answer: dict[str, Any]) -> bytes:
 class VerdictCache:
     """A cache of verdicts by token digest.
 
-    Identities have a store of their own, so that no number of invalid tokens removes one of them. A third store keeps
-    identities for longer. It is used only while Auth gives no verdict (see `stale`).
+    Identities have a store of their own, so that no number of invalid tokens removes one of them. It keeps an identity
+    for longer than its TTL, to be used only while Auth gives no verdict (see `stale`).
 
     Args:
         size: maximum number of verdicts in each store. The least recently used identity is removed first, and the oldest
@@ -163,23 +162,24 @@ class VerdictCache:
         clock: Callable[[], float],
         secret: bytes,
     ) -> None:
+        self._ttl = ttl
         self._refusal_ttl = refusal_ttl
-        self._kept_seconds = ttl + stale_seconds if stale_seconds else 0
         self._clock = clock
         self._secret = secret
+        keep = ttl + stale_seconds
 
-        def valid_until(_: bytes, identity: Identity, now: float) -> float:
-            return min(now + ttl, identity.expires) if identity.expires else now + ttl
+        def kept_until(_: bytes, known: tuple[Identity, float], now: float) -> float:
+            return min(now + keep, known[0].expires) if known[0].expires else now + keep
 
-        self._identities: TLRUCache[bytes, Identity] = TLRUCache(size, valid_until, clock)
+        # With the time at which its TTL ends. One store for both times, because each entry costs about 200 bytes.
+        self._identities: TLRUCache[bytes, tuple[Identity, float]] = TLRUCache(size, kept_until, clock)
         self._others: RecentStore[Refused | Unusable] = RecentStore(size)
-        self._kept: RecentStore[Identity] = RecentStore(size)
 
     def __repr__(self) -> str:
         return f"<VerdictCache {len(self)}>"
 
     def __len__(self) -> int:
-        """Return the number of verdicts that have not expired, without those that only `stale` returns."""
+        """Return the number of verdicts that have not expired, with those that only `stale` returns."""
         return len(self._identities) + self._others.count(self._clock())
 
     def digest(self, token: str) -> bytes:
@@ -189,13 +189,15 @@ class VerdictCache:
     def get(self, digest: bytes) -> Verdict | None:
         """Return the verdict, or None if there is none or it has expired."""
         try:
-            return self._identities[digest]  # half the cost of `get`, which looks twice
+            identity, until = self._identities[digest]  # half the cost of `get`, which looks twice
         except KeyError:
             return self._others.get(digest, self._clock())
+        return identity if self._clock() < until else None
 
     def stale(self, digest: bytes) -> Identity | None:
         """Return the last identity of a token, also after its TTL, if no other verdict came later; None if there is none."""
-        return self._kept.get(digest, self._clock())
+        known = self._identities.get(digest)
+        return known[0] if known is not None else None
 
     def put(self, digest: bytes, verdict: Verdict) -> None:
         """Store a verdict in place of an earlier one."""
@@ -203,12 +205,7 @@ class VerdictCache:
         # cachetools 6 would keep the old one if the new one has expired already
         self._identities.pop(digest, None)
         if isinstance(verdict, Identity):
-            self._identities[digest] = verdict
+            self._identities[digest] = verdict, now + self._ttl
             self._others.drop(digest)
-            until = now + self._kept_seconds
-            self._kept.put(
-                digest, verdict, until=min(until, verdict.expires) if verdict.expires else until, now=now
-            )
         else:
             self._others.put(digest, verdict, until=now + self._refusal_ttl, now=now)
-            self._kept.drop(digest)

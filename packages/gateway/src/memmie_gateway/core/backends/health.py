@@ -4,15 +4,17 @@ Active evidence comes from probes (`HEALTH_CHECK`). Passive evidence comes from 
 succeeds, or a connection that breaks.
 
 One client must not decide alone, because its dials may fail for reasons of its own. So passive evidence of a failure
-counts at most once until a probe has looked, and is never enough without a second failure. An HTTP answer that is no acceptance is weaker still, because the backend
-does answer: it counts only if it was given to several users.
+counts at most once until a probe has looked, and is never enough without a second failure. An HTTP answer that is no
+acceptance is weaker still, because the backend does answer: it counts only if it was given to several users.
 """
 
 from __future__ import annotations
 
 import enum
-import itertools
+from collections import OrderedDict
 from typing import Final
+
+from memmie_gateway.core.oldest import drop_until
 
 
 class Health(enum.Enum):
@@ -52,7 +54,7 @@ class HealthTracker:
         self._fall = fall
         self._run = 0  # consecutive pieces of evidence against the current state
         self._doubted = False  # passive evidence has counted, and no probe has looked since
-        self._refused: dict[str, float] = {}  # when each user was refused, in the order of these times
+        self._refused: OrderedDict[str, float] = OrderedDict()  # when each user was refused
         self._uncounted: set[str] = set()  # those of them that are not part of a failure yet
         self.state = Health.UNKNOWN
         self.reason = ""
@@ -96,7 +98,8 @@ class HealthTracker:
             reason: the answer in words.
             now: seconds of a monotonic clock.
         """
-        self._forget_refused(now - REFUSED_SECONDS)
+        expired = drop_until(self._refused, now - REFUSED_SECONDS)
+        self._uncounted.difference_update(expired)
         if user_id in self._refused:
             return False
         self._refused[user_id] = now
@@ -112,13 +115,6 @@ class HealthTracker:
     def looked(self) -> None:
         """A probe has looked: from now on, passive evidence is new."""
         self._doubted = False
-
-    def _forget_refused(self, before: float) -> None:
-        for user_id in [
-            *itertools.takewhile(lambda user_id: self._refused[user_id] <= before, self._refused)
-        ]:
-            del self._refused[user_id]
-            self._uncounted.discard(user_id)
 
     def _count(self, verdict: Health, needed: int) -> bool:
         if self.state is verdict:

@@ -16,6 +16,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from memmie_gateway.core.oldest import drop_until
+
 USERS: Final = 5
 """Number of users with broken connections that make an outlier."""
 
@@ -88,10 +90,10 @@ class OutlierTracker:
         """
         self._left.pop(user_id, None)
         self._left[user_id] = now  # the last one, because it is the latest
-        self._forget(self._left, now)
+        drop_until(self._left, self._oldest(now))
         if not broken or self.ejected or now <= self._failed + self._hold:
             return False
-        self._forget(self._broken, now)
+        drop_until(self._broken, self._oldest(now))
         if self._broken and began >= next(iter(self._broken.values())):
             self._fresh.add(user_id)
         if user_id in self._broken:
@@ -126,13 +128,13 @@ class OutlierTracker:
             now: the time.
             live: returns the users with live sessions; called only if there is enough evidence.
         """
-        self._forget(self._broken, now)
+        drop_until(self._broken, self._oldest(now))
         latest = min(now - self._hold, self._passed)
         counted = {user_id for user_id, at in self._broken.items() if at <= latest}
         self._fresh &= self._broken.keys()
         if len(counted) < USERS or len(counted & self._fresh) < len(counted) // 2:
             return 0.0
-        self._forget(self._left, now)
+        drop_until(self._left, self._oldest(now))
         return len(counted) / len({*live(), *self._broken, *self._left})
 
     def eject(self, now: float) -> float:
@@ -153,11 +155,9 @@ class OutlierTracker:
         self.ejected = False
         return True
 
-    def _forget(self, times: OrderedDict[str, float], now: float) -> None:
-        """Forget what is too old; the oldest is the first."""
-        oldest = now - self._hold - WINDOW_SECONDS
-        while times and times[first := next(iter(times))] <= oldest:
-            del times[first]
+    def _oldest(self, now: float) -> float:
+        """Return the time up to which everything is too old."""
+        return now - self._hold - WINDOW_SECONDS
 
 
 def may_eject(ejected: int, backends: int) -> bool:

@@ -12,11 +12,14 @@ import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple, Protocol
 
+from memmie_gateway.core.http import query
 from memmie_gateway.core.http.headers import Fields
-from memmie_gateway.core.http.request import QueryFields, Request
+from memmie_gateway.core.http.request import Request
 
-MAX_TOKEN_LENGTH: Final = 8192
-"""Characters. A longer token is refused without asking Auth."""
+LONGEST_SUBPROTOCOL: Final = 64
+"""Characters. With first-message auth, a longer subprotocol looks like a token."""
+
+_THREE_PARTS: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # a JWT (RFC 7519 §3.1)
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")  # what an Authorization header can carry after "Bearer "
 
@@ -30,7 +33,7 @@ class Draft:
     Attributes:
         headers: all header fields, by name.
         fields: the header fields that may be forwarded.
-        query: the query fields.
+        query: the query, not decoded.
         subprotocols: the elements of `Sec-WebSocket-Protocol`, in order.
         bearer: `bearer` as the client spelled it in `Sec-WebSocket-Protocol`, "" if it was not offered.
     """
@@ -40,7 +43,7 @@ class Draft:
     def __init__(self, request: Request) -> None:
         self.headers = request.headers
         self.fields: Fields = request.headers.fields
-        self.query: QueryFields = request.query
+        self.query = request.query
         self.subprotocols = tuple(request.headers.elements(b"sec-websocket-protocol"))
         self.bearer = ""
 
@@ -94,16 +97,25 @@ class BearerSubprotocol:
 
 
 class QueryField:
-    """`?token=T`."""
+    """A field of the query, such as `?token=T`.
+
+    Args:
+        name: the decoded name of the field.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
 
     def find(self, request: Request) -> Sequence[str]:
         """Return the non-empty values."""
-        return [value for name, value in request.query if name == "token" and value]
+        if not request.query:
+            return ()
+        return [value for name, value in query.fields(request.query) if name == self._name and value]
 
     def strip(self, draft: Draft, _: Sequence[str]) -> None:
-        """Drop every field named `token`."""
+        """Drop every field with this name."""
         if draft.query:
-            draft.query = tuple(field for field in draft.query if field[0] != "token")
+            draft.query = query.without(draft.query, lambda name, _: query.decode(name) == self._name)
 
 
 class LoneSubprotocol:
@@ -125,11 +137,35 @@ class LoneSubprotocol:
             draft.subprotocols = tuple(name for name in draft.subprotocols if name not in tokens)
 
 
-HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (AuthorizationHeader(), BearerSubprotocol(), QueryField())
+class LoneLikelyToken(LoneSubprotocol):
+    """The same if the token may also come in the first message: a lone subprotocol that looks like a token.
+
+    Any other lone subprotocol is a subprotocol, because the client may send its token later.
+    """
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the subprotocol if it is the only one and looks like a token, and no other place has a token."""
+        return [name for name in super().find(request) if looks_like_token(name)]
+
+    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
+        """Drop every token, and every other name that is too long for a subprotocol, because the gateway selects one."""
+        super().strip(draft, tokens)
+        if draft.subprotocols:
+            draft.subprotocols = tuple(n for n in draft.subprotocols if len(n) <= LONGEST_SUBPROTOCOL)
+
+
+HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (
+    AuthorizationHeader(),
+    BearerSubprotocol(),
+    QueryField("token"),
+)
 """The sources that are used for every request; the first one with a token wins."""
 
 ALL_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneSubprotocol())
-"""The sources without first-message auth. With it, a lone subprotocol is not a token, as the token may come later."""
+"""The sources without first-message auth."""
+
+FIRST_MESSAGE_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneLikelyToken())
+"""The sources with first-message auth."""
 
 
 class Credentials(NamedTuple):
@@ -138,7 +174,7 @@ class Credentials(NamedTuple):
     Attributes:
         token: the token, or None if there is none.
         fields: the header fields that may be forwarded.
-        query: the query fields that may be forwarded.
+        query: the part of the query that may be forwarded, not decoded.
         subprotocols: the other elements of `Sec-WebSocket-Protocol`, in order.
         bearer: `bearer` as the client spelled it, which must be selected unless the backend selects another
             subprotocol; "" if it was not offered.
@@ -146,7 +182,7 @@ class Credentials(NamedTuple):
 
     token: str | None
     fields: Fields = ()
-    query: QueryFields = ()
+    query: str = ""
     subprotocols: tuple[str, ...] = ()
     bearer: str = ""
 
@@ -184,9 +220,14 @@ def read_auth_message(message: bytes) -> str | None:
     return token if isinstance(token, str) and token else None
 
 
+def looks_like_token(subprotocol: str) -> bool:
+    """Tell whether a subprotocol has the form of a token: three dotted base64url parts, or too long for another one."""
+    return len(subprotocol) > LONGEST_SUBPROTOCOL or _THREE_PARTS.fullmatch(subprotocol) is not None
+
+
 def plausible(token: str) -> bool:
     """Tell whether `token` has the form of a token, so that garbage is not sent to Auth."""
-    return len(token) <= MAX_TOKEN_LENGTH and _TOKEN.fullmatch(token) is not None
+    return _TOKEN.fullmatch(token) is not None
 
 
 def _split_bearer(offered: Sequence[str]) -> tuple[str, Sequence[str], Sequence[str]]:

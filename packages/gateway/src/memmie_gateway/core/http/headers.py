@@ -2,8 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 Fields = tuple[tuple[bytes, bytes], ...]
 """Header fields in the order of the head; names are in lower case, values without surrounding blanks."""
+
+
+_PARTS: Final = {
+    part.lower(): part
+    for part in (
+        *(b"CH", b"DNT", b"ETag", b"GPC", b"ID", b"IP", b"MD5", b"TE", b"UA", b"WebSocket", b"WWW", b"XSS"),
+        *(b"baggage", b"traceparent", b"tracestate"),  # names of the W3C, which are in lower case
+    )
+}
+"""The parts of field names that are not written with one capital letter."""
+
+
+def canonical(name: bytes) -> bytes:
+    """Return a field name (lower case) in the case in which it is usually written, such as `Sec-WebSocket-Key`.
+
+    Names have no case (RFC 9110 §5.1), but some programs look for this spelling only.
+    """
+    return b"-".join([_PARTS.get(part) or part.capitalize() for part in name.split(b"-")])
+
+
+class LineStarts(dict[bytes, bytes]):
+    """The start of a header line, by field name (lower case): the canonical name with its colon.
+
+    A start is b"" if the field is not forwarded. A name without an entry is not added, because peers choose names.
+
+    Args:
+        usual: names to prepare, because each connection needs several of them.
+        dropped: names of fields that are not forwarded.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, usual: Iterable[bytes], dropped: Iterable[bytes]) -> None:
+        super().__init__((name, canonical(name) + b": ") for name in usual)
+        self.update(dict.fromkeys(dropped, b""))
+
+    def __missing__(self, name: bytes) -> bytes:
+        """Return the start for a name without an entry."""
+        return canonical(name) + b": "
 
 
 class Headers:

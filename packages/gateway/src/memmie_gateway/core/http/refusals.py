@@ -6,7 +6,7 @@ import json
 import math
 from http import HTTPStatus
 
-from memmie_gateway.core.http.response import Response, http_response
+from memmie_gateway.core.http.response import Envelope, Response, http_response
 from memmie_gateway.core.outcomes import Cause
 
 
@@ -55,14 +55,14 @@ class RefusedError(Exception):
         return self.detail or self.cause.ending.words
 
 
-def refusal_answer(error: RefusedError) -> bytes:
-    """Build the complete HTTP response for a refused client, with the backend's refusal or the gateway's (spec §1)."""
-    if error.response is not None:
-        content_type = error.response.headers.one(b"content-type") or "application/octet-stream"
-        return http_response(error.response.status, error.response.body, content_type)
+def refusal_answer(error: RefusedError, envelope: Envelope) -> bytes:
+    """Build the gateway's own complete HTTP response for a refused client (spec §1).
+
+    A backend's refusal is passed on by `forwarding.passed_answer`.
+    """
     body, fields = refusal_parts(error)
     extra = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return http_response(error.cause.ending.status, body, "application/json", extra)
+    return http_response(error.cause.ending.status, body, "application/json", extra, envelope=envelope)
 
 
 def refusal_parts(error: RefusedError) -> tuple[bytes, list[tuple[str, str]]]:

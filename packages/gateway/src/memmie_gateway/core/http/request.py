@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl
 
 from memmie_gateway.core.http.headers import Fields, Headers
 
 MAX_QUERY_FIELDS: Final = 100
 
-_ABSOLUTE: Final = re.compile(rb"(?:http|ws)s?://[^/?#]+", re.IGNORECASE)  # up to where the path begins
+_ABSOLUTE: Final = re.compile(  # up to where the path begins; only an IPv6 address has brackets
+    rb"(?:http|ws)s?://(?:\[[0-9a-f:.]+\](?::[0-9]*)?|[^/?#\[\]]+)(?=[/?#]|$)", re.IGNORECASE
+)
 
-
-QueryFields = tuple[tuple[str, str], ...]
-"""Query fields in their order, decoded."""
+_MUST_BE_ENCODED: Final = "the URL has characters that must be percent-encoded"
+_VISIBLE: Final = re.compile(r"[!-~]*")
 
 
 class BadRequestError(ValueError):
@@ -27,14 +27,14 @@ class Request(NamedTuple):
     Attributes:
         method: as sent, such as "GET".
         path: the path, not percent-decoded.
-        query: the query fields, decoded, in order.
+        query: the query, not percent-decoded; "" if there is none.
         version: "1.1" or "1.0".
         headers: all fields.
     """
 
     method: str
     path: str
-    query: QueryFields
+    query: str
     version: str
     headers: Headers
 
@@ -42,13 +42,19 @@ class Request(NamedTuple):
         """Leave out the query and the headers, because they may contain tokens."""
         return f"<Request {self.method} {self.path}>"
 
+    @property
+    def has_body(self) -> bool:
+        """Whether a body follows the head, so that the client may still be sending (RFC 9112 §6)."""
+        headers = self.headers
+        return bool(headers.all(b"transfer-encoding")) or headers.all(b"content-length") not in ((), (b"0",))
+
     @classmethod
     def parse(cls, method: bytes, target: bytes, version: str, fields: Fields) -> Request:
         """Parse the parts of the request line (RFC 9112 §3).
 
         Raises:
             BadRequestError: the version is not 1.0 or 1.1, or the target is neither in origin form nor in absolute
-                form, is not ASCII, does not decode to UTF-8, or has too many query fields.
+                form, is not ASCII, or has too many query fields.
         """
         if version not in ("1.0", "1.1"):
             raise BadRequestError("only HTTP/1.1 is spoken here")
@@ -58,14 +64,11 @@ class Request(NamedTuple):
             raise BadRequestError("the request target must be a path")
         try:
             path, _, query = target.decode("ascii").partition("?")
-            return cls(method.decode("ascii"), path, _query_fields(query), version, Headers(fields))
         except UnicodeDecodeError:
-            raise BadRequestError("the URL is not UTF-8 text") from None
-        except ValueError:
-            raise BadRequestError(f"the URL has more than {MAX_QUERY_FIELDS} query fields") from None
-
-
-def _query_fields(query: str) -> QueryFields:
-    if not query:
-        return ()
-    return tuple(parse_qsl(query, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS))
+            raise BadRequestError(_MUST_BE_ENCODED) from None
+        if query:
+            if not _VISIBLE.fullmatch(query):
+                raise BadRequestError(_MUST_BE_ENCODED)
+            if query.count("&") + query.count(";") >= MAX_QUERY_FIELDS:
+                raise BadRequestError(f"the URL has more than {MAX_QUERY_FIELDS} query fields")
+        return cls(method.decode("ascii"), path, query, version, Headers(fields))

@@ -7,16 +7,19 @@ these states. The new states determine what the gateway must do next, which is r
 A Close frame must not be written inside another frame. If a frame to that side is incomplete, the Close waits for its
 end (`frame_ended`). If the rest of the frame will never come, the connection is aborted, because nothing valid can be
 sent inside a frame.
+
+A side that caused the end, for example by a violation of the protocol, is told last. The other side gets its Close frame
+at once, and what it still sends is forwarded until its own Close frame.
 """
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from memmie_gateway.core.outcomes import Blame, Cause, Side
+from memmie_gateway.core.websocket.closing_steps import Abort, Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.control_frames import MAX_CONTROL_PAYLOAD
 
 
@@ -72,55 +75,12 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 }
 """Events that are not listed for a state change nothing."""
 
-
-class Say(NamedTuple):
-    """Write a Close frame to `side`: with `forward` the one just received from the other side, otherwise a new one."""
-
-    side: Side
-    code: int
-    reason: str
-    forward: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Stop forwarding from `side`, except the rest of the current frame."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """Send nothing more to `side`, but let it read what was already sent.
-
-    Closing the connection while the side still sends would reset the connection, and the Close frame would be lost.
-    """
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class Shut:
-    """Close the TCP connection to `side` after all buffered data is sent."""
-
-    side: Side
-
-
-@dataclass(frozen=True, slots=True)
-class Abort:
-    """Close the TCP connection to `side` at once."""
-
-    side: Side
-
-
-Step = Say | Finish | HangUp | Shut | Abort
-
 _MAX_CLOSE_BYTES: Final = MAX_CONTROL_PAYLOAD + 6
 
 _SHUT: Final = {side: Shut(side) for side in Side}
 
-BETWEEN_FRAMES: Final[Flows] = dict.fromkeys(Side, _BETWEEN)
-"""Both streams are between two frames, which is the usual case."""
+_GUILTY: Final = {Blame.CLIENT: _CLIENT, Blame.BACKEND: _BACKEND}
+"""The side that is told last."""
 
 
 class ClosingHandshake:
@@ -135,8 +95,10 @@ class ClosingHandshake:
     __slots__ = (
         "_backlog",
         "_client_code",
+        "_last",
         "_received_codes",
         "_state",
+        "_unreadable",
         "_waiting",
         "cause",
         "code",
@@ -147,6 +109,8 @@ class ClosingHandshake:
         self._received_codes: dict[Side, int] = {}
         self._state = {_CLIENT: _OPEN, _BACKEND: _OPEN}
         self._waiting: dict[Side, Say] = {}  # Close frames that wait for the end of the frame under way
+        self._last: Say | None = None  # for the side that is told last
+        self._unreadable: set[Side] = set()  # sides whose answer cannot be recognised, after a violation
         self._backlog = 0  # at the last call of `progresses`
         self._client_code = 0  # 0 for no Close frame, 1005 for one without a code
         self.cause: Cause | None = None
@@ -183,23 +147,24 @@ class ClosingHandshake:
     # Events. Each returns the steps that the session must carry out now.
 
     def received(self, side: Side, code: int, reason: str) -> list[Step]:
-        """`side` sent a Close frame: forward it, unless the other side already has one."""
+        """`side` sent a Close frame: forward it, unless the other side already has one, or is to get one of its own."""
         self._begin(Cause.CLIENT_CLOSED if side is _CLIENT else Cause.BACKEND_CLOSED, code, reason)
         self._received_codes[side] = code
         self._advance(side, _RECEIVE)
         if side is _CLIENT and not self._client_code:
             self._client_code = code
+        other = side.other
         steps: list[Step] = []
-        if self.may_write(side.other):
+        if self.may_write(other):
             # The Close frame came between two frames, so the stream to the other side is between two frames, too.
-            self._advance(side.other, _SEND)
-            steps.append(self._said(Say(side.other, code, reason, forward=True)))
+            self._advance(other, _SEND)
+            steps += self._said(self._own_close(other) or Say(other, code, reason, forward=True))
         return steps + self._shut_done()
 
     def frame_ended(self, side: Side) -> list[Step]:
         """The frame from `side` is complete: write the Close frame to the other side that waited for this, if any."""
         say = self._waiting.pop(side.other, None)
-        return [self._said(say)] if say is not None else []
+        return [*self._said(say), *self._shut_done()] if say is not None else []
 
     def lost(self, side: Side, cause: Cause, *, inside_frame: bool) -> list[Step]:
         """The TCP connection to `side` ended: close the other side, or answer its Close frame.
@@ -223,20 +188,30 @@ class ClosingHandshake:
     def end(self, cause: Cause, reason: str, flows: Flows) -> list[Step]:
         """The gateway ends the connection: send Close frames to the sides that have none yet.
 
-        If neither side caused the end, only the client gets a Close frame at first. Messages that it sent before it read
-        this frame still reach the backend. The client's answer is then forwarded, and closes the backend's side.
+        If one side caused the end, the other side is told now. The side that caused it is told after the other one's Close
+        frame, or at once if nothing more can come from the other one.
+
+        If the gateway itself caused the end, only the client gets a Close frame at first. Messages that it sent before it
+        read this frame still reach the backend. The client's answer is then forwarded, and closes the backend's side.
         """
         self._begin(cause, cause.close_code, reason)
-        gently = cause.ending.by is Blame.GATEWAY and self._state[_CLIENT] is _OPEN
-        sides = (_CLIENT,) if gently else (_CLIENT, _BACKEND)
+        guilty = _GUILTY.get(cause.ending.by)
+        if guilty is not None:
+            if self._last is None and self.may_write(guilty):
+                self._last = Say.new(guilty, cause, reason)
+            sides: tuple[Side, ...] = (guilty.other, guilty)
+        elif cause.ending.by is Blame.GATEWAY and self._state[_CLIENT] is _OPEN:
+            sides = (_CLIENT,)
+        else:
+            sides = (_CLIENT, _BACKEND)
         return self._tell(sides, cause, reason, flows) + self._shut_done()
 
     def give_up(self, side: Side, cause: Cause, reason: str, flows: Flows) -> list[Step]:
-        """End the connection because `side` violates the protocol; do not wait for its answer."""
+        """End the connection because `side` violates the protocol: once it is told, do not wait for its answer."""
+        told = self._state[side] is _SENT and side not in self._waiting
+        self._unreadable.add(side)
         steps = self.end(cause, reason, flows)
-        if side not in self._waiting:
-            steps.append(HangUp(side))
-        return steps
+        return [*steps, HangUp(side)] if told else steps
 
     def drop(self, side: Side, cause: Cause, *, inside_frame: bool) -> list[Step]:
         """End the connection because `side` is dead: it gets no Close frame, and the other side is told at once.
@@ -266,11 +241,15 @@ class ClosingHandshake:
     def expire(self, flows: Flows) -> list[Step]:
         """The deadline of the handshake has passed: send the missing Close frames, and close both connections."""
         self._begin(Cause.CLOSE_LATE, 1006, "")
+        last = self._last.side if self._last is not None and self.may_write(self._last.side) else None
+        if last is not None:
+            self._unreadable.update(Side)  # no Close frame is awaited any more
         steps = self._tell((_CLIENT, _BACKEND), Cause.CLOSE_LATE, "", flows)
         for side, state in self._state.items():
-            if state is not _LOST:
-                # A Close that still waits does so for the end of a frame that did not come in time.
-                steps.append(_SHUT[side] if self._waiting.pop(side, None) is None else Abort(side))
+            if self._waiting.pop(side, None) is not None:
+                steps.append(Abort(side))  # the end of the frame did not come in time
+            elif state is not _LOST and side is not last:
+                steps.append(_SHUT[side])
         return steps
 
     def _begin(self, cause: Cause, code: int, reason: str) -> None:
@@ -286,16 +265,20 @@ class ClosingHandshake:
         for side in sides:
             if not self.may_write(side):
                 continue
-            if self._state[side] is _RECEIVED:
+            own = self._own_close(side)
+            if own is not None:
+                if self._state[side.other] is _SENT and side.other not in self._unreadable:
+                    continue  # the other side may still send something for it
+                say = own
+            elif self._state[side] is _RECEIVED:
                 # It has sent a Close frame and waits for the answer, which repeats its code (RFC 6455 §5.5.1).
                 say = Say(side, self._received_codes[side], "")
             else:
-                code = cause.close_code if side is _CLIENT else cause.ending.to_backend
-                say = Say(side, code, reason)
+                say = Say.new(side, cause, reason)
             self._advance(side, _SEND)
             flow = flows[side]
             if flow is _BETWEEN:
-                steps.append(self._said(say))
+                steps += self._said(say)
             elif flow is _INSIDE:
                 self._waiting[side] = say
                 steps.append(Finish(side.other))
@@ -303,13 +286,18 @@ class ClosingHandshake:
                 steps.append(Abort(side))
         return steps
 
-    def _said(self, say: Say) -> Say:
-        """Record that a Close frame is written now."""
+    def _own_close(self, side: Side) -> Say | None:
+        return self._last if self._last is not None and self._last.side is side else None
+
+    def _said(self, say: Say) -> list[Step]:
+        # Record that a Close frame is written now.
         if say.side is _CLIENT and not self._client_code:
             self._client_code = say.code
-        return say
+        return [say, HangUp(say.side)] if say.side in self._unreadable else [say]
 
     def _shut_done(self) -> list[Step]:
         if _DONE not in self._state.values():
             return []
-        return [_SHUT[side] for side, state in self._state.items() if state is _DONE]
+        return [
+            _SHUT[side] for side, state in self._state.items() if state is _DONE and side not in self._waiting
+        ]

@@ -117,8 +117,8 @@ class FrameScanner:
         remaining: bytes of the current frame that are still missing. 0 means that the output of `scan` so far ends
             between two frames.
         cut_bytes: bytes removed from the stream, which are the pongs that answer the gateway's own pings.
-        ended: whether a Close frame or a violation was received (`take_close`, `take_violation`), or `finish` was
-            called. Then no further frame is forwarded.
+        ended: whether a Close frame or a violation was received (`take_close`, `take_violation`). Then no further frame
+            is forwarded.
     """
 
     __slots__ = (
@@ -233,10 +233,32 @@ class FrameScanner:
         """Number of bytes that are held back until more arrive."""
         return len(self._held)
 
-    def finish(self) -> None:
-        """Stop forwarding after the current frame."""
-        self.ended = True
-        self._kinds = _NOTHING_MORE
+    def fits(self, data: bytes, frames: int) -> bool:
+        """Return whether fewer frames begin in the next bytes of the stream, `data`; False if this is not obvious."""
+        at, end = self.remaining, len(data)
+        while at < end:
+            frames -= 1
+            if frames < 1 or at + 3 >= end or self._held:
+                return False
+            length = data[at + 1] & 0x7F
+            if length == 126:
+                length = 2 + (data[at + 2] << 8 | data[at + 3])
+            elif length == 127:
+                length = 8 + int.from_bytes(data[at + 2 : at + 10], "big")
+            at += self._overhead + length
+        return True
+
+    def under_way(self, data: bytes) -> tuple[int, int]:
+        """Look at the frame that has begun, before the next bytes of the stream, `data`, are scanned.
+
+        Returns:
+            How many of the next bytes belong to this frame, which may be more than are there; and 1 if the frame is not in
+            `messages` or `extra_frames` yet, otherwise 0.
+        """
+        if not self._held:
+            return self.remaining, self._pending
+        length = frame_length(self._held + data)
+        return (len(data) if length is None else length - len(self._held)), 1
 
     def count_on(self, earlier: FrameScanner) -> None:
         """Continue the counters of an earlier connection of the same side."""
@@ -261,8 +283,7 @@ class FrameScanner:
     def _scan_further(self, data: bytes, at: int) -> bytes:
         """Scan frames of every kind, starting with the header at `at`; `scan` handles only the usual kind."""
         if self.ended:
-            self.remaining = 0
-            return data[:at]
+            return b""
         end = len(data)
         keep: list[bytes] = []  # the parts to forward before `start`
         start = 0
@@ -333,12 +354,16 @@ class FrameScanner:
         violation, code, reason = parse_close_payload(payload)
         if violation is not None:
             return self._violate(violation, keep, before)
-        self.finish()
+        self._end()
         self._close = CloseFrame(code, reason, frame)
         return b"".join((*keep, before))
 
+    def _end(self) -> None:
+        self.ended = True
+        self._kinds = _NOTHING_MORE
+
     def _violate(self, violation: Violation, keep: list[bytes], before: bytes) -> bytes:
-        self.finish()
+        self._end()
         self._violation = violation
         return b"".join((*keep, before))
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
-from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.headers import Headers, LineStarts
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
@@ -21,18 +21,19 @@ from memmie_gateway.core.websocket.frames import ANY_RESERVED, RSV1
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 
-_REWRITTEN: Final = forwarding.NEVER | {b"sec-websocket-protocol", b"content-length"}
-_REWRITTEN_WITH_KEY: Final = _REWRITTEN | {b"sec-websocket-key", b"sec-websocket-extensions"}
+_REWRITTEN: Final = frozenset({b"sec-websocket-protocol", b"content-length"})
+_STARTS: Final = forwarding.RequestLineStarts(_REWRITTEN)
+_STARTS_WITH_KEY: Final = forwarding.RequestLineStarts(
+    _REWRITTEN | {b"sec-websocket-key", b"sec-websocket-extensions"}
+)
 
-_ANSWER_REWRITTEN: Final = frozenset({
-    b"connection",
-    b"upgrade",
-    b"sec-websocket-protocol",
-    b"x-request-id",
-    b"keep-alive",
-    b"content-length",
-    b"transfer-encoding",
-})  # fmt: skip
+_ANSWER_STARTS: Final = LineStarts(
+    (b"date", b"server", b"sec-websocket-accept", b"sec-websocket-extensions"),
+    dropped=(
+        *(b"connection", b"upgrade", b"keep-alive", b"content-length", b"transfer-encoding"),
+        *(b"sec-websocket-protocol", b"x-request-id"),
+    ),
+)
 
 _NOTHING: Final[frozenset[Any]] = frozenset()
 
@@ -46,13 +47,16 @@ def check_upgrade(request: Request) -> tuple[Cause, str] | None:
     """Return the cause and the problem if a client's handshake is invalid, otherwise None (RFC 6455 §4.2.1)."""
     headers = request.headers
     keys = headers.all(b"sec-websocket-key")
+    hosts = headers.all(b"host")
     problem = ""
     if request.method != "GET":
         problem = "a WebSocket handshake is a GET"
     elif request.version != "1.1":
         problem = "a WebSocket handshake needs HTTP/1.1"
-    elif len(headers.all(b"host")) != 1:
+    elif len(hosts) != 1:
         problem = "exactly one Host header is needed"
+    elif not forwarding.is_host(hosts[0]):
+        problem = "the Host header must be a name or an address, and perhaps a port"
     elif not headers.has(b"connection", b"upgrade"):
         problem = "the Connection header must name upgrade"
     elif headers.all(b"sec-websocket-version") != (b"13",):
@@ -74,26 +78,6 @@ def _is_key(value: bytes) -> bool:
 def accept_for(key: bytes) -> bytes:
     """Return the Sec-WebSocket-Accept for a Sec-WebSocket-Key (RFC 6455 §4.2.2)."""
     return binascii.b2a_base64(hashlib.sha1(key + _GUID, usedforsecurity=False).digest(), newline=False)
-
-
-def origin_allowed(request: Request, allowed: tuple[str, ...]) -> bool:
-    """Tell whether the Origin of a request is allowed (RFC 6455 §10.2).
-
-    Args:
-        request: the request; without an Origin, as from clients that are not browsers, it is allowed.
-        allowed: origins such as `https://app.example.com`, `https://*.example.com` for any subdomain, or `*`.
-    """
-    origins = request.headers.all(b"origin")
-    if not origins or "*" in allowed:
-        return True
-    origin = origins[0].decode("latin-1").lower()
-    for pattern in allowed:
-        scheme, _, host = pattern.lower().partition("://")
-        if origin == pattern.lower():
-            return True
-        if host.startswith("*.") and origin.startswith(f"{scheme}://") and origin.endswith(host[1:]):
-            return True
-    return False
 
 
 def upstream_head(
@@ -120,17 +104,17 @@ def upstream_head(
     """
     lines = [
         f"GET {forwarding.target(path, query, user_id, credentials)} HTTP/1.1",
-        f"host: {host}",
-        "connection: Upgrade",
-        "upgrade: websocket",
+        f"Host: {host}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
         forwarding.own_fields(arrival, user_id),
     ]
     if credentials.subprotocols:
-        lines.append(f"sec-websocket-protocol: {', '.join(credentials.subprotocols)}")
-    dropped = _REWRITTEN if key is None else _REWRITTEN_WITH_KEY
-    parts = ["\r\n".join(lines).encode("latin-1"), *forwarding.passed_fields(arrival, credentials, dropped)]
+        lines.append(f"Sec-WebSocket-Protocol: {', '.join(credentials.subprotocols)}")
+    starts = _STARTS if key is None else _STARTS_WITH_KEY
+    parts = ["\r\n".join(lines).encode("latin-1"), *forwarding.passed_fields(arrival, credentials, starts)]
     if key is not None:
-        parts.append(b"sec-websocket-key: " + key)
+        parts.append(b"Sec-WebSocket-Key: " + key)
     return b"\r\n".join(parts) + b"\r\n\r\n"
 
 
@@ -186,10 +170,13 @@ def client_answer(response: Response, credentials: Credentials, request_id: str)
     """Build the 101 for the client from the 101 of the backend."""
     selected = response.headers.one(b"sec-websocket-protocol") or credentials.bearer
     nominated = forwarding.nominated(response.headers)
-    dropped = _ANSWER_REWRITTEN | nominated if nominated else _ANSWER_REWRITTEN
-    lines = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade"]
+    lines = [b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade"]
     if selected:
-        lines.append(b"sec-websocket-protocol: " + selected.encode("latin-1"))
-    lines.append(b"x-request-id: " + request_id.encode("ascii"))
-    lines += [name + b": " + value for name, value in response.headers.fields if name not in dropped]
+        lines.append(b"Sec-WebSocket-Protocol: " + selected.encode("latin-1"))
+    lines.append(b"X-Request-ID: " + request_id.encode("ascii"))
+    lines += [
+        start + value
+        for name, value in response.headers.fields
+        if (start := _ANSWER_STARTS[name]) and name not in nominated
+    ]
     return b"\r\n".join(lines) + b"\r\n\r\n"

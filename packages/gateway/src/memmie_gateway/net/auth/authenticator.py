@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 from memmie_gateway.core.auth.circuit import AuthHealth, Circuit, Turn
 from memmie_gateway.core.auth.identity import Identity
@@ -29,6 +30,9 @@ from memmie_gateway.net.auth.question import AuthUrl, Question
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.http1.resolver import Resolver
 
+MAX_TOKEN_BYTES: Final = 4096
+"""The usual maximum length of a token in bytes."""
+
 
 class CachedAuthenticator:
     """An `Authenticator` (see `core.auth.identity`) that sends tokens to Auth and caches the verdicts.
@@ -43,6 +47,8 @@ class CachedAuthenticator:
         timeout: maximum time in seconds for one request to Auth, and for the wait until it can be sent.
         max_connections: maximum number of connections to Auth; the requests for one address have at most half of them.
         rng: spreads the times at which refused clients return.
+        max_token_bytes: maximum length of a token; Auth is not asked about a longer one.
+        keepalive: whether a connection to Auth is used for more than one token.
         ends: reads from Auth's answers when tokens end; None for no leeway.
 
     Attributes:
@@ -64,11 +70,14 @@ class CachedAuthenticator:
         timeout: float,
         max_connections: int,
         rng: random.Random,
+        max_token_bytes: int = MAX_TOKEN_BYTES,
+        keepalive: bool = True,
         ends: TokenEnds | None = None,
     ) -> None:
+        self._max_token_bytes = max_token_bytes
         self._ends = ends or TokenEnds()
         self._cache = cache
-        self._question = Question(AuthUrl.parse(url), resolver, timeout=timeout)
+        self._question = Question(AuthUrl.parse(url), resolver, timeout=timeout, keep=keepalive)
         self._guard = Guard(
             health, Places(max_connections, timeout), self._question.probe, timeout=timeout, rng=rng
         )
@@ -124,6 +133,8 @@ class CachedAuthenticator:
             RefusedError: the token is invalid, Auth gave no usable verdict, or a resource of the gateway is exhausted. It
                 is raised directly or by the awaitable.
         """
+        if len(token) > self._max_token_bytes:
+            raise RefusedError(Cause.TOKEN_TOO_LONG)
         if not plausible(token):
             raise RefusedError(Cause.TOKEN_REFUSED)
         digest = self._cache.digest(token)
@@ -148,7 +159,8 @@ class CachedAuthenticator:
 
     def digest(self, token: str) -> bytes | None:
         """Return the digest that identifies a token in identities; None if it does not have the form of a token."""
-        return self._cache.digest(token) if plausible(token) else None
+        has_form = len(token) <= self._max_token_bytes and plausible(token)
+        return self._cache.digest(token) if has_form else None
 
     async def ask_again(self, token: str, address: str) -> Verdict:
         """Ask Auth about a token, even if the verdict is in the cache, and cache the new one.

@@ -17,6 +17,7 @@ from memmie_gateway.core.auth.verdicts import AuthUnavailableError, Unusable, Ve
 from memmie_gateway.core.limits import Rate, TokenBucket
 from memmie_gateway.net.auth.places import Places
 from memmie_gateway.net.auth.trial import Trial
+from memmie_gateway.net.clock import loop_time
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 
 MAX_HOLD_SECONDS: Final = 1.0
@@ -92,11 +93,11 @@ class Guard:
 
     def turn(self, address: str) -> Turn:
         """Tell whether a question of a client may be asked (see `AuthHealth.turn`); the result goes to `ask`."""
-        return self._health.turn(address, _now())
+        return self._health.turn(address, loop_time())
 
     def retry_after(self) -> float:
         """Return the seconds after which a client without a verdict should try again."""
-        return self._health.retry_after(_now(), self._rng)
+        return self._health.retry_after(loop_time(), self._rng)
 
     async def ask(
         self, send: Callable[[], Awaitable[Verdict]], address: str, digest: bytes, turn: Turn
@@ -144,21 +145,21 @@ class Guard:
             raise AuthUnavailableError("too many questions to Auth were under way", failure=False) from None
 
     async def _keep_pace(self) -> None:
-        if _now() >= self._paced_until:
+        if loop_time() >= self._paced_until:
             return
         async with self._pacing:
             # A loop that was late must not send all at once what is due: so each question looks at the clock again.
-            while wait := self._pace.take(_now()):  # noqa: ASYNC110 - it waits for time to pass
+            while wait := self._pace.take(loop_time()):  # noqa: ASYNC110 - it waits for time to pass
                 await asyncio.sleep(wait)
 
     async def _judged(
         self, send: Callable[[], Awaitable[Verdict]], address: str, digest: bytes, *, in_trial: bool
     ) -> Verdict:
-        asked_at = _now()
+        asked_at = loop_time()
         try:
             verdict = await send()
         except AuthUnavailableError as error:
-            now = _now()
+            now = loop_time()
             if error.failure and now - asked_at < self._timeout + LATE_SECONDS:
                 self._why = str(error)
                 doubt = self._health.failed(address, digest, asked_at=asked_at, now=now, in_trial=in_trial)
@@ -172,7 +173,7 @@ class Guard:
                     self._end_trial()
             raise
         if not isinstance(verdict, Unusable) and self._health.answered(
-            address, digest, asked_at=asked_at, now=_now(), in_trial=in_trial
+            address, digest, asked_at=asked_at, now=loop_time(), in_trial=in_trial
         ):
             self._has_closed()
         return verdict
@@ -184,7 +185,7 @@ class Guard:
         self._schedule()
 
     def _has_closed(self) -> None:
-        now = _now()
+        now = loop_time()
         self._pace = TokenBucket(PACE, now)
         self._paced_until = now + PACED_SECONDS
         self._end_trial()
@@ -196,7 +197,7 @@ class Guard:
         if self._timer is not None:
             self._timer.cancel()  # of the last time that it was open
         self._timer = asyncio.get_running_loop().call_later(
-            max(0.0, self._health.next_probe - _now()), self._tick
+            max(0.0, self._health.next_probe - loop_time()), self._tick
         )
 
     def _tick(self) -> None:
@@ -208,7 +209,7 @@ class Guard:
     def _start_probe(self) -> None:
         if len(self._probes) >= MAX_PROBES:
             next(iter(self._probes)).cancel()
-        now = _now()
+        now = loop_time()
         self._health.probing(now)
         task = asyncio.create_task(self._make_probe(now))
         self._probes[task] = now
@@ -218,7 +219,7 @@ class Guard:
         try:
             await self._probe()
         except AuthUnavailableError:
-            now = _now()
+            now = loop_time()
             if began < self._alive_at or now - began >= self._timeout + LATE_SECONDS:
                 return  # a later probe has found Auth alive, or the gateway itself was late
             if self._health.probed(now, alive=False):
@@ -228,7 +229,7 @@ class Guard:
             pass  # this says nothing about Auth
         else:
             self._alive_at = max(self._alive_at, began)
-            self._health.probed(_now(), alive=True)
+            self._health.probed(loop_time(), alive=True)
             self._after_probe()
 
     def _after_probe(self) -> None:
@@ -245,10 +246,6 @@ class Guard:
 def circuit_open() -> AuthUnavailableError:
     """Make the error for a question that may not be asked."""
     return AuthUnavailableError("the circuit breaker of Auth is open after repeated failures", failure=False)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _nothing(_: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Final
 
 from memmie_gateway.core.auth.verdicts import AuthUnavailableError
 from memmie_gateway.core.http.response import Response
@@ -10,6 +11,8 @@ from memmie_gateway.net.http1.pool import Pool
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import HttpError, TooLargeError
 from memmie_gateway.net.http1.url import ServiceUrl
+
+_CLOSE: Final = "Connection: close\r\n"
 
 
 class AuthUrl(ServiceUrl):
@@ -28,7 +31,7 @@ class AuthUrl(ServiceUrl):
         example = "http://auth:8001"
         parsed = cls.take_apart(url, plain="http", secure="https", example=example)
         if parsed.query:
-            raise ValueError(f"{url!r} is not a URL such as {example}")
+            raise ValueError(f"this is not a URL such as {example}")
         return parsed
 
 
@@ -39,25 +42,23 @@ class Question:
         url: Auth's base URL.
         resolver: looks up Auth's host name.
         timeout: maximum time in seconds for one request.
+        keep: whether a connection is used for more than one token.
     """
 
-    def __init__(self, url: AuthUrl, resolver: Resolver, *, timeout: float) -> None:
+    def __init__(self, url: AuthUrl, resolver: Resolver, *, timeout: float, keep: bool = True) -> None:
         self._timeout = timeout
-        self._pool = Pool(url, resolver, timeout=timeout)
+        self._pool = Pool(url, resolver, timeout=timeout, keep=_is_usual if keep else _never)
         path = url.path.rstrip("/")
-        self._probe = (
-            f"GET {path}/health HTTP/1.1\r\nhost: {url.host_header}\r\nconnection: close\r\n\r\n".encode(
-                "ascii"
-            )
-        )
+        self._probe = f"GET {path}/health HTTP/1.1\r\nHost: {url.host_header}\r\n{_CLOSE}\r\n".encode("ascii")
         self._head = (
             f"POST {path}/api/v1/auth/validate HTTP/1.1\r\n"
-            f"host: {url.host_header}\r\n"
-            "accept: application/json\r\n"
+            f"Host: {url.host_header}\r\n"
+            "Accept: application/json\r\n"
             # Never decompress a response: a few compressed kilobytes can expand to gigabytes.
-            "accept-encoding: identity\r\n"
-            "content-type: application/json\r\n"
-            "authorization: Bearer "
+            "Accept-Encoding: identity\r\n"
+            "Content-Type: application/json\r\n"
+            f"{'' if keep else _CLOSE}"
+            "Authorization: Bearer "
         )
 
     def __repr__(self) -> str:
@@ -74,7 +75,7 @@ class Question:
             ExhaustionError: the gateway itself cannot connect to anything.
         """
         body = json.dumps({"token": token})
-        request = f"{self._head}{token}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode("ascii")
+        request = f"{self._head}{token}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode("ascii")
         return await self._send(request, alone=False)
 
     async def probe(self) -> None:
@@ -102,3 +103,17 @@ class Question:
     async def close(self) -> None:
         """Close every connection; requests under way fail."""
         await self._pool.close()
+
+
+def _is_usual(response: Response) -> bool:
+    """Tell whether a response is one that Auth usually gives: a JSON object, or that the token is not valid."""
+    return response.status == 401 or (
+        response.status == 200
+        and response.body.lstrip().startswith(b"{")
+        and response.body.rstrip().endswith(b"}")
+    )
+
+
+def _never(_: Response) -> bool:
+    """Return False, so that every request has its own connection."""
+    return False

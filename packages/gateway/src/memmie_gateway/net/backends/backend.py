@@ -78,13 +78,13 @@ class Backend:
 
     Attributes:
         where: its WebSocket URL.
+        name: its URL for logs and metrics, without secrets.
         tracker: as given.
         outlier: as given.
         checked_at: the URL of its health checks, "" for none.
         passes: whether its last health check passed; None before the first.
         probed: its health from health checks alone, which all gateways that can reach it see alike.
         passed_at: the time at which it last passed a health check, in seconds, or `NEVER`.
-        ejected: whether it gets no new connections for a while, because it broke those of many users.
         returned: the time at which it was last taken back into use after it was unhealthy or ejected, or `NEVER`.
         connections: number of live sessions and of dials under way.
         failures: number of failures of any kind.
@@ -106,13 +106,13 @@ class Backend:
     ) -> None:
         self._clock = clock
         self.where = url
+        self.name = url.shown
         self.tracker = tracker
         self.outlier = outlier or OutlierTracker(hold=0, probed=False)
         self.checked_at = ""
         self.passes: bool | None = None
         self.probed = tracker.fresh()
         self.passed_at = NEVER
-        self.ejected = False
         self.returned = NEVER
         self._was_away = False
         self._passes_since = math.inf  # infinity if the last health check failed, or there was none yet
@@ -129,11 +129,11 @@ class Backend:
         self.on_failure: Callable[[Backend], None] = _nothing
 
     def __repr__(self) -> str:
-        return f"<Backend {self.url} {self.tracker.state.value} connections={self.connections}>"
+        return f"<Backend {self.name} {self.tracker.state.value} connections={self.connections}>"
 
     @property
     def url(self) -> str:
-        """The URL as text, which identifies the backend."""
+        """The URL as text, which identifies the backend; it may contain secrets (see `name`)."""
         return self.where.url
 
     @property
@@ -150,6 +150,11 @@ class Backend:
     def dead(self) -> bool:
         """Whether its health checks alone show that it is unhealthy. Otherwise an unhealthy backend is only in doubt."""
         return self.probed.state is Health.UNHEALTHY
+
+    @property
+    def ejected(self) -> bool:
+        """Whether it gets no new connections for a while, because it broke those of many users."""
+        return self.outlier.ejected
 
     @property
     def good_for(self) -> float:
@@ -261,7 +266,6 @@ class Backend:
             return
         if self.healthy and self._was_away:
             self.outlier.returned()
-            self.ejected = False
             self.returned = self._clock()
         self._was_away = not self.healthy
         self.on_change(self)

@@ -97,7 +97,6 @@ class Ejector:
             ejected = sum(each.ejected for each in active)
             if share >= SHARE and may_eject(ejected, len(active)):
                 self._ejected.add(backend)
-                backend.ejected = True
                 self._events.backend_ejected(backend, share, backend.outlier.eject(now))
         self._timer = None
         if self._ejected or any(backend.outlier.waiting for backend in active):
@@ -106,7 +105,6 @@ class Ejector:
     def _take_back(self, now: float) -> None:
         for backend in list(self._ejected):
             if backend.outlier.expired(now):
-                backend.ejected = False
                 backend.returned = now
             if not backend.ejected:  # it may also have returned from being unhealthy
                 self._ejected.discard(backend)

@@ -22,6 +22,7 @@ from memmie_gateway.net.http1.happy_eyeballs import connect, first_to_answer
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.response_reader import HttpError
 from memmie_gateway.net.http1.system_errors import words_of
+from memmie_gateway.net.http1.url import without_query_values
 
 
 class Kind(enum.Enum):
@@ -60,8 +61,11 @@ class HealthCheck:
         path = self.path or f"{where.path.rstrip('/')}/health"
         return f"{path}?{where.query}" if where.query and "?" not in path else path
 
-    def url(self, where: BackendUrl) -> str:
-        """Return what is checked; "" if nothing is."""
+    def shown(self, where: BackendUrl) -> str:
+        """Return what is checked, for logs and without secrets; "" if nothing is."""
+        return without_query_values(self._url(where))
+
+    def _url(self, where: BackendUrl) -> str:
         if self.kind is Kind.OFF:
             return ""
         if self.kind is Kind.TCP:
@@ -83,27 +87,27 @@ class HealthCheck:
         """
         if self.kind is Kind.OFF:
             return 0.0
-        url = self.url(where)
+        shown = self.shown(where)
         try:
             async with clock.timeout(self.timeout):
-                return await self._probe(where, url, resolver)
+                return await self._probe(where, resolver)
         except TimeoutError:
             resolver.give_up(where)
             what = "pong" if self.kind is Kind.WS else "answer"
-            raise ProbeError(f"no {what} from {url} within {self.timeout:g} seconds") from None
+            raise ProbeError(f"no {what} from {shown} within {self.timeout:g} seconds") from None
         except (OSError, WebSocketException, EOFError, HttpError, _AnsweredError) as error:
             if isinstance(error, OSError):
                 raise_exhaustion(error)
             if not isinstance(error, InvalidStatus | _AnsweredError):
                 resolver.give_up(where)
             words = words_of(error) if isinstance(error, OSError) else error
-            raise ProbeError(f"the health check of {url} failed ({words})") from None
+            raise ProbeError(f"the health check of {shown} failed ({_without(where, words)})") from None
         except Exception as error:  # noqa: BLE001 - see below
             # Such as a redirect to an invalid URL: nothing that a backend sends may end its health checks.
             words = f"{type(error).__name__}: {error}"
-            raise ProbeError(f"the health check of {url} failed: {words}") from None
+            raise ProbeError(f"the health check of {shown} failed: {_without(where, words)}") from None
 
-    async def _probe(self, where: BackendUrl, url: str, resolver: Resolver) -> float:
+    async def _probe(self, where: BackendUrl, resolver: Resolver) -> float:
         addresses = await ready(resolver.addresses(where))
         started = time.perf_counter()
         if self.kind is Kind.HTTP:
@@ -117,7 +121,7 @@ class HealthCheck:
         if self.kind is Kind.TCP:
             sock.close()
             return time.perf_counter() - started
-        return await _ping(url, sock)
+        return await _ping(self._url(where), sock)
 
     async def _get(self, connection: HttpConnection, where: BackendUrl) -> float:
         started = time.perf_counter()
@@ -130,6 +134,11 @@ class HealthCheck:
         if response.status >= 400:
             raise _AnsweredError(f"it answered {response.status}")
         return time.perf_counter() - started
+
+
+def _without(where: BackendUrl, words: object) -> str:
+    """Return the words of an error without the query of a URL, which they may quote."""
+    return str(words).replace(where.query, "***") if where.query else str(words)
 
 
 async def _ping(url: str, sock: socket.socket) -> float:

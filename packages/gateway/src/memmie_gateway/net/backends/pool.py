@@ -105,8 +105,18 @@ class BackendPool:
         return self._balancer.prefer(chosen, user_id, bound_to, self._clock())
 
     def _join(self, where: BackendUrl) -> Backend:
-        backend = self._retiring.pop(where.url, None) or self._make(where)
+        backend = self._retiring.pop(where.url, None) or self._new(where)
         self._active[where.url] = backend
+        return backend
+
+    def _new(self, where: BackendUrl) -> Backend:
+        """Make a backend; if only its secrets differ from those of another one, its name gets a number."""
+        backend = self._make(where)
+        names = {other.name for other in self}
+        number = 1
+        while backend.name in names:
+            number += 1
+            backend.name = f"{where.shown}#{number}"
         return backend
 
     def _forget_unused(self) -> None:

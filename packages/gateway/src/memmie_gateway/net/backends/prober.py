@@ -57,7 +57,7 @@ class Prober:
             doubted.set()
 
         backend.on_doubt = doubt
-        backend.checked_at = self._options.check.url(backend.where)
+        backend.checked_at = self._options.check.shown(backend.where)
         watch = self._watch_unchecked if self._options.check.kind is Kind.OFF else self._watch
         self._tasks[backend] = asyncio.create_task(watch(backend, doubted))
 

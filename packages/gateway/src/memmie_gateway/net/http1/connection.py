@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -48,6 +49,17 @@ class HttpConnection(asyncio.Protocol):
         """The number of bytes received since the last request."""
         return self._reader.received
 
+    def quiet(self) -> bool:
+        """Tell whether nothing was received after the last response, not even bytes that the loop has not read yet.
+
+        Such bytes would be read as the response to the next request.
+        """
+        if self.transport.is_closing():
+            return False
+        waiting = select.poll()
+        waiting.register(self.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return not waiting.poll(0)
+
     async def request(self, data: bytes, *, upgrade: bool = False) -> Response:
         """Send a request and return its response.
 
@@ -62,6 +74,7 @@ class HttpConnection(asyncio.Protocol):
         Raises:
             HttpError: there was no usable response. If `received` is 0, nothing was received.
         """
+        assert self._response is None, "one request at a time"  # noqa: S101 - this would be a bug here
         self.reusable = False
         self._reader.expect(upgrade=upgrade)
         if self.transport.is_closing():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 from memmie_gateway.core.http.response import Response
@@ -25,6 +26,11 @@ IDLE_SECONDS: Final = 15.0
 """Seconds after which an idle connection is closed."""
 
 
+def _always(_: Response) -> bool:
+    """Return True; the default of `keep`."""
+    return True
+
+
 class Pool:
     """Sends requests to a service over as few connections as possible: each request that is under way has its own.
 
@@ -35,6 +41,8 @@ class Pool:
         resolver: looks up the host name.
         timeout: maximum time in seconds for one request: connecting and the response.
         idle_seconds: seconds after which an idle connection is closed.
+        keep: tells after which responses a connection is used again. Any other response may have been for another
+            request.
         tls: the context for an `https` service; None for one with the root certificates of the system.
     """
 
@@ -45,12 +53,14 @@ class Pool:
         *,
         timeout: float,
         idle_seconds: float = IDLE_SECONDS,
+        keep: Callable[[Response], bool] = _always,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._where = where
         self._resolver = resolver
         self._timeout = timeout
         self._idle_seconds = idle_seconds
+        self._keep_after = keep
         # Once: it reads every root certificate of the system.
         self._tls = (tls or ssl.create_default_context()) if where.secure else None
         self._connections: set[HttpConnection] = set()
@@ -59,7 +69,7 @@ class Pool:
         self._closed = False
 
     def __repr__(self) -> str:
-        return f"<Pool {self._where.url} connections={len(self._connections)} idle={len(self._idle)}>"
+        return f"<Pool {self._where.shown} connections={len(self._connections)} idle={len(self._idle)}>"
 
     async def request(self, data: bytes, *, alone: bool = False) -> Response:
         """Send a request and return its response.
@@ -108,8 +118,8 @@ class Pool:
             self._resolver.doubt(self._where)
 
     async def _request(self, data: bytes, *, alone: bool) -> Response:
-        if self._idle and not alone:
-            connection = self._idle.pop()
+        connection = None if alone else self._take_idle()
+        if connection is not None:
             try:
                 return await self._request_on(connection, data, keep=True)
             except HttpError:
@@ -117,13 +127,21 @@ class Pool:
                     raise
         return await self._request_on(await self._connect(), data, keep=not alone)
 
+    def _take_idle(self) -> HttpConnection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.quiet():
+                return connection
+            connection.close()
+        return None
+
     async def _request_on(self, connection: HttpConnection, data: bytes, *, keep: bool) -> Response:
         try:
             response = await connection.request(data)
         except BaseException:
             connection.close()  # also on cancellation, or a late response would be read as the next one's
             raise
-        if connection.reusable and keep:
+        if connection.reusable and keep and self._keep_after(response):
             self._keep(connection)
         else:
             connection.close()

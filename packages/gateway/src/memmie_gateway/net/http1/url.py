@@ -1,11 +1,16 @@
-"""URLs of services, parsed once."""
+"""URLs of services, parsed once, and shown without secrets."""
 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import Self
+import re
+from dataclasses import dataclass, field
+from typing import Final, Self
 from urllib.parse import urlsplit
+
+_SCHEME: Final = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+_NEXT_URL: Final = re.compile(r",(?=\s*[A-Za-z][A-Za-z0-9+.-]*://)")
+_HIDDEN: Final = "***"
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +18,8 @@ class ServiceUrl:
     """A parsed URL.
 
     Attributes:
-        url: as configured; it identifies the service in metrics and logs.
+        url: as configured; it identifies the service, but may have secrets in its query, so it must not be shown.
+        shown: the URL for logs and metrics, without the values in its query.
         host: a name or an address.
         port: the TCP port.
         secure: whether connections to it use TLS.
@@ -23,12 +29,13 @@ class ServiceUrl:
         is_address: whether the host is an address, which needs no look-up.
     """
 
-    url: str
+    url: str = field(repr=False)
+    shown: str
     host: str
     port: int
     secure: bool
     path: str
-    query: str
+    query: str = field(repr=False)
     host_header: str
     is_address: bool
 
@@ -46,7 +53,7 @@ class ServiceUrl:
             ValueError: the URL has another scheme or no host, or has credentials, a fragment or characters that must be
                 percent-encoded.
         """
-        wanted = f"{url!r} is not a URL such as {example}"
+        wanted = f"this is not a URL such as {example}"  # not quoted, because it may contain credentials
         try:
             parts = urlsplit(url)
         except ValueError:  # brackets around something that is not an IPv6 address, for example
@@ -60,9 +67,9 @@ class ServiceUrl:
         if parts.username is not None:
             raise ValueError("a URL must not contain credentials, because URLs are logged")
         if parts.fragment:
-            raise ValueError(f"{url!r} must not have a fragment")
+            raise ValueError("a URL must not have a fragment")
         if not url.isascii() or not url.isprintable() or " " in url:
-            raise ValueError(f"{url!r} has characters that must be percent-encoded")
+            raise ValueError("the URL has characters that must be percent-encoded")
         is_secure = parts.scheme == secure
         usual_port = 443 if is_secure else 80
         host_header = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -70,6 +77,7 @@ class ServiceUrl:
             host_header += f":{port}"
         return cls(
             url,
+            without_query_values(url),
             parts.hostname,
             port or usual_port,
             is_secure,
@@ -78,6 +86,33 @@ class ServiceUrl:
             host_header,
             _is_address(parts.hostname),
         )
+
+
+def without_query_values(url: str) -> str:
+    """Return a URL with `***` for each value in its query, because any of them may be a secret."""
+    path, mark, query = url.partition("?")
+    fields = [field.partition("=") for field in query.split("&")]
+    return (
+        path
+        + mark
+        + "&".join(f"{name}={_HIDDEN}" if equals else name and _HIDDEN for name, equals, _ in fields)
+    )
+
+
+def without_secrets(text: str) -> str:
+    """Return what somebody wrote as one or several URLs, also invalid ones, with `***` for everything that may be secret.
+
+    These are credentials, which may contain any character, and the values in a query or in the fragment of a URL.
+    """
+    scheme = match[0] if (match := _SCHEME.match(text)) else ""
+    credentials, at, rest = text[len(scheme) :].rpartition("@")
+    shown = scheme + (f"{_HIDDEN}@" if credentials or at else "") + rest
+    return ",".join(map(_without_values, _NEXT_URL.split(shown)))
+
+
+def _without_values(url: str) -> str:
+    before, mark, _ = url.partition("#") if _SCHEME.match(url) else (url, "", "")
+    return without_query_values(before) + mark + (_HIDDEN if mark else "")
 
 
 def _is_address(host: str) -> bool:

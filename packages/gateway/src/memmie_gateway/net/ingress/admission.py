@@ -12,7 +12,12 @@ from typing import NamedTuple, Protocol
 
 from memmie_gateway.core.auth.identity import Authenticator, Identity
 from memmie_gateway.core.http.arrival import Arrival
-from memmie_gateway.core.http.credentials import ALL_SOURCES, HEAD_SOURCES, Credentials, find_credentials
+from memmie_gateway.core.http.credentials import (
+    ALL_SOURCES,
+    FIRST_MESSAGE_SOURCES,
+    Credentials,
+    find_credentials,
+)
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.limits import HeldSlots, Rate, Rates, Slot, Slots
 from memmie_gateway.core.outcomes import Cause
@@ -134,7 +139,7 @@ class Admission:
         Args:
             arrival: the client's request.
             late_token: gets the token if the head has none; None if the token must be in the head. With this function,
-                a lone subprotocol is not a token.
+                a lone subprotocol is a token only if it looks like one.
 
         Raises:
             RefusedError: the client is refused, and holds no slots.
@@ -170,7 +175,7 @@ class Admission:
     def _authenticate(
         self, arrival: Arrival, late_token: LateToken | None
     ) -> Steps[tuple[Credentials, Identity]]:
-        sources = ALL_SOURCES if late_token is None else HEAD_SOURCES
+        sources = ALL_SOURCES if late_token is None else FIRST_MESSAGE_SOURCES
         credentials = find_credentials(arrival.request, sources)
         if credentials.token is None and late_token is not None:
             late = late_token(credentials)

@@ -9,11 +9,11 @@ from typing import Final, Protocol
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import AuthorizationHeader
+from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import Maybe, ready, run
-from memmie_gateway.core.websocket.handshake import origin_allowed
 from memmie_gateway.net.ingress.admission import Admission
 
 PATH: Final = "/token/renew"
@@ -59,7 +59,7 @@ class Renewal:
         self._admission = admission
         self._tokens = tokens
         self._move = move
-        self._allowed_origins = allowed_origins
+        self._origins = Origins(allowed_origins)
         self._under_way = SlotCounts()
 
     def __repr__(self) -> str:
@@ -71,12 +71,12 @@ class Renewal:
         Raises:
             RefusedError: pages of this origin may not renew.
         """
-        if not origin_allowed(arrival.request, self._allowed_origins):
+        if not self._origins.allow(arrival.request.headers):
             raise RefusedError(Cause.ORIGIN_REFUSED)
         origins = arrival.request.headers.all(b"origin")
         if not origins:
             return ""
-        return "*" if "*" in self._allowed_origins else origins[0].decode("latin-1")
+        return "*" if self._origins.every else origins[0].decode("latin-1")
 
     async def renew(self, arrival: Arrival, read_body: ReadBody) -> tuple[str, int]:
         """Move the live connections of the old token in the body to the new token in the header.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 from typing import Protocol
 
+from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.headers import Headers
-from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.websocket import handshake
@@ -22,6 +23,7 @@ from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
+from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.first_message import FirstMessageError, FirstMessageReader
 
 
@@ -31,8 +33,12 @@ class Upgrade(Protocol):
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
         """Build the handshake for a backend; return it with its offer."""
 
-    def accept(self, response: Response, credentials: Credentials) -> None:
-        """Answer the client after a backend has accepted, unless it already has an answer."""
+    def accept(self, response: Response, credentials: Credentials) -> bool:
+        """Answer the client after a backend has accepted, unless it already has an answer.
+
+        Returns:
+            Whether the client's answer has a subprotocol that the backend did not select.
+        """
 
     def close_code(self, error: RefusedError) -> int | None:
         """Return the close code that `refuse` would send; None if it would send no Close frame."""
@@ -64,17 +70,21 @@ class NegotiatedEndToEnd:
         key = headers.all(b"sec-websocket-key")[0]
         return head, Offer(key, credentials.subprotocols, handshake.extension_names(headers))
 
-    def accept(self, response: Response, credentials: Credentials) -> None:
-        """Pass the backend's 101 on to the client."""
+    def accept(self, response: Response, credentials: Credentials) -> bool:
+        """Pass the backend's 101 on to the client, with the backend's subprotocol."""
         answer = handshake.client_answer(response, credentials, self._arrival.id)
         self._handover.transport.write(answer)
+        return False
 
     def close_code(self, _: RefusedError) -> None:
         """Return None, because there is no WebSocket yet."""
 
     def refuse(self, error: RefusedError) -> None:
-        """Send an HTTP response."""
-        self._handover.end(refusal_answer(error))
+        """Send an HTTP response: the backend's, or the gateway's."""
+        if error.response is not None:
+            self._handover.end(forwarding.passed_answer(error.response, self._arrival.id))
+        else:
+            answers.refuse(self._arrival, self._handover, error)
 
 
 class TerminatedHere:
@@ -101,7 +111,8 @@ class TerminatedHere:
         """Answer the handshake and wait for the token.
 
         Args:
-            credentials: the credentials of the head, which have no token; the first subprotocol is selected.
+            credentials: the credentials of the head, which have no token. The first subprotocol is selected, and only
+                this one is offered to the backend.
             seconds: maximum time until the token arrives.
 
         Returns:
@@ -124,7 +135,9 @@ class TerminatedHere:
             raise RefusedError(Cause.AUTH_LATE) from None
         except FirstMessageError as error:
             raise RefusedError(Cause.AUTH_LATE, str(error)) from None
-        return credentials._replace(token=token, subprotocols=subprotocols)
+        # A short token may be the subprotocol, too. It is selected already, but the backend must not get it.
+        offered = () if token in subprotocols else subprotocols
+        return credentials._replace(token=token, subprotocols=offered)
 
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
         """Build the handshake for a backend with the gateway's own key."""
@@ -139,8 +152,9 @@ class TerminatedHere:
         )
         return head, Offer(self._key, credentials.subprotocols)
 
-    def accept(self, response: Response, credentials: Credentials) -> None:
-        """Do nothing, because the client already has a 101."""
+    def accept(self, response: Response, credentials: Credentials) -> bool:
+        """Do nothing, because the client already has a 101; the connection goes on even without the subprotocol."""
+        return bool(credentials.subprotocols) and not response.headers.one(b"sec-websocket-protocol")
 
     def close_code(self, error: RefusedError) -> int | None:
         """Return the close code, or None if the client has no 101 yet, or already has a Close frame."""
@@ -149,7 +163,7 @@ class TerminatedHere:
     def refuse(self, error: RefusedError) -> None:
         """Send a Close frame, unless the client already has one; without a 101 send an HTTP response."""
         if self._reader is None:
-            self._handover.end(refusal_answer(error))
+            answers.refuse(self._arrival, self._handover, error)
             return
         code = self.close_code(error)
         frame = b"" if code is None else control_frame(CLOSE, close_payload(code, error.reason), key=None)

@@ -53,12 +53,11 @@ class DesertedSessions:
         self._seconds = seconds
         self._rng = rng
         self._silences: dict[Backend, Silence] = {}
-        self._failing: WeakKeyDictionary[Backend, float] = (
-            WeakKeyDictionary()
-        )  # when a health check failed first
-        self._asked: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()  # when sessions were pinged
+        # When a health check failed first, and when sessions were pinged.
+        self._failing: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()
+        self._asked: WeakKeyDictionary[Backend, float] = WeakKeyDictionary()
         self._timer: asyncio.TimerHandle | None = None
-        self._pauses = 0.0
+        self._pauses = 0
 
     def __repr__(self) -> str:
         return f"<DesertedSessions {self._silences!r}>"

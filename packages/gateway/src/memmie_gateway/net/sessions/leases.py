@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Final, Protocol
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.timer_wheel import TimerWheel
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.sessions.wheel import Wheel
 
 TICK_SECONDS: Final = 0.25
 """Maximum delay in seconds with which a token's end is noticed."""
 
 MOST_AT_ONCE: Final = 100
 """Maximum number of tokens whose sessions end in one turn of the event loop."""
-
-HURRY_SECONDS: Final = 0.01
-"""Seconds until the next turn if more tokens have ended."""
 
 
 class Rechecks(Protocol):
@@ -55,10 +51,8 @@ class Leases:
     ) -> None:
         self._sessions = sessions
         self._close = close
-        self._clock = clock
         self._rechecks = rechecks
-        self._ends: TimerWheel[bytes] = TimerWheel(tick=TICK_SECONDS, slots=256, now=clock())
-        self._timer: asyncio.TimerHandle | None = None
+        self._ends = Wheel(self.revoke, clock, tick=TICK_SECONDS, most=MOST_AT_ONCE)
         self.renewed = 0
 
     def __repr__(self) -> str:
@@ -107,9 +101,7 @@ class Leases:
 
     def stop(self) -> None:
         """End no more sessions."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._ends.stop()
 
     def _hold(self, identity: Identity, token: str) -> None:
         if self._close:
@@ -122,18 +114,9 @@ class Leases:
             self._ends.schedule(identity.digest, identity.expires)
         else:
             self._ends.cancel(identity.digest)
-        if self._timer is None and len(self._ends):
-            self._timer = asyncio.get_running_loop().call_later(TICK_SECONDS, self._turn)
 
     def _release(self, digest: bytes) -> None:
         if not self._sessions.of_token(digest):
             self._ends.cancel(digest)
             if self._rechecks is not None:
                 self._rechecks.forget(digest)
-
-    def _turn(self) -> None:
-        due = self._ends.due(self._clock(), MOST_AT_ONCE)
-        for digest in due:
-            self.revoke(digest)
-        pause = HURRY_SECONDS if len(due) == MOST_AT_ONCE else TICK_SECONDS
-        self._timer = asyncio.get_running_loop().call_later(pause, self._turn) if len(self._ends) else None

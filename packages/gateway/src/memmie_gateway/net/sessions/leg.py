@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
-from memmie_gateway.core.limits import TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket.closing import Flow
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.keepalive import Keepalive
 from memmie_gateway.net.handover import finish_writing
 from memmie_gateway.net.sessions.kernel import unacknowledged
+from memmie_gateway.net.sessions.options import SessionOptions
 
 SAMPLE_EVERY: Final = 64
 """Latency is measured for the first chunk of each direction of a connection, and then for every 64th."""
@@ -29,21 +29,21 @@ PEER_FULL: Final = 1
 """The write buffer of the other side is full."""
 
 TOO_FAST: Final = 2
-"""The client exceeds its message rate."""
+"""The client exceeds its message rate (see `held`)."""
 
 
 class LegOwner(Protocol):
     """The interface of a session for its legs."""
 
     @property
-    def rate_max_delay(self) -> float:
-        """Maximum wait in seconds for a sender that exceeds its message rate; beyond it, the session ends."""
+    def options(self) -> SessionOptions:
+        """The limits and time-outs."""
 
     def other(self, leg: Leg) -> Leg:
         """Return the opposite leg."""
 
     def stream_ended(self, leg: Leg) -> None:
-        """The stream from `leg` has ended; nothing more is forwarded from it."""
+        """The stream from `leg` has ended with a Close frame or a violation; nothing more is forwarded from it."""
 
     def lost(self, leg: Leg, exc: Exception | None) -> None:
         """The TCP connection of `leg` has ended."""
@@ -129,6 +129,13 @@ class Leg(asyncio.Protocol):
         self.write = sink
         self.owner = owner
 
+    def start(self, early: bytes) -> None:
+        """Start reading from this side; `early` are the bytes that were received before."""
+        if not self._holds:
+            self.transport.resume_reading()  # it is paused if there were many early bytes
+        if early:
+            self.data_received(early)
+
     def detach(self) -> None:
         """Stop forwarding until the leg is joined again."""
         self.write = discard
@@ -187,52 +194,6 @@ class Leg(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection of this side has ended."""
         self.owner.lost(self, exc)
-
-
-class ClientLeg(Leg):
-    """The leg of the client, which also applies the message rate."""
-
-    __slots__ = ("_bucket", "_paid")
-
-    def __init__(
-        self,
-        transport: asyncio.Transport,
-        scanner: FrameScanner,
-        keepalive: Keepalive,
-        bucket: TokenBucket | None,
-    ) -> None:
-        super().__init__(Side.CLIENT, transport, scanner, keepalive)
-        self._bucket = bucket
-        self._paid = 0
-
-    def data_received(self, data: bytes) -> None:
-        """Forward bytes to the backend, and take one token per frame; fragments and pings cost work, too."""
-        if not self._sample_in:
-            self._sample()
-        self._sample_in -= 1
-        scanner = self.scanner
-        onward = scanner.scan(data)
-        if onward:
-            write = self.write  # a slot that is called as a method is looked up the slow way (CPython 3.11)
-            write(onward)
-        bucket = self._bucket
-        if bucket is not None:
-            frames_seen = scanner.messages + scanner.extra_frames
-            bucket.left -= frames_seen - self._paid
-            self._paid = frames_seen
-            if bucket.left < 0:
-                self._slow_down(bucket)
-        if scanner.ended:
-            self.owner.stream_ended(self)
-
-    def _slow_down(self, bucket: TokenBucket) -> None:
-        loop = asyncio.get_running_loop()
-        delay = bucket.settle(loop.time())
-        if delay > self.owner.rate_max_delay:
-            self.owner.end(Cause.MESSAGE_RATE)
-        elif delay:
-            self.hold(TOO_FAST)
-            loop.call_later(delay, self.release, TOO_FAST)
 
 
 def discard(_: bytes) -> None:

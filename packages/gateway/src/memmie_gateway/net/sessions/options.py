@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http.client_address import Client
 from memmie_gateway.core.websocket.keepalive import Idleness, Keepalive, Times
+
+LOOK_TICKS: Final = 20
+"""Number of ticks until the first look at a session, unless the bounds of the tick forbid it."""
+
+FINEST_TICK, COARSEST_TICK = 0.01, 0.25
+"""Bounds of the tick, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +26,10 @@ class SessionOptions:
         idle_seconds: maximum time in seconds without data in either direction; 0 for no limit.
         keepalive: when a side is pinged, and when it is dead.
         close_timeout: maximum time in seconds for a closing handshake.
-        rate_max_delay: maximum wait in seconds for a sender that exceeds its message rate. If a longer wait is needed,
-            the session ends with 1008.
+        rate_max_delay: maximum time in seconds for which what was read from a client may wait for its message rate. If it
+            would have to wait longer, the session ends with 1008.
         first_look: seconds from the start of a session to the first look at its sides; infinity for none.
+        look_tick: maximum seconds by which a look may be late.
     """
 
     max_message_bytes: int
@@ -32,6 +39,7 @@ class SessionOptions:
     close_timeout: float
     rate_max_delay: float
     first_look: float = field(init=False)
+    look_tick: float = field(init=False)
 
     def __post_init__(self) -> None:
         """Compute what is the same for every session."""
@@ -40,6 +48,8 @@ class SessionOptions:
             Idleness(seconds=self.idle_seconds, now=0).next_look(0),
         )
         object.__setattr__(self, "first_look", min(looks))
+        tick = min(max(self.first_look / LOOK_TICKS, FINEST_TICK), COARSEST_TICK)
+        object.__setattr__(self, "look_tick", tick)
 
 
 class SessionInfo(NamedTuple):

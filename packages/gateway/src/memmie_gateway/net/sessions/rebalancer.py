@@ -11,6 +11,7 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.sessions.evictions import Evidence
 from memmie_gateway.core.sessions.rebalance import Moves, Rebalance, Standing, destination, standing
 from memmie_gateway.net.backends.backend import Backend
+from memmie_gateway.net.clock import loop_time
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
@@ -88,7 +89,7 @@ class Rebalancer:
         """Return the backend for the next connection of a user who has live ones, or is moving; otherwise None."""
         newest = self._sessions.newest(user_id)
         began = newest.started if newest is not None else 0.0
-        to = self._moves.under_way(user_id, began, _time)
+        to = self._moves.under_way(user_id, began, loop_time)
         if newest is None or to is not None:
             return to
         return newest.backend
@@ -179,8 +180,3 @@ class Rebalancer:
             session.end(Cause.MOVED)
 
         self._evictor.submit(session, Evidence.MOVE, Cause.MOVED, end, holds=holds)
-
-
-def _time() -> float:
-    """Return the time of the event loop in seconds."""
-    return asyncio.get_running_loop().time()

@@ -7,7 +7,6 @@ handshake). It carries out the decisions of `core.websocket`.
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Callable
@@ -16,27 +15,22 @@ from typing import Final
 from memmie_gateway.core.limits import HeldSlots, TokenBucket
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.websocket import control_frames
-from memmie_gateway.core.websocket.closing import (
-    BETWEEN_FRAMES,
-    ClosingHandshake,
-    Finish,
-    Flows,
-    HangUp,
-    Say,
-    Shut,
-    Step,
-)
+from memmie_gateway.core.websocket.closing import ClosingHandshake, Flows
+from memmie_gateway.core.websocket.closing_steps import Finish, HangUp, Say, Shut, Step
 from memmie_gateway.core.websocket.continuity import on_leg_lost
 from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.handshake import reserved_bits
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
-from memmie_gateway.net.clock import SHORTEST_WAIT, Clock
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.sessions import liveness
-from memmie_gateway.net.sessions.leg import PEER_FULL, ClientLeg, Leg
+from memmie_gateway.net.sessions.client_leg import ClientLeg
+from memmie_gateway.net.sessions.last_frame import LastFrame
+from memmie_gateway.net.sessions.leg import PEER_FULL, Leg
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions
+from memmie_gateway.net.sessions.wheel import Wheel
 
 _CLIENT, _BACKEND = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
@@ -55,6 +49,7 @@ class Session:
         rng: creates masking keys and ping payloads.
         slots: released when the client's connection has ended, even if the backend's connection is still open.
         clock: tells the time for keepalive and the idle time-out.
+        looks: calls `look` when it is time, on the loop's clock.
         on_dead: called at every look at which a side is dead, with the session, the side and the advice.
         on_end: called once, when both connections have ended.
 
@@ -76,6 +71,7 @@ class Session:
         "_closing",
         "_early",
         "_idleness",
+        "_looks",
         "_loop",
         "_on_dead",
         "_on_end",
@@ -101,12 +97,14 @@ class Session:
         rng: random.Random,
         slots: HeldSlots,
         clock: Clock,
+        looks: Wheel[Session],
         on_dead: Callable[[Session, Side, Advice], None],
         on_end: Callable[[Session], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._rng = rng
         self._clock = clock
+        self._looks = looks
         self._on_dead = on_dead
         self._on_end = on_end
         self._closing: ClosingHandshake | None = None
@@ -126,8 +124,8 @@ class Session:
         self._early = (client.take(self._client), b"")
         self._backend: Leg
         self._attach(link, now)
-        self._timer: asyncio.TimerHandle | None = None
-        self._look_after(options.first_look)
+        self._timer: asyncio.TimerHandle | None = None  # of the closing handshake
+        looks.schedule(self, self.started + options.first_look)
 
     def __repr__(self) -> str:
         return f"<Session {self.info.id} {self._closing or 'open'}>"
@@ -154,13 +152,8 @@ class Session:
     def start(self) -> None:
         """Start forwarding, with the early bytes first."""
         (from_client, from_backend), self._early = self._early, _NOTHING_EARLY
-        for leg in (self._client, self._backend):
-            if not leg.held:
-                leg.transport.resume_reading()  # it is paused if there were many early bytes
-        if from_backend:
-            self._backend.data_received(from_backend)
-        if from_client:
-            self._client.data_received(from_client)
+        self._backend.start(from_backend)
+        self._client.start(from_client)
 
     def _detach(self) -> None:
         """Add the traffic since `attach` to the backend, after the legs have stopped forwarding."""
@@ -176,11 +169,6 @@ class Session:
         )
 
     # Facts for other modules.
-
-    @property
-    def rate_max_delay(self) -> float:
-        """Maximum wait in seconds for a client that exceeds its message rate; beyond it, the session ends."""
-        return self.options.rate_max_delay
 
     @property
     def closing(self) -> ClosingHandshake | None:
@@ -217,7 +205,7 @@ class Session:
             "user_id": info.identity.user_id,
             "address": info.client.address,
             "path": info.path,
-            "backend": self.backend.url,
+            "backend": self.backend.name,
             "by": cause.by if cause is not None else None,
             "cause": cause.ending.code if cause is not None else None,
             "code": closing.client_code if closing is not None else None,
@@ -244,16 +232,17 @@ class Session:
         self._carry_out(self._begin_closing().end(cause, reason or cause.ending.words, self._flows()))
 
     def stream_ended(self, leg: Leg) -> None:
-        """The stream from `leg` has ended with a Close frame, with a violation, or because it was finished."""
-        scanner = leg.scanner
+        """The stream from `leg` has ended with a Close frame or with a violation."""
         closing = self._begin_closing()
-        if close := scanner.take_close():
+        if close := leg.scanner.take_close():
             self._carry_out(closing.received(leg.side, close.code, close.reason), close.raw)
-        elif (violation := scanner.take_violation()) is not None:
+        elif (violation := leg.scanner.take_violation()) is not None:
             cause, words = cause_of_violation(leg.side, violation)
             self._carry_out(closing.give_up(leg.side, cause, words, self._flows()))
-        elif not scanner.remaining:
-            self._carry_out(closing.frame_ended(leg.side))
+
+    def _frame_ended(self, leg: Leg) -> None:
+        """The last frame from `leg` that is forwarded is complete."""
+        self._carry_out(self._begin_closing().frame_ended(leg.side))
 
     def lost(self, leg: Leg, exc: Exception | None) -> None:
         """One of the two TCP connections has ended."""
@@ -264,8 +253,8 @@ class Session:
         other = self.other(leg)
         other.detach()
         closing = self._begin_closing()
-        cause = on_leg_lost(leg.side)
-        self._carry_out(closing.lost(leg.side, cause, inside_frame=bool(leg.scanner.remaining)))
+        inside_frame = bool(leg.scanner.remaining)
+        self._carry_out(closing.lost(leg.side, on_leg_lost(leg.side), inside_frame=inside_frame))
         other.release(PEER_FULL)
         if closing.finished:
             if self._timer is not None:
@@ -309,13 +298,8 @@ class Session:
         return liveness.look(leg, self.other(leg), now, self._rng)
 
     def _look_again(self, now: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         sides = self._client.keepalive, self._backend.keepalive, self._idleness
-        self._look_after(min(side.next_look(now) for side in sides))
-
-    def _look_after(self, wait: float) -> None:
-        self._timer = self._loop.call_later(max(wait, SHORTEST_WAIT), self.look) if wait < math.inf else None
+        self._looks.schedule(self, self._loop.time() + min(side.next_look(now) for side in sides))
 
     def ping_backend(self) -> bool:
         """Ping the backend now, unless it already owes an answer.
@@ -354,24 +338,24 @@ class Session:
         leg = self._leg(side)
         if side is _CLIENT:
             self.slots.release()
+            if self._client.abort_if_bytes_wait():
+                return
         self.other(leg).detach()
-        inside_frame = bool(leg.scanner.remaining)
-        self._carry_out(self._begin_closing().drop(side, cause, inside_frame=inside_frame))
+        closing = self._begin_closing()
+        self._carry_out(closing.drop(side, cause, inside_frame=bool(leg.scanner.remaining)))
 
     def _begin_closing(self) -> ClosingHandshake:
         if self._closing is None:
             self._closing = ClosingHandshake()
-            if self._timer is not None:
-                self._timer.cancel()
+            self._looks.cancel(self)
             self._expire_later()
+            self._client.lift_quota()
         return self._closing
 
     def _expire_later(self) -> None:
         self._timer = self._loop.call_later(self.options.close_timeout, self._expire, self._clock.pauses)
 
     def _flows(self) -> Flows:
-        if not (self._client.scanner.remaining or self._backend.scanner.remaining):
-            return BETWEEN_FRAMES
         return {_CLIENT: self._backend.flow, _BACKEND: self._client.flow}
 
     def _carry_out(self, steps: list[Step], received: bytes = b"") -> None:
@@ -383,7 +367,7 @@ class Session:
             elif isinstance(step, Shut):
                 leg.transport.close()
             elif isinstance(step, Finish):
-                leg.scanner.finish()
+                LastFrame(leg, self._frame_ended)
             elif isinstance(step, HangUp):
                 leg.hang_up()
             else:
@@ -396,7 +380,8 @@ class Session:
             payload = control_frames.close_payload(step.code, step.reason)
             key = liveness.key(step.side, self._rng)
             frame = control_frames.control_frame(control_frames.CLOSE, payload, key=key)
-        leg.transport.write(frame)
+        if not leg.transport.is_closing():  # it may be lost while bytes from it still wait
+            leg.transport.write(frame)
 
     def _expire(self, pauses: int) -> None:
         """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""

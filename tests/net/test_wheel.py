@@ -1,0 +1,105 @@
+"""The wheel that turns by itself: when calls come, and what one of them cannot do to the others."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from memmie_gateway.net.clock import loop_time
+from memmie_gateway.net.sessions.wheel import Wheel
+
+MOST_AT_ONCE = 50
+
+
+class Session:
+    """Notes when it is looked at."""
+
+    def __init__(self, looks: Looks, *, again: float = math.inf, broken: bool = False) -> None:
+        self._looks = looks
+        self._again = again
+        self._broken = broken
+        self.looked: list[float] = []
+        self.came = asyncio.Event()
+
+    def look(self) -> None:
+        self.looked.append(loop_time())
+        self.came.set()
+        if self._broken:
+            raise RuntimeError("broken")
+        self._looks.schedule(self, self._again)
+
+
+class Looks(Wheel[Session]):
+    """A wheel of sessions, whose times are given from now on."""
+
+    def __init__(self) -> None:
+        super().__init__(Session.look, loop_time, tick=0.01, most=MOST_AT_ONCE)
+
+    def schedule(self, key: Session, when: float) -> None:
+        super().schedule(key, loop_time() + when)
+
+
+async def test_a_look_comes_in_time_and_the_next_one_when_it_says() -> None:
+    looks = Looks()
+    session = Session(looks, again=0.05)
+    began = loop_time()
+    looks.schedule(session, 0.1)
+    while len(session.looked) < 3:
+        session.came.clear()
+        await session.came.wait()
+    assert session.looked[0] - began >= 0.1
+    assert session.looked[2] - session.looked[0] >= 0.1
+    looks.cancel(session)
+    assert repr(looks) == "<TimerWheel 0>"
+
+
+async def test_the_last_time_that_was_said_counts() -> None:
+    looks = Looks()
+    never, later, soon = Session(looks), Session(looks), Session(looks)
+    for session, seconds in (
+        (never, 0.01),
+        (never, math.inf),
+        (later, 0.01),
+        (later, 60),
+        (soon, 60),
+        (soon, 0.05),
+    ):
+        looks.schedule(session, seconds)
+    await soon.came.wait()
+    assert not never.looked
+    assert not later.looked
+
+
+async def test_a_broken_one_ends_no_looks_at_the_others() -> None:
+    complaints: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    looks = Looks()
+    broken, other = Session(looks, broken=True), Session(looks)
+    looks.schedule(broken, 0.01)
+    looks.schedule(other, 0.01)
+    await other.came.wait()
+    assert [context["message"] for context in complaints] == ["a call that was due has failed"]
+
+
+async def test_all_who_are_due_at_once_get_their_turn() -> None:
+    looks = Looks()
+    sessions = [Session(looks) for _ in range(2 * MOST_AT_ONCE + 1)]
+    for session in sessions:
+        looks.schedule(session, 0.01)
+    await asyncio.gather(*(session.came.wait() for session in sessions))
+    assert {len(session.looked) for session in sessions} == {1}
+
+
+async def test_nothing_runs_while_there_is_nobody_to_look_at() -> None:
+    looks = Looks()
+    looks.schedule(Session(looks), math.inf)
+    assert looks._timer is None
+    session = Session(looks)
+    looks.schedule(session, 0.01)
+    await session.came.wait()
+
+    def at_rest() -> bool:
+        return looks._timer is None
+
+    while not at_rest():  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(0)
