@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import datetime as dt
 import shlex
 import signal
@@ -31,12 +32,16 @@ from loadtests.traffic.echo import MAX_FRAME_BYTES
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 WIDTH: Final = 120  # of lines of text
+OPTIONS: Final = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if options.quick:  # other defaults; what the command line says counts all the same
+        parser.set_defaults(**OPTIONS["quick"])
+        options = parser.parse_args(arguments)
     if options.json is not None and options.json == options.html:
         parser.error("--json and --html need a file each")
     if sys.platform != "linux":
@@ -148,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         "--json": _new_file,
         "--html": _new_file,
     }
-    table = tomllib.loads(Path(__file__).with_name("options.toml").read_text())
+    table = copy.deepcopy(OPTIONS)
     about = {
         "measurements": _listed({name: measurement.title for name, measurement in MEASUREMENTS.items()}),
         "peers": _listed({name: peer.about for name, peer in PEERS.items()}),

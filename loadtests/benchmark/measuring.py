@@ -103,13 +103,15 @@ def duration(tasks: Sequence[Task]) -> str:
 def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None:
     """Do at least one task, each whether or not the others have a result; what it finds goes into the record and its file."""
     raise_open_files(max(task.case.connections for task in todo))
-    say("starting the echo backend, and Auth with a user for each connection")
+    say("starting the backends, and Auth with a user for each connection")
     auth_command = ["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
     backend_command = ["-m", "loadtests.traffic.echo"]
+    answering_command = ["-m", "loadtests.traffic.answering"]
     on = record.cores.load
     with (
         serving("the fake Auth", [sys.executable, *auth_command], cores=on) as auth,
-        serving("the echo backend", [sys.executable, *backend_command], cores=on) as backend,
+        serving("the echo backend", [sys.executable, *backend_command], cores=on) as echo,
+        serving("the backend of the connects", [sys.executable, *answering_command], cores=on) as answering,
     ):
         users = range(max(task.case.connections for task in todo))
         try:
@@ -117,9 +119,10 @@ def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None
             tokens = [mint_token(auth_url, f"user-{user}", TOKEN_SECONDS) for user in users]
         except MintError as error:
             raise LoadTestError(str(error)) from None
-        say("both are running")
+        say("all are running")
         for number, task in enumerate(todo):
             say(f"[{number + 1}/{len(todo)}] {task} · about {duration(todo[number:])} left")
+            backend = answering if task.case.measurement == "connects" else echo
             try:
                 record.rows.append(_measure(task, record.cores, backend, auth, tokens))
             except LoadTestError as error:

@@ -23,8 +23,9 @@ def _known() -> Iterator[None]:
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Return the CPU seconds, user and system, of all threads of some processes since they started.
 
-    They come from the processes' CPU clocks, to the nanosecond: `/proc/PID/stat` counts in steps of 10 ms, too coarse
-    for a few hundred connects, and `/proc/PID/schedstat` counts one thread only.
+    They come from the processes' CPU clocks, in nanoseconds. The scheduler counts these together with
+    `/proc/PID/task/*/schedstat`, which lacks the threads that have ended. `/proc/PID/stat` counts in steps of 10 ms, too
+    coarse for a few hundred connects, and `/proc/PID/schedstat` counts one thread only.
     """
     return sum(map(_cpu_seconds, pids))
 

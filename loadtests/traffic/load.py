@@ -27,7 +27,8 @@ import uvloop
 from loadtests.common.errors import LoadTestError
 from loadtests.common.usage import open_files, rss_bytes
 from loadtests.traffic import results
-from loadtests.traffic.connection import NUMBER, PATIENCE_SECONDS, Connection, Schedule, Timed, Traffic
+from loadtests.traffic.connection import PATIENCE_SECONDS, Connection, Schedule, Timed, Traffic
+from loadtests.traffic.handshakes import AT_ONCE, Wave, handshakes
 from loadtests.traffic.results import Meter, Percentiles, Target
 
 LOOP_WARM_UP_SECONDS: Final = 0.5
@@ -38,6 +39,7 @@ COMPANIONS: Final = 10
 """One connection in so many has a companion, which sends the same straight to the backend in the next moment."""
 
 KNOWN_PER_NEW: Final = 4  # in the mix of tokens
+KNOWN_PASSES: Final = 4  # how often each known token is used
 BUSY_MESSAGES: Final = 10  # that make a connection a busy one
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
@@ -120,32 +122,43 @@ async def connects(target: Target) -> results.Connects:
     """Measure connecting and closing with new tokens, with known ones, and with a mix.
 
     One in five of the target's tokens is kept for the mix, as its new ones. As many are used up first, so that what a
-    gateway loads and opens for its first clients is not counted.
+    gateway loads and opens for its first clients is not counted. Known tokens cost the least, so there are more of these
+    connects.
     """
     fifth = max(1, len(target.headers) // (KNOWN_PER_NEW + 1))
     known, fresh = target.headers[:-fifth], target.headers[-fifth:]
     again = iter(known)
     mix = [header for new in fresh for header in (new, *itertools.islice(again, KNOWN_PER_NEW))]
-    await _connecting(target, known[:fifth])
+    _stop_collecting_garbage()
+    _connecting(target, known[:fifth])
     return results.Connects(
-        new=await _connecting(target, known[fifth:]),
-        known=await _connecting(target, known),
-        mixed=await _connecting(target, mix),
+        new=_connecting(target, known[fifth:]),
+        known=_connecting(target, known * KNOWN_PASSES),
+        mixed=_connecting(target, mix),
     )
 
 
-async def _connecting(target: Target, headers: Sequence[dict[str, str]]) -> results.Connecting:
-    traffic = Traffic()
+def _connecting(target: Target, headers: Sequence[dict[str, str]]) -> results.Connecting:
+    """Open and close connections in waves.
+
+    A gateway reuses the memory of the last wave. If all connections were open at once, each would also cost the kernel's
+    work for pages that no process has used before.
+    """
+    requests = handshakes(target.url, headers)
+    opening, closing = [], []
     meter = Meter(target)
-    connections = await traffic.connect(target.url, headers, Connection, NUMBER.size)
-    opening = meter.lap()
-    await traffic.close(connections)
-    return results.Connecting(count=len(connections), opening=opening, closing=meter.lap())
+    for first in range(0, len(requests), AT_ONCE):
+        wave = Wave(target.url, requests[first : first + AT_ONCE], first)
+        wave.open()
+        opening.append(meter.lap())
+        wave.close()
+        closing.append(meter.lap())
+    return results.Connecting(len(requests), results.total(opening), results.total(closing))
 
 
 async def memory(target: Target, *, size: int) -> results.Memory:
     """Measure the gateway's memory before and after connecting, and after messages on every connection."""
-    before = await _rss_before(target)
+    before = _rss_before(target)
     traffic = Traffic()
     connections = await traffic.connect(target.url, target.headers, Connection, size)
     idle = rss_bytes(target.gateway_pids)
@@ -160,7 +173,7 @@ async def memory(target: Target, *, size: int) -> results.Memory:
 
 async def hold(target: Target, *, size: int, seconds: float, rate: float = 1) -> results.Hold:
     """Hold all connections at once, each sending at least one message."""
-    before = await _rss_before(target)
+    before = _rss_before(target)
     traffic = Traffic()
     meter = Meter(target)
     connections = await traffic.connect(target.url, target.headers, Timed, size)
@@ -188,9 +201,9 @@ async def hold(target: Target, *, size: int, seconds: float, rate: float = 1) ->
     return result
 
 
-async def _rss_before(target: Target) -> int:
+def _rss_before(target: Target) -> int:
     """Return the gateway's resident memory after one connection: what is loaded on first use is there."""
-    await _connecting(target, target.headers[:1])
+    _connecting(target, target.headers[:1])
     return rss_bytes(target.gateway_pids)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Final
 
 from annotated_types import Interval
@@ -42,6 +42,11 @@ class Span:
     backend: Number
     auth: Number
     load: Number
+
+
+def total(spans: Sequence[Span]) -> Span:
+    """Return the sum of spans."""
+    return Span(**{each.name: sum(getattr(span, each.name) for span in spans) for each in fields(Span)})
 
 
 class Meter:
@@ -103,7 +108,7 @@ class FixedRate:
 
 @dataclass(frozen=True, slots=True)
 class Connecting:
-    """Opening connections until all of them are open, and then closing each with a handshake."""
+    """Opening connections and closing each with a handshake, a few at a time."""
 
     count: Count
     opening: Span

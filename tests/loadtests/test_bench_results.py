@@ -29,6 +29,7 @@ from loadtests.traffic.results import (
     Percentiles,
     RoundTrips,
     Span,
+    total,
 )
 
 TRIPS = Case("round-trips", 50, size=128, seconds=1.0)
@@ -89,7 +90,7 @@ def distinct(least: float) -> Percentiles:
 def connecting(gateway: float) -> Connecting:
     """Return a hundred connects; opening them cost so many CPU seconds, and closing them a tenth of that."""
     opening = Span(2.0, gateway, 0.02, 0.03, 0.04)
-    return Connecting(100, opening, Span(0.5, gateway / 10, 0.0, 0.0, 0.0))
+    return Connecting(100, opening, Span(0.5, gateway / 10, 0.005, 0.005, 0.01))
 
 
 def held(**changes: float) -> Hold:
@@ -180,6 +181,10 @@ def test_each_figure_of_connecting_is_made_of_its_own_numbers() -> None:
             "cpu-per-open-known": 2000,
             "connects-per-second-new": 50,
             "connects-per-second-known": 25,
+            "load-cpu-per-connect-known": 1000,
+            "backend-cpu-per-connect-known": 500,
+            "auth-cpu-per-connect-new": 350,
+            "gateway-busy-known": 5,
             "gateway-busy": 45,
             "load-busy": 2,
             "backend-busy": 1,
@@ -581,6 +586,24 @@ def test_what_a_file_has_is_not_overwritten(
     assert file.read_text() == "results\n"
     file.write_text("")
     assert main(["--peers", "direct", option, str(file), "--dry-run"]) == 0
+
+
+def test_a_quick_run_is_short_and_what_is_asked_for_still_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--rounds", "1", "--peers", "gateway,go", "--dry-run"]) == 0
+    out, _ = capsys.readouterr()
+    lines = out.splitlines()
+    assert {line.split(", ")[0] for line in lines} == {"round 1"}
+    assert {line.split(", ")[1] for line in lines} == {"round-trips", "connects"}
+    assert {line.split(", ")[-1] for line in lines} <= {"gateway", "go"}
+    assert "gateway" in {line.split(", ")[-1] for line in lines}
+    assert main(["--peers", "gateway", "--dry-run"]) == 0  # the defaults of another run are not changed
+    assert "latency" in capsys.readouterr().out
+
+
+def test_a_total_of_spans_is_the_sum_of_each_part() -> None:
+    assert total([Span(1.0, 2.0, 3.0, 4.0, 5.0), Span(0.5, 0.25, 1.0, 2.0, 4.0)]) == Span(
+        1.5, 2.25, 4.0, 6.0, 9.0
+    )
 
 
 def test_a_dry_run_tells_what_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def _check_rows(rows: dict[tuple[str, str], Any]) -> None:
     assert 0 < gateway["gateway"] <= gateway["seconds"] * 1.1
     memory, connects, hold = (rows[name, "gateway"] for name in ("memory", "connects", "hold"))
     assert memory["rss_busy"] >= memory["rss_idle"] >= memory["rss_before"] > 0
-    assert [connects[kind]["count"] for kind in ("new", "known", "mixed")] == [6, 8, 10]
+    assert [connects[kind]["count"] for kind in ("new", "known", "mixed")] == [6, 32, 10]
     assert (
         connects["new"]["opening"]["auth"] > connects["known"]["opening"]["auth"]
     )  # it asks Auth once a token

@@ -115,6 +115,21 @@ async def test_auth_is_not_asked_about_a_known_token_again(name: str) -> None:
         assert len(auth.log.entries("request", path="/api/v1/auth/validate")) == len(tokens)
 
 
+async def test_nginx_keeps_its_connections_to_auth() -> None:
+    async with FakeAuth() as auth, running(installed("nginx"), auth) as endpoint:
+        for number in range(3):
+            assert await handshake(port_of(endpoint), auth.mint(f"u{number}")) == 101
+        worker = psutil.Process(endpoint.pids[1])
+        port = int(auth.url.rpartition(":")[2])
+        assert [one.raddr.port for one in worker.net_connections() if one.raddr].count(port) == 1
+
+
+async def test_nginx_open_admits_without_a_token() -> None:
+    async with FakeAuth() as auth, running(installed("nginx-open"), auth) as endpoint:
+        assert await handshake(port_of(endpoint)) == 101
+        assert not auth.log.entries("request", path="/api/v1/auth/validate")
+
+
 async def test_nginx_is_measured_with_its_worker() -> None:
     async with FakeAuth() as auth, running(installed("nginx"), auth) as endpoint:
         titles = [" ".join(psutil.Process(pid).cmdline()).strip() for pid in endpoint.pids]

@@ -9,21 +9,26 @@ import itertools
 import json
 import mmap
 import os
+import re
 import socket
 import struct
 import sys
+import threading
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 from tests.loadtests.scripts import forked
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
+from loadtests.common.supervisor import serving
 from loadtests.common.usage import cpu_seconds
 from loadtests.traffic.connection import Timed, Traffic
 from loadtests.traffic.load import differences
@@ -240,6 +245,8 @@ async def ending_with(answer: bytes | None) -> AsyncIterator[str]:
 async def test_a_connection_that_ends_without_a_closing_handshake_is_a_problem(
     measurement: str, answer: bytes | None, words: str
 ) -> None:
+    if measurement == "connects":  # there are no messages, so no echoes
+        words = words.replace("is not its echo", "is not a Close frame")
     async with ending_with(answer) as url:
         code, result = await load(url, measurement)
     assert code == 1, result
@@ -253,15 +260,58 @@ async def test_a_closing_handshake_is_no_problem(measurement: str) -> None:
     assert code == 0, result
 
 
-async def test_a_refused_handshake_names_the_connection_and_the_status() -> None:
+@pytest.mark.parametrize("measurement", ["round-trips", "connects"])
+async def test_a_refused_handshake_names_the_connection_and_the_status(measurement: str) -> None:
     def refuse(connection: ServerConnection, _: Request) -> Response:
         return connection.respond(HTTPStatus.UNAUTHORIZED, "no token")
 
     async with backend(echo, process_request=refuse) as url:
-        code, answer = await load(url)
+        code, answer = await load(url, measurement)
     assert code == 1
-    assert "connection 1 of 2 failed" in answer["problem"]
+    assert answer["problem"].startswith("connection 1 ")
+    assert "failed: " in answer["problem"]
     assert "401" in answer["problem"]
+
+
+async def close_at_once(connection: ServerConnection) -> None:
+    await connection.close(1013, "no room")
+
+
+async def test_a_connection_that_is_closed_before_its_close_frame_is_a_problem() -> None:
+    async with backend(close_at_once) as url:
+        code, answer = await load(url, "connects")
+    assert code == 1
+    assert (
+        re.match(
+            r"connection 0: (was closed, or sent something,|broke) before its Close frame|connection 1 failed: HTTP/1.1 101",
+            answer["problem"],
+        )
+        or "was answered with 1013" in answer["problem"]
+    ), answer
+
+
+async def test_a_gateway_that_cannot_be_reached_is_a_problem() -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        code, answer = await load(f"ws://127.0.0.1:{nobody.getsockname()[1]}/ws", "connects")
+    assert code == 1
+    assert answer["problem"].startswith("connection 1 failed: ")
+    assert "refused" in answer["problem"]
+
+
+@pytest.fixture
+def answering() -> Iterator[int]:
+    with serving("the backend", [sys.executable, "-m", "loadtests.traffic.answering"]) as server:
+        yield server.port
+
+
+async def test_the_backend_of_the_connects_answers_handshakes_pings_and_close_frames(answering: int) -> None:
+    async with connect(f"ws://127.0.0.1:{answering}/ws/health", proxy=None) as client:
+        await asyncio.wait_for(await client.ping(b"are you there"), 10)
+    assert client.close_code == 1000
+    code, answer = await load(f"ws://127.0.0.1:{answering}/ws", "connects", [{}] * 200)
+    assert code == 0, answer
+    assert answer["result"]["known"]["count"] == 640
 
 
 async def test_every_message_at_a_fixed_rate_is_counted_and_late_only_where_the_gateway_is() -> None:
@@ -300,6 +350,27 @@ def test_the_cpu_time_of_several_processes_is_that_of_all() -> None:
     assert cpu_seconds([]) == 0
 
 
+def test_the_cpu_time_is_that_of_the_schedulers_statistics() -> None:
+    """They count the same, in nanoseconds; the process's clock also has the threads that have ended."""
+
+    def of_threads() -> float:
+        files = Path("/proc/self/task").glob("*/schedstat")
+        return sum(int(file.read_text().split()[0]) for file in files) / 1e9
+
+    def work() -> None:
+        for _ in range(100_000):
+            pass
+
+    before, threads_before = cpu_seconds([os.getpid()]), of_threads()
+    work()
+    alive, threads_alive = cpu_seconds([os.getpid()]) - before, of_threads() - threads_before
+    assert alive == pytest.approx(threads_alive, rel=0.5, abs=2e-3)
+    ending = threading.Thread(target=work)
+    ending.start()
+    ending.join()
+    assert cpu_seconds([os.getpid()]) - before > alive
+
+
 async def test_a_pause_is_seen_by_all_messages_that_were_due_in_it() -> None:
     async def pause(connection: ServerConnection) -> None:
         async for message in connection:
@@ -330,8 +401,8 @@ async def test_connects_use_new_tokens_then_known_ones_then_a_mix() -> None:
     async with backend(count) as url:
         code, answer = await load(url, "connects", headers)
     assert code == 0, answer
-    assert [answer["result"][kind]["count"] for kind in ("new", "known", "mixed")] == [6, 8, 10]
-    first, new, known, mixed = set(users[:2]), set(users[2:8]), set(users[8:16]), set(users[16:])
+    assert [answer["result"][kind]["count"] for kind in ("new", "known", "mixed")] == [6, 32, 10]
+    first, new, known, mixed = set(users[:2]), set(users[2:8]), set(users[8:40]), set(users[40:])
     assert len(new - first) == 6
     assert known == first | new
     assert len(mixed) == 10
