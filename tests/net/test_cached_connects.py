@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.net.pair import Dial, GatewayLog, StartGateway, until
 from tests.net.scripted_studio import ScriptedStudio, accept
-from tests.net.wire import PATIENCE, Head, Peer, upgrade_request
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_harness.conformance.peers import PATIENCE, Head, Peer, upgrade_request
 
 TOKEN, REFUSED = "@TOKEN@", "@REFUSED@"  # they stand for tokens in the lines below
 
