@@ -225,6 +225,11 @@ class Enemy:
         return found
 
 
+def stop_reading(peer: Peer) -> None:
+    """Let a client read nothing any more."""
+    peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a read transport, too
+
+
 Act = Callable[[Enemy], Awaitable[None]]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tests.attack.auth import token_of
 from tests.attack.enemy import Enemy, attack
 
-from memmie_harness.conformance.peers import upgrade_request
+from memmie_harness.conformance.peers import Peer, upgrade_request
 
 SLOW: Final = "connections that send nothing, or send slowly"
 BROKEN: Final = "a second request, or a header, is smuggled in a request"
@@ -25,32 +26,49 @@ def get(path: str, *fields: str, method: str = "GET") -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *fields, "", ""]).encode("latin-1")
 
 
+async def crowd(
+    enemy: Enemy, request: Callable[[int], bytes], go_on: Callable[[Peer], Awaitable[None]]
+) -> None:
+    """Let one address send requests that get no answer; only some may wait, and the others must be refused.
+
+    Args:
+        enemy: the attacker.
+        request: returns what is sent at first, for each number.
+        go_on: called with a connection that waits.
+    """
+    waiting = 0
+
+    async def one(number: int) -> None:
+        nonlocal waiting
+        async with enemy.dial() as peer:
+            peer.write(request(number))
+            waiting += 1
+            try:
+                async with asyncio.timeout(1):
+                    await enemy.answer(peer)
+            except TimeoutError:
+                enemy.check(waiting <= 2 * PLACES, f"{waiting} requests of one address wait")
+                await go_on(peer)
+            finally:
+                waiting -= 1
+
+    await enemy.storm(one, at_once=250)
+    enemy.check(enemy.damage.statuses[429] > 0 or enemy.many < 2 * PLACES, "one address was not refused")
+
+
 @attack(SLOW)
 async def slowloris(enemy: Enemy) -> None:
     """One address opens connections, and sends a line of a head on each now and then.
 
     Only 26 of its connections may wait for the end of their head.
     """
-    waiting = 0
 
-    async def one(_: int) -> None:
-        nonlocal waiting
-        async with enemy.dial() as peer:
-            peer.write(b"GET /ws HTTP/1.1\r\nHost: x\r\n")
-            waiting += 1
-            try:
-                async with asyncio.timeout(1):
-                    await enemy.answer(peer)
-            except TimeoutError:
-                enemy.check(waiting <= 2 * PLACES, f"{waiting} connections of one address wait")
-                while enemy.going_on:
-                    peer.write(b"X-Slow: x\r\n")
-                    await asyncio.sleep(1)
-            finally:
-                waiting -= 1
+    async def go_on(peer: Peer) -> None:
+        while enemy.going_on:
+            peer.write(b"X-Slow: x\r\n")
+            await asyncio.sleep(1)
 
-    await enemy.storm(one, at_once=250)
-    enemy.check(enemy.damage.statuses[429] > 0 or enemy.many < 2 * PLACES, "one address was not refused")
+    await crowd(enemy, lambda _: b"GET /ws HTTP/1.1\r\nHost: x\r\n", go_on)
 
 
 @attack(SLOW)

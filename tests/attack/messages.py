@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Final
 
-from tests.attack.enemy import Enemy, attack
+from tests.attack.enemy import Enemy, attack, stop_reading
 
 from memmie_harness.conformance.peers import TEXT, Peer
 
@@ -74,7 +74,7 @@ async def unread_answers(enemy: Enemy) -> None:
 
     async def one(number: int) -> None:
         async with enemy.connected(number, number // 5, receive_buffer=4096) as peer:
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a read transport, too
+            stop_reading(peer)
             while peer.head.status == 101 and enemy.going_on:
                 enemy.send(peer, TEXT, question.encode())
                 async with asyncio.timeout(enemy.seconds):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Final
 
 from tests.attack.auth import token_of
-from tests.attack.enemy import Enemy, attack
-from tests.attack.heads import PLACES, get
+from tests.attack.enemy import Enemy, attack, stop_reading
+from tests.attack.heads import crowd, get
 
 from memmie_harness.conformance.peers import upgrade_request
 
@@ -41,7 +40,7 @@ async def unread_metrics(enemy: Enemy) -> None:
 
     async def one(number: int) -> None:
         async with enemy.dial(number // 20 if number % 2 else 0, receive_buffer=4096) as peer:
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a read transport, too
+            stop_reading(peer)
             peer.write(get("/metrics"))
             await enemy.rest()
 
@@ -54,7 +53,7 @@ async def unread_refusals(enemy: Enemy) -> None:
 
     async def one(number: int) -> None:
         async with enemy.dial(number // 20, receive_buffer=4096) as peer:
-            peer.writer.transport.pause_reading()  # type: ignore[attr-defined] # it is a read transport, too
+            stop_reading(peer)
             peer.write((upgrade_request(), b"nonsense\r\n\r\n", get("/nowhere"))[number % 3])
             await enemy.rest()
 
@@ -67,27 +66,13 @@ async def unfinished_bodies(enemy: Enemy) -> None:
 
     It may have 16 renewals, and 26 unanswered requests in all; every other one is refused.
     """
-    waiting = 0
 
-    async def one(number: int) -> None:
-        nonlocal waiting
-        async with enemy.dial() as peer:
-            if number % 3:
-                peer.write(renewal(token_of(enemy.user(number)), b'{"tok', length=1000))
-            else:
-                peer.write(get("/health", "Content-Length: 10", method="POST"))
-            waiting += 1
-            try:
-                async with asyncio.timeout(1):
-                    await enemy.answer(peer)
-            except TimeoutError:
-                enemy.check(waiting <= 2 * PLACES, f"{waiting} requests of one address wait")
-                await enemy.rest()
-            finally:
-                waiting -= 1
+    def request(number: int) -> bytes:
+        if number % 3:
+            return renewal(token_of(enemy.user(number)), b'{"tok', length=1000)
+        return get("/health", "Content-Length: 10", method="POST")
 
-    await enemy.storm(one, at_once=250)
-    enemy.check(enemy.damage.statuses[429] > 0 or enemy.many < 2 * PLACES, "one address was not refused")
+    await crowd(enemy, request, lambda _: enemy.rest())
 
 
 @attack("an input makes a route fail")

@@ -148,12 +148,7 @@ def unnoticed(
         for life in lives
         if life.ended is not None
         and life.close != MOVED
-        and not any(
-            spell.ends
-            and spell.lasts(life.ended, GRACE_SECONDS, pauses)
-            and spell.reaches(life.url, life.studio)
-            for spell in spells
-        )
+        and not any(spell.ends for spell in _reaching(life, life.ended, spells, pauses))
     ]
 
 
@@ -179,10 +174,7 @@ def late(
         pauses: the pauses of the run.
     """
     if waits <= bound + pauses.within(now - waits, now) or any(
-        (spell.late or spell.ends)
-        and spell.lasts(now, GRACE_SECONDS, pauses)
-        and spell.reaches(life.url, life.studio)
-        for spell in spells
+        spell.late or spell.ends for spell in _reaching(life, now, spells, pauses)
     ):
         return []
     return [Violation(f"{user}: no ack for {waits:.1f} s on {_name(life)}", now)]
@@ -236,6 +228,15 @@ def _by_connection(journal: Journal) -> dict[str, list[int]]:
     for connection, number in journal:
         by_connection.setdefault(connection, []).append(number)
     return by_connection
+
+
+def _reaching(life: Life, at: float, spells: Sequence[Spell], pauses: Pauses) -> list[Spell]:
+    """Return the faults that had a connection in their reach at a time."""
+    return [
+        spell
+        for spell in spells
+        if spell.lasts(at, GRACE_SECONDS, pauses) and spell.reaches(life.url, life.studio)
+    ]
 
 
 def _name(life: Life) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException
 from typing import Final
 
+from memmie_gateway.app.environment import variables
+
 ANSWER_SECONDS: Final = 3.0
 """Maximum time in seconds until the gateway answers."""
 
@@ -27,8 +29,7 @@ def problem_of(environment: Mapping[str, str], path: str = "/ready") -> str:
     Returns:
         "" if the status is 200, otherwise one line for people that says what happened.
     """
-    # In any case, as the gateway reads them; if a name exists in several cases, capital letters come last and count.
-    given = {name.upper(): value for name, value in sorted(environment.items(), reverse=True) if value}
+    given = variables(environment)
     host, port = given.get("HOST", ""), given.get("PORT") or "8000"
     host = EVERYWHERE.get(host, host)
     where = f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"

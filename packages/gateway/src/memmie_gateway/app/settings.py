@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from memmie_gateway.app.environment import variables
 from memmie_gateway.app.setting_errors import explain, why_no_network
 from memmie_gateway.core.backends.balancer import Strategy
 from memmie_gateway.core.http.client_address import Network
@@ -343,19 +344,13 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings from a mapping such as the process's environment, in which empty variables do not count.
-
-        Names may be in any case; if a variable exists in several cases, the one in capital letters counts.
+        """Read the settings from a mapping such as the process's environment (see `environment.variables`).
 
         Raises:
             SettingsError: A value is invalid.
         """
-        known = {name.upper(): name for name in cls.model_fields}
-        values = {
-            known[key.upper()]: value
-            for key, value in sorted(environment.items(), reverse=True)  # capital letters come last
-            if key.upper() in known and value
-        }
+        given = variables(environment)
+        values = {name: given[name.upper()] for name in cls.model_fields if name.upper() in given}
         try:
             return cls(**values)  # text, which pydantic converts
         except ValidationError as error:
