@@ -40,7 +40,7 @@ async def test_a_head_in_single_bytes(
     assert (await client.read_head()).status == 101
 
 
-@pytest.mark.parametrize("target", ["/ws", "/websocket", "/api/v1/ws", "/socket.io/", "http://gateway/ws"])
+@pytest.mark.parametrize("target", ["/ws", "/websocket", "/api/v1/ws", "http://gateway/ws"])
 async def test_the_websocket_routes(
     start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, target: str
 ) -> None:

@@ -29,6 +29,7 @@ SPEC = {
     Cause.URL_TOO_LONG: (414, 4414, False),
     Cause.EXPECTATION_REFUSED: (417, 4417, False),
     Cause.HEAD_TOO_BIG: (431, 4431, False),
+    Cause.BAD_ENGINE_IO: (400, 4400, False),
     Cause.NOT_AN_UPGRADE: (426, 4426, False),
     Cause.WRONG_VERSION: (426, 4426, False),
     Cause.ADDRESS_FULL: (429, 4429, True),

@@ -51,6 +51,17 @@ class Settings(BaseModel):
     websocket_enabled: bool = Field(
         default=True, description="Accept WebSockets. If false, every WebSocket gets 503."
     )
+    socketio: Literal["translate", "passthrough", "off"] = Field(
+        "translate",
+        description="What the gateway does with clients that speak Socket.IO, at `/socket.io/`: `translate` translates between "
+        "their events and the JSON messages of Studio, `passthrough` connects them to a Studio that speaks Socket.IO itself, "
+        "`off` refuses them with 404.",
+    )
+    polling: bool = Field(
+        default=True,
+        description="Accept HTTP long-polling as a transport of Socket.IO, and its upgrade to WebSocket. "
+        "If false, clients must use `transports: ['websocket']`.",
+    )
     max_connections: PositiveCount = Field(
         10_000,
         description="Maximum number of open connections of all kinds. Further WebSockets get 503. "
@@ -161,7 +172,7 @@ class Settings(BaseModel):
     first_message_seconds: PositiveSeconds = Field(
         5,
         description="Maximum time in seconds until the first message with the token arrives; see FIRST_MESSAGE_AUTH. "
-        "After that the gateway closes the connection with 1008.",
+        "With Socket.IO: until CONNECT arrives. After that the gateway closes the connection with 1008.",
     )
 
     # Backends

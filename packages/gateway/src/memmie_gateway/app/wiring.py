@@ -28,6 +28,7 @@ from memmie_gateway.core.limits import Rate
 from memmie_gateway.core.sessions.evictions import Evictions
 from memmie_gateway.core.sessions.rebalance import Rebalance
 from memmie_gateway.core.sessions.recheck import Rechecks
+from memmie_gateway.core.socketio import handshake
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
@@ -40,7 +41,7 @@ from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
-from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions, Route
 from memmie_gateway.net.ingress.renewal import Renewal
 from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
@@ -166,6 +167,13 @@ def make_parts(
         full=lambda: listener.full(),  # noqa: PLW0108 - it is defined below
         replace=Replacements(sessions, evictor).begin,
     )
+    keepalive = Times(settings.ping_interval_seconds, settings.ping_timeout_seconds)
+    dispatcher = Dispatcher(
+        pool,
+        rebalancer.bound_to if rebalancer is not None else sessions.home,
+        settings.dial_timeout_seconds,
+        clock.loop_time,
+    )
     websocket = WebSocketRoute(
         WebSocketOptions(
             enabled=settings.websocket_enabled,
@@ -177,17 +185,12 @@ def make_parts(
             max_message_bytes=settings.max_message_bytes,
             write_buffer_bytes=settings.write_buffer_bytes,
             idle_seconds=settings.ws_timeout_seconds,
-            keepalive=Times(settings.ping_interval_seconds, settings.ping_timeout_seconds),
+            keepalive=keepalive,
             close_timeout=settings.close_timeout_seconds,
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
         admission=admission,
-        dispatcher=Dispatcher(
-            pool,
-            rebalancer.bound_to if rebalancer is not None else sessions.home,
-            settings.dial_timeout_seconds,
-            clock.loop_time,
-        ),
+        dispatcher=dispatcher,
         dialer=Dialer(resolver, clock=clock),
         ejector=ejector,
         sessions=sessions,
@@ -234,7 +237,8 @@ def make_parts(
             trusted_proxies=settings.trusted_networks,
         ),
         Handlers(
-            routes=dict.fromkeys(PATHS, websocket),
+            routes=dict.fromkeys(PATHS, websocket)
+            | _socketio_routes(settings, websocket, admission, dispatcher, keepalive),
             http=http,
             refused=events.refused,
             connections=sessions.__len__,
@@ -268,6 +272,30 @@ def make_parts(
         rebalancer,
         sessions,
     )
+
+
+def _socketio_routes(
+    settings: Settings,
+    websocket: WebSocketRoute,
+    admission: Admission,
+    dispatcher: Dispatcher,
+    keepalive: Times,
+) -> dict[str, Route]:
+    if settings.socketio == "off":
+        return {}
+    if settings.socketio == "passthrough":
+        return {handshake.PATH: websocket}
+    # Only here, because the packages with the codecs import much more than the codecs.
+    from memmie_gateway.net.socketio.opening import SocketIoOptions  # noqa: PLC0415
+    from memmie_gateway.net.socketio.route import SocketIoRoute  # noqa: PLC0415
+
+    options = SocketIoOptions(
+        polling=settings.polling,
+        connect_seconds=settings.first_message_seconds,
+        times=handshake.times_for(keepalive),
+        max_message_bytes=settings.max_message_bytes,
+    )
+    return {handshake.PATH: SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher)}
 
 
 def _make_rebalancer(

@@ -102,6 +102,7 @@ class Cause(enum.Enum):
         "expectation_failed", "no expectation but 100-continue is met here", _CLIENT, 417
     )
     HEAD_TOO_BIG = Ending("head_too_large", "the request head is too large", _CLIENT, 431)
+    BAD_ENGINE_IO = Ending("bad_engine_io", "this is not a request of Engine.IO 4", _CLIENT, 400)
     NOT_AN_UPGRADE = Ending("upgrade_required", "this path speaks WebSocket only", _CLIENT, 426)
     WRONG_VERSION = Ending("unsupported_version", "only WebSocket version 13 is spoken here", _CLIENT, 426)
     ADDRESS_FULL = Ending(

@@ -36,13 +36,11 @@ class Holder(Protocol):
 
 
 class Held(Protocol):
-    """A connection that waits for its final owner.
+    """A connection that waits for its final owner."""
 
-    Attributes:
-        transport: the connection.
-    """
-
-    transport: asyncio.Transport
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The connection."""
 
     def take(self, owner: asyncio.BaseProtocol) -> bytes:
         """Give the connection to its final owner; return the bytes received meanwhile.

@@ -26,7 +26,7 @@ from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
 from memmie_gateway.net.clock import Clock
-from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.handover import Handover, Held
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
@@ -37,7 +37,7 @@ from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
 from memmie_gateway.net.sessions.wheel import Wheel
 
-PATHS: Final = ("/ws", "/websocket", "/api/v1/ws", "/socket.io/")
+PATHS: Final = ("/ws", "/websocket", "/api/v1/ws")
 """The paths of the WebSocket route (spec §1)."""
 
 MOST_LOOKS_AT_ONCE: Final = 500
@@ -78,6 +78,29 @@ class Events(Protocol):
 
     def ended(self, session: Session) -> None:
         """A live session is over."""
+
+
+class Opening(Protocol):
+    """A client that is being connected, from its request to the start of its session.
+
+    Attributes:
+        arrival: the client's request.
+        protocol: see `SessionInfo`.
+    """
+
+    arrival: Arrival
+    protocol: str
+
+    @property
+    def upgrade(self) -> Upgrade:
+        """The way in which its handshake is answered."""
+
+    @property
+    def handover(self) -> Held:
+        """The client's connection."""
+
+    def abandon(self, link: BackendLink) -> None:
+        """Drop a connection that is not needed."""
 
 
 class WebSocketRoute:
@@ -150,7 +173,7 @@ class WebSocketRoute:
             admitted = yield from self._admission.admit(arrival, opening.late_token)
             opening.admitted = admitted
             link = yield from self._dispatcher.dispatch(admitted.identity.user_id, opening)
-            self._start_session(opening, admitted, link)
+            self.start_session(opening, admitted, link)
         except RefusedError as error:
             opening.refuse(error)
         except asyncio.CancelledError:
@@ -165,7 +188,12 @@ class WebSocketRoute:
         yield from self._admission.limit_rate(arrival.client.limit_key)
         raise error
 
-    def _start_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> None:
+    def start_session(self, opening: Opening, admitted: Admitted, link: BackendLink) -> None:
+        """Answer a client, and start its session.
+
+        Raises:
+            RefusedError: the gateway is shutting down, or the connection to be replaced is alive again.
+        """
         if self._admission.draining:
             opening.abandon(link)
             raise RefusedError(Cause.DRAINING)
@@ -185,12 +213,12 @@ class WebSocketRoute:
             session.abort()
             answers.report_bug(error)
 
-    def _make_session(self, opening: _Opening, admitted: Admitted, link: BackendLink) -> Session:
+    def _make_session(self, opening: Opening, admitted: Admitted, link: BackendLink) -> Session:
         arrival, identity = opening.arrival, admitted.identity
         if opening.upgrade.accept(link.accepted, admitted.credentials):
             self.events.subprotocol_unselected(link.backend, arrival.id)
         return Session(
-            SessionInfo(arrival.id, arrival.request.path, arrival.client, identity),
+            SessionInfo(arrival.id, arrival.request.path, arrival.client, identity, opening.protocol),
             opening.handover,
             link,
             options=self._session_options,
@@ -222,6 +250,8 @@ class _Opening:
     """
 
     __slots__ = ("_backend", "_route", "admitted", "arrival", "handover", "upgrade")
+
+    protocol = "websocket"
 
     def __init__(self, route: WebSocketRoute, arrival: Arrival, handover: Handover) -> None:
         self._route = route

@@ -50,7 +50,7 @@ class LegOwner(Protocol):
     def measure(self, leg: Leg) -> None:
         """Measure how long the chunk that `leg` receives now stays in the gateway."""
 
-    def end(self, cause: Cause) -> None:
+    def end(self, cause: Cause, reason: str = "") -> None:
         """End the session."""
 
 

@@ -87,9 +87,11 @@ class SessionInfo(NamedTuple):
         path: the path of the request.
         client: the client's address.
         identity: the authenticated user.
+        protocol: what the client speaks, `websocket` or `socketio`.
     """
 
     id: str
     path: str
     client: Client
     identity: Identity
+    protocol: str = "websocket"

@@ -20,7 +20,7 @@ from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, BackendLink, Traffic
-from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.handover import Held
 from memmie_gateway.net.sessions import liveness
 from memmie_gateway.net.sessions.client_leg import ClientLeg
 from memmie_gateway.net.sessions.last_frame import LastFrame
@@ -77,7 +77,7 @@ class Session:
     def __init__(
         self,
         info: SessionInfo,
-        client: Handover,
+        client: Held,
         link: BackendLink,
         *,
         options: SessionOptions,
@@ -180,6 +180,7 @@ class Session:
             "user_id": info.identity.user_id,
             "address": info.client.address,
             "path": info.path,
+            "protocol": info.protocol,
             "backend": self.backend.name,
             "by": cause.by if cause is not None else None,
             "cause": cause.ending.code if cause is not None else None,

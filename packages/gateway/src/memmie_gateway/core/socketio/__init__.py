@@ -1,0 +1,1 @@
+"""Socket.IO: packets, and the translation between events of clients and messages of backends."""

@@ -1,0 +1,264 @@
+"""The translation between a client that speaks Socket.IO and a backend with JSON messages (spec §4).
+
+| client | backend |
+|---|---|
+| `emit(type, data)` | `{"type", "data"}` |
+| `emit(type, data, acknowledge)` | `{"id", "type", "data"}` |
+| `acknowledge(message)` | a message with this `id` |
+| `on(type, data)` | `{"type", "data"}` with no `id`, or with another |
+| `on("error", message)` | `{"type": "error", …}` |
+| `on("message", message)` | any other message |
+
+One object of this module knows what has passed on one connection. It does no I/O.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections import OrderedDict
+from typing import Any, Final, NamedTuple
+
+from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.socketio import packets
+from memmie_gateway.core.socketio.json_text import JsonError, array, members
+from memmie_gateway.core.socketio.packets import PacketError, SocketPacket
+
+MOST_AWAITED: Final = 1024
+"""Maximum number of acknowledgements that one client awaits; beyond this, the oldest one is forgotten."""
+
+RESERVED: Final = frozenset({"connect", "connect_error", "disconnect", "disconnecting"})
+"""Names of events by which a client library tells of its own connection."""
+
+RECONNECT_CODES: Final = frozenset({1001, 1006, 1008, 1011, 1012, 1013, 4408, 4429})
+"""The close codes after which a client reconnects (docs/closing.md); its library does so if only the transport closes."""
+
+
+class Kind(enum.Enum):
+    """What a packet of a client means."""
+
+    NOTHING = "nothing that anybody has to learn"
+    CONNECT = "the client connects"
+    MESSAGE = "a message for the backend"
+    ANSWER = "the gateway answers"
+    LEAVE = "the client leaves"
+
+    __hash__ = object.__hash__  # by identity; that of Enum hashes the name, in Python
+
+
+_NOTHING, _CONNECT, _MESSAGE, _ANSWER, _LEAVE = Kind  # looking up a member is a function call (CPython 3.11)
+
+
+class Heard(NamedTuple):
+    """What a packet of a client means.
+
+    Attributes:
+        kind: what it is.
+        text: the token of CONNECT, "" for none; the message for the backend; or the Engine.IO packet for the client.
+    """
+
+    kind: Kind
+    text: str = ""
+
+
+class Translation:
+    """Translates both directions of one connection.
+
+    Args:
+        prefix: begins the ids of messages on this connection. Backends may pass messages on with their ids, and so the ids
+            of two connections must differ.
+    """
+
+    __slots__ = ("_attachments", "_awaited", "_prefix", "connected", "connecting")
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._attachments = 0  # binary messages that still follow a refused packet
+        self._awaited: OrderedDict[str, int] = (
+            OrderedDict()
+        )  # numbers of acknowledgements by the id of the message
+        self.connecting = False
+        self.connected = False
+
+    def __repr__(self) -> str:
+        return f"<Translation connected={self.connected} awaited={len(self._awaited)}>"
+
+    # From the client.
+
+    def hear(self, packet: str) -> Heard:
+        """Process a Socket.IO packet of the client.
+
+        Raises:
+            PacketError: the packet is invalid, or not allowed now.
+        """
+        read = packets.read_socket_packet(packet)
+        kind = read.packet_type
+        if self._attachments:
+            raise PacketError("a binary message is missing")
+        if read.namespace not in (None, packets.DEFAULT_NAMESPACE):
+            return self._hear_elsewhere(read)
+        if kind == packets.CONNECT:
+            return self._hear_connect(read)
+        if kind == packets.DISCONNECT:
+            return Heard(_LEAVE)
+        if not self.connected:
+            raise PacketError("the client is not connected yet")
+        if kind == packets.EVENT:
+            return self._hear_event(read)
+        if kind == packets.BINARY_EVENT:
+            self._attachments = read.attachment_count
+            return self._refuse(read, "binary events are not supported")
+        if kind == packets.ACK:
+            return Heard(_NOTHING)  # nobody has asked for it
+        raise PacketError("this packet is not for a client to send")
+
+    def hear_binary(self) -> None:
+        """Process a binary message of the client, which can only belong to a refused packet.
+
+        Raises:
+            PacketError: it does not.
+        """
+        if not self._attachments:
+            raise PacketError("a binary message that belongs to no packet")
+        self._attachments -= 1
+
+    def _hear_elsewhere(self, read: SocketPacket) -> Heard:
+        if read.packet_type == packets.CONNECT:
+            answer = packets.engine_message(
+                packets.CONNECT_ERROR, '{"message":"Invalid namespace"}', read.namespace
+            )
+            return Heard(_ANSWER, answer)
+        if read.packet_type == packets.DISCONNECT:
+            return Heard(_NOTHING)
+        raise PacketError("the client is not connected to this namespace")
+
+    def _hear_connect(self, read: SocketPacket) -> Heard:
+        if self.connecting:
+            raise PacketError("the client is connected already")
+        self.connecting = True
+        if not read.data:
+            return Heard(_CONNECT)
+        try:
+            token = members(read.data).get("token")
+        except JsonError as error:
+            raise PacketError(f"CONNECT: {error}") from None
+        if token is None or token.value is None:
+            return Heard(_CONNECT)
+        if not isinstance(token.value, str):
+            raise PacketError("CONNECT: the token must be a string")
+        return Heard(_CONNECT, token.value)
+
+    def _hear_event(self, read: SocketPacket) -> Heard:
+        try:
+            arguments = array(read.data or "")
+        except JsonError as error:
+            raise PacketError(f"EVENT: {error}") from None
+        if not arguments or not isinstance(arguments[0].value, str):
+            raise PacketError("EVENT: the first item must be the name")
+        if len(arguments) > 2:
+            return self._refuse(read, "an event has only one argument besides its name")
+        name = arguments[0].text
+        data = f',"data":{arguments[1].text}' if len(arguments) == 2 else ""
+        if read.id is None:
+            return Heard(_MESSAGE, f'{{"type":{name}{data}}}')
+        return Heard(_MESSAGE, f'{{"id":"{self._await(read.id)}","type":{name}{data}}}')
+
+    def _await(self, number: int) -> str:
+        """Return the id of a message that wants an acknowledgement."""
+        message_id = f"{self._prefix}{number}"
+        self._awaited[message_id] = number
+        if len(self._awaited) > MOST_AWAITED:
+            self._awaited.popitem(last=False)
+        return message_id
+
+    def _refuse(self, read: SocketPacket, words: str) -> Heard:
+        """Answer a packet that cannot be translated with an error, as the backend answers a message."""
+        message = _json({"type": "error", "error": words})
+        return Heard(_ANSWER, _error(message) if read.id is None else _ack(read.id, message))
+
+    # From the backend.
+
+    def translate(self, text: str) -> str:
+        """Return the Engine.IO packet for a text message of the backend."""
+        try:
+            message = members(text)
+        except JsonError:
+            return _event('"message"', _json_or_text(text))
+        message_id = message.get("id")
+        if message_id is not None and isinstance(message_id.value, str):
+            number = self._awaited.pop(message_id.value, None)
+            if number is not None:
+                return _ack(number, text)
+        name = message.get("type")
+        if name is None or not isinstance(name.value, str) or name.value in RESERVED:
+            return _event('"message"', text)
+        if name.value == "error":
+            return _error(text)
+        data = message.get("data")
+        return _event(name.text, data.text if data is not None else "")
+
+    # From the gateway.
+
+    def accepted(self, sid: str) -> str:
+        """Return the packet that tells the client that it is connected; events may pass from now on.
+
+        Args:
+            sid: the id of its socket, which is not that of the Engine.IO connection, and no secret.
+        """
+        self.connected = True
+        return packets.engine_message(packets.CONNECT, _json({"sid": sid}))
+
+
+def binary_event(payload: bytes) -> tuple[str, bytes]:
+    """Return the Engine.IO packets for a binary message of the backend: the event `message`."""
+    packet = f'{packets.MESSAGE}{packets.BINARY_EVENT}1-["message",{{"_placeholder":true,"num":0}}]'
+    return packet, payload
+
+
+def refused(error: RefusedError) -> str:
+    """Return the packet that tells a client why it is refused.
+
+    `message` is the message of the error in the client's library, which has `data` besides; `code` is for those libraries
+    that have all of it.
+    """
+    code = error.cause.ending.code
+    data: dict[str, Any] = {"code": code, "status": error.status}
+    if error.cause.ending.retry:
+        data["retry_after"] = max(1, round(error.retry_after))
+    return packets.engine_message(
+        packets.CONNECT_ERROR, _json({"code": code, "message": error.reason, "data": data})
+    )
+
+
+def last_packets(code: int, reason: str) -> list[str]:
+    """Return the last packets for a client of which the connection ends with this close code.
+
+    The event `close` tells code and reason. After DISCONNECT, the client's library does not reconnect by itself.
+    """
+    told = _event('"close"', _json({"code": code, "reason": reason}))
+    return [told] if code in RECONNECT_CODES else [told, packets.engine_message(packets.DISCONNECT)]
+
+
+def _event(name: str, data: str) -> str:
+    return packets.engine_message(packets.EVENT, f"[{name},{data}]" if data else f"[{name}]")
+
+
+def _error(message: str) -> str:
+    return _event('"error"', message)
+
+
+def _ack(number: int, data: str) -> str:
+    return packets.engine_message(packets.ACK, f"[{data}]", number=number)
+
+
+def _json_or_text(text: str) -> str:
+    """Return a JSON text as it is, and any other text as a JSON string."""
+    try:
+        values = array(f"[{text}]")
+    except JsonError:
+        values = []
+    return values[0].text if len(values) == 1 else _json(text)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,1 @@
+"""Clients that speak Socket.IO: their transports, and what a session sees of them."""

@@ -1,0 +1,313 @@
+"""A client that speaks Socket.IO, which a session sees as a client with a plain WebSocket.
+
+    client ── packets ── Carrier ── TranslatedClient ── frames ── ClientLeg ── Session ── backend
+
+To the session it is a transport: the frames that the session writes are translated into packets, and the packets of the
+client arrive at its leg as frames. So limits, keepalive, closing and all the rest of a session work as for every client,
+and a plain session does not know of any of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Any, Final
+
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.socketio import packets as kinds
+from memmie_gateway.core.socketio.packets import PacketError, read_engine_packet
+from memmie_gateway.core.socketio.translation import Kind, Translation, binary_event, last_packets
+from memmie_gateway.core.websocket.control_frames import CLOSE, PING, PONG, close_payload, control_frame
+from memmie_gateway.core.websocket.frames import parse_close_payload
+from memmie_gateway.core.websocket.keepalive import Times
+from memmie_gateway.core.websocket.messages import BINARY, TEXT, MessageReader, message_frame
+from memmie_gateway.net.sessions.leg import Leg
+from memmie_gateway.net.socketio.carrier import Carrier, Packet
+
+_MESSAGE, _ANSWER, _CONNECT, _LEAVE = Kind.MESSAGE, Kind.ANSWER, Kind.CONNECT, Kind.LEAVE
+
+MOST_EARLY: Final = 32
+"""Maximum number of packets of a client before its session begins."""
+
+MOST_PINGS: Final = 4
+"""Maximum number of pings of the session that wait for the client's answer; of more, the oldest are dropped."""
+
+
+class LeftError(Exception):
+    """The client has left, or broke the protocol, before it was connected; the message is for the client."""
+
+
+class TranslatedClient(asyncio.Transport):
+    """The connection of a client, as its session sees it: `net.handover.Held`, and its transport at the same time.
+
+    Args:
+        carrier: carries its packets; it may be replaced by another one.
+        translation: translates.
+        times: of the heartbeat.
+        rng: creates masking keys.
+
+    Attributes:
+        carrier: as given.
+        connect: the token of the client's CONNECT, "" if it has none.
+        translation: as given.
+    """
+
+    __slots__ = (
+        "_deaf",
+        "_early",
+        "_ended",
+        "_farewell",
+        "_leg",
+        "_loop",
+        "_lost",
+        "_ping_at",
+        "_pings",
+        "_reader",
+        "_rng",
+        "_timer",
+        "_times",
+        "carrier",
+        "connect",
+        "translation",
+    )
+
+    def __init__(self, carrier: Carrier, translation: Translation, times: Times, rng: random.Random) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._leg: Leg | None = None
+        self._lost = False
+        self._ended = False  # the client has left
+        self._deaf = False  # the client has broken the protocol
+        self._early = 0  # packets before the session
+        self._farewell = b""  # the client's Close frame, if it left before the session
+        self._ping_at = self._loop.time()  # of the last ping; before the first one, of the start
+        self._pings: list[bytes] | None = None  # payloads that the answer to the ping under way answers
+        self._reader = MessageReader(masked=False)
+        self._rng = rng
+        self._times = times
+        self._timer = self._loop.call_later(self._longest, self._beat)
+        self.carrier = carrier
+        self.connect: asyncio.Future[str] = self._loop.create_future()
+        self.connect.add_done_callback(_look)
+        self.translation = translation
+
+    def __repr__(self) -> str:
+        return f"<TranslatedClient {self.translation!r}>"
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """The connection, as the session sees it."""
+        return self
+
+    def take(self, owner: asyncio.BaseProtocol) -> bytes:
+        """Begin the session; nothing was received for it before."""
+        assert isinstance(owner, Leg)  # noqa: S101 - of a session
+        self._leg = owner
+        self.carrier.taken()
+        return self._farewell
+
+    # From the client (see `CarrierOwner`).
+
+    def heard(self, packets: Sequence[Packet | None]) -> None:
+        """Translate packets of the client, and pass the frames on in one piece."""
+        if self._ended or self._deaf:
+            return
+        frames: list[bytes] = []
+        problem = ""
+        try:
+            if self._leg is None:
+                self._early += len(packets)
+                if self._early > MOST_EARLY:
+                    raise PacketError("too many packets before the client is connected")  # noqa: TRY301 - as below
+            for packet in packets:
+                frames.append(self._hear(packet))  # noqa: PERF401 - those before a problem are passed on
+        except PacketError as error:
+            problem = str(error)
+        if self._leg is not None and frames:
+            self._leg.data_received(b"".join(frames))
+        if problem:
+            self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {problem}")
+
+    def _hear(self, packet: Packet | None) -> bytes:
+        """Return the frame for one packet. Each packet is one frame, and so counts in the user's message rate."""
+        if self._ended:
+            return b""
+        if packet is None:
+            return self._pong(b"")
+        read = read_engine_packet(packet)
+        kind = read.packet_type
+        if kind == kinds.MESSAGE:
+            if isinstance(read.data, bytes):
+                self.translation.hear_binary()
+                return self._pong(b"")
+            heard = self.translation.hear(read.data)
+            if heard.kind is _MESSAGE:
+                return message_frame(TEXT, heard.text.encode(errors="surrogatepass"), self._rng.randbytes(4))
+            if heard.kind is _LEAVE:
+                return self._leave(1000, "")
+            if heard.kind is _CONNECT:
+                if not self.connect.done():
+                    self.connect.set_result(heard.text)
+            elif heard.kind is _ANSWER:
+                self.carrier.send([heard.text])
+        elif kind == kinds.PONG:
+            answered, self._pings = self._pings, None
+            if answered:
+                return b"".join(map(self._pong, answered))
+        elif kind == kinds.CLOSE:
+            return self._leave(1000, "")
+        elif kind == kinds.OPEN:
+            raise PacketError("this packet is not for a client to send")
+        return self._pong(b"")
+
+    def _pong(self, payload: bytes) -> bytes:
+        return control_frame(PONG, payload, key=self._rng.randbytes(4))
+
+    def _leave(self, code: int, reason: str) -> bytes:
+        """Return the Close frame of the client; nothing is heard from it after this."""
+        self._ended = True
+        if not self.connect.done():
+            self.connect.set_exception(LeftError(""))
+        frame = control_frame(CLOSE, close_payload(code, reason), key=self._rng.randbytes(4))
+        self._farewell = frame
+        return frame
+
+    def still_sending(self) -> None:
+        """Answer the session's pings, because the client cannot answer inside a message, and is alive."""
+        if self._leg is not None and self._pings:
+            answered, self._pings = self._pings, []
+            self._leg.data_received(b"".join(map(self._pong, answered)))
+
+    def closed(self, code: int, reason: str) -> None:
+        """The client has closed its transport."""
+        if not self._ended:
+            frame = self._leave(code, reason)
+            if self._leg is not None:
+                self._leg.data_received(frame)
+
+    def broke(self, cause: Cause, words: str) -> None:
+        """End the session, or refuse the client."""
+        self._deaf = True
+        if self._leg is not None:
+            if not self._ended:
+                self._leg.owner.end(cause, words)
+        elif not self.connect.done():
+            self.connect.set_exception(LeftError(words))
+        else:
+            self.carrier.finish(cause.close_code, words)
+            self._leave(cause.close_code, words)
+
+    def lost(self, exc: Exception | None) -> None:
+        """The connection to the client has ended."""
+        if self._lost:
+            return
+        self._lost = self._ended = True
+        self._timer.cancel()
+        if not self.connect.done():
+            self.connect.cancel()
+        self.carrier.leave()
+        leg, self._leg = self._leg, None
+        if leg is not None:
+            leg.connection_lost(exc)
+
+    def full(self) -> None:
+        """Stop reading from the backend."""
+        if self._leg is not None:
+            self._leg.pause_writing()
+
+    def drained(self) -> None:
+        """Read from the backend again."""
+        if self._leg is not None:
+            self._leg.resume_writing()
+
+    # From the session (see `asyncio.Transport`).
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Translate frames of the backend, and of the session itself."""
+        packets: list[Packet] = []
+        for opcode, payload in self._reader.feed(bytes(data)):
+            if opcode == TEXT:
+                packets.append(self.translation.translate(payload.decode(errors="replace")))
+            elif opcode == BINARY:
+                packets += binary_event(payload)
+            elif opcode == PING:
+                packets += self._ping(payload)
+            elif opcode == CLOSE:
+                _, code, reason = parse_close_payload(payload)
+                self.carrier.send([*packets, *last_packets(code, reason)])
+                self.carrier.finish(code, reason)
+                return
+        if packets:
+            self.carrier.send(packets)
+
+    def get_write_buffer_size(self) -> int:
+        """Return the number of bytes that wait for the client in this process."""
+        return self.carrier.waiting()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Set how many bytes may wait."""
+        del low
+        self.carrier.set_limit(high or 0)
+
+    def pause_reading(self) -> None:
+        """Hear nothing more from the client."""
+        self.carrier.pause()
+
+    def resume_reading(self) -> None:
+        """Hear the client again."""
+        self.carrier.resume()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Return what is known of the TCP connection; nothing if it is not always the same one."""
+        transport = self.carrier.transport
+        return default if transport is None else transport.get_extra_info(name, default)
+
+    def is_closing(self) -> bool:
+        """Tell whether the connection is closed, or is being closed."""
+        return self._lost or self.carrier.is_closing()
+
+    def can_write_eof(self) -> bool:
+        """Return False, because a client learns the end from a packet."""
+        return False
+
+    def close(self) -> None:
+        """Close the connection after all bytes are sent."""
+        self.carrier.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self.carrier.abort()
+
+    # The heartbeat.
+
+    @property
+    def _longest(self) -> float:
+        """Maximum time between two pings; the client's library waits for longer before it gives up.
+
+        Usually the session pings before that, because it pings a silent client after the interval.
+        """
+        return self._times.interval + self._times.timeout / 4
+
+    def _beat(self) -> None:
+        """Ping a client that the session need not ping, because it is not silent."""
+        due = self._ping_at + self._longest - self._loop.time()
+        if due <= 0:
+            due = self._longest
+            self.carrier.send(self._ping())
+        self._timer = self._loop.call_later(due, self._beat)
+
+    def _ping(self, *payload: bytes) -> list[Packet]:
+        """Return the packet of a ping, unless one is under way, which then answers the session's ping, too."""
+        under_way = self._pings is not None
+        self._pings = [*(self._pings or ()), *payload][-MOST_PINGS:]
+        if under_way and self._loop.time() - self._ping_at < self._longest / 2:
+            return []
+        self._ping_at = self._loop.time()
+        return [str(kinds.PING)]
+
+
+def _look(connect: asyncio.Future[str]) -> None:
+    """Take note of an exception that perhaps nobody awaits."""
+    if not connect.cancelled():
+        connect.exception()

@@ -1,0 +1,262 @@
+"""The opening of a client that speaks Socket.IO: its handshake ends here, and its token comes in a packet (spec §1)."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.credentials import FIRST_MESSAGE_SOURCES, Credentials, find_credentials
+from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.http.response import Response
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.socketio import translation
+from memmie_gateway.core.socketio.handshake import forwardable, open_packet
+from memmie_gateway.core.socketio.translation import Translation
+from memmie_gateway.core.steps import Maybe
+from memmie_gateway.core.websocket import acceptance, handshake
+from memmie_gateway.core.websocket.acceptance import Acceptance
+from memmie_gateway.core.websocket.handshake import Offer
+from memmie_gateway.core.websocket.keepalive import Times
+from memmie_gateway.net import clock
+from memmie_gateway.net.backends.backend import Backend, BackendLink
+from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.http1.url import ServiceUrl
+from memmie_gateway.net.ingress.admission import Admitted
+from memmie_gateway.net.socketio.answers import refuse_request
+from memmie_gateway.net.socketio.carrier import Carrier
+from memmie_gateway.net.socketio.client import LeftError, TranslatedClient
+from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
+from memmie_gateway.net.websocket import WebSocketRoute
+
+_VERSION: Final = ((b"sec-websocket-version", b"13"),)
+
+
+@dataclass(frozen=True, slots=True)
+class SocketIoOptions:
+    """How clients that speak Socket.IO are served.
+
+    Attributes:
+        polling: whether they may use HTTP long-polling.
+        connect_seconds: maximum time in seconds until CONNECT arrives.
+        times: of the heartbeat.
+        max_message_bytes: maximum size of a message, and of an HTTP body.
+    """
+
+    polling: bool
+    connect_seconds: float
+    times: Times
+    max_message_bytes: int
+
+
+class SocketIoOpening:
+    """The opening of one client's session. It is also its `Upgrade`, and the attempt that the dispatcher tries.
+
+    Args:
+        route: the route of plain WebSockets, which dials and starts sessions.
+        arrival: the request that opens the connection.
+        options: how the client is served.
+
+    Attributes:
+        admitted: the result of admission; None before it.
+        arrival: as given.
+        backend: the last backend that was tried; None for none.
+        client: the client; None until its handshake is answered.
+        protocol: see `SessionInfo`.
+    """
+
+    protocol = "socketio"
+
+    def __init__(self, route: WebSocketRoute, arrival: Arrival, options: SocketIoOptions) -> None:
+        self._route = route
+        self._key = base64.b64encode(route.rng.randbytes(16))
+        self._credentials = find_credentials(arrival.request, FIRST_MESSAGE_SOURCES)
+        self._connected = False  # CONNECT has come, so a refusal can be answered to it
+        self._options = options
+        self.admitted: Admitted | None = None
+        self.arrival = arrival
+        self.backend: Backend | None = None
+        self.client: TranslatedClient | None = None
+
+    def __repr__(self) -> str:
+        return f"<SocketIoOpening {self.arrival!r}>"
+
+    # Admission.
+
+    @property
+    def without_token(self) -> Arrival:
+        """The arrival without its token, so that admission asks for the late one in any case."""
+        request = self.arrival.request
+        return self.arrival._replace(request=request._replace(query="", headers=Headers(())))
+
+    async def late_token(self, _: Credentials) -> Credentials:
+        """Answer the handshake, and wait for CONNECT; a token in the request comes before one in CONNECT.
+
+        Raises:
+            RefusedError: CONNECT does not come in time, or the client breaks the protocol or leaves.
+        """
+        self.client = client = self._open()
+        try:
+            with clock.timeout(self._options.connect_seconds):
+                token = await client.connect
+        except TimeoutError:
+            raise RefusedError(Cause.AUTH_LATE, "CONNECT must come in time") from None
+        except LeftError as error:
+            words = str(error)
+            raise RefusedError(Cause.AUTH_LATE if words else Cause.CLIENT_LEFT, words) from None
+        self._connected = True
+        return forwardable(self._credentials)._replace(token=self._credentials.token or token or None)
+
+    def _open(self) -> TranslatedClient:
+        """Answer the handshake."""
+        raise NotImplementedError
+
+    def _translated(self, carrier: Carrier) -> TranslatedClient:
+        prefix = f"{self._route.rng.randbytes(4).hex()}."
+        return TranslatedClient(carrier, Translation(prefix), self._options.times, self._route.rng)
+
+    def _open_packet(self, sid: str, *, upgrades: bool) -> str:
+        options = self._options
+        return open_packet(sid, options.times, options.max_message_bytes, upgrades=upgrades)
+
+    # The upgrade (see `net.ingress.upgrade.Upgrade`).
+
+    @property
+    def upgrade(self) -> SocketIoOpening:
+        """The way in which its handshake is answered."""
+        return self
+
+    @property
+    def handover(self) -> TranslatedClient:
+        """The client's connection, as its session sees it."""
+        assert self.client is not None  # noqa: S101 - a session begins after admission
+        return self.client
+
+    def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
+        """Build the handshake for a backend with the gateway's own key."""
+        fields = [(name, value) for name, value in credentials.fields if name != b"sec-websocket-version"]
+        head = handshake.upstream_head(
+            self.arrival,
+            credentials._replace(fields=(*fields, *_VERSION)),
+            user_id,
+            host=url.host_header,
+            path=url.path,
+            query=url.query,
+            key=self._key,
+        )
+        return head, Offer(self._key)
+
+    def accept(self, _: Acceptance, __: Credentials) -> bool:
+        """Tell the client that it is connected."""
+        client = self.handover
+        client.carrier.send([client.translation.accepted(self.arrival.id)])
+        return False
+
+    def close_code(self, error: RefusedError) -> int | None:
+        """Return the close code that `refuse` would send; None if it would send no Close frame."""
+        return error.close_code if self.client is not None else None
+
+    def refuse(self, error: RefusedError) -> None:
+        """Tell the client why it is refused, and end its connection."""
+        if self.client is None:
+            self._refuse_request(error)
+        elif not self.client.is_closing():
+            if self._connected:
+                self.client.carrier.send([translation.refused(error)])
+            self._finish(self.client, error.close_code, error.reason)
+
+    def drop(self) -> None:
+        """End the connection of a client that has left."""
+        if self.client is not None and not self.client.is_closing():
+            self._finish(self.client, 1000, "")
+
+    def _finish(self, client: TranslatedClient, code: int, reason: str) -> None:
+        client.carrier.finish(code, reason)
+        self._end()
+        client.lost(None)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client's connection has ended."""
+        raise NotImplementedError
+
+    def _refuse_request(self, error: RefusedError) -> None:
+        """Answer the request, if it has no answer yet."""
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """End the connection after the client has its refusal."""
+        raise NotImplementedError
+
+    # The attempt (see `Dispatcher`).
+
+    def on(self, backend: Backend, seconds: float) -> Maybe[BackendLink]:
+        """Dial a backend for at most `seconds`."""
+        assert self.admitted is not None  # noqa: S101 - dispatch comes after admission
+        self.backend = backend
+        user_id = self.admitted.identity.user_id
+        head, offer = self.request_for(backend.where, self.admitted.credentials, user_id)
+        return self._route.dialer.dial(backend, head, offer, seconds)
+
+    def failed(self, backend: Backend, words: str) -> None:
+        """Report that a backend did not accept the connection."""
+        self._route.events.dial_failed(backend, self.arrival.id, words)
+
+    def abandon(self, link: BackendLink) -> None:
+        """Drop a connection that is not needed."""
+        link.connection.transport.abort()
+
+
+class WebSocketOpening(SocketIoOpening):
+    """The opening of a client that begins with a WebSocket.
+
+    Args:
+        route: the route of plain WebSockets, which dials and starts sessions.
+        arrival: a valid handshake.
+        options: how the client is served.
+        handover: the client's connection.
+    """
+
+    def __init__(
+        self, route: WebSocketRoute, arrival: Arrival, options: SocketIoOptions, handover: Handover
+    ) -> None:
+        super().__init__(route, arrival, options)
+        self._handover = handover
+
+    def _open(self) -> TranslatedClient:
+        self._handover.transport.write(switching_answer(self.arrival, self._credentials))
+        carrier = WebSocketCarrier(self._handover, self._options.max_message_bytes)
+        client = carrier.owner = self._translated(carrier)
+        carrier.send([self._open_packet(new_sid(), upgrades=False)])
+        carrier.begin()
+        return client
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client's connection has ended."""
+        return self._handover.transport.is_closing()
+
+    def _refuse_request(self, error: RefusedError) -> None:
+        refuse_request(self.arrival, self._handover, error)
+
+    def _end(self) -> None:
+        self._handover.end(b"", linger=True)
+
+
+def new_sid() -> str:
+    """Return the id of a connection: 128 bits, because who knows it has the connection."""
+    return secrets.token_urlsafe(16)
+
+
+def switching_answer(arrival: Arrival, credentials: Credentials) -> bytes:
+    """Return the 101 for a client; it selects `bearer` if offered, otherwise the first subprotocol."""
+    fields = [
+        (b"sec-websocket-accept", handshake.accept_for(arrival.request.headers.all(b"sec-websocket-key")[0]))
+    ]
+    fields += [(b"sec-websocket-protocol", name.encode("latin-1")) for name in credentials.subprotocols[:1]]
+    return acceptance.client_answer(
+        Acceptance.of(Response(101, Headers(tuple(fields)))), credentials, arrival.id
+    )
