@@ -94,6 +94,8 @@ class Gateway:
             started.callback(parts.leases.stop)
             started.push_async_callback(parts.prober.stop)
             started.push_async_callback(parts.listener.stop)
+            if parts.socketio is not None:
+                started.push_async_callback(parts.socketio.stop)
             started.callback(parts.evictor.stop)
             started.callback(parts.deserted.stop)
             started.callback(parts.ejector.stop)

@@ -7,7 +7,7 @@ import random
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from structlog.typing import FilteringBoundLogger
 
@@ -41,7 +41,7 @@ from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
-from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions, Route
+from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
 from memmie_gateway.net.ingress.renewal import Renewal
 from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
@@ -54,6 +54,9 @@ from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.replacement import Replacements
 from memmie_gateway.net.stores.local import LocalRates, LocalSlots
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
+
+if TYPE_CHECKING:
+    from memmie_gateway.net.socketio.route import SocketIoRoute
 
 VERSION: Final = version("memmie-gateway")
 
@@ -84,6 +87,7 @@ class Parts:
         prober: checks their health.
         rebalancer: moves users to the backend where they belong; None for strategies without homes.
         sessions: the live sessions.
+        socketio: translates Socket.IO; None if that is switched off.
     """
 
     admission: Admission
@@ -101,6 +105,7 @@ class Parts:
     prober: Prober
     rebalancer: Rebalancer | None
     sessions: SessionRegistry
+    socketio: SocketIoRoute | None
 
 
 def make_parts(
@@ -200,6 +205,10 @@ def make_parts(
         events=events,
         rng=rng,
     )
+    translator = None
+    if settings.socketio == "translate":
+        translator = _make_translator(settings, websocket, admission, dispatcher, keepalive)
+    socketio = websocket if settings.socketio == "passthrough" else translator
     collector = GatewayCollector(
         pool=pool,
         resolver=resolver,
@@ -238,10 +247,10 @@ def make_parts(
         ),
         Handlers(
             routes=dict.fromkeys(PATHS, websocket)
-            | _socketio_routes(settings, websocket, admission, dispatcher, keepalive),
+            | ({handshake.PATH: socketio} if socketio is not None else {}),
             http=http,
             refused=events.refused,
-            connections=sessions.__len__,
+            connections=lambda: len(sessions) + (translator.openings if translator is not None else 0),
         ),
         rng,
         clock,
@@ -271,31 +280,29 @@ def make_parts(
         prober,
         rebalancer,
         sessions,
+        translator,
     )
 
 
-def _socketio_routes(
+def _make_translator(
     settings: Settings,
     websocket: WebSocketRoute,
     admission: Admission,
     dispatcher: Dispatcher,
     keepalive: Times,
-) -> dict[str, Route]:
-    if settings.socketio == "off":
-        return {}
-    if settings.socketio == "passthrough":
-        return {handshake.PATH: websocket}
+) -> SocketIoRoute:
     # Only here, because the packages with the codecs import much more than the codecs.
     from memmie_gateway.net.socketio.opening import SocketIoOptions  # noqa: PLC0415
     from memmie_gateway.net.socketio.route import SocketIoRoute  # noqa: PLC0415
 
     options = SocketIoOptions(
         polling=settings.polling,
+        body_seconds=settings.head_seconds,
         connect_seconds=settings.first_message_seconds,
         times=handshake.times_for(keepalive),
         max_message_bytes=settings.max_message_bytes,
     )
-    return {handshake.PATH: SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher)}
+    return SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher)
 
 
 def _make_rebalancer(

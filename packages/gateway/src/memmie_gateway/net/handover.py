@@ -161,6 +161,12 @@ class Handover(asyncio.Protocol):
         early, self._early = self._early, b""
         return early
 
+    def uncount(self) -> None:
+        """Do not count the connection any more, although it has no final owner yet."""
+        holder, self._holder = self._holder, None
+        if holder is not None:
+            holder.taken()
+
     def end(self, last_words: bytes, *, linger: bool = False) -> None:
         """Send the last bytes and close the connection, at the latest after `ANSWER_SECONDS`.
 

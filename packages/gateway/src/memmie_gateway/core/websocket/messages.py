@@ -50,8 +50,13 @@ class MessageReader:
         """Whether a message has begun and is not complete."""
         return bool(self._buffer or self._fragments)
 
-    def feed(self, data: bytes) -> list[Message]:
-        """Process the next bytes of the stream, and return the messages that are now complete."""
+    def feed(self, data: bytes, most: int = 0) -> list[Message]:
+        """Process the next bytes of the stream, and return the messages that are now complete.
+
+        Args:
+            data: the bytes, b"" for none.
+            most: maximum number of messages; the next call returns further ones. 0 means no limit.
+        """
         if self._buffer:
             self._buffer += data
             if len(self._buffer) < self._needed:
@@ -80,9 +85,11 @@ class MessageReader:
             if key_bytes:
                 payload = apply_mask(payload, data[start - 4 : start])
             message = self._take(data[at], payload)
+            at = after
             if message is not None:
                 messages.append(message)
-            at = after
+                if len(messages) == most:
+                    break
         if at < end:
             self._buffer += data[at:]
             self._needed = needed

@@ -166,6 +166,8 @@ class HeadReader(asyncio.Protocol):
         arrival = self._listener.arrival(self.peer, request)
         route = self._listener.handlers.routes.get(request.path)
         if route is not None:
+            if request.method == "POST":
+                early = bytes(self._head)  # the parser does not tell where the body begins (see `body`)
             route(arrival, self._hand_over(early))
             return
         cause = self._listener.enter_http(self, arrival.client)

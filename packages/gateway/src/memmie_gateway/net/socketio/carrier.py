@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from memmie_gateway.core.outcomes import Cause
 
 Packet = str | bytes
 """An encoded packet of Engine.IO; bytes are a binary message."""
+
+MOST_AT_ONCE: Final = 128
+"""Maximum number of packets of one client that are processed in one turn of the event loop, because others wait."""
 
 
 class CarrierOwner(Protocol):
@@ -70,6 +73,9 @@ class Carrier(Protocol):
 
     def close(self) -> None:
         """Close the connection after all bytes are sent; then call `CarrierOwner.lost`."""
+
+    def linger(self) -> None:
+        """End the connection of a client that is refused, but let it read what was sent; nothing is heard any more."""
 
     def abort(self) -> None:
         """Close the connection at once; then call `CarrierOwner.lost`."""

@@ -59,8 +59,10 @@ class TranslatedClient(asyncio.Transport):
         "_ended",
         "_farewell",
         "_leg",
+        "_limit",
         "_loop",
         "_lost",
+        "_paused",
         "_ping_at",
         "_pings",
         "_reader",
@@ -76,7 +78,8 @@ class TranslatedClient(asyncio.Transport):
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._leg: Leg | None = None
-        self._lost = False
+        self._limit = 0
+        self._lost = self._paused = False
         self._ended = False  # the client has left
         self._deaf = False  # the client has broken the protocol
         self._early = 0  # packets before the session
@@ -96,6 +99,11 @@ class TranslatedClient(asyncio.Transport):
         return f"<TranslatedClient {self.translation!r}>"
 
     @property
+    def ended(self) -> bool:
+        """Whether the connection has ended, or the client was refused."""
+        return self._lost
+
+    @property
     def transport(self) -> asyncio.Transport:
         """The connection, as the session sees it."""
         return self
@@ -106,6 +114,15 @@ class TranslatedClient(asyncio.Transport):
         self._leg = owner
         self.carrier.taken()
         return self._farewell
+
+    def go_on(self, carrier: Carrier) -> None:
+        """Go on with another carrier; the last one has ended."""
+        self.carrier = carrier
+        if self._limit:
+            carrier.set_limit(self._limit)
+        if self._paused:
+            carrier.pause()
+        self.drained()
 
     # From the client (see `CarrierOwner`).
 
@@ -248,14 +265,17 @@ class TranslatedClient(asyncio.Transport):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set how many bytes may wait."""
         del low
-        self.carrier.set_limit(high or 0)
+        self._limit = high or 0
+        self.carrier.set_limit(self._limit)
 
     def pause_reading(self) -> None:
         """Hear nothing more from the client."""
+        self._paused = True
         self.carrier.pause()
 
     def resume_reading(self) -> None:
         """Hear the client again."""
+        self._paused = False
         self.carrier.resume()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,7 @@ from memmie_gateway.net.ingress.admission import Admitted
 from memmie_gateway.net.socketio.answers import refuse_request
 from memmie_gateway.net.socketio.carrier import Carrier
 from memmie_gateway.net.socketio.client import LeftError, TranslatedClient
+from memmie_gateway.net.socketio.polling import Answer, PollingCarrier
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_gateway.net.websocket import WebSocketRoute
 
@@ -41,12 +43,14 @@ class SocketIoOptions:
 
     Attributes:
         polling: whether they may use HTTP long-polling.
+        body_seconds: maximum time in seconds until the body of a POST is complete.
         connect_seconds: maximum time in seconds until CONNECT arrives.
         times: of the heartbeat.
         max_message_bytes: maximum size of a message, and of an HTTP body.
     """
 
     polling: bool
+    body_seconds: float
     connect_seconds: float
     times: Times
     max_message_bytes: int
@@ -175,7 +179,7 @@ class SocketIoOpening:
 
     def _finish(self, client: TranslatedClient, code: int, reason: str) -> None:
         client.carrier.finish(code, reason)
-        self._end()
+        client.carrier.linger()
         client.lost(None)
 
     @property
@@ -185,10 +189,6 @@ class SocketIoOpening:
 
     def _refuse_request(self, error: RefusedError) -> None:
         """Answer the request, if it has no answer yet."""
-        raise NotImplementedError
-
-    def _end(self) -> None:
-        """End the connection after the client has its refusal."""
         raise NotImplementedError
 
     # The attempt (see `Dispatcher`).
@@ -242,8 +242,50 @@ class WebSocketOpening(SocketIoOpening):
     def _refuse_request(self, error: RefusedError) -> None:
         refuse_request(self.arrival, self._handover, error)
 
-    def _end(self) -> None:
-        self._handover.end(b"", linger=True)
+
+class PollingOpening(SocketIoOpening):
+    """The opening of a client that begins with HTTP long-polling.
+
+    Args:
+        route: the route of plain WebSockets, which dials and starts sessions.
+        arrival: a GET.
+        options: how the client is served.
+        handover: the connection of the GET.
+        make_carrier: makes the carrier of the client.
+        answer: answers requests.
+    """
+
+    def __init__(
+        self,
+        route: WebSocketRoute,
+        arrival: Arrival,
+        options: SocketIoOptions,
+        handover: Handover,
+        *,
+        make_carrier: Callable[[Arrival], PollingCarrier],
+        refuse: Callable[[Arrival, Handover, RefusedError], None],
+        answer: Answer,
+    ) -> None:
+        super().__init__(route, arrival, options)
+        self._handover = handover
+        self._make_carrier = make_carrier
+        self._refuse = refuse
+        self._answer = answer
+
+    def _open(self) -> TranslatedClient:
+        carrier = self._make_carrier(self.arrival)
+        client = carrier.owner = self._translated(carrier)
+        packet = self._open_packet(carrier.sid, upgrades=True)
+        self._answer(self.arrival, self._handover, packet.encode())
+        return client
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client's connection has ended."""
+        return self.client is not None and self.client.is_closing()
+
+    def _refuse_request(self, error: RefusedError) -> None:
+        self._refuse(self.arrival, self._handover, error)
 
 
 def new_sid() -> str:

@@ -1,23 +1,40 @@
-"""The route `/socket.io/`: opens the connections of clients that speak Socket.IO (spec §1)."""
+"""The route `/socket.io/`: opens the connections of clients that speak Socket.IO, and finds those that are open (spec §1)."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, NoReturn
 
 from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.credentials import FIRST_MESSAGE_SOURCES, find_credentials
 from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.socketio.handshake import Problem, Wish, read_wish
+from memmie_gateway.core.socketio.cors import PREFLIGHT, cors_lines
+from memmie_gateway.core.socketio.handshake import POLLING, Problem, Wish, read_wish
 from memmie_gateway.core.steps import Steps, run
-from memmie_gateway.core.websocket import handshake
+from memmie_gateway.core.websocket.handshake import check_upgrade, is_upgrade
+from memmie_gateway.net import clock
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission
+from memmie_gateway.net.ingress.body import read_body
 from memmie_gateway.net.ingress.listener import Refusal
-from memmie_gateway.net.socketio.answers import EngineError
-from memmie_gateway.net.socketio.opening import SocketIoOpening, SocketIoOptions, WebSocketOpening
+from memmie_gateway.net.socketio.answers import EngineError, refuse_request
+from memmie_gateway.net.socketio.client import TranslatedClient
+from memmie_gateway.net.socketio.opening import (
+    PollingOpening,
+    SocketIoOpening,
+    SocketIoOptions,
+    WebSocketOpening,
+    new_sid,
+    switching_answer,
+)
+from memmie_gateway.net.socketio.polling import PollingCarrier
+from memmie_gateway.net.socketio.upgrade import Upgrading
+from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_gateway.net.websocket import WebSocketRoute
 
 
@@ -44,38 +61,87 @@ class SocketIoRoute:
         self._admission = admission
         self._dispatcher = dispatcher
         self._origins = Origins(websocket.options.allowed_origins)
+        self._polling: dict[str, PollingCarrier] = {}
+        self._openings: set[asyncio.Task[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<SocketIoRoute openings={len(self._openings)} polling={len(self._polling)}>"
+
+    @property
+    def openings(self) -> int:
+        """The number of clients that poll and are not connected yet."""
+        return len(self._openings)
+
+    async def stop(self) -> None:
+        """Refuse the clients that are not connected yet, and end what is left."""
+        tasks = list(self._openings)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for carrier in list(self._polling.values()):
+            carrier.abort()
 
     def __call__(self, arrival: Arrival, handover: Handover) -> None:
         """Serve a request."""
-        wish = read_wish(arrival.request.query, polling=self._options.polling)
-        rest = run(self._serve(arrival, handover, wish))
+        request = arrival.request
+        if request.method == "OPTIONS":
+            rest = run(self._preflight(arrival, handover))
+        elif isinstance(wish := read_wish(request.query, polling=self._options.polling), Problem):
+            rest = run(self._refuse_late(arrival, handover, EngineError(wish)))
+        elif wish.sid:
+            rest = self._find(wish, arrival, handover)
+        elif wish.transport == POLLING:
+            self._open_polling(arrival, handover)
+            return
+        else:
+            opening = WebSocketOpening(self._websocket, arrival, self._options, handover)
+            rest = run(self._connect(opening, self._check_upgrade(arrival)))
         if rest is not None:
             handover.start(rest)
 
-    def _serve(self, arrival: Arrival, handover: Handover, wish: Wish | Problem) -> Steps[None]:
-        opening = WebSocketOpening(self._websocket, arrival, self._options, handover)
-        yield from self._connect(opening, self._check(arrival, wish))
+    # Openings.
 
-    def _check(self, arrival: Arrival, wish: Wish | Problem) -> Steps[None]:
-        """Check a request that opens a WebSocket."""
-        request = arrival.request
+    def _open_polling(self, arrival: Arrival, handover: Handover) -> None:
+        opening = PollingOpening(
+            self._websocket,
+            arrival,
+            self._options,
+            handover,
+            make_carrier=self._make_carrier,
+            refuse=self._answer_refusal,
+            answer=self._answer_packets,
+        )
+        rest = run(self._connect(opening, self._check_get(arrival)))
+        if rest is not None:
+            task = asyncio.get_running_loop().create_task(rest)
+            self._openings.add(task)
+            task.add_done_callback(self._openings.discard)
+
+    def _check_get(self, arrival: Arrival) -> Steps[None]:
         self._ensure_open()
-        if isinstance(wish, Problem):
-            yield from self._refuse_invalid(arrival, EngineError(wish))
-        elif not handshake.is_upgrade(request):
+        if arrival.request.method != "GET" or is_upgrade(arrival.request):
+            yield from self._refuse_invalid(arrival, EngineError(Problem.BAD_METHOD))
+        yield from self._check_origin(arrival)
+
+    def _check_upgrade(self, arrival: Arrival) -> Steps[None]:
+        self._ensure_open()
+        if not is_upgrade(arrival.request):
             yield from self._refuse_invalid(arrival, RefusedError(Cause.NOT_AN_UPGRADE))
-        problem = handshake.check_upgrade(request)
+        problem = check_upgrade(arrival.request)
         if problem is not None:
             yield from self._refuse_invalid(arrival, RefusedError(*problem))
-        if not self._origins.allow(request.headers):
-            yield from self._refuse_invalid(arrival, RefusedError(Cause.ORIGIN_REFUSED))
+        yield from self._check_origin(arrival)
 
     def _ensure_open(self) -> None:
         if not self._websocket.options.enabled:
             raise RefusedError(Cause.DISABLED)
         self._admission.ensure_open()
 
-    def _refuse_invalid(self, arrival: Arrival, error: RefusedError) -> Steps[None]:
+    def _check_origin(self, arrival: Arrival) -> Steps[None]:
+        if not self._origins.allow(arrival.request.headers):
+            yield from self._refuse_invalid(arrival, RefusedError(Cause.ORIGIN_REFUSED))
+
+    def _refuse_invalid(self, arrival: Arrival, error: RefusedError) -> Steps[NoReturn]:
         """Refuse an invalid request, which counts against the connection rate as a valid one does."""
         yield from self._admission.limit_rate(arrival.client.limit_key)
         raise error
@@ -114,3 +180,105 @@ class SocketIoRoute:
             opening.refuse(error)
         else:
             opening.drop()
+
+    # Requests of clients that poll.
+
+    def _make_carrier(self, arrival: Arrival) -> PollingCarrier:
+        options = self._options
+        carrier = PollingCarrier(
+            new_sid(),
+            arrival.request.headers.all(b"origin"),
+            answer=self._answer_packets,
+            max_payload=options.max_message_bytes,
+            silence=options.times.interval + options.times.timeout,
+            on_end=self._forget,
+        )
+        self._polling[carrier.sid] = carrier
+        return carrier
+
+    def _forget(self, carrier: PollingCarrier) -> None:
+        del self._polling[carrier.sid]
+
+    def _find(self, wish: Wish, arrival: Arrival, handover: Handover) -> Coroutine[Any, Any, None] | None:
+        """Serve a request of an open connection; it counts neither as a connect nor as a connection."""
+        request = arrival.request
+        carrier = self._polling.get(wish.sid)
+        if carrier is None:
+            return run(self._refuse_late(arrival, handover, EngineError(Problem.UNKNOWN_SID)))
+        try:
+            if carrier.origin != tuple(request.headers.all(b"origin")):
+                raise EngineError(Problem.BAD_REQUEST)
+            if wish.transport != POLLING:
+                self._upgrade(carrier, arrival, handover)
+            elif request.method == "GET":
+                carrier.poll(arrival, handover)
+            elif request.method == "POST":
+                carrier.begin_post()
+                return self._read_post(carrier, arrival, handover)
+            else:
+                raise EngineError(Problem.BAD_METHOD)
+        except RefusedError as error:
+            self._refuse_now(arrival, handover, error)
+        return None
+
+    async def _read_post(self, carrier: PollingCarrier, arrival: Arrival, handover: Handover) -> None:
+        handover.uncount()
+        try:
+            try:
+                with clock.timeout(self._options.body_seconds):
+                    body = await read_body(arrival.request, handover, self._options.max_message_bytes)
+            except TimeoutError:
+                raise RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive") from None
+            carrier.posted(arrival, handover, body)
+        except RefusedError as error:
+            self._refuse_now(arrival, handover, error)
+        finally:
+            carrier.post_failed()  # if it was not posted
+
+    def _upgrade(self, polling: PollingCarrier, arrival: Arrival, handover: Handover) -> None:
+        """Begin the upgrade of a client to a WebSocket."""
+        problem = check_upgrade(arrival.request)
+        client = polling.owner
+        if problem is not None or polling.upgrading or not isinstance(client, TranslatedClient):
+            raise EngineError(Problem.BAD_REQUEST)
+        polling.upgrading = True
+        handover.transport.write(
+            switching_answer(arrival, find_credentials(arrival.request, FIRST_MESSAGE_SOURCES))
+        )
+        websocket = WebSocketCarrier(handover, self._options.max_message_bytes)
+        websocket.owner = Upgrading(websocket, polling, client)
+        websocket.begin()
+        websocket.taken()  # it does not count as a connection of its address (spec §1)
+
+    # Answers.
+
+    def _preflight(self, arrival: Arrival, handover: Handover) -> Steps[None]:
+        try:
+            yield from self._admission.limit_rate(arrival.client.limit_key)
+            if not self._origins.allow(arrival.request.headers):
+                raise RefusedError(Cause.ORIGIN_REFUSED)  # noqa: TRY301 - every refusal is answered below
+        except RefusedError as error:
+            self._refuse_now(arrival, handover, error)
+        else:
+            answers.answer(arrival, handover, 204, extra=PREFLIGHT + self._cors(arrival))
+
+    def _refuse_late(self, arrival: Arrival, handover: Handover, error: RefusedError) -> Steps[None]:
+        """Refuse a request that belongs to no connection, and so counts as a connect."""
+        try:
+            yield from self._refuse_invalid(arrival, error)
+        except RefusedError as refused:
+            self._refuse_now(arrival, handover, refused)
+
+    def _refuse_now(self, arrival: Arrival, handover: Handover, error: RefusedError) -> None:
+        self._websocket.events.refused(Refusal.of(arrival, error))
+        self._answer_refusal(arrival, handover, error)
+
+    def _answer_refusal(self, arrival: Arrival, handover: Handover, error: RefusedError) -> None:
+        refuse_request(arrival, handover, error, self._cors(arrival))
+
+    def _answer_packets(self, arrival: Arrival, handover: Handover, body: bytes) -> None:
+        answers.answer(arrival, handover, 200, body, "text/plain; charset=UTF-8", self._cors(arrival))
+
+    def _cors(self, arrival: Arrival) -> str:
+        headers = arrival.request.headers
+        return cors_lines(headers, every=self._origins.every) if self._origins.allow(headers) else ""

@@ -12,12 +12,13 @@ from memmie_gateway.core.websocket.frames import FrameScanner
 from memmie_gateway.core.websocket.messages import BINARY, TEXT, MessageReader, message_frame
 from memmie_gateway.core.websocket.violations import cause_of_violation
 from memmie_gateway.net.handover import MAX_EARLY, Handover, finish_writing
-from memmie_gateway.net.socketio.carrier import CarrierOwner, Packet
+from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, CarrierOwner, Packet
 
 _CLIENT, _ = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
 _PAUSED: Final = 1  # by the owner
 _FULL: Final = 2  # pongs are not read, so no more of them are made
+_BUSY: Final = 4  # what was read is not processed yet
 
 
 class WebSocketCarrier(asyncio.Protocol):
@@ -37,6 +38,7 @@ class WebSocketCarrier(asyncio.Protocol):
         "_handover",
         "_holds",
         "_limit",
+        "_owned",
         "_reader",
         "_scanner",
         "_told",
@@ -46,6 +48,7 @@ class WebSocketCarrier(asyncio.Protocol):
 
     def __init__(self, handover: Handover, max_message_bytes: int) -> None:
         self.owner: CarrierOwner
+        self._owned = True
         self.transport: asyncio.Transport = handover.transport
         self._handover: Handover | None = handover  # until the session begins
         self._scanner = FrameScanner(masked=True, max_message_bytes=max_message_bytes)
@@ -68,12 +71,15 @@ class WebSocketCarrier(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read messages."""
-        if self._broken:
-            return
-        scanner, owner = self._scanner, self.owner
+        if not self._broken:
+            self._process(self._scanner.scan(data))
+
+    def _process(self, data: bytes) -> None:
+        """Process a limited number of messages now, and the rest later."""
         packets: list[Packet | None] = []
         problem = ""
-        for opcode, payload in self._reader.feed(scanner.scan(data)):
+        messages = self._reader.feed(data, MOST_AT_ONCE)
+        for opcode, payload in messages:
             if opcode == TEXT:
                 try:
                     packets.append(payload.decode())
@@ -87,16 +93,34 @@ class WebSocketCarrier(asyncio.Protocol):
                 if opcode == PING:
                     self._answer(payload)
         if packets:
-            owner.heard(packets)
+            self.owner.heard(packets)
         elif self._reader.inside_message:
-            owner.still_sending()
+            self.owner.still_sending()
         if problem:
             self._break(Cause.CLIENT_VIOLATION, f"{Cause.CLIENT_VIOLATION.ending.words}: {problem}")
-        elif scanner.ended:
-            if (close := scanner.take_close()) is not None:
-                owner.closed(close.code, close.reason)
-            elif (violation := scanner.take_violation()) is not None:
-                self._break(*cause_of_violation(_CLIENT, violation))
+        elif len(messages) == MOST_AT_ONCE:
+            self._go_on_later()
+        elif self._scanner.ended:
+            self._end()
+
+    def _end(self) -> None:
+        """Process what has ended the stream, after all messages before it."""
+        if (close := self._scanner.take_close()) is not None:
+            self.owner.closed(close.code, close.reason)
+        elif (violation := self._scanner.take_violation()) is not None:
+            self._break(*cause_of_violation(_CLIENT, violation))
+
+    def _go_on_later(self) -> None:
+        self._hold(_BUSY)
+        if not self._holds & _PAUSED:
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Process the next messages of those that were read, unless the owner is paused or has left."""
+        if self._holds & _BUSY and not self._holds & _PAUSED and self._owned:
+            self._release(_BUSY)
+            if not self._broken:
+                self._process(b"")
 
     def pause_writing(self) -> None:
         """Too many bytes wait."""
@@ -172,6 +196,8 @@ class WebSocketCarrier(asyncio.Protocol):
     def resume(self) -> None:
         """Read again."""
         self._release(_PAUSED)
+        if self._holds & _BUSY:
+            asyncio.get_running_loop().call_soon(self._go_on)
 
     def finish(self, code: int, reason: str) -> None:
         """Send a Close frame."""
@@ -189,10 +215,16 @@ class WebSocketCarrier(asyncio.Protocol):
         """Close the connection after all bytes are sent."""
         self.transport.close()
 
+    def linger(self) -> None:
+        """End the connection, but let the client read what was sent."""
+        handover, self._handover = self._handover, None
+        (handover or Handover(self.transport)).end(b"", linger=True)
+
     def abort(self) -> None:
         """Close the connection at once."""
         self.transport.abort()
 
     def leave(self) -> None:
         """Break the reference cycle with the owner, after the connection has ended."""
+        self._owned = False
         del self.owner
