@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 from collections import OrderedDict
 from typing import Any, Final, NamedTuple
 
@@ -224,7 +225,7 @@ def refused(error: RefusedError) -> str:
     code = error.cause.ending.code
     data: dict[str, Any] = {"code": code, "status": error.status}
     if error.cause.ending.retry:
-        data["retry_after"] = max(1, round(error.retry_after))
+        data["retry_after"] = max(1, math.ceil(error.retry_after))
     return packets.engine_message(
         packets.CONNECT_ERROR, _json({"code": code, "message": error.reason, "data": data})
     )
