@@ -252,7 +252,10 @@ class TranslatedClient(asyncio.Transport):
                 packets += self._ping(payload)
             elif opcode == CLOSE:
                 _, code, reason = parse_close_payload(payload)
-                self.carrier.send([*packets, *last_packets(code, reason)])
+                if not self._ended:  # otherwise the client closes it, and forgets what comes
+                    packets += last_packets(code, reason)
+                if packets:
+                    self.carrier.send(packets)
                 self.carrier.finish(code, reason)
                 return
         if packets:

@@ -27,6 +27,7 @@ from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.ingress.admission import Admitted
+from memmie_gateway.net.ingress.first_message import MAX_FIRST_MESSAGE
 from memmie_gateway.net.socketio.answers import refuse_request
 from memmie_gateway.net.socketio.carrier import Carrier
 from memmie_gateway.net.socketio.client import LeftError, TranslatedClient
@@ -46,7 +47,7 @@ class SocketIoOptions:
         body_seconds: maximum time in seconds until the body of a POST is complete.
         connect_seconds: maximum time in seconds until CONNECT arrives.
         times: of the heartbeat.
-        max_message_bytes: maximum size of a message, and of an HTTP body.
+        max_message_bytes: maximum size of a message.
     """
 
     polling: bool
@@ -54,6 +55,11 @@ class SocketIoOptions:
     connect_seconds: float
     times: Times
     max_message_bytes: int
+
+    @property
+    def max_body_bytes(self) -> int:
+        """Maximum size of what is read at once: a WebSocket message, or the body of a POST. There is room for a CONNECT."""
+        return max(self.max_message_bytes, MAX_FIRST_MESSAGE)
 
 
 class SocketIoOpening:
@@ -228,7 +234,7 @@ class WebSocketOpening(SocketIoOpening):
 
     def _open(self) -> TranslatedClient:
         self._handover.transport.write(switching_answer(self.arrival, self._credentials))
-        carrier = WebSocketCarrier(self._handover, self._options.max_message_bytes)
+        carrier = WebSocketCarrier(self._handover, self._options.max_body_bytes)
         client = carrier.owner = self._translated(carrier)
         carrier.send([self._open_packet(new_sid(), upgrades=False)])
         carrier.begin()

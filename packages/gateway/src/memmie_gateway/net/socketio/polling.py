@@ -281,7 +281,7 @@ class PollingCarrier:
     def close(self) -> None:
         """End the connection after all packets are sent."""
         self._closing = self._shut = True
-        if not self._queue:
+        if len(self._queue) <= (self._told is not None):  # nothing but CLOSE
             self._end(None)
 
     def linger(self) -> None:
@@ -308,11 +308,15 @@ class PollingCarrier:
         self._timer.cancel()
         if self._flushing is not None:
             self._flushing.cancel()
-        if self._poll is not None:
-            self._poll.handover.transport.abort()
+        poll, self._poll = self._poll, None
+        if poll is not None and self._queue:
+            body = kinds.SEPARATOR.join(map(polled, self._queue)).encode()
+            self._answer(poll.arrival, poll.handover, body)
+        elif poll is not None:
+            poll.handover.transport.abort()
         if self._post is not None:
             self._post[1].transport.abort()
-        self._poll = self._post = None
+        self._post = None
         self._inbox.clear()
         self._on_end(self)
         if self.owner is not None:

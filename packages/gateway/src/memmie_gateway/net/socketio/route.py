@@ -226,7 +226,7 @@ class SocketIoRoute:
         try:
             try:
                 with clock.timeout(self._options.body_seconds):
-                    body = await read_body(arrival.request, handover, self._options.max_message_bytes)
+                    body = await read_body(arrival.request, handover, self._options.max_body_bytes)
             except TimeoutError:
                 raise RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive") from None
             carrier.posted(arrival, handover, body)
@@ -245,7 +245,7 @@ class SocketIoRoute:
         handover.transport.write(
             switching_answer(arrival, find_credentials(arrival.request, FIRST_MESSAGE_SOURCES))
         )
-        websocket = WebSocketCarrier(handover, self._options.max_message_bytes)
+        websocket = WebSocketCarrier(handover, self._options.max_body_bytes)
         websocket.owner = Upgrading(websocket, polling, client)
         websocket.begin()
         websocket.taken()  # it does not count as a connection of its address (spec §1)
