@@ -12,6 +12,7 @@ from tests.net.socketio import PollingPeer, SocketIoPeer, problem, upgrade
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_gateway.core.outcomes import Cause
 from memmie_harness.conformance.peers import TEXT
 
 
@@ -114,6 +115,14 @@ async def test_the_end_of_a_session(client: PollingPeer, gateway: Gateway) -> No
     assert await client.studio.read_close() == (4000, "enough")
     client.studio.leave()
     await until(lambda: nobody_is_left(gateway) and not polling(gateway))
+
+
+async def test_a_client_that_is_to_reconnect_gets_an_error(client: PollingPeer, gateway: Gateway) -> None:
+    """After CLOSE, not every library reconnects."""
+    for session in gateway.parts.sessions:
+        session.end(Cause.DRAINING)
+    assert await client.get() == ['42["close",{"code":1001,"reason":"the gateway is shutting down"}]']
+    assert problem(await client.ask("GET")) == (400, 1)
 
 
 @pytest.mark.parametrize("packet", ["41", "1"])
@@ -243,9 +252,9 @@ async def test_a_client_that_never_connects_ends(
 ) -> None:
     gateway = await start_gateway(FIRST_MESSAGE_SECONDS="0.05", MAX_CONNECTIONS_PER_IP="1")
     client = await PollingPeer.dial(dial, gateway)
-    assert await client.get() == ["1"]
     assert (await log.line("refused"))["cause"] == "auth_late"
     await until(lambda: not polling(gateway))
+    assert problem(await client.ask("GET")) == (400, 1)
     await PollingPeer.dial(dial, gateway)
 
 

@@ -12,6 +12,7 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio import packets as kinds
 from memmie_gateway.core.socketio.handshake import Problem
 from memmie_gateway.core.socketio.packets import PacketError, polled, split_payload
+from memmie_gateway.core.socketio.translation import RECONNECT_CODES
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 from memmie_gateway.net.socketio.answers import EngineError
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, CarrierOwner, Packet
@@ -74,6 +75,7 @@ class PollingCarrier:
         self._inbox: deque[Packet] = deque()  # from the client
         self._paused = self._released = False
         self._closing = self._shut = self._ended = False
+        self._close_queued = False  # it is the last packet in the queue
         self._told: tuple[int, str] | None = None  # close code and reason, after the last packet was queued
         self._timer = self._loop.call_later(silence, self._silent)
         self.origin = tuple(origin)
@@ -130,7 +132,7 @@ class PollingCarrier:
         room = self._max_payload
         while self._queue:
             size = _size(self._queue[0])
-            if parts and (size > room or (self._told is not None and len(self._queue) == 1)):
+            if parts and (size > room or (self._close_queued and len(self._queue) == 1)):
                 break  # a client forgets what it has read in the same body as CLOSE
             parts.append(polled(self._queue.popleft()))
             self._size -= size
@@ -225,8 +227,8 @@ class PollingCarrier:
             The packets that wait, and the arguments of `finish` if it was called.
         """
         waiting, self._queue = list(self._queue), deque()
-        if self._told is not None:
-            del waiting[-1:]  # CLOSE
+        if self._close_queued:
+            del waiting[-1:]
         self.owner = None
         poll, self._poll = self._poll, None
         if poll is not None:
@@ -269,10 +271,15 @@ class PollingCarrier:
             self._loop.call_soon(self._work)
 
     def finish(self, code: int, reason: str) -> None:
-        """Queue the last packet."""
-        if self._told is None:
+        """Queue the last packet, unless the client is to reconnect: not every library does so after CLOSE."""
+        if self._told is not None:
+            return
+        if code not in RECONNECT_CODES:
             self.send([str(kinds.CLOSE)])
-            self._told = (code, reason)
+            self._close_queued = True
+        self._told = (code, reason)
+        if not self._queue:
+            self._loop.call_soon(self._flushed)
 
     def is_closing(self) -> bool:
         """Tell whether the connection has ended, or is being closed."""
@@ -281,7 +288,7 @@ class PollingCarrier:
     def close(self) -> None:
         """End the connection after all packets are sent."""
         self._closing = self._shut = True
-        if len(self._queue) <= (self._told is not None):  # nothing but CLOSE
+        if len(self._queue) <= self._close_queued:
             self._end(None)
 
     def linger(self) -> None:
@@ -290,7 +297,6 @@ class PollingCarrier:
         self._timer.cancel()
         self._timer = self._loop.call_later(LINGER_SECONDS, self._end, None)
         self._silence = LINGER_SECONDS
-        self._flush_later()
 
     def abort(self) -> None:
         """End the connection at once."""
