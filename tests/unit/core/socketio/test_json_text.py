@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memmie_gateway.core.socketio.json_text import JsonError, array, members
+from memmie_gateway.core.socketio.json_text import JsonError, array, decode, members
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -59,5 +59,13 @@ def test_what_is_not_an_object_is_refused(text: str) -> None:
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:
-    with pytest.raises(JsonError, match="nested too deeply"):
-        array("[" * 100_000)
+    for read in (array, decode):
+        with pytest.raises(JsonError, match="nested too deeply"):
+            read("[" * 100_000)
+
+
+def test_a_whole_text_is_decoded() -> None:
+    assert decode(' {"a":1.5} ') == {"a": 1.5}
+    for text in ("", "{", "1 2", "NaN", "9" * 5000):
+        with pytest.raises(JsonError):
+            decode(text)

@@ -133,6 +133,16 @@ def test_the_message_with_the_id_is_the_acknowledgement(connected: Translation) 
     assert connected.translate(message) == f'42["error",{message}]', "only once"
 
 
+@pytest.mark.parametrize(
+    "message", ['{"type":"a","data":"p."}', '{"id":["p.7"],"type":"a"}', '{"id":"p.8","type":"a"}']
+)
+def test_another_message_is_not_the_acknowledgement(connected: Translation, message: str) -> None:
+    connected.hear('27["a"]')
+    assert connected.translate(message).startswith('42["a"')
+    assert connected.translate('["p.7"]') == '42["message",["p.7"]]'
+    assert connected.translate('{"id":"p.7"') == '42["message","{\\"id\\":\\"p.7\\""]'
+
+
 def test_only_so_many_acknowledgements_are_awaited(connected: Translation) -> None:
     for number in range(MOST_AWAITED + 1):
         connected.hear(f'2{number}["a"]')

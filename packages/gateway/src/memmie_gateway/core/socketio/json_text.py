@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple, NoReturn
 _SPACE: Final = r"[ \t\n\r]*"
 _BEGIN_ARRAY: Final = re.compile(rf"{_SPACE}\[{_SPACE}")
 _BEGIN_OBJECT: Final = re.compile(rf"{_SPACE}\{{{_SPACE}")
+_EMPTY: Final = re.compile(rf"{_SPACE}(?:\[{_SPACE}\]|\{{{_SPACE}\}}){_SPACE}")
 _COLON: Final = re.compile(rf"{_SPACE}:{_SPACE}")
-_COMMA: Final = re.compile(rf"{_SPACE},{_SPACE}")
-_END_ARRAY: Final = re.compile(rf"{_SPACE}\]{_SPACE}\Z")
-_END_OBJECT: Final = re.compile(rf"{_SPACE}\}}{_SPACE}\Z")
+_AFTER_VALUE: Final = re.compile(rf"{_SPACE}([,\]}}]){_SPACE}")
+
+_NOT_JSON: Final = "this is not JSON"
 
 
 class JsonError(ValueError):
@@ -44,21 +45,35 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse)  # RFC 8259 has neith
 _SCAN: Final[Callable[[str, int], tuple[Any, int]]] = _DECODER.scan_once  # type: ignore[attr-defined] # as above
 
 
+def decode(text: str) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        JsonError: the text is not JSON, or is nested too deeply.
+    """
+    try:
+        return _DECODER.decode(text)
+    except JsonError:
+        raise
+    except ValueError:  # also a number with thousands of digits
+        raise JsonError(_NOT_JSON) from None
+    except RecursionError:
+        raise JsonError("the JSON is nested too deeply") from None
+
+
 def array(text: str) -> list[Piece]:
     """Return the items of an array.
 
     Raises:
         JsonError: the text is not a JSON array, or is nested too deeply.
     """
-    at = _after(_BEGIN_ARRAY, text, 0, "the JSON must be an array")
+    at = _begin(_BEGIN_ARRAY, text, "the JSON must be an array")
     items: list[Piece] = []
-    if not _END_ARRAY.match(text, at):
-        while True:
-            piece, at = _piece(text, at)
-            items.append(piece)
-            if _END_ARRAY.match(text, at):
-                break
-            at = _after(_COMMA, text, at)
+    more = not _EMPTY.fullmatch(text)
+    while more:
+        value, end = _value(text, at)
+        items.append(Piece(value, text[at:end]))
+        at, more = _next(text, end, "]")
     return items
 
 
@@ -68,44 +83,51 @@ def members(text: str) -> dict[str, Piece]:
     Raises:
         JsonError: the text is not a JSON object, or is nested too deeply.
     """
-    at = _after(_BEGIN_OBJECT, text, 0, "the JSON must be an object")
+    at = _begin(_BEGIN_OBJECT, text, "the JSON must be an object")
     found: dict[str, Piece] = {}
-    if not _END_OBJECT.match(text, at):
-        while True:
-            name, at = _name(text, at)
-            at = _after(_COLON, text, at)
-            found[name], at = _piece(text, at)
-            if _END_OBJECT.match(text, at):
-                break
-            at = _after(_COMMA, text, at)
+    more = not _EMPTY.fullmatch(text)
+    while more:
+        if not text.startswith('"', at):
+            raise JsonError(_NOT_JSON)
+        try:
+            name, end = scanstring(text, at + 1)
+        except ValueError:
+            raise JsonError(_NOT_JSON) from None
+        colon = _COLON.match(text, end)
+        if colon is None:
+            raise JsonError(_NOT_JSON)
+        at = colon.end()
+        value, end = _value(text, at)
+        found[name] = Piece(value, text[at:end])
+        at, more = _next(text, end, "}")
     return found
 
 
-def _name(text: str, at: int) -> tuple[str, int]:
-    if not text.startswith('"', at):
-        raise JsonError("this is not JSON")
-    try:
-        name, end = scanstring(text, at + 1)
-    except ValueError:
-        raise JsonError("this is not JSON") from None
-    return name, end
-
-
-def _piece(text: str, at: int) -> tuple[Piece, int]:
-    try:
-        value, end = _SCAN(text, at)
-    except JsonError:
-        raise
-    except (StopIteration, ValueError):  # also a number with thousands of digits
-        raise JsonError("this is not JSON") from None
-    except RecursionError:
-        raise JsonError("the JSON is nested too deeply") from None
-    return Piece(value, text[at:end]), end
-
-
-def _after(mark: re.Pattern[str], text: str, at: int, problem: str = "this is not JSON") -> int:
-    """Return the position after a mark."""
-    found = mark.match(text, at)
+def _begin(mark: re.Pattern[str], text: str, problem: str) -> int:
+    found = mark.match(text)
     if found is None:
         raise JsonError(problem)
     return found.end()
+
+
+def _value(text: str, at: int) -> tuple[Any, int]:
+    try:
+        return _SCAN(text, at)
+    except JsonError:
+        raise
+    except (StopIteration, ValueError):
+        raise JsonError(_NOT_JSON) from None
+    except RecursionError:
+        raise JsonError("the JSON is nested too deeply") from None
+
+
+def _next(text: str, end: int, bracket: str) -> tuple[int, bool]:
+    """Return the position of the next item, and whether there is one."""
+    found = _AFTER_VALUE.match(text, end)
+    if found is not None:
+        mark, at = found[1], found.end()
+        if mark == ",":
+            return at, True
+        if mark == bracket and at == len(text):
+            return at, False
+    raise JsonError(_NOT_JSON)

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.socketio import packets
-from memmie_gateway.core.socketio.json_text import JsonError, array, members
+from memmie_gateway.core.socketio.json_text import JsonError, array, decode, members
 from memmie_gateway.core.socketio.packets import PacketError, SocketPacket
 
 MOST_AWAITED: Final = 1024
@@ -182,14 +182,13 @@ class Translation:
     def translate(self, text: str) -> str:
         """Return the Engine.IO packet for a text message of the backend."""
         try:
+            if self._awaited and self._prefix in text:
+                number = self._answered(decode(text))
+                if number is not None:
+                    return _ack(number, text)
             message = members(text)
         except JsonError:
             return _event('"message"', _json_or_text(text))
-        message_id = message.get("id")
-        if message_id is not None and isinstance(message_id.value, str):
-            number = self._awaited.pop(message_id.value, None)
-            if number is not None:
-                return _ack(number, text)
         name = message.get("type")
         if name is None or not isinstance(name.value, str) or name.value in RESERVED:
             return _event('"message"', text)
@@ -197,6 +196,11 @@ class Translation:
             return _error(text)
         data = message.get("data")
         return _event(name.text, data.text if data is not None else "")
+
+    def _answered(self, message: Any) -> int | None:
+        """Return the number of the acknowledgement that a message is, None for none."""
+        message_id = message.get("id") if isinstance(message, dict) else None
+        return self._awaited.pop(message_id, None) if isinstance(message_id, str) else None
 
     # From the gateway.
 
