@@ -51,7 +51,7 @@ USES_EVERYTHING = """
     pids = []
 
     async def test_a_client_talks_to_studio_through_the_gateway(
-        memmie_gateway, memmie_connect, memmie_studios, memmie_auth
+        memmie_gateway, memmie_connect, memmie_socketio, memmie_studios, memmie_auth
     ):
         pids.append(getattr(memmie_gateway, "pid", None))
         assert len(memmie_studios) == 2
@@ -59,6 +59,9 @@ USES_EVERYTHING = """
         await first.send(json.dumps({"id": "1", "type": "heartbeat"}))
         assert json.loads(await first.recv())["type"] == "ack"
         assert sum(len(studio.connections) for studio in memmie_studios) == 2
+
+        third = await memmie_socketio("u1", transports=["websocket"])
+        assert (await third.call("heartbeat"))["type"] == "ack"
 
         await second.close()
         ended = await memmie_gateway.wait_for_log(lambda record: record["event"] == "closed")

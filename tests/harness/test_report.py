@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from memmie_harness.dev.proof import Proof
-from memmie_harness.dev.report import as_json, as_text, client_lines, variables_line, wants_colour
+from memmie_harness.dev.report import SOCKET_IO, as_json, as_text, client_lines, variables_line, wants_colour
 from memmie_harness.dev.stack import Running
 
 RUNNING = Running(
@@ -49,6 +49,7 @@ def test_text_has_every_address_and_the_token_once() -> None:
     for expected in (RUNNING.gateway, RUNNING.websocket, RUNNING.auth, *RUNNING.studios, RUNNING.token):
         assert text.count(expected) == 1
     assert "heartbeat → ack through the gateway in 1.2 ms" in text
+    assert SOCKET_IO in text
     assert all(f"  {line}\n" in text for line in (variables_line(RUNNING), *client_lines().values()))
 
 

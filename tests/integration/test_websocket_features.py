@@ -164,8 +164,8 @@ async def test_idle_is_a_connection_without_messages_whatever_is_pinged(
     await asyncio.gather(busily, return_exceptions=True)
 
 
-@pytest.mark.memmie(studios=1)
-async def test_the_socket_io_path_is_spliced(
+@pytest.mark.memmie(studios=1, env={"SOCKETIO": "passthrough"})
+async def test_socket_io_may_be_spliced(
     memmie_gateway: Target, memmie_token: MintToken, memmie_studios: list[FakeStudio], dial: Dial
 ) -> None:
     url = memmie_gateway.url.replace("http", "ws") + "/socket.io/?EIO=4&transport=websocket"

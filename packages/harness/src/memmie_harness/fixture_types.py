@@ -60,3 +60,32 @@ class Connect(Protocol):
             websockets.exceptions.InvalidStatus: the gateway refused the connection; `error.response` is its answer.
         """
         ...
+
+
+class ConnectSocketIo(Protocol):
+    """The type of `memmie_socketio`, which opens one more client of Socket.IO."""
+
+    async def __call__(
+        self,
+        user_id: str | None = "u1",
+        /,
+        *,
+        token: str | None = None,
+        target: Target | None = None,
+        **options: Any,
+    ) -> Any:
+        """Open a connection; it is closed after the test.
+
+        Args:
+            user_id: the user for whom a token is minted; `None` sends no token.
+            token: a token to send instead.
+            target: the gateway; by default `memmie_gateway`.
+            **options: more arguments of `socketio.AsyncSimpleClient.connect`, such as `transports=["polling"]`.
+
+        Returns:
+            a `socketio.AsyncSimpleClient`; python-socketio ships no types.
+
+        Raises:
+            socketio.exceptions.ConnectionError: the gateway refused the connection.
+        """
+        ...

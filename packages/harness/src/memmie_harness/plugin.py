@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from memmie_fake_auth import FakeAuth
     from memmie_fake_studio import FakeStudio
-    from memmie_harness.fixture_types import Connect, MintToken, StartGateway
+    from memmie_harness.fixture_types import Connect, ConnectSocketIo, MintToken, StartGateway
     from memmie_harness.stack import Stack
     from memmie_harness.targets import Target
 
@@ -259,6 +259,15 @@ async def memmie_connect(memmie_gateway: Target, memmie_token: MintToken) -> Asy
     from memmie_harness.stack import connector
 
     async with connector(memmie_gateway, memmie_token) as connect:
+        yield connect
+
+
+@pytest_asyncio.fixture
+async def memmie_socketio(memmie_gateway: Target, memmie_token: MintToken) -> AsyncIterator[ConnectSocketIo]:
+    """A function that connects clients of Socket.IO to `memmie_gateway`; all are closed after the test."""
+    from memmie_harness.socketio_client import socketio_connector
+
+    async with socketio_connector(memmie_gateway, memmie_token) as connect:
         yield connect
 
 

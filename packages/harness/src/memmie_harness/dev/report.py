@@ -22,6 +22,9 @@ DIM: Final = "2"
 HINT: Final = "The token is valid for a day. `memmie dev --token-for USER` prints one of any user."
 """What the text says about tokens."""
 
+SOCKET_IO: Final = "Or in a page or Node.js, with socket.io-client: io(gateway, { auth: { token } })"
+"""What the text says about Socket.IO; the addresses and the token are there already."""
+
 
 def as_json(running: Running) -> str:
     """Return the stack as one line of JSON."""
@@ -64,6 +67,7 @@ def as_text(running: Running, *, colour: bool) -> str:
             f"  {variables_line(running)}",
             *(f"  {line}" for line in client_lines().values()),
             *(['Then type {"id":"1","type":"heartbeat"} and press Enter.'] if fake_studios else []),
+            SOCKET_IO,
             "",
             *([HINT, ""] if running.token else []),
             *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),

@@ -1,0 +1,37 @@
+"""Clients of Socket.IO for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import socketio
+from memmie_harness.fixture_types import ConnectSocketIo, MintToken
+from memmie_harness.targets import Target
+
+
+@contextlib.asynccontextmanager
+async def socketio_connector(gateway: Target, mint: MintToken) -> AsyncIterator[ConnectSocketIo]:
+    """Return a function that connects clients of Socket.IO to `gateway`; all are closed in the end."""
+    clients: list[Any] = []
+
+    async def connect_user(
+        user_id: str | None = "u1",
+        /,
+        *,
+        token: str | None = None,
+        target: Target | None = None,
+        **options: Any,
+    ) -> Any:
+        if token is None and user_id is not None:
+            token = mint(user_id)
+        client = socketio.AsyncSimpleClient(reconnection=False)
+        auth = None if token is None else {"token": token}
+        await client.connect((target or gateway).url, auth=auth, **options)
+        clients.append(client)
+        return client
+
+    yield connect_user
+    await asyncio.gather(*(client.disconnect() for client in clients))
