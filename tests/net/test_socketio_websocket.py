@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
@@ -13,7 +14,8 @@ from tests.net.socketio import QUERY, SocketIoPeer, upgrade
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.net.socketio.client import MOST_EARLY
+from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Packet
+from memmie_gateway.net.socketio.client import MOST_EARLY, TranslatedClient
 from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT
 
 BAD_PACKETS = [
@@ -426,6 +428,29 @@ async def test_the_rate_of_the_user_holds_a_client_back(
     for number in range(300):
         assert (await client.studio.read_message())[1] == f'{{"type":"a","data":{number}}}'.encode()
     assert asyncio.get_running_loop().time() - began > 0.4
+
+
+@pytest.mark.one_loop
+async def test_only_some_packets_are_processed_in_one_turn(
+    client: SocketIoPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others have to wait for their turn, and none of the packets is lost, not even at the end."""
+    turns: list[int] = []
+    heard = TranslatedClient.heard
+
+    def hear(self: TranslatedClient, packets: Sequence[Packet | None]) -> None:
+        turns.append(len(packets))
+        heard(self, packets)
+
+    monkeypatch.setattr(TranslatedClient, "heard", hear)
+    frames = [client.peer.frame(TEXT, f'42["a",{number}]') for number in range(1000)]
+    client.peer.write(b"".join(frames))
+    client.peer.send_close(1000)
+    for number in range(1000):
+        assert (await client.studio.read_message())[1] == f'{{"type":"a","data":{number}}}'.encode()
+    assert await client.studio.read_close() == (1000, "")
+    assert len(turns) >= 1000 / MOST_AT_ONCE
+    assert max(turns) == MOST_AT_ONCE
 
 
 @pytest.mark.one_loop
