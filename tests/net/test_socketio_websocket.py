@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Sequence
 
@@ -16,6 +17,7 @@ from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Packet
 from memmie_gateway.net.socketio.client import MOST_EARLY, TranslatedClient
+from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT
 
 BAD_PACKETS = [
@@ -378,6 +380,10 @@ async def test_a_message_that_is_too_big_ends_the_session(
     await client.studio.read_close()
     client.studio.send_close(1001)
     assert json.loads((await client.read())[2:])[1]["code"] == 1009
+    assert await client.read() == "41"
+    assert await client.read_close() == (1009, "message too big")
+    client.peer.send_close(1009)
+    assert await client.peer.read_rest() == b"", "at once, not after CLOSE_TIMEOUT_SECONDS"
 
 
 @pytest.mark.one_loop
@@ -425,9 +431,11 @@ async def test_the_rate_of_the_user_holds_a_client_back(
     client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
     began = asyncio.get_running_loop().time()
     client.peer.write(b"".join(client.peer.frame(TEXT, f'42["a",{number}]') for number in range(300)))
+    client.peer.send_close(1000, "bye")
     for number in range(300):
         assert (await client.studio.read_message())[1] == f'{{"type":"a","data":{number}}}'.encode()
     assert asyncio.get_running_loop().time() - began > 0.4
+    assert await client.studio.read_close() == (1000, "bye"), "it waits behind them"
 
 
 @pytest.mark.one_loop
@@ -491,3 +499,26 @@ async def test_switched_off_it_is_not_there(start_gateway: StartGateway, dial: D
     peer = await dial(gateway)
     peer.write(upgrade())
     assert (await peer.read_head()).status == 404
+
+
+@pytest.mark.one_loop
+async def test_an_ended_connection_leaves_nothing_to_the_garbage_collector(
+    client: SocketIoPeer, gateway: Gateway
+) -> None:
+    """As for a plain session: its pauses would delay all others."""
+    gc.collect()
+    gc.disable()
+    try:
+        client.send("41")
+        assert await client.studio.read_close() == (1000, "")
+        client.studio.send_close(1000)
+        client.studio.leave()
+        await client.peer.read_rest()
+        client.peer.leave()
+        await until(lambda: nobody_is_left(gateway))
+        await asyncio.sleep(0)
+        assert [
+            each for each in gc.get_objects() if isinstance(each, (TranslatedClient, WebSocketCarrier))
+        ] == []
+    finally:
+        gc.enable()

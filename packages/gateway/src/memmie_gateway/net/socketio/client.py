@@ -58,6 +58,7 @@ class TranslatedClient(asyncio.Transport):
         "_early",
         "_ended",
         "_farewell",
+        "_hung_up",
         "_leg",
         "_limit",
         "_loop",
@@ -79,7 +80,7 @@ class TranslatedClient(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._leg: Leg | None = None
         self._limit = 0
-        self._lost = self._paused = False
+        self._lost = self._paused = self._hung_up = False
         self._ended = False  # the client has left
         self._deaf = False  # the client has broken the protocol
         self._early = 0  # packets before the session
@@ -160,7 +161,7 @@ class TranslatedClient(asyncio.Transport):
                 return self._pong(b"")
             heard = self.translation.hear(read.data)
             if heard.kind is _MESSAGE:
-                return message_frame(TEXT, heard.text.encode(errors="surrogatepass"), self._rng.randbytes(4))
+                return message_frame(TEXT, heard.text.encode(), self._rng.randbytes(4))
             if heard.kind is _LEAVE:
                 return self._leave(1000, "")
             if heard.kind is _CONNECT:
@@ -202,6 +203,8 @@ class TranslatedClient(asyncio.Transport):
             frame = self._leave(code, reason)
             if self._leg is not None:
                 self._leg.data_received(frame)
+            if self._hung_up:
+                self.carrier.close()
 
     def broke(self, cause: Cause, words: str) -> None:
         """End the session, or refuse the client."""
@@ -291,8 +294,12 @@ class TranslatedClient(asyncio.Transport):
         return self._lost or self.carrier.is_closing()
 
     def can_write_eof(self) -> bool:
-        """Return False, because a client learns the end from a packet."""
-        return False
+        """Return True."""
+        return True
+
+    def write_eof(self) -> None:
+        """Close the connection when the client has closed its side, which the session does not notice any more."""
+        self._hung_up = True
 
     def close(self) -> None:
         """Close the connection after all bytes are sent."""

@@ -72,7 +72,7 @@ class Upgrading:
             self._websocket.linger()  # it is refused, and learns it here
             self._websocket.leave()
         elif behind:
-            self._client.heard(behind)
+            self._websocket.give_back(behind)
 
     def _expire_later(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(UPGRADE_SECONDS, self._expire, clock.pauses())

@@ -35,6 +35,7 @@ class WebSocketCarrier(asyncio.Protocol):
 
     __slots__ = (
         "_broken",
+        "_given_back",
         "_handover",
         "_holds",
         "_limit",
@@ -57,6 +58,7 @@ class WebSocketCarrier(asyncio.Protocol):
         self._limit = MAX_EARLY
         self._told = False  # a Close frame was sent
         self._broken = False
+        self._given_back: Sequence[Packet | None] = ()
 
     def __repr__(self) -> str:
         return f"<WebSocketCarrier {self._scanner!r}>"
@@ -98,7 +100,7 @@ class WebSocketCarrier(asyncio.Protocol):
             self.owner.still_sending()
         if problem:
             self._break(Cause.CLIENT_VIOLATION, f"{Cause.CLIENT_VIOLATION.ending.words}: {problem}")
-        elif len(messages) == MOST_AT_ONCE:
+        elif len(messages) == MOST_AT_ONCE or (self._scanner.ended and self._holds & _PAUSED):
             self._go_on_later()
         elif self._scanner.ended:
             self._end()
@@ -119,7 +121,11 @@ class WebSocketCarrier(asyncio.Protocol):
         """Process the next messages of those that were read, unless the owner is paused or has left."""
         if self._holds & _BUSY and not self._holds & _PAUSED and self._owned:
             self._release(_BUSY)
-            if not self._broken:
+            if self._given_back:
+                packets, self._given_back = self._given_back, ()
+                self.owner.heard(packets)
+                self._go_on_later()
+            elif not self._broken:
                 self._process(b"")
 
     def pause_writing(self) -> None:
@@ -198,6 +204,11 @@ class WebSocketCarrier(asyncio.Protocol):
         self._release(_PAUSED)
         if self._holds & _BUSY:
             asyncio.get_running_loop().call_soon(self._go_on)
+
+    def give_back(self, packets: Sequence[Packet | None]) -> None:
+        """Let the next owner hear packets that this one has not processed."""
+        self._given_back = packets
+        self._go_on_later()
 
     def finish(self, code: int, reason: str) -> None:
         """Send a Close frame."""
