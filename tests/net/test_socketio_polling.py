@@ -77,6 +77,13 @@ async def test_the_upgrade_goes_on_where_polling_ended(client: PollingPeer, gate
     assert problem(await client.ask("GET")) == (400, 1), "its sid is not known any more"
 
 
+async def test_a_poll_behind_the_probe_is_released_too(client: PollingPeer) -> None:
+    peer = await client.upgrade()
+    peer.send(TEXT, "2probe")
+    assert await peer.read_message() == (TEXT, b"3probe")
+    assert await client.get() == ["6"]
+
+
 async def test_an_upgrade_that_fails_changes_nothing(client: PollingPeer) -> None:
     peer = await client.upgrade()
     peer.send(TEXT, "2probe")
