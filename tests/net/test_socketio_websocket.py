@@ -18,7 +18,7 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Packet
 from memmie_gateway.net.socketio.client import MOST_EARLY, TranslatedClient
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
-from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT
+from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT, Peer
 
 BAD_PACKETS = [
     '42["a"',
@@ -234,17 +234,27 @@ async def test_a_client_that_is_lost_ends_the_session(client: SocketIoPeer, gate
 # Heartbeats.
 
 
+async def answer_pings(studio: Peer) -> None:
+    """Do what a Studio does whose client is silent."""
+    while True:
+        frame = await studio.read_frame()
+        if frame.opcode == PING:
+            studio.send(PONG, frame.payload)
+
+
 @pytest.mark.one_loop
 async def test_a_silent_client_is_pinged_and_stays(
     start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
 ) -> None:
     gateway = await start_gateway(PING_INTERVAL_SECONDS="0.1", PING_TIMEOUT_SECONDS="0.3")
     client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    answering = asyncio.create_task(answer_pings(client.studio))
     for _ in range(3):
         assert await client.read_packet() == "2"
         client.send("3")
     (session,) = gateway.parts.sessions
     assert session.closing is None
+    answering.cancel()
 
 
 @pytest.mark.one_loop
@@ -271,8 +281,10 @@ async def test_a_client_that_answers_no_ping_is_dead(
 ) -> None:
     gateway = await start_gateway(PING_INTERVAL_SECONDS="0.1", PING_TIMEOUT_SECONDS="0.1")
     client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    answering = asyncio.create_task(answer_pings(client.studio))
     assert await client.read_packet() == "2"
     await client.peer.read_rest()
+    answering.cancel()
     client.studio.leave()
     assert (await log.line("closed"))["cause"] == "client_silent"
 
@@ -459,6 +471,32 @@ async def test_only_some_packets_are_processed_in_one_turn(
     assert await client.studio.read_close() == (1000, "")
     assert len(turns) >= 1000 / MOST_AT_ONCE
     assert max(turns) == MOST_AT_ONCE
+
+
+@pytest.mark.one_loop
+async def test_studios_messages_wait_for_their_turn_too(
+    client: SocketIoPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that has not read for a while must not delay all others when it reads again."""
+    turns: list[int] = []
+    send = WebSocketCarrier.send
+
+    def count(self: WebSocketCarrier, packets: Sequence[Packet]) -> None:
+        turns.append(len(packets))
+        send(self, packets)
+
+    monkeypatch.setattr(WebSocketCarrier, "send", count)
+    messages = [client.studio.frame(TEXT, f'{{"type":"a","data":{number}}}') for number in range(1000)]
+    client.studio.write(b"".join(messages))
+    client.studio.send_close(1000, "bye")
+    for number in range(1000):
+        assert await client.read() == f'42["a",{number}]'
+    assert await client.read() == '42["close",{"code":1000,"reason":"bye"}]'
+    assert await client.read() == "41"
+    assert await client.read_close() == (1000, "bye")
+    assert max(turns) <= MOST_AT_ONCE
+    client.peer.send_close(1000)
+    assert await client.peer.read_rest() == b""
 
 
 @pytest.mark.one_loop

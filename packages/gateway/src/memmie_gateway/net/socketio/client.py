@@ -23,7 +23,7 @@ from memmie_gateway.core.websocket.frames import parse_close_payload
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.core.websocket.messages import BINARY, TEXT, MessageReader, message_frame
 from memmie_gateway.net.sessions.leg import Leg
-from memmie_gateway.net.socketio.carrier import Carrier, Packet
+from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Carrier, Packet
 
 _MESSAGE, _ANSWER, _CONNECT, _LEAVE = Kind.MESSAGE, Kind.ANSWER, Kind.CONNECT, Kind.LEAVE
 
@@ -54,10 +54,13 @@ class TranslatedClient(asyncio.Transport):
     """
 
     __slots__ = (
+        "_behind",
+        "_closing",
         "_deaf",
         "_early",
         "_ended",
         "_farewell",
+        "_full",
         "_hung_up",
         "_leg",
         "_limit",
@@ -80,7 +83,8 @@ class TranslatedClient(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._leg: Leg | None = None
         self._limit = 0
-        self._lost = self._paused = self._hung_up = False
+        self._lost = self._paused = self._full = self._hung_up = self._closing = False
+        self._behind = False  # messages of the backend wait to be translated
         self._ended = False  # the client has left
         self._deaf = False  # the client has broken the protocol
         self._early = 0  # packets before the session
@@ -233,20 +237,27 @@ class TranslatedClient(asyncio.Transport):
 
     def full(self) -> None:
         """Stop reading from the backend."""
+        self._full = True
         if self._leg is not None:
             self._leg.pause_writing()
 
     def drained(self) -> None:
         """Read from the backend again."""
-        if self._leg is not None:
+        self._full = False
+        if self._leg is not None and not self._behind:
             self._leg.resume_writing()
 
     # From the session (see `asyncio.Transport`).
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Translate frames of the backend, and of the session itself."""
+        self._translate(bytes(data))
+
+    def _translate(self, data: bytes) -> None:
+        """Translate a limited number of messages now, and the rest later; the backend is not read meanwhile."""
         packets: list[Packet] = []
-        for opcode, payload in self._reader.feed(bytes(data)):
+        messages = self._reader.feed(data, MOST_AT_ONCE)
+        for opcode, payload in messages:
             if opcode == TEXT:
                 packets.append(self.translation.translate(payload.decode(errors="replace")))
             elif opcode == BINARY:
@@ -263,6 +274,24 @@ class TranslatedClient(asyncio.Transport):
                 return
         if packets:
             self.carrier.send(packets)
+        if len(messages) == MOST_AT_ONCE and not self._behind:
+            self._behind = True
+            if self._leg is not None:
+                self._leg.pause_writing()
+            self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Translate the next messages of those that wait."""
+        self._behind = False
+        if self._lost:
+            return
+        self._translate(b"")
+        if self._behind:
+            return
+        if self._closing:
+            self.carrier.close()
+        elif self._leg is not None and not self._full:
+            self._leg.resume_writing()
 
     def get_write_buffer_size(self) -> int:
         """Return the number of bytes that wait for the client in this process."""
@@ -291,7 +320,7 @@ class TranslatedClient(asyncio.Transport):
 
     def is_closing(self) -> bool:
         """Tell whether the connection is closed, or is being closed."""
-        return self._lost or self.carrier.is_closing()
+        return self._lost or self._closing or self.carrier.is_closing()
 
     def can_write_eof(self) -> bool:
         """Return True."""
@@ -303,7 +332,9 @@ class TranslatedClient(asyncio.Transport):
 
     def close(self) -> None:
         """Close the connection after all bytes are sent."""
-        self.carrier.close()
+        self._closing = True
+        if not self._behind:
+            self.carrier.close()
 
     def abort(self) -> None:
         """Close the connection at once."""
