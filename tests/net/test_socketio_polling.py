@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import pytest
@@ -279,7 +280,7 @@ async def test_a_client_that_polls_no_more_ends(
 @pytest.mark.one_loop
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"", 400), (b"\x1e", 400), (b"4\xff", 400), (b"x" * 20_000, 413)],
+    [(b"", 400), (b"\x1e", 400), (b"4\xff", 400), (b"3\x1e" * 5000 + b"3", 400), (b"x" * 20_000, 413)],
 )
 async def test_bad_bodies_are_refused(
     start_gateway: StartGateway,
@@ -292,6 +293,22 @@ async def test_bad_bodies_are_refused(
     gateway = await start_gateway(MAX_MESSAGE_BYTES="2000")
     client = await (await PollingPeer.dial(dial, gateway)).connect(auth.mint(), studio)
     assert (await client.ask("POST", body=body)).status == status
+
+
+@pytest.mark.one_loop
+async def test_what_is_under_way_ends_with_the_session(client: PollingPeer, gateway: Gateway) -> None:
+    poll = await client.begin("GET")
+    post = await client.begin("POST", body=b"4", length=7)
+    probe = await client.upgrade()
+    (carrier,) = gateway.parts.socketio._polling.values()  # type: ignore[union-attr]
+    await until(lambda: None not in (carrier._reading, carrier._poll))
+    for session in gateway.parts.sessions:
+        session.abort()
+    for peer in (poll, post, probe):
+        with contextlib.suppress(ConnectionError):
+            assert await peer.read_rest() == b""
+    client.studio.leave()
+    await until(lambda: nobody_is_left(gateway) and not polling(gateway))
 
 
 @pytest.mark.one_loop

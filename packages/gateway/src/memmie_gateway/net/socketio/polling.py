@@ -16,9 +16,13 @@ from memmie_gateway.core.socketio.translation import RECONNECT_CODES
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 from memmie_gateway.net.socketio.answers import EngineError
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, CarrierOwner, Packet
+from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 
 PACE_SECONDS: Final = 0.02
 """Minimum time between two answers to GETs, and to POSTs, of one client; packets are gathered meanwhile."""
+
+MOST_IN_BODY: Final = 4096
+"""Maximum number of packets in one body, because they wait in the gateway if they exceed the client's message rate."""
 
 LINGER_SECONDS: Final = 10.0
 """Maximum time for which the last packets wait for a client that is refused."""
@@ -41,6 +45,7 @@ class PollingCarrier:
     Attributes:
         origin: as given.
         owner: the client; None when it has left.
+        probe: the WebSocket of an upgrade that is under way, which ends with this carrier; None for none.
         sid: as given.
         transport: None, because each request has its own TCP connection.
         upgrading: whether an upgrade to WebSocket was begun; there is only one.
@@ -71,7 +76,7 @@ class PollingCarrier:
         self._next_poll = self._next_post = 0.0  # earliest times of the next answers
         self._flushing: asyncio.TimerHandle | None = None
         self._post: tuple[Arrival, Handover] | None = None
-        self._reading = False  # the body of a POST
+        self._reading: Handover | None = None  # the connection of a POST of which the body is being read
         self._inbox: deque[Packet] = deque()  # from the client
         self._paused = self._released = False
         self._closing = self._shut = self._ended = False
@@ -80,6 +85,7 @@ class PollingCarrier:
         self._timer = self._loop.call_later(silence, self._silent)
         self.origin = tuple(origin)
         self.owner: CarrierOwner | None = None
+        self.probe: WebSocketCarrier | None = None
         self.sid = sid
         self.upgrading = False
 
@@ -155,19 +161,19 @@ class PollingCarrier:
 
     # POST.
 
-    def begin_post(self) -> None:
+    def begin_post(self, handover: Handover) -> None:
         """Note that the body of a POST is being read, until `posted` or `post_failed`.
 
         Raises:
             EngineError: another POST is under way.
         """
-        if self._reading or self._post is not None or self._ended:
+        if self._reading is not None or self._post is not None or self._ended:
             raise EngineError(Problem.BAD_REQUEST)
-        self._reading = True
+        self._reading = handover
 
     def post_failed(self) -> None:
         """Note that the body of a POST was not read."""
-        self._reading = False
+        self._reading = None
 
     def posted(self, arrival: Arrival, handover: Handover, body: bytes) -> None:
         """Process the packets of a POST, and then answer it.
@@ -175,16 +181,19 @@ class PollingCarrier:
         Raises:
             EngineError: the connection has ended, or the body has no packets.
         """
-        self._reading = False
+        self._reading = None
         if self._ended:
             raise EngineError(Problem.UNKNOWN_SID)
         try:
-            self._inbox += split_payload(body.decode())
+            packets = split_payload(body.decode())
+            if len(packets) > MOST_IN_BODY:
+                raise PacketError  # noqa: TRY301 - as below
         except (PacketError, UnicodeDecodeError):
             if self.owner is not None:
-                words = "the body of a POST must have packets"
+                words = f"the body of a POST must have 1 to {MOST_IN_BODY} packets"
                 self.owner.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {words}")
             raise EngineError(Problem.BAD_REQUEST) from None
+        self._inbox += packets
         self._post = (arrival, handover)
         self._work()
 
@@ -212,7 +221,8 @@ class PollingCarrier:
     @property
     def settled(self) -> bool:
         """Whether everything that the client has sent was processed, and so it can go on over a WebSocket."""
-        return not (self._reading or self._post is not None or self._inbox or self._ended or self._shut)
+        under_way = self._reading is not None or self._post is not None or bool(self._inbox)
+        return not (under_way or self._ended or self._shut)
 
     def release_polls(self, released: bool) -> None:  # noqa: FBT001 - the name says it
         """Answer the GET that waits and those that come, or not any more; a client upgrades only after its answer."""
@@ -322,6 +332,10 @@ class PollingCarrier:
             poll.handover.transport.abort()
         if self._post is not None:
             self._post[1].transport.abort()
+        if self._reading is not None:
+            self._reading.transport.abort()
+        if self.probe is not None:
+            self.probe.abort()
         self._post = None
         self._inbox.clear()
         self._on_end(self)

@@ -213,7 +213,7 @@ class SocketIoRoute:
             elif request.method == "GET":
                 carrier.poll(arrival, handover)
             elif request.method == "POST":
-                carrier.begin_post()
+                carrier.begin_post(handover)
                 return self._read_post(carrier, arrival, handover)
             else:
                 raise EngineError(Problem.BAD_METHOD)
@@ -247,6 +247,7 @@ class SocketIoRoute:
         )
         websocket = WebSocketCarrier(handover, self._options.max_body_bytes)
         websocket.owner = Upgrading(websocket, polling, client)
+        polling.probe = websocket
         websocket.begin()
         websocket.taken()  # it does not count as a connection of its address (spec §1)
 

@@ -62,6 +62,7 @@ class Upgrading:
     def _take_over(self, behind: Sequence[Packet | None]) -> None:
         self._timer.cancel()
         self._websocket.owner = self._client
+        self._polling.probe = None
         waiting, told = self._polling.give_up()
         self._client.go_on(self._websocket)
         if waiting:
@@ -105,6 +106,7 @@ class Upgrading:
     def lost(self, _: Exception | None) -> None:
         """The WebSocket has ended."""
         self._timer.cancel()
+        self._polling.probe = None
         self._polling.release_polls(False)  # noqa: FBT003 - the name says it
         self._websocket.leave()
 
