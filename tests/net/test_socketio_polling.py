@@ -161,7 +161,7 @@ async def test_a_second_poll_is_refused(client: PollingPeer, gateway: Gateway) -
 async def test_a_second_post_is_refused(client: PollingPeer, gateway: Gateway) -> None:
     (carrier,) = gateway.parts.socketio._polling.values()  # type: ignore[union-attr]
     slow = await client.begin("POST", body=b'42["a', length=7)
-    await until(lambda: carrier._reading)
+    await until(lambda: carrier._reading is not None)
     assert problem(await client.ask("POST", body=b'42["b"]')) == (400, 3)
     slow.write(b'"]')
     assert (await slow.read_head()).body == b"ok"
