@@ -24,14 +24,12 @@ from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.core.websocket.messages import BINARY, TEXT, MessageReader, message_frame
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Carrier, Packet
+from memmie_gateway.net.socketio.heartbeat import Heartbeat
 
 _MESSAGE, _ANSWER, _CONNECT, _LEAVE = Kind.MESSAGE, Kind.ANSWER, Kind.CONNECT, Kind.LEAVE
 
 MOST_EARLY: Final = 32
 """Maximum number of packets of a client before its session begins."""
-
-MOST_PINGS: Final = 4
-"""Maximum number of pings of the session that wait for the client's answer; of more, the oldest are dropped."""
 
 
 class LeftError(Exception):
@@ -61,18 +59,15 @@ class TranslatedClient(asyncio.Transport):
         "_ended",
         "_farewell",
         "_full",
+        "_heartbeat",
         "_hung_up",
         "_leg",
         "_limit",
         "_loop",
         "_lost",
         "_paused",
-        "_ping_at",
-        "_pings",
         "_reader",
         "_rng",
-        "_timer",
-        "_times",
         "carrier",
         "connect",
         "translation",
@@ -89,12 +84,9 @@ class TranslatedClient(asyncio.Transport):
         self._deaf = False  # the client has broken the protocol
         self._early = 0  # packets before the session
         self._farewell = b""  # the client's Close frame, if it left before the session
-        self._ping_at = self._loop.time()  # of the last ping; before the first one, of the start
-        self._pings: list[bytes] | None = None  # payloads that the answer to the ping under way answers
         self._reader = MessageReader(masked=False)
         self._rng = rng
-        self._times = times
-        self._timer = self._loop.call_later(self._longest, self._beat)
+        self._heartbeat = Heartbeat(times, self._ping)
         self.carrier = carrier
         self.connect: asyncio.Future[str] = self._loop.create_future()
         self.connect.add_done_callback(_look)
@@ -174,14 +166,16 @@ class TranslatedClient(asyncio.Transport):
             elif heard.kind is _ANSWER:
                 self.carrier.send([heard.text])
         elif kind == kinds.PONG:
-            answered, self._pings = self._pings, None
-            if answered:
+            if answered := self._heartbeat.answered():
                 return b"".join(map(self._pong, answered))
         elif kind == kinds.CLOSE:
             return self._leave(1000, "")
         elif kind == kinds.OPEN:
             raise PacketError("this packet is not for a client to send")
         return self._pong(b"")
+
+    def _ping(self) -> None:
+        self.carrier.send([str(kinds.PING)])
 
     def _pong(self, payload: bytes) -> bytes:
         return control_frame(PONG, payload, key=self._rng.randbytes(4))
@@ -197,8 +191,7 @@ class TranslatedClient(asyncio.Transport):
 
     def still_sending(self) -> None:
         """Answer the session's pings, because the client cannot answer inside a message, and is alive."""
-        if self._leg is not None and self._pings:
-            answered, self._pings = self._pings, []
+        if self._leg is not None and (answered := self._heartbeat.alive()):
             self._leg.data_received(b"".join(map(self._pong, answered)))
 
     def closed(self, code: int, reason: str) -> None:
@@ -227,7 +220,7 @@ class TranslatedClient(asyncio.Transport):
         if self._lost:
             return
         self._lost = self._ended = True
-        self._timer.cancel()
+        self._heartbeat.stop()
         if not self.connect.done():
             self.connect.cancel()
         self.carrier.leave()
@@ -263,7 +256,7 @@ class TranslatedClient(asyncio.Transport):
             elif opcode == BINARY:
                 packets += binary_event(payload)
             elif opcode == PING:
-                packets += self._ping(payload)
+                self._heartbeat.ask(payload)
             elif opcode == CLOSE:
                 _, code, reason = parse_close_payload(payload)
                 if not self._ended:  # otherwise the client closes it, and forgets what comes
@@ -339,33 +332,6 @@ class TranslatedClient(asyncio.Transport):
     def abort(self) -> None:
         """Close the connection at once."""
         self.carrier.abort()
-
-    # The heartbeat.
-
-    @property
-    def _longest(self) -> float:
-        """Maximum time between two pings; the client's library waits for longer before it gives up.
-
-        Usually the session pings before that, because it pings a silent client after the interval.
-        """
-        return self._times.interval + self._times.timeout / 4
-
-    def _beat(self) -> None:
-        """Ping a client that the session need not ping, because it is not silent."""
-        due = self._ping_at + self._longest - self._loop.time()
-        if due <= 0:
-            due = self._longest
-            self.carrier.send(self._ping())
-        self._timer = self._loop.call_later(due, self._beat)
-
-    def _ping(self, *payload: bytes) -> list[Packet]:
-        """Return the packet of a ping, unless one is under way, which then answers the session's ping, too."""
-        under_way = self._pings is not None
-        self._pings = [*(self._pings or ()), *payload][-MOST_PINGS:]
-        if under_way and self._loop.time() - self._ping_at < self._longest / 2:
-            return []
-        self._ping_at = self._loop.time()
-        return [str(kinds.PING)]
 
 
 def _look(connect: asyncio.Future[str]) -> None:
