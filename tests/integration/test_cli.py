@@ -187,6 +187,8 @@ BAD = [
     ("CLOSE_TIMEOUT_SECONDS", "0", "greater than 0"),
     ("WRITE_BUFFER_BYTES", "1", "greater than or equal to 1024"),
     ("EVICTIONS", "on", "'act', 'observe' or 'off'"),
+    ("SOCKETIO", "on", "'translate', 'passthrough' or 'off'"),
+    ("POLLING", "2", "true or false"),
     ("EVICT_PER_SECOND", "-1", "greater than or equal to 0"),
     ("DRAIN_SECONDS", "1e9", "less than or equal to 604800"),
     ("METRICS_CACHE_SECONDS", "-1", "greater than or equal to 0"),

@@ -366,3 +366,13 @@ async def test_the_socket_of_an_upgrade_needs_a_handshake(client: PollingPeer) -
     peer = await client._dial(client._gateway)
     peer.write(upgrade(client.query.replace("polling", "websocket")).replace(b"Version: 13", b"Version: 12"))
     assert problem(await peer.read_head()) == (400, 3)
+
+
+@pytest.mark.one_loop
+@pytest.mark.parametrize("hosts", ["", "Host: a\r\nHost: b\r\n", "Host: a/b\r\n"])
+async def test_an_open_needs_one_host(gateway: Gateway, dial: Dial, hosts: str) -> None:
+    """It is sent to Studio."""
+    peer = await dial(gateway)
+    peer.write(f"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n{hosts}\r\n".encode())
+    assert (await peer.read_head()).status == 400
+    assert json.loads(peer.head.body)["code"] == "bad_request"

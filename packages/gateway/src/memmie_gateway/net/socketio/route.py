@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import FIRST_MESSAGE_SOURCES, find_credentials
+from memmie_gateway.core.http.forwarding import is_host
 from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
@@ -121,6 +122,10 @@ class SocketIoRoute:
         self._ensure_open()
         if arrival.request.method != "GET" or is_upgrade(arrival.request):
             yield from self._refuse_invalid(arrival, EngineError(Problem.BAD_METHOD))
+        hosts = arrival.request.headers.all(b"host")
+        if len(hosts) != 1 or not is_host(hosts[0]):
+            words = "exactly one Host header is needed, with a name or an address"
+            yield from self._refuse_invalid(arrival, RefusedError(Cause.BAD_REQUEST, words))
         yield from self._check_origin(arrival)
 
     def _check_upgrade(self, arrival: Arrival) -> Steps[None]:
