@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+MAX_TEXT: Final = 20_000
+"""The most characters of what was expected, and of what was seen, in a report."""
+
+MAX_LINES: Final = 200
+"""The most lines of an exchange in a report."""
+
+MAX_LINE: Final = 10_000
+"""The most characters of such a line."""
+
+MAX_NOTE: Final = 2_000
+"""The most characters of a note in a report."""
 
 
 class Level(StrEnum):
@@ -86,24 +98,38 @@ class ConformanceTest:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A test and its outcome."""
+    """A test and its outcome.
+
+    Attributes:
+        seconds: how long it took.
+        note: why the outcome is what it is, by somebody who looked into it; empty if nobody did.
+    """
 
     test: ConformanceTest
     outcome: Outcome
     evidence: Evidence = field(default_factory=Evidence)
     seconds: float = 0.0
+    note: str = ""
 
     def as_json(self) -> dict[str, object]:
-        """Return the row of this test in the JSON report."""
-        return {
+        """Return the row of this test in the JSON report, without what is longer than a report may have."""
+        evidence = self.evidence
+        row: dict[str, object] = {
             "id": self.test.id,
             "title": self.test.title,
             "level": str(self.test.level),
             "rule": self.test.rule,
             "outcome": str(self.outcome),
             "seconds": round(self.seconds, 3),
-            "evidence": asdict(self.evidence),
+            "evidence": {
+                "exchange": [line[:MAX_LINE] for line in evidence.exchange[:MAX_LINES]],
+                "expected": evidence.expected[:MAX_TEXT],
+                "seen": evidence.seen[:MAX_TEXT],
+            },
         }
+        if self.note:
+            row["note"] = self.note[:MAX_NOTE]
+        return row
 
 
 @dataclass(frozen=True, slots=True)
