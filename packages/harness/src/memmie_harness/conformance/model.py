@@ -16,6 +16,12 @@ MAX_LINES: Final = 200
 MAX_LINE: Final = 10_000
 """The most characters of such a line."""
 
+MAX_NAME: Final = 100
+"""The most characters of the name of a target, and of a program with a version."""
+
+MAX_VERSION: Final = 300
+"""The most characters of a version in a report."""
+
 MAX_NOTE: Final = 2_000
 """The most characters of a note in a report."""
 
@@ -122,13 +128,13 @@ class Result:
             "outcome": str(self.outcome),
             "seconds": round(self.seconds, 3),
             "evidence": {
-                "exchange": [line[:MAX_LINE] for line in evidence.exchange[:MAX_LINES]],
-                "expected": evidence.expected[:MAX_TEXT],
-                "seen": evidence.seen[:MAX_TEXT],
+                "exchange": [_bounded(line, MAX_LINE) for line in evidence.exchange[:MAX_LINES]],
+                "expected": _bounded(evidence.expected, MAX_TEXT),
+                "seen": _bounded(evidence.seen, MAX_TEXT),
             },
         }
         if self.note:
-            row["note"] = self.note[:MAX_NOTE]
+            row["note"] = _bounded(self.note, MAX_NOTE)
         return row
 
 
@@ -159,6 +165,11 @@ class Report:
         """Return the JSON report."""
         return {
             "target": self.target,
-            "versions": self.versions,
+            "versions": {name: _bounded(version, MAX_VERSION) for name, version in self.versions.items()},
             "tests": [result.as_json() for result in self.results],
         }
+
+
+def _bounded(text: str, most: int) -> str:
+    """Return the beginning of a text, in which half a character (a surrogate) is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:most]

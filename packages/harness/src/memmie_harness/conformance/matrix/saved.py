@@ -14,8 +14,10 @@ from typing import Any, Final, NoReturn, TypeVar
 from memmie_harness.conformance.model import (
     MAX_LINE,
     MAX_LINES,
+    MAX_NAME,
     MAX_NOTE,
     MAX_TEXT,
+    MAX_VERSION,
     Evidence,
     Level,
     Outcome,
@@ -182,7 +184,7 @@ class _Fields:
 def _report(place: _Place, value: Any) -> SavedReport:
     fields = _Fields(place, value)
     report = SavedReport(
-        fields.take("target", _text(200, at_least=1)),
+        fields.take("target", _text(MAX_NAME, at_least=1)),
         fields.take("versions", _versions),
         fields.take("tests", _list(MAX_TESTS, _test)),
     )
@@ -225,7 +227,7 @@ def _evidence(place: _Place, value: Any) -> Evidence:
 def _versions(place: _Place, value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or len(value) > MAX_VERSIONS:
         place.wrong(f"must be an object with at most {MAX_VERSIONS} fields, but is {_shown(value)}")
-    name, version = _text(200), _text(300)
+    name, version = _text(MAX_NAME), _text(MAX_VERSION)
     return {name(place, each): version(place.within(_shown(each)), value[each]) for each in value}
 
 
