@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.docs.page import opened
 from tests.docs.programs import browser, running
 from tests.harness.conformance.made_reports import HOSTILE, row, saved
 
@@ -199,3 +200,34 @@ async def test_a_browser_sees_the_same_page(tmp_path: Path) -> None:
     seen, written = parsed(dom[dom.index("<!DOCTYPE") :]), parsed(file.read_text(encoding="utf-8"))
     assert [tag for tag in seen.tags if tag != "/rect"] == written.tags
     assert seen.texts == written.texts
+
+
+async def test_the_page_works_by_keyboard_and_by_links(tmp_path: Path) -> None:
+    file = tmp_path / "matrix.html"
+    reports = [saved(row("a/a"), row("a/b", "failed"))]
+    file.write_text(as_html(matrix_of(reports, {})), encoding="utf-8")
+
+    async with opened(file.as_uri(), tmp_path / "profile") as shown:
+
+        async def displayed(name: str) -> bool:
+            return bool(await shown.evaluate(f"document.getElementById({name!r}).checkVisibility()"))
+
+        async def choose(name: str) -> None:
+            """Select a link as the Enter key does, and wait until its place is shown."""
+            await shown.evaluate(
+                "new Promise((done) => { addEventListener('hashchange', () => requestAnimationFrame(() => done(1)),"
+                f" {{ once: true }}); document.querySelector({name!r}).click(); }})"
+            )
+
+        assert not await displayed("a.gw")
+        await choose('[id="At.a.gw"]')
+        assert await displayed("a.gw")
+        assert await shown.evaluate("document.activeElement.id") == "a.gw"
+        assert not await displayed("a/a.gw")  # passed, and therefore closed
+        assert await displayed("a/b.gw")  # failed, and therefore open
+        await choose('[id="a.gw"] .close')
+        assert not await displayed("a.gw")
+        assert await shown.evaluate("document.activeElement.id") == "At.a.gw"
+        await choose('[id="a"] [href="#a/a.gw"]')
+        assert await displayed("a/a.gw")  # a link to a test opens it
+        assert await shown.evaluate("document.styleSheets.length") == 1
