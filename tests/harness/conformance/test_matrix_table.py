@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from tests.harness.conformance.made_reports import row, saved
 
 from memmie_harness.conformance.matrix.command import titles
-from memmie_harness.conformance.matrix.table import count, matrix_of
+from memmie_harness.conformance.matrix.table import count, matrix_of, version_of
 from memmie_harness.conformance.model import Outcome
 
 TITLES = {"data": "Messages", "data/text": "Text arrives", "closes": "Ends", "closes/code-1000-up": "It ends"}
@@ -39,9 +40,20 @@ def test_anchors_are_safe_and_differ() -> None:
     assert anchors == ["gw", "gw-2", "gw-2-2", "a_b__", "x" * 40, "____"]
 
 
-def test_the_version_of_a_target_is_the_one_with_its_name() -> None:
-    assert saved(gw="1.2", python="3").version == "1.2"
-    assert saved(python="3").version == ""
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("1.2", "1.2"),
+        ("nginx version: nginx/1.27.3", "1.27.3"),
+        ("HAProxy version 3.0.5-8e879a5 2024/09/19", "3.0.5"),
+        ("envoy  version: 3ab4a1e7/1.32.0/Clean/RELEASE/BoringSSL", "1.32.0"),
+        ("v2 from master", "v2 from master"),
+        ("x" * 50, "x" * 40 + "…"),
+    ],
+)
+def test_the_head_of_a_column_has_the_number_of_the_version(said: str, version: str) -> None:
+    assert version_of(saved(gw=said, python="3.11")) == version
+    assert version_of(saved(python="3.11")) == ""
 
 
 def test_outcomes_are_counted() -> None:

@@ -45,7 +45,7 @@ def _lines(matrix: Matrix) -> Iterator[str]:
 
 
 def _head(column: Column) -> str:
-    return markdown(f"{column.report.target} {shortened(column.report.version, 40)}".strip())
+    return markdown(f"{column.report.target} {column.version}".strip())
 
 
 def _cell(tests: Sequence[SavedTest]) -> str:

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from memmie_harness.conformance.matrix.comparison import Change, Runs
 from memmie_harness.conformance.matrix.saved import SavedTest
-from memmie_harness.conformance.matrix.table import Column, Matrix, count
+from memmie_harness.conformance.matrix.table import Column, Matrix, count, version_of
 from memmie_harness.conformance.matrix.text import shortened, visible, with_code
 from memmie_harness.conformance.matrix.words import MEANINGS, SIGNS, TURNS, WORDS
 from memmie_harness.conformance.model import Outcome
@@ -85,10 +85,6 @@ def _code(title: str) -> Markup:
     )
 
 
-def _short(text: str) -> str:
-    return shortened(text, 40)
-
-
 def _environment() -> Environment:
     environment = Environment(
         autoescape=True,
@@ -98,7 +94,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(code=_code, cut=_cut, lines=_lines, short=_short)
+    environment.filters.update(code=_code, cut=_cut, lines=_lines)
     environment.globals.update(
         count=count,
         meanings=MEANINGS,
@@ -106,6 +102,7 @@ def _environment() -> Environment:
         red=RED,
         signs=SIGNS,
         turns=TURNS,
+        version_of=version_of,
         words=WORDS,
     )
     return environment

@@ -73,11 +73,6 @@ class SavedReport:
     versions: dict[str, str]
     tests: Sequence[SavedTest]
 
-    @property
-    def version(self) -> str:
-        """The version of the target; empty if the report does not say it."""
-        return self.versions.get(self.target, "")
-
 
 def read_reports(names: Iterable[str]) -> list[SavedReport]:
     """Return the reports in files; of a folder, those in all its files `*.json`, in the order of their names.

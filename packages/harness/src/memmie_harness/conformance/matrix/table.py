@@ -7,9 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from memmie_harness.conformance.matrix.saved import SavedReport, SavedTest
+from memmie_harness.conformance.matrix.text import shortened
 from memmie_harness.conformance.model import Outcome
+
+_NUMBER: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9}){1,4}")
 
 Titles = Mapping[str, str]
 """The titles that the kit gives to groups (`closes`) and tests (`closes/code-1000-up`), in the order of the matrix."""
@@ -31,6 +35,11 @@ class Column:
     def tests(self) -> dict[str, SavedTest]:
         """The tests by id."""
         return {test.id: test for test in self.report.tests}
+
+    @property
+    def version(self) -> str:
+        """The version of the target, for the head of the column; empty if the report does not say it."""
+        return version_of(self.report)
 
     @property
     def problems(self) -> list[SavedTest]:
@@ -99,6 +108,16 @@ def matrix_of(
         absent,
         command,
     )
+
+
+def version_of(report: SavedReport) -> str:
+    """Return the number in what the target says about its version, such as `1.27.3` of `nginx version: nginx/1.27.3`.
+
+    If there is no number, it is the beginning of what it says; it is empty if the report does not say it.
+    """
+    said = report.versions.get(report.target, "")
+    number = _NUMBER.search(said)
+    return number[0] if number else shortened(said, 40)
 
 
 def count(tests: Sequence[SavedTest]) -> Counter[Outcome]:
