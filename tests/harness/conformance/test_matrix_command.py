@@ -69,7 +69,8 @@ def test_without_a_file_the_matrix_is_printed(capsys: pytest.CaptureFixture[str]
             "--json and --junit are for one target; --reports",
         ),
         ("--profile memmie --profile memmie --html m", "two profiles have the name 'memmie'"),
-        ("--profile memmie --reports no/folder", "no/folder cannot be made: there is no folder no"),
+        ("--profile memmie --reports no/folder", "no/folder cannot be made: there is no folder "),
+        ("--profile memmie --reports good.json", "good.json is a file, but should be a folder"),
     ],
 )
 def test_what_cannot_be_used_is_named(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,8 +101,11 @@ def _problem(options: Options, profiles: Sequence[Profile]) -> str | None:
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
         return f"two profiles have the name {double.removesuffix('.json')!r}"
-    if options.reports is not None and not Path(options.reports).absolute().parent.is_dir():
-        return f"{options.reports} cannot be made: there is no folder {Path(options.reports).parent}"
+    folder = Path(options.reports or ".").absolute()
+    if not folder.parent.is_dir():
+        return f"{options.reports} cannot be made: there is no folder {folder.parent}"
+    if folder.exists() and not folder.is_dir():
+        return f"{options.reports} is a file, but should be a folder"
     return None
 
 

@@ -31,7 +31,7 @@ def notes_stream(files: Iterable[str | None]) -> TextIO:
 
 
 def unwritable(files: Iterable[str | None]) -> str | None:
-    """Return why one of these files cannot be written, before hours of work; None if there is no problem."""
+    """Return why one of these files cannot be written, so that this is known before the run; None if there is no problem."""
     for name in files:
         if name is None or name == STANDARD:
             continue
