@@ -26,8 +26,11 @@ HOSTILE = [
 """Texts that are markup, or change what is around them, where they are not escaped."""
 
 
-def row(name: str = "closes/code-1000-up", outcome: str = "passed", **fields: Any) -> dict[str, Any]:
+def row(
+    name: str = "closes/code-1000-up", outcome: str = "passed", note: str = "", **fields: Any
+) -> dict[str, Any]:
     """Return a test of a report."""
+    evidence = {"exchange": ["client sent: \\x88"], "expected": "a Close frame", "seen": "nothing"}
     return {
         "id": name,
         "title": f"Title of {name}",
@@ -35,8 +38,8 @@ def row(name: str = "closes/code-1000-up", outcome: str = "passed", **fields: An
         "rule": "RFC 6455 §5.5.1",
         "outcome": outcome,
         "seconds": 0.02,
-        "evidence": {"exchange": ["client sent: \\x88"], "expected": "a Close frame", "seen": "nothing"},
         **fields,
+        "evidence": {**fields.get("evidence", evidence), **({"note": note} if note else {})},
     }
 
 

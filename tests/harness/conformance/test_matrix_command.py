@@ -10,6 +10,7 @@ from tests.harness.conformance.made_reports import as_bytes, content, row
 
 from memmie_harness import cli
 from memmie_harness.conformance import profile_file
+from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.profile_file import READY_MADE, load_profile
 
 PROFILE = 'name = "{name}"\n[start]\ncommand = "{command}"\nstart_seconds = 5\n'
@@ -147,7 +148,7 @@ def test_all_runs_what_is_installed(
     out = capsys.readouterr().out
     assert "[1/2] broken: broken\n" in out
     assert "[2/2] websockets: a naive proxy" in out
-    assert "not installed: missing (there is no program './gone'" in out
+    assert "not installed: missing; there is no program './gone'" in out
     reports = {path.name: json.loads(path.read_text()) for path in Path("reports").iterdir()}
     assert {name: report["tests"][0]["outcome"] for name, report in reports.items()} == {
         "broken.json": "error",
@@ -182,4 +183,4 @@ def test_a_gateway_that_already_runs_needs_no_program(tmp_path: Path) -> None:
     text = 'name = "gw"\n[start]\nurl = "http://127.0.0.1:1"\nauth_port = 2\nstudio_ports = [3]\n'
     (tmp_path / "gw.toml").write_text(text)
 
-    assert load_profile("./gw.toml").missing() is None
+    assert not_installed(load_profile("./gw.toml")) == ""

@@ -31,9 +31,9 @@ def read(report: object) -> saved.SavedReport:
 
 def test_what_the_kit_writes_is_read() -> None:
     """The limits are wide enough for every test of the kit, with evidence of any size."""
-    huge = Evidence(["x" * 50_000] * 500, "y" * 50_000, "\ud800" * 50_000)
+    huge = Evidence(["x" * 50_000] * 500, "y" * 50_000, "\ud800" * 50_000, "n" * 5000)
     results = [Result(test, Outcome.FAILED, Evidence(["sent"], "a", "b"), 0.5) for test in all_tests()]
-    results[0] = Result(results[0].test, Outcome.ERROR, huge, 0.5, note="n" * 5000)
+    results[0] = Result(results[0].test, Outcome.ERROR, huge, 0.5)
     versions = {"gw": "v" * 1000}
 
     report = parse_report(as_json(Report("gw", versions, results)).encode(), "ours.json")
@@ -41,7 +41,7 @@ def test_what_the_kit_writes_is_read() -> None:
     assert [test.id for test in report.tests] == [test.id for test in all_tests()]
     assert {test.outcome for test in report.tests[1:]} == {Outcome.FAILED}
     assert report.tests[1].evidence == Evidence(["sent"], "a", "b")
-    assert report.tests[0].note == "n" * 2000
+    assert report.tests[0].evidence.note == "n" * 2000
     assert report.tests[0].evidence.seen.startswith(r"\ud800\ud800")
 
 
@@ -50,15 +50,16 @@ def test_what_the_kit_writes_is_read() -> None:
 def test_what_the_kit_writes_is_read_whatever_the_evidence_is(
     exchange: list[str], seen: str, note: str, seconds: float
 ) -> None:
-    result = Result(all_tests()[0], Outcome.FAILED, Evidence(exchange, "", seen), seconds, note)
+    result = Result(all_tests()[0], Outcome.FAILED, Evidence(exchange, "", seen, note), seconds)
 
     (test,) = parse_report(as_json(Report("gw", {}, [result])).encode(), "ours.json").tests
 
     def storable(text: str) -> str:
         return text.encode("utf-8", "backslashreplace").decode()
 
-    assert test.evidence == Evidence([storable(line) for line in exchange], "", storable(seen))
-    assert test.note == storable(note)
+    assert test.evidence == Evidence(
+        [storable(line) for line in exchange], "", storable(seen), storable(note)
+    )
 
 
 def test_a_report_may_say_less_about_a_test() -> None:
@@ -68,7 +69,7 @@ def test_a_report_may_say_less_about_a_test() -> None:
 
     (test,) = read(content(first)).tests
 
-    assert (test.evidence, test.seconds, test.note, test.group) == (Evidence([]), 0.0, "", "closes")
+    assert (test.evidence, test.seconds, test.group) == (Evidence([]), 0.0, "closes")
 
 
 CASES: list[tuple[list[str | int], Any, str]] = [
@@ -93,7 +94,7 @@ CASES: list[tuple[list[str | int], Any, str]] = [
     (["tests", 1, "seconds"], -1, "tests[1].seconds: must be seconds, but is -1"),
     (["tests", 1, "seconds"], float("nan"), "tests[1].seconds: must be seconds, but is nan"),
     (["tests", 1, "seconds"], 10**999, "tests[1].seconds: must be seconds, but is 1000"),
-    (["tests", 1, "note"], "\ud800", "tests[1].note: has half a character (a surrogate)"),
+    (["tests", 1, "evidence", "note"], "\ud800", "tests[1].evidence.note: has half a character (a surrogate)"),
     (["tests", 1, "title"], "x" * 501, "tests[1].title: has 501 characters; allowed are 0 to 500"),
     (["tests", 1, "evidence", "exchange", 0], None, "tests[1].evidence.exchange[0]: must be a text, but is None"),
     (["tests", 1, "evidence", "exchange"], [""] * 201, "evidence.exchange: has 201 entries; allowed are 200"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from memmie_harness.conformance import catalogue, reports
+from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.matrix.command import Pages, write_matrix
 from memmie_harness.conformance.matrix.saved import parse_report
 from memmie_harness.conformance.model import ConformanceTest, Report
@@ -72,7 +73,7 @@ def run(options: Options) -> int:
     notes = notes_stream(files)
     absent = {}
     if options.installed:
-        absent = {each.name: why for each in profiles if (why := each.missing())}
+        absent = {each.name: why for each in profiles if (why := not_installed(each))}
         profiles = [each for each in profiles if each.name not in absent]
     if options.reports is not None:
         Path(options.reports).mkdir(exist_ok=True)
@@ -84,8 +85,8 @@ def run(options: Options) -> int:
         if report is None:
             return INTERRUPTED
         found.append(report)
-    for name, why in absent.items():
-        say(f"not installed: {name} ({why})", notes)
+    for why in absent.values():
+        say(why, notes)
     if not found:
         return usage("no gateway of the kit's profiles is installed")
     saved = [parse_report(reports.as_json(report).encode(), report.target) for report in found]
@@ -135,7 +136,7 @@ def list_profiles() -> int:
     """Print the profiles that come with the kit, and which of their programs are not installed."""
     for name in ready_made():
         profile = load_profile(name)
-        say(f"{name:<14}{profile.title}{' (not installed)' if profile.missing() else ''}", sys.stdout)
+        say(f"{name:<14}{profile.title}{' (not installed)' if not_installed(profile) else ''}", sys.stdout)
     return 0
 
 

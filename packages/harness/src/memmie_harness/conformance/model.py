@@ -65,11 +65,13 @@ class Evidence:
         exchange: what each peer of the kit sent and got, in order.
         expected: what the rule asks for; of a passed test, nothing.
         seen: what happened instead.
+        note: why the test has this outcome, by somebody who looked into it; empty if nobody did.
     """
 
     exchange: Sequence[str] = ()
     expected: str = ""
     seen: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,23 +106,17 @@ class ConformanceTest:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A test and its outcome.
-
-    Attributes:
-        seconds: how long it took.
-        note: why the outcome is what it is, by somebody who looked into it; empty if nobody did.
-    """
+    """A test and its outcome."""
 
     test: ConformanceTest
     outcome: Outcome
     evidence: Evidence = field(default_factory=Evidence)
     seconds: float = 0.0
-    note: str = ""
 
     def as_json(self) -> dict[str, object]:
         """Return the row of this test in the JSON report, without what is longer than a report may have."""
         evidence = self.evidence
-        row: dict[str, object] = {
+        return {
             "id": self.test.id,
             "title": self.test.title,
             "level": str(self.test.level),
@@ -131,11 +127,9 @@ class Result:
                 "exchange": [_bounded(line, MAX_LINE) for line in evidence.exchange[:MAX_LINES]],
                 "expected": _bounded(evidence.expected, MAX_TEXT),
                 "seen": _bounded(evidence.seen, MAX_TEXT),
+                **({"note": _bounded(evidence.note, MAX_NOTE)} if evidence.note else {}),
             },
         }
-        if self.note:
-            row["note"] = _bounded(self.note, MAX_NOTE)
-        return row
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memmie_harness.conformance.offers import OfferValue
-from memmie_harness.targets.command import ReadyWhen, find_program, search_path
-from memmie_harness.targets.errors import TargetError
+from memmie_harness.targets.command import ReadyWhen
 
 MAIN = "main"
 """The name of the setup in the profile's own tables `start` and `offers`."""
@@ -104,18 +103,6 @@ class Profile:
         """Return the first setup that offers everything in `needs`, or None."""
         needs = frozenset(needs)
         return next((setup for setup in self.setups if setup.offers_all(needs)), None)
-
-    def missing(self) -> str | None:
-        """Return why its program cannot be started on this machine, such as `there is no program 'nginx'`, or None."""
-        for setup in self.setups:
-            start = setup.start
-            if start.url:
-                continue
-            try:
-                find_program(start.command[0], search_path(), start.folder)
-            except TargetError as error:
-                return str(error)
-        return None
 
     def with_patience(self, seconds: float) -> Profile:
         """Return this profile for a machine on which everything takes longer."""

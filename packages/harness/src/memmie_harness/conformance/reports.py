@@ -55,7 +55,7 @@ def explain(result: Result) -> str:
         lines.append(f"  expected: {evidence.expected}")
     if evidence.seen:
         lines.append(f"  seen:     {evidence.seen}")
-    if result.note:
-        lines.append(f"  why:      {result.note}")
+    if evidence.note:
+        lines.append(f"  why:      {evidence.note}")
     lines += [f"    {line}" for line in evidence.exchange]
     return "\n".join(lines)

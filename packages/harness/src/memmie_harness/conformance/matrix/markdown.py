@@ -54,8 +54,8 @@ def _cell(tests: Sequence[SavedTest]) -> str:
 
 
 def _why(test: SavedTest) -> str:
-    if test.note:
-        return markdown(test.note)
+    if test.evidence.note:
+        return markdown(test.evidence.note)
     parts = [("expected ", test.evidence.expected), ("seen: ", test.evidence.seen)]
     return "; ".join(f"{word}{markdown(shortened(text, 120))}" for word, text in parts if text)
 

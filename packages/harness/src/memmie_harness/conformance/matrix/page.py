@@ -71,7 +71,7 @@ def _seen(value: Any) -> Any:
 
 
 def _lines(text: str) -> Markup:
-    return Markup("\n").join(escape(visible(line)) for line in text.split("\n"))
+    return escape("\n".join(visible(line) for line in text.split("\n")))
 
 
 def _cut(line: str, outcome: Outcome) -> str:

@@ -44,11 +44,7 @@ class ReportError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SavedTest:
-    """A test and its outcome, as a report says it; see `ConformanceTest` and `Result`.
-
-    Attributes:
-        note: why the outcome is what it is, by somebody who looked into it; empty if nobody did.
-    """
+    """A test and its outcome, as a report says it; see `ConformanceTest` and `Result`."""
 
     id: str
     title: str
@@ -57,7 +53,6 @@ class SavedTest:
     outcome: Outcome
     evidence: Evidence = field(default_factory=Evidence)
     seconds: float = 0.0
-    note: str = ""
 
     @property
     def group(self) -> str:
@@ -202,7 +197,6 @@ def _test(place: _Place, value: Any) -> SavedTest:
         outcome=fields.take("outcome", _word(Outcome)),
         evidence=fields.take("evidence", _evidence),
         seconds=fields.take("seconds", _seconds, 0.0),
-        note=fields.take("note", _text(MAX_NOTE), ""),
     )
     fields.finish()
     return test
@@ -214,6 +208,7 @@ def _evidence(place: _Place, value: Any) -> Evidence:
         fields.take("exchange", _list(MAX_LINES, _text(MAX_LINE)), []),
         fields.take("expected", _text(MAX_TEXT), ""),
         fields.take("seen", _text(MAX_TEXT), ""),
+        fields.take("note", _text(MAX_NOTE), ""),
     )
     fields.finish()
     return evidence
