@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from memmie_harness.conformance import template
+from memmie_harness.conformance.model import MAX_NAME
 from memmie_harness.conformance.offers import OFFERS, OfferValue
 from memmie_harness.conformance.profile import MAIN, Profile, Setup, Start
 from memmie_harness.targets.command import ReadyWhen
@@ -139,6 +140,8 @@ def profile_of(content: Mapping[str, Any], path: Path) -> Profile:
     """
     root = _Table(content, path)
     name = root.require("name", str, '"my-gateway"')
+    if not 0 < len(name) <= MAX_NAME:
+        raise root.error("name", f"must have 1 to {MAX_NAME} characters, but is {name[:MAX_NAME]!r}")
     title = root.take("title", str) or name
     version = _words(root, "version")
     start_table = root.table("start")
