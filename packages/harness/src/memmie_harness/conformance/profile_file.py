@@ -277,6 +277,8 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         raise table.error(
             "start.url", "needs auth_port and studio_ports, to which the running gateway connects"
         )
+    if start.url and setup.offers.get("tls"):
+        raise table.error("offers.tls", "needs start.command, because the kit makes the certificate")
     texts = {"start.command": " ".join(start.command)}
     texts |= {f"start.env.{name}": value for name, value in start.env.items()}
     if start.config is not None:
@@ -291,6 +293,8 @@ def _checked(setup: Setup, table: _Table) -> Setup:
             number = name.removeprefix("STUDIO_ADDRESS_")
             if number.isdecimal() and int(number) > setup.studios:
                 raise table.error(where, f"{{{name}}} needs the offer studios = {number} or more")
+            if name.startswith("TLS_") and not setup.offers.get("tls"):
+                raise table.error(where, f"{{{name}}} needs the offer tls = true")
             if name == "CONFIG" and start.config is None:
                 raise table.error(where, '{CONFIG} needs a template; write start.config = "FILE"')
     return setup
