@@ -132,7 +132,7 @@ async def ejection(lab: Lab) -> None:
     async def avoided() -> bool:
         return "studio 1" not in [await break_as(lab, user) for user in users]
 
-    await lab.until("no connection to the backend that breaks them", avoided, within=20, every=0.2)
+    await lab.until("no connection to the backend that breaks them", avoided, within=5, every=0.2)
     for user in users:
         await (await join_as(lab, user)).exchange()
 
