@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.mutants.all_by_all import TABLE, read_table
+from tests.mutants.all_by_all import TABLE, compare, read_table
 from tests.mutants.registry import MUTANTS
 from tests.mutants.toy import Toy
 from tests.mutants.toy_profile import profile
@@ -42,6 +42,15 @@ def test_the_table_knows_every_mutant_and_only_tests_that_exist() -> None:
     for name, failing in table.items():
         assert set(MUTANTS[name][1]) <= set(failing), name
         assert set(failing) <= ids, name
+
+
+def test_differences_from_the_table_are_named_in_both_directions() -> None:
+    table = {"Drops": ["data/size", "data/order"], "Leaks": ["limits/race"]}
+    assert compare({"Drops": ["data/order", "data/cut"], "New": ["a/b"]}, table) == [
+        "Drops: data/cut fails, too",
+        "Drops: data/size does not fail",
+        "New: a/b fails, too",
+    ]
 
 
 def test_each_group_has_a_mutant() -> None:

@@ -1,4 +1,4 @@
-"""More gateways that are wrong in one way: those with time, several backends, late tokens, restarts, TLS or Socket.IO."""
+"""Gateways that are wrong in one way, in a feature that most of the tests do not need, such as keepalive or TLS."""
 
 from __future__ import annotations
 
