@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import ModuleType
 from typing import Final
 
 from memmie_harness.conformance.group import Group
 from memmie_harness.conformance.model import ConformanceTest
 from memmie_harness.conformance.tests import (
+    around_handshake,
     auth,
+    auth_answers,
+    auth_memory,
+    backend_answers,
     balancing,
     closes,
     data,
     forwarding,
     handshake,
     hostile,
+    hostile_heads,
+    hygiene,
     identity,
     keepalive,
     limits,
@@ -41,6 +48,16 @@ GROUPS: Final[Sequence[Group]] = (
     hostile.GROUP,
 )
 """The groups, in the order of reports."""
+
+FURTHER: Final[Sequence[ModuleType]] = (
+    around_handshake,
+    auth_answers,
+    auth_memory,
+    backend_answers,
+    hostile_heads,
+    hygiene,
+)
+"""Modules that add tests to a group of another module; to import them is enough."""
 
 
 def all_tests() -> list[ConformanceTest]:

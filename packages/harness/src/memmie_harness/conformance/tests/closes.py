@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 
+from memmie_harness.conformance.checks import equal, together, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, Group, row
-from memmie_harness.conformance.lab import Lab, equal, together, true
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.peers import BINARY, CLOSE, TEXT, close_body
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.data import DIRECTIONS, both, ends

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from memmie_harness.conformance.checks import true
 from memmie_harness.conformance.group import FEATURE, Group, row
-from memmie_harness.conformance.lab import Lab, true
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.model import Violation
 from memmie_harness.conformance.peers import PING, TEXT
 from memmie_harness.conformance.peers.side import Side

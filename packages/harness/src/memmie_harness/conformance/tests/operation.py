@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
+from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, Group
-from memmie_harness.conformance.lab import Lab, equal, true
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.model import Violation
 from memmie_harness.conformance.peers import TEXT
 from memmie_harness.conformance.transcript import escape

@@ -6,8 +6,9 @@ import itertools
 import struct
 from collections.abc import Callable
 
+from memmie_harness.conformance.checks import together, true
 from memmie_harness.conformance.group import FEATURE, MUST, Group
-from memmie_harness.conformance.lab import Lab, together, true
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.peers import BINARY, CLOSE, CONT, MASK, PING, PONG, TEXT, build
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.closes import may_be_sent
