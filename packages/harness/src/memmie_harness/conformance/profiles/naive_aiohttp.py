@@ -1,6 +1,6 @@
 """A proxy as one writes it in an hour with the library aiohttp: `python naive_aiohttp.py PORT BACKEND_ADDRESS`.
 
-It shows what the kit finds: it forwards the request and messages, but no close codes.
+It shows what the kit finds: it accepts before the backend has, and forwards fields, query and messages, but no close codes.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ def _application(backend: str) -> web.Application:
             if name.lower() not in _OWN and not name.lower().startswith("sec-websocket-")
         ]
         client = web.WebSocketResponse()
+        await client.prepare(request)
         async with (
             ClientSession() as session,
             session.ws_connect(f"http://{backend}{request.path_qs}", headers=headers) as studio,
         ):
-            await client.prepare(request)
             await asyncio.gather(_pump(client, studio), _pump(studio, client))
         return client
 
