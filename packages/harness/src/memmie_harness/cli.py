@@ -57,7 +57,7 @@ A test that needs something else is reported as not offered.
 CONFORMANCE_EPILOG: Final = """\
 exit codes: 0    no test failed
             1    a test failed or could not be run
-            2    the profile is invalid, or no test has the text of -k
+            2    the profile is invalid, its program is not installed, or no test has the text of -k
             130  a signal stopped the run; everything that was started is stopped
 
 examples:

@@ -14,7 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TextIO
 
-from memmie_harness.conformance import catalogue, reports
+from memmie_harness.conformance import catalogue, known, reports
+from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.model import ConformanceTest, Outcome, Report, Result
 from memmie_harness.conformance.profile import Profile
 from memmie_harness.conformance.profile_file import ProfileError, load_profile, ready_made
@@ -25,7 +26,7 @@ FAILED: Final = 1
 """Exit code if a test failed or could not be run."""
 
 USAGE: Final = 2
-"""Exit code for an invalid profile, or if no test is chosen."""
+"""Exit code for an invalid profile, for a program that is not installed, or if no test is chosen."""
 
 INTERRUPTED: Final = 130
 """Exit code after a signal."""
@@ -59,6 +60,8 @@ def run(options: Options) -> int:
         profile = load_profile(options.profile)
     except ProfileError as error:
         return _usage(str(error))
+    if missing := not_installed(profile):
+        return _usage(missing)
     if options.patience is not None:
         profile = profile.with_patience(options.patience)
     notes = sys.stderr if options.json == "-" else sys.stdout
@@ -101,7 +104,7 @@ async def _run(profile: Profile, tests: Sequence[ConformanceTest], notes: TextIO
         _say("stopped", notes)
         return None
     progress.clear()
-    _say(summary(report, time.monotonic() - started), notes)
+    _say("\n".join([summary(report, time.monotonic() - started), *known.summary(profile, report)]), notes)
     return report
 
 
@@ -125,11 +128,11 @@ class Progress:
         self._done += 1
         self.clear()
         if result.outcome is Outcome.FAILED:
-            _say(reports.explain(result), self._stream)
+            _say(known.explain(result), self._stream)
         elif result.outcome is Outcome.ERROR and result.evidence.seen not in self._problems:
             # A gateway that does not start is the same problem for every test.
             self._problems.add(result.evidence.seen)
-            _say(reports.explain(result), self._stream)
+            _say(known.explain(result), self._stream)
         if self._is_terminal:
             self._stream.write(f"[{self._done}/{self._total}] {result.test.id}")
             self._stream.flush()

@@ -47,11 +47,13 @@ class Evidence:
         exchange: what each peer of the kit sent and got, in order.
         expected: what the rule asks for; of a passed test, nothing.
         seen: what happened instead.
+        note: why the gateway fails this test, as far as its profile knows.
     """
 
     exchange: Sequence[str] = ()
     expected: str = ""
     seen: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,7 @@ def _offers() -> dict[str, Offer]:
         "forwarded_for": can("sends `X-Forwarded-For` with the address of the client"),
         "replaces_forwarded": can("does not believe `X-Forwarded-*` of a client that is not a trusted proxy"),
         "request_id": can("sends `X-Request-ID` to the backend"),
+        "keeps_request_id": can("takes a valid `X-Request-ID` of the client for its own"),
         "checks_origin": name("refuses pages of other origins than this one with 403"),
         "head_bytes": size("refuses request heads that are larger than this"),
         "header_fields": size("refuses requests with more header fields than this"),
@@ -84,6 +85,9 @@ def _offers() -> dict[str, Offer]:
         "keeps_frames": can("does not merge or split the frames that it forwards"),
         "inspects_frames": can("closes a connection that breaks the rules for frames"),
         "forwards_closes": can("passes the code and the reason of a Close frame on to the other side"),
+        "waits_for_close": can(
+            "answers a Close frame only after the other side has, so that what this side still sends arrives"
+        ),
         "ends_handshake": can(
             "if one side's connection is lost, tells the other side by a Close frame with 1001 or 1011 to 1014"
         ),

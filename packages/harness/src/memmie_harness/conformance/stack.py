@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
-from memmie_harness.conformance import template
+from memmie_harness.conformance import installed, template
 from memmie_harness.conformance.peers.auth import CountedAuth
 from memmie_harness.conformance.peers.certificate import Certificate
 from memmie_harness.conformance.peers.side import Side
@@ -173,7 +173,9 @@ def command_gateway(setup: Setup, stack: Stack) -> Gateway:
         "TLS_CERT": str(stack.tls_certificate_file),
         "TLS_KEY": str(stack.tls_key_file),
         "FOLDER": str(stack.folder),
+        **installed.values(start),
         **{f"STUDIO_ADDRESS_{studio.number}": studio.address for studio in stack.studios},
+        **{f"STUDIO_PORT_{studio.number}": str(studio.port) for studio in stack.studios},
     }
     if start.config is not None:
         config = stack.folder / start.config.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, row
 from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.model import Violation
 from memmie_harness.conformance.pair import accept
 from memmie_harness.conformance.peers import BINARY, CLOSE, TEXT, build, close_body
 from memmie_harness.conformance.tests.handshake import GROUP
@@ -168,9 +169,15 @@ async def body(lab: Lab, line: str, content: bytes) -> None:
     if name == "content-length" and studio.head.get(name):
         equal("the body", studio.head.body, content)
     elif name == "transfer-encoding" and studio.head.get(name):
-        equal("the body", await studio.read(len(content)), content)
+        # The sizes of chunks may be written in another way.
+        equal("the body", (await studio.read(len(content))).lower(), content)
     accept(studio)
-    await lab.accepted(client)
+    try:
+        await lab.accepted(client)
+    except Violation as refused:
+        if refused.seen.startswith("nothing within"):
+            raise
+        return
     client.send(TEXT, "after")
     await studio.expect_message(TEXT, "after")
 

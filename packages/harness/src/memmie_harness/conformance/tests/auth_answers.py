@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from memmie_harness.conformance.checks import true
 from memmie_harness.conformance.group import FEATURE, row
@@ -20,12 +21,12 @@ ANSWERS = "spec §2"
         row("says-401", "If Auth answers 401, the client gets 401", status(401), (401,)),
         row("says-500", "If Auth answers 500, the client gets 5xx", status(500), (500, 502, 503, 504)),
         row("says-503", "If Auth answers 503, the client gets 5xx", status(503), (500, 502, 503, 504)),
-        row("says-404", "If Auth answers 404, nobody is let in", status(404), (401, 403, 500, 502, 503, 504)),
+        row("says-404", "If Auth answers 404, nobody is let in", status(404), range(400, 600)),
         row(
             "says-redirect",
             "If Auth answers 302, nobody is let in",
             status(302),
-            (401, 403, 500, 502, 503, 504),
+            range(300, 600),
         ),
         row(
             "says-garbage",
@@ -36,7 +37,7 @@ ANSWERS = "spec §2"
         row("hangs-up", "If Auth resets the connection, the client gets 5xx", hang_up, (500, 502, 503, 504)),
     ],
 )
-async def auth_says(lab: Lab, answer: Answer, statuses: tuple[int, ...]) -> None:
+async def auth_says(lab: Lab, answer: Answer, statuses: Sequence[int]) -> None:
     lab.stack.auth.answer(lab.token, answer)
     await lab.refused(lab.request(), *statuses)
 

@@ -65,8 +65,9 @@ async def wrong_101(lab: Lab, changes: dict[str, str | None]) -> None:
     await studio.writer.drain()
     studio.leave()
     if client.head.first_line:  # the gateway has answered before the backend; then it closes
-        rest = await client.leftover(lab.patience / 2)
-        true("a Close frame, and nothing from the backend", rest and b"forbidden" not in rest, rest)
+        rest = await client.next_bytes()
+        rest += await client.leftover(lab.patience / 2) if rest else b""
+        true("the end of the connection, and nothing from the backend", b"forbidden" not in rest, rest)
         return
     answer = await client.answer()
     true("an answer 5xx", 500 <= answer.status < 600, answer.first_line)

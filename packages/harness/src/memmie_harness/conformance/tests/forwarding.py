@@ -315,7 +315,7 @@ async def request_id(lab: Lab) -> None:
     "A valid request id of the client reaches the backend",
     level=FEATURE,
     rule="spec §3, headers",
-    needs=["request_id"],
+    needs=["request_id", "keeps_request_id"],
 )
 async def request_id_passes(lab: Lab) -> None:
     _, studio = await lab.knock(lab.request("X-Request-ID: the-client-s-own-1"))

@@ -134,7 +134,8 @@ async def not_logged(lab: Lab) -> None:
     pair.client.leave()
     await pair.studio.leftover()
     await lab.refused(lab.request(token=bad), 401)
-    await lab.refused(handshake(lab, target=f"{lab.path}?token={bad}"))
+    if name := lab.setup.offers.get("token_query"):
+        await lab.refused(handshake(lab, target=f"{lab.path}?{name}={bad}"))
     log = lab.stack.gateway.log_tail(10_000)
     for token in (lab.token, bad):
         lines = [line for line in log.splitlines() if token in line]
