@@ -13,7 +13,7 @@ from memmie_harness.conformance import profile_file
 from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.profile_file import READY_MADE, load_profile
 
-PROFILE = 'name = "{name}"\n[start]\ncommand = "{command}"\nstart_seconds = 5\n'
+PROFILE = 'name = "{name}"\n[start]\ncommand = "{command}"\ninstall = "buy it"\nstart_seconds = 5\n'
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +148,7 @@ def test_all_runs_what_is_installed(
     out = capsys.readouterr().out
     assert "[1/2] broken: broken\n" in out
     assert "[2/2] websockets: a naive proxy" in out
-    assert "not installed: missing; there is no program './gone'" in out
+    assert "not installed: missing; install it by: buy it" in out
     reports = {path.name: json.loads(path.read_text()) for path in Path("reports").iterdir()}
     assert {name: report["tests"][0]["outcome"] for name, report in reports.items()} == {
         "broken.json": "error",

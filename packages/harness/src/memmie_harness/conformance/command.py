@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TextIO
 
-from memmie_harness.conformance import catalogue, reports
+from memmie_harness.conformance import catalogue, known, reports
 from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.matrix.command import Pages, write_matrix
 from memmie_harness.conformance.matrix.saved import parse_report
@@ -71,10 +71,10 @@ def run(options: Options) -> int:
     if problem := _problem(options, profiles) or unwritable(files):
         return usage(problem)
     notes = notes_stream(files)
-    absent = {}
-    if options.installed:
-        absent = {each.name: why for each in profiles if (why := not_installed(each))}
-        profiles = [each for each in profiles if each.name not in absent]
+    absent = {each.name: why for each in profiles if (why := not_installed(each))}
+    if absent and not options.installed:
+        return usage("\n".join(absent.values()))
+    profiles = [each for each in profiles if each.name not in absent]
     if options.reports is not None:
         Path(options.reports).mkdir(exist_ok=True)
     found: list[Report] = []
@@ -163,7 +163,7 @@ async def _run(profile: Profile, tests: Sequence[ConformanceTest], notes: TextIO
         say("stopped", notes)
         return None
     progress.clear()
-    say(summary(report, time.monotonic() - started), notes)
+    say("\n".join([summary(report, time.monotonic() - started), *known.summary(profile, report)]), notes)
     return report
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.profile import Profile
 from memmie_harness.conformance.profile_file import ProfileError, load_profile
 from memmie_harness.conformance.session import Session
@@ -18,9 +19,12 @@ def conformance_profile(pytestconfig: pytest.Config) -> Profile:
     if name is None:
         pytest.exit("the conformance tests need --memmie-profile=NAME or FILE", returncode=4)
     try:
-        return load_profile(name)
+        profile = load_profile(name)
     except ProfileError as error:
         pytest.exit(f"--memmie-profile: {error}", returncode=4)
+    if missing := not_installed(profile):
+        pytest.exit(missing, returncode=4)
+    return profile
 
 
 @pytest.fixture(scope="session")

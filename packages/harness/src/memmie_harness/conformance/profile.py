@@ -23,6 +23,9 @@ class Start:
         auth_port: the port of Auth; 0 takes a free one.
         studio_ports: the ports of the Studios; without them, free ones are taken.
         command: the program and its arguments, split by `shlex`; templates.
+        programs: the names of the program; the first that is installed is {PROGRAM}.
+        requires: files and folders that must exist, too.
+        install: how to install all this; empty if the profile does not say so.
         env: environment variables; the values are templates.
         config: a file with a template, which is rendered into the file {CONFIG}.
         ready: how to notice that it is ready.
@@ -35,6 +38,9 @@ class Start:
     """
 
     command: Sequence[str] = ()
+    programs: Sequence[str] = ()
+    requires: Sequence[str] = ()
+    install: str = ""
     url: str = ""
     auth_port: int = 0
     studio_ports: Sequence[int] = ()
@@ -87,12 +93,16 @@ class Profile:
         title: the name of the product.
         version: a command that prints the version; empty if there is none.
         setups: the ways to run it; `main` is first.
+        known: the tests that are known to fail, by id, and why.
+        known_version: the version of the gateway that this was found out with.
     """
 
     name: str
     title: str
     setups: Sequence[Setup]
     version: Sequence[str] = ()
+    known: Mapping[str, str] = field(default_factory=dict)
+    known_version: str = ""
 
     @property
     def main(self) -> Setup:

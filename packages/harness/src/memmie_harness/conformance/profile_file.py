@@ -79,6 +79,10 @@ class _Table:
         left, self._left = self._left, {}
         return list(left.items())
 
+    def inner(self, content: Mapping[str, Any], where: str) -> _Table:
+        """Return a table in a list of this one."""
+        return _Table(content, self._file, f"{self._where}{where}.")
+
     def finish(self) -> None:
         """Raise a `ProfileError` if a field is left over."""
         for field in self._left:
@@ -159,8 +163,41 @@ def profile_of(content: Mapping[str, Any], path: Path) -> Profile:
         own_offers = {**offers, **_offers(table.table("offers"))}
         table.finish()
         setups.append(_checked(Setup(setup_name, own_start, own_offers), table))
+    known_version = root.take("known_version", str) or ""
+    known = _known(root, known_version)
     root.finish()
-    return Profile(name, title, setups, version)
+    return Profile(name, title, setups, version, known, known_version)
+
+
+def _known(root: _Table, known_version: str) -> dict[str, str]:
+    """Return why each test fails that is known to fail: the tables `known`, each with the ids of `tests` and `why`."""
+    known: dict[str, str] = {}
+    for number, entry in enumerate(root.take("known", list) or []):
+        where = f"known[{number}]"
+        if not isinstance(entry, dict):
+            raise root.error(where, "must be a table; write [[known]]")
+        table = root.inner(entry, where)
+        why = table.require("why", str, '"what the source or the documentation says"')
+        tests = _texts(table, "tests")
+        if not tests:
+            raise table.error("tests", 'is missing; write for example: tests = ["hostile/no-host"]')
+        table.finish()
+        for test in tests:
+            if test in known:
+                raise table.error("tests", f"{test!r} is there twice")
+            known[test] = why
+    if known and not known_version:
+        raise root.error(
+            "known_version", "is missing; it says which version of the gateway these tests failed with"
+        )
+    return known
+
+
+def _texts(table: _Table, field: str) -> list[str] | None:
+    texts = table.take(field, list)
+    if texts is not None and not all(isinstance(text, str) and text for text in texts):
+        raise table.error(field, f"must be a list of texts, but is {texts!r}")
+    return texts
 
 
 def _start(table: _Table, base: Start | None, folder: Path) -> Start:
@@ -183,6 +220,9 @@ def _start(table: _Table, base: Start | None, folder: Path) -> Start:
         raise table.error("config", f"there is no file {folder / config}")
     changes: dict[str, Any] = {
         "command": command or None,
+        "programs": _texts(table, "programs"),
+        "requires": _texts(table, "requires"),
+        "install": table.take("install", str),
         "url": url,
         "auth_port": table.take("auth_port", int),
         "studio_ports": _ports(table),
@@ -280,6 +320,8 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         raise table.error(
             "start.url", "needs auth_port and studio_ports, to which the running gateway connects"
         )
+    if start.url and setup.offers.get("tls"):
+        raise table.error("offers.tls", "needs start.command, because the kit makes the certificate")
     texts = {"start.command": " ".join(start.command)}
     texts |= {f"start.env.{name}": value for name, value in start.env.items()}
     if start.config is not None:
@@ -291,9 +333,13 @@ def _checked(setup: Setup, table: _Table) -> Setup:
                 raise table.error(
                     where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)"
                 )
-            number = name.removeprefix("STUDIO_ADDRESS_")
+            number = name.removeprefix("STUDIO_ADDRESS_").removeprefix("STUDIO_PORT_")
             if number.isdecimal() and int(number) > setup.studios:
                 raise table.error(where, f"{{{name}}} needs the offer studios = {number} or more")
+            if name.startswith("TLS_") and not setup.offers.get("tls"):
+                raise table.error(where, f"{{{name}}} needs the offer tls = true")
+            if name == "PROGRAM" and not start.programs:
+                raise table.error(where, '{PROGRAM} needs its names; write start.programs = ["NAME"]')
             if name == "CONFIG" and start.config is None:
                 raise table.error(where, '{CONFIG} needs a template; write start.config = "FILE"')
     return setup
