@@ -64,6 +64,7 @@ examples:
   memmie conformance --profile memmie
   memmie conformance --profile ./my-gateway.toml --json report.json --junit report.xml
   memmie conformance --profile memmie -k closes/ -k handshake/
+  memmie conformance --profile memmie --image memmie-gateway:latest
 """
 """What `memmie conformance --help` ends with."""
 
@@ -177,6 +178,12 @@ def _add_conformance(commands: argparse._SubParsersAction[argparse.ArgumentParse
         help="the gateway: the name of a profile of the kit, or the path of a TOML file; it runs the program that it names",
     )
     kit.add_argument(
+        "--image",
+        metavar="IMAGE",
+        help="run the gateway in a container of this image, with the profile's image_command, instead of by its command; "
+        "this needs the extra `containers` and a Docker engine",
+    )
+    kit.add_argument(
         "-k",
         dest="parts",
         action="append",
@@ -274,6 +281,7 @@ def _conformance(arguments: argparse.Namespace) -> int:
             arguments.parts,
             json=arguments.json,
             junit=arguments.junit,
+            image=arguments.image,
             patience=arguments.patience,
         )
     )

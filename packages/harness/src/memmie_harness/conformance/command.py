@@ -40,6 +40,7 @@ class Options:
         parts: run only tests with an id that contains one of these; none runs all.
         json: write the report to this file; `-` is standard output.
         junit: write the report as JUnit XML to this file.
+        image: run the gateway in a container of this image instead of by its command.
         patience: seconds to wait for something that should come at once, instead of what the profile says.
     """
 
@@ -47,6 +48,7 @@ class Options:
     parts: Sequence[str] = ()
     json: str | None = None
     junit: str | None = None
+    image: str | None = None
     patience: float | None = None
 
 
@@ -59,6 +61,8 @@ def run(options: Options) -> int:
         profile = load_profile(options.profile)
     except ProfileError as error:
         return _usage(str(error))
+    if options.image is not None:
+        profile = profile.with_image(options.image)
     if options.patience is not None:
         profile = profile.with_patience(options.patience)
     notes = sys.stderr if options.json == "-" else sys.stdout

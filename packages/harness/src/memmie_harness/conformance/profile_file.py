@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from memmie_harness.conformance import template
 from memmie_harness.conformance.offers import OFFERS, OfferValue
 from memmie_harness.conformance.profile import MAIN, Profile, Setup, Start
-from memmie_harness.targets.command import ReadyWhen
+from memmie_harness.targets.ready_when import ReadyWhen
 
 T = TypeVar("T")
 
@@ -163,11 +163,14 @@ def profile_of(content: Mapping[str, Any], path: Path) -> Profile:
 def _start(table: _Table, base: Start | None, folder: Path) -> Start:
     """Return how to start the gateway; what a table of a setup does not say is as in the profile's own table."""
     command = _words(table, "command")
+    image = table.take("image", str)
     url = table.take("url", str)
-    if not command and not url and base is None:
+    if not command and not image and not url and base is None:
         table.require("command", str, '"./gw --port {PORT} --backends {STUDIO_WS_URLS}"')
-    if url and (command or urlsplit(url).scheme != "http" or urlsplit(url).port is None):
-        raise table.error("url", "must be http://127.0.0.1:PORT, and there must be no command besides it")
+    if url and (command or image or urlsplit(url).scheme != "http" or urlsplit(url).port is None):
+        raise table.error(
+            "url", "must be http://127.0.0.1:PORT, and there must be no command and no image besides it"
+        )
     start = base or Start(folder=folder)
     env = dict(start.env)
     env_table = table.table("env")
@@ -180,6 +183,8 @@ def _start(table: _Table, base: Start | None, folder: Path) -> Start:
         raise table.error("config", f"there is no file {folder / config}")
     changes: dict[str, Any] = {
         "command": command or None,
+        "image": image,
+        "image_command": _words(table, "image_command") or None,
         "url": url,
         "auth_port": table.take("auth_port", int),
         "studio_ports": _ports(table),
@@ -277,7 +282,10 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         raise table.error(
             "start.url", "needs auth_port and studio_ports, to which the running gateway connects"
         )
-    texts = {"start.command": " ".join(start.command)}
+    texts = {
+        "start.command": " ".join(start.command),
+        "start.image_command": " ".join(start.image_command),
+    }
     texts |= {f"start.env.{name}": value for name, value in start.env.items()}
     if start.config is not None:
         texts[f"start.config ({start.config.name})"] = start.config.read_text(encoding="utf-8")

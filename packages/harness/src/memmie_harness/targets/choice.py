@@ -23,7 +23,7 @@ CONTAINER: Final = "container"
 
 def is_url(choice: str) -> bool:
     """Tell whether `choice` is the address of a gateway that already runs."""
-    return urlsplit(choice).scheme in {"http", "https"}
+    return urlsplit(choice).scheme in {"http", "https", "ws", "wss"}
 
 
 def check_choice(choice: str) -> str:
@@ -39,7 +39,7 @@ def check_choice(choice: str) -> str:
             raise ValueError(str(error)) from None
     elif choice not in PROCESSES and not (is_url(choice) and urlsplit(choice).hostname):
         raise ValueError(
-            f"{choice!r} is not a target. Choose {', '.join((*PROCESSES, CONTAINER))} or the URL of a gateway (http://HOST:PORT)"
+            f"{choice!r} is not a target. Choose {', '.join((*PROCESSES, CONTAINER))} or the URL of a gateway (http://HOST:PORT or ws://HOST:PORT/PATH)"
         )
     return choice
 
