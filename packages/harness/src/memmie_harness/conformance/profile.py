@@ -45,7 +45,7 @@ class Start:
     env: Mapping[str, str] = field(default_factory=dict)
     config: Path | None = None
     ready: ReadyWhen = field(default_factory=lambda: ReadyWhen(port=True))
-    start_seconds: float = 10.0
+    start_seconds: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     one_at_a_time: bool = False

@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -282,6 +282,21 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         raise table.error(
             "start.url", "needs auth_port and studio_ports, to which the running gateway connects"
         )
+    check_placeholders(setup, table.error)
+    return setup
+
+
+def check_placeholders(setup: Setup, error: Callable[[str, str], ValueError]) -> None:
+    """Check that every placeholder in the templates of a setup has a value.
+
+    Args:
+        setup: the setup.
+        error: makes an error of a field and a problem.
+
+    Raises:
+        ValueError: one has none; made by `error`.
+    """
+    start = setup.start
     texts = {
         "start.command": " ".join(start.command),
         "start.image_command": " ".join(start.image_command),
@@ -293,12 +308,9 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         for name in sorted(template.names_in(text)):
             if not template.known(name):
                 near = _unknown("{" + name + "}", ["{" + known + "}" for known in template.FIXED])
-                raise table.error(
-                    where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)"
-                )
+                raise error(where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)")
             number = name.removeprefix("STUDIO_ADDRESS_")
             if number.isdecimal() and int(number) > setup.studios:
-                raise table.error(where, f"{{{name}}} needs the offer studios = {number} or more")
+                raise error(where, f"{{{name}}} needs the offer studios = {number} or more")
             if name == "CONFIG" and start.config is None:
-                raise table.error(where, '{CONFIG} needs a template; write start.config = "FILE"')
-    return setup
+                raise error(where, '{CONFIG} needs a template; write start.config = "FILE"')
