@@ -129,3 +129,20 @@ def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> No
 def test_the_profiles_of_the_kit_are_valid(name: str) -> None:
     assert load_profile(name).name == name
     assert (profile_file.READY_MADE / f"{name}.toml").read_text().startswith("#")
+
+
+def test_an_image_is_run_where_there_is_no_command(tmp_path: Path) -> None:
+    profile = read_profile(
+        write(tmp_path, 'name = "gw"\n[start]\nimage = "gw:1"\nimage_command = "--port {PORT}"\n')
+    )
+    assert (profile.main.start.runs_image, profile.main.start.words) == (True, ["--port", "{PORT}"])
+
+
+def test_an_image_can_take_the_place_of_the_command(tmp_path: Path) -> None:
+    profile = read_profile(
+        write(tmp_path, 'name = "gw"\n[start]\ncommand = "gw {PORT}"\nimage_command = "{PORT}"\n')
+    )
+    assert (profile.main.start.runs_image, profile.main.start.words) == (False, ["gw", "{PORT}"])
+
+    start = profile.with_image("gw:2").main.start
+    assert (start.runs_image, start.image, start.words) == (True, "gw:2", ["{PORT}"])

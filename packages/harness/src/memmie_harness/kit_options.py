@@ -23,6 +23,7 @@ examples:
   memmie conformance --profile memmie
   memmie conformance --profile ./my-gateway.toml --json report.json --junit report.xml
   memmie conformance --profile memmie -k closes/ -k handshake/
+  memmie conformance --profile memmie --image memmie-gateway:latest
   memmie conformance --profile memmie --profile ./my-gateway.toml --html matrix.html
   memmie conformance --all --reports reports --html matrix.html
   memmie conformance matrix reports theirs.json --html matrix.html
@@ -73,6 +74,12 @@ def add_conformance(commands: argparse._SubParsersAction[argparse.ArgumentParser
         dest="installed",
         action="store_true",
         help="run every profile of the kit that has its program installed, one after the other",
+    )
+    kit.add_argument(
+        "--image",
+        metavar="IMAGE",
+        help="run the gateway in a container of this image, with the profile's image_command, instead of by its command; "
+        "this needs the extra `containers` and a Docker engine",
     )
     kit.add_argument(
         "-k",
@@ -160,6 +167,7 @@ def _conformance(arguments: argparse.Namespace) -> int:
             json=arguments.json,
             junit=arguments.junit,
             reports=arguments.reports,
+            image=arguments.image,
             pages=Pages(arguments.html, arguments.markdown, _command(arguments)),
             patience=arguments.patience,
         )

@@ -45,6 +45,7 @@ class Options:
         junit: write the same as JUnit XML to this file.
         reports: write the report of each profile to the file NAME.json in this folder.
         pages: where to write the matrix.
+        image: run the only gateway in a container of this image instead of by its command.
         patience: seconds to wait for something that should come at once, instead of what the profile says.
     """
 
@@ -55,6 +56,7 @@ class Options:
     junit: str | None = None
     reports: str | None = None
     pages: Pages = field(default_factory=Pages)
+    image: str | None = None
     patience: float | None = None
 
 
@@ -71,6 +73,8 @@ def run(options: Options) -> int:
     if problem := _problem(options, profiles) or unwritable(files):
         return usage(problem)
     notes = notes_stream(files)
+    if options.image is not None:
+        profiles = [profile.with_image(options.image) for profile in profiles]
     absent = {each.name: why for each in profiles if (why := not_installed(each))}
     if absent and not options.installed:
         return usage("\n".join(absent.values()))
@@ -98,6 +102,8 @@ def _problem(options: Options, profiles: Sequence[Profile]) -> str | None:
     """Return why these options do not fit together."""
     if len(profiles) > 1 and (options.json or options.junit):
         return "--json and --junit are for one target; --reports FOLDER writes a report of each"
+    if len(profiles) > 1 and options.image:
+        return "--image is for one profile"
     names = [_file_name(profile) for profile in profiles]
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:

@@ -22,7 +22,11 @@ def not_installed(profile: Profile) -> str:
     Only a profile that says how its program is installed can tell.
     """
     start = profile.main.start
-    if not start.install or (_program(start) and all(Path(file).exists() for file in start.requires)):
+    if (
+        start.runs_image
+        or not start.install
+        or (_program(start) and all(Path(file).exists() for file in start.requires))
+    ):
         return ""
     return f"not installed: {profile.name}; install it by: {start.install}"
 
@@ -33,7 +37,7 @@ def values(start: Start) -> Mapping[str, str]:
     Raises:
         TargetError: none of the programs is installed.
     """
-    if not start.programs:
+    if start.runs_image or not start.programs:
         return {}
     program = _program(start)
     if program is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memmie_harness.conformance.offers import OfferValue
-from memmie_harness.targets.command import ReadyWhen
+from memmie_harness.targets.ready_when import ReadyWhen
 
 MAIN = "main"
 """The name of the setup in the profile's own tables `start` and `offers`."""
@@ -26,6 +26,8 @@ class Start:
         programs: the names of the program; the first that is installed is {PROGRAM}.
         requires: files and folders that must exist, too.
         install: how to install all this; empty if the profile does not say so.
+        image: the image to run in a container, unless there is a command.
+        image_command: the arguments of the image's entry point; templates. Without any, the image's own command is used.
         env: environment variables; the values are templates.
         config: a file with a template, which is rendered into the file {CONFIG}.
         ready: how to notice that it is ready.
@@ -44,15 +46,27 @@ class Start:
     url: str = ""
     auth_port: int = 0
     studio_ports: Sequence[int] = ()
+    image: str = ""
+    image_command: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     config: Path | None = None
     ready: ReadyWhen = field(default_factory=lambda: ReadyWhen(port=True))
-    start_seconds: float = 10.0
+    start_seconds: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     one_at_a_time: bool = False
     patience_seconds: float = 5.0
     folder: Path = Path()
+
+    @property
+    def runs_image(self) -> bool:
+        """Whether the gateway runs in a container."""
+        return bool(self.image) and not self.command
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The command that is used: of the program, or of the image."""
+        return self.image_command if self.runs_image else self.command
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +130,17 @@ class Profile:
 
     def with_patience(self, seconds: float) -> Profile:
         """Return this profile for a machine on which everything takes longer."""
-        setups = [
-            replace(
-                setup,
-                start=replace(
-                    setup.start,
-                    patience_seconds=seconds,
-                    start_seconds=max(setup.start.start_seconds, 2 * seconds),
-                ),
+        return self.changed(
+            lambda start: replace(
+                start, patience_seconds=seconds, start_seconds=max(start.start_seconds, 2 * seconds)
             )
-            for setup in self.setups
-        ]
+        )
+
+    def with_image(self, image: str) -> Profile:
+        """Return this profile for the same gateway in a container of an image."""
+        return self.changed(lambda start: replace(start, image=image, command=(), url=""))
+
+    def changed(self, change: Callable[[Start], Start]) -> Profile:
+        """Return this profile with a change of how each setup is started."""
+        setups = [replace(setup, start=change(setup.start)) for setup in self.setups]
         return replace(self, setups=setups)

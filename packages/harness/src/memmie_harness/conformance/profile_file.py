@@ -7,7 +7,7 @@ import re
 import shlex
 import signal
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
@@ -17,7 +17,7 @@ from memmie_harness.conformance import template
 from memmie_harness.conformance.model import MAX_NAME
 from memmie_harness.conformance.offers import OFFERS, OfferValue
 from memmie_harness.conformance.profile import MAIN, Profile, Setup, Start
-from memmie_harness.targets.command import ReadyWhen
+from memmie_harness.targets.ready_when import ReadyWhen
 
 T = TypeVar("T")
 
@@ -203,11 +203,14 @@ def _texts(table: _Table, field: str) -> list[str] | None:
 def _start(table: _Table, base: Start | None, folder: Path) -> Start:
     """Return how to start the gateway; what a table of a setup does not say is as in the profile's own table."""
     command = _words(table, "command")
+    image = table.take("image", str)
     url = table.take("url", str)
-    if not command and not url and base is None:
+    if not command and not image and not url and base is None:
         table.require("command", str, '"./gw --port {PORT} --backends {STUDIO_WS_URLS}"')
-    if url and (command or urlsplit(url).scheme != "http" or urlsplit(url).port is None):
-        raise table.error("url", "must be http://127.0.0.1:PORT, and there must be no command besides it")
+    if url and (command or image or urlsplit(url).scheme != "http" or urlsplit(url).port is None):
+        raise table.error(
+            "url", "must be http://127.0.0.1:PORT, and there must be no command and no image besides it"
+        )
     start = base or Start(folder=folder)
     env = dict(start.env)
     env_table = table.table("env")
@@ -223,6 +226,8 @@ def _start(table: _Table, base: Start | None, folder: Path) -> Start:
         "programs": _texts(table, "programs"),
         "requires": _texts(table, "requires"),
         "install": table.take("install", str),
+        "image": image,
+        "image_command": _words(table, "image_command") or None,
         "url": url,
         "auth_port": table.take("auth_port", int),
         "studio_ports": _ports(table),
@@ -322,7 +327,25 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         )
     if start.url and setup.offers.get("tls"):
         raise table.error("offers.tls", "needs start.command, because the kit makes the certificate")
-    texts = {"start.command": " ".join(start.command)}
+    check_placeholders(setup, table.error)
+    return setup
+
+
+def check_placeholders(setup: Setup, error: Callable[[str, str], ValueError]) -> None:
+    """Check that every placeholder in the templates of a setup has a value.
+
+    Args:
+        setup: the setup.
+        error: makes an error of a field and a problem.
+
+    Raises:
+        ValueError: one has none; made by `error`.
+    """
+    start = setup.start
+    texts = {
+        "start.command": " ".join(start.command),
+        "start.image_command": " ".join(start.image_command),
+    }
     texts |= {f"start.env.{name}": value for name, value in start.env.items()}
     if start.config is not None:
         texts[f"start.config ({start.config.name})"] = start.config.read_text(encoding="utf-8")
@@ -330,16 +353,13 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         for name in sorted(template.names_in(text)):
             if not template.known(name):
                 near = _unknown("{" + name + "}", ["{" + known + "}" for known in template.FIXED])
-                raise table.error(
-                    where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)"
-                )
+                raise error(where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)")
             number = name.removeprefix("STUDIO_ADDRESS_").removeprefix("STUDIO_PORT_")
             if number.isdecimal() and int(number) > setup.studios:
-                raise table.error(where, f"{{{name}}} needs the offer studios = {number} or more")
+                raise error(where, f"{{{name}}} needs the offer studios = {number} or more")
             if name.startswith("TLS_") and not setup.offers.get("tls"):
-                raise table.error(where, f"{{{name}}} needs the offer tls = true")
+                raise error(where, f"{{{name}}} needs the offer tls = true")
             if name == "PROGRAM" and not start.programs:
-                raise table.error(where, '{PROGRAM} needs its names; write start.programs = ["NAME"]')
+                raise error(where, '{PROGRAM} needs its names; write start.programs = ["NAME"]')
             if name == "CONFIG" and start.config is None:
-                raise table.error(where, '{CONFIG} needs a template; write start.config = "FILE"')
-    return setup
+                raise error(where, '{CONFIG} needs a template; write start.config = "FILE"')

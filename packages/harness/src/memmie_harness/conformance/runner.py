@@ -185,10 +185,12 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
 
 
 async def version_of(profile: Profile) -> str:
-    """Return the first line that the version command of a profile writes; empty if there is none.
+    """Return the first line that the version command of a profile writes, or its image; empty if there is none.
 
     The command may write to standard output or to standard error.
     """
+    if profile.main.start.runs_image:  # the command would run the program of this machine
+        return f"image {profile.main.start.image}"
     if not profile.version:
         return ""
     environment = clean_environment({"PATH": search_path()})

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
-from memmie_harness.conformance import installed, template
+from memmie_harness.conformance.launch import Surroundings, make_gateway, temporary_folder
 from memmie_harness.conformance.peers.auth import CountedAuth
 from memmie_harness.conformance.peers.certificate import Certificate
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.peers.studio import ConformanceStudio, contains
 from memmie_harness.conformance.profile import Setup
-from memmie_harness.targets.command import CommandTarget, free_port
+from memmie_harness.targets.command import free_port
 
 
 class Gateway(Protocol):
@@ -108,7 +107,7 @@ class Stack:
             TargetError: the gateway did not start.
         """
         async with AsyncExitStack() as resources:
-            self.folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+            self.folder = Path(resources.enter_context(temporary_folder()))
             await resources.enter_async_context(self.auth)
             for studio in self.studios:
                 await resources.enter_async_context(studio)
@@ -156,38 +155,15 @@ class RunningGateway:
 
 
 def command_gateway(setup: Setup, stack: Stack) -> Gateway:
-    """Return the gateway that the command of a setup starts.
+    """Return the gateway that the command or the image of a setup starts.
 
     Raises:
-        TargetError: there is no such program.
+        TargetError: it cannot be made; the message says why.
     """
-    start = setup.start
-    port = free_port()
-    values = {
-        "AUTH_URL": stack.auth.url,
-        "AUTH_ADDRESS": stack.auth.address,
-        "STUDIO_WS_URLS": ",".join(studio.url for studio in stack.studios),
-        "STUDIO_ADDRESSES": ",".join(studio.address for studio in stack.studios),
-        "PORT": str(port),
+    tls = {
         "TLS_PORT": str(stack.tls_port),
         "TLS_CERT": str(stack.tls_certificate_file),
         "TLS_KEY": str(stack.tls_key_file),
-        "FOLDER": str(stack.folder),
-        **installed.values(start),
-        **{f"STUDIO_ADDRESS_{studio.number}": studio.address for studio in stack.studios},
-        **{f"STUDIO_PORT_{studio.number}": str(studio.port) for studio in stack.studios},
     }
-    if start.config is not None:
-        config = stack.folder / start.config.name
-        config.write_text(template.render(start.config.read_text(encoding="utf-8"), values), encoding="utf-8")
-        values["CONFIG"] = str(config)
-    return CommandTarget(
-        [template.render(word, values) for word in start.command],
-        environment={name: template.render(value, values) for name, value in start.env.items()},
-        port=port,
-        ready=start.ready,
-        folder=start.folder,
-        start_seconds=start.start_seconds,
-        stop_signal=start.stop_signal,
-        stop_seconds=start.stop_seconds,
-    )
+    around = Surroundings(stack.auth.url, [studio.url for studio in stack.studios], stack.folder, tls)
+    return make_gateway(setup.start, around)
