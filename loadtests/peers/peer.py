@@ -30,7 +30,6 @@ from pydantic import TypeAdapter
 from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
-
 from memmie_harness.conformance.profile_file import READY_MADE
 
 DIRECT: Final = "direct"  # no gateway

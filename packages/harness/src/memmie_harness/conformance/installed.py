@@ -48,7 +48,9 @@ def _program(start: Start) -> Path | None:
         package, colon, path = name.partition(":")
         try:
             return (
-                _in_package(package, path) if colon else find_program(name, f"{search_path()}{os.pathsep}{SERVERS}", start.folder)
+                _in_package(package, path)
+                if colon
+                else find_program(name, f"{search_path()}{os.pathsep}{SERVERS}", start.folder)
             )
         except TargetError:
             continue

@@ -184,7 +184,9 @@ def _known(root: _Table, known_version: str) -> dict[str, str]:
                 raise table.error("tests", f"{test!r} is there twice")
             known[test] = why
     if known and not known_version:
-        raise root.error("known_version", "is missing; it says which version of the gateway these tests failed with")
+        raise root.error(
+            "known_version", "is missing; it says which version of the gateway these tests failed with"
+        )
     return known
 
 

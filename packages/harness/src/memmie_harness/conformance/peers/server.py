@@ -7,6 +7,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from typing import Generic, Self, TypeVar
 
+from memmie_harness.conformance.model import Violation
 from memmie_harness.conformance.peers.frames import CLOSE, PING, PONG
 from memmie_harness.conformance.peers.heads import accepting_answer
 from memmie_harness.conformance.peers.peer import Peer
@@ -70,7 +71,8 @@ class PeerServer(ABC, Generic[P]):
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         peer = self.make_peer(reader, writer)
-        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError, ValueError, AssertionError):
+        ends = (OSError, EOFError, asyncio.LimitOverrunError, ValueError, AssertionError, Violation)
+        with contextlib.suppress(*ends):
             await peer.read_head()
             if self.claim(peer):
                 return
