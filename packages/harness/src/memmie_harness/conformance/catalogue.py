@@ -17,6 +17,7 @@ from memmie_harness.conformance.tests import (
     balancing,
     closes,
     data,
+    first_message,
     forwarding,
     handshake,
     hostile,
@@ -28,6 +29,10 @@ from memmie_harness.conformance.tests import (
     operation,
     pressure,
     refusals,
+    renewal,
+    restart,
+    socketio,
+    tls,
     violations,
 )
 
@@ -37,6 +42,8 @@ GROUPS: Final[Sequence[Group]] = (
     forwarding.GROUP,
     identity.GROUP,
     auth.GROUP,
+    first_message.GROUP,
+    renewal.GROUP,
     data.GROUP,
     violations.GROUP,
     closes.GROUP,
@@ -46,6 +53,8 @@ GROUPS: Final[Sequence[Group]] = (
     balancing.GROUP,
     operation.GROUP,
     hostile.GROUP,
+    tls.GROUP,
+    socketio.GROUP,
 )
 """The groups, in the order of reports."""
 
@@ -56,6 +65,7 @@ FURTHER: Final[Sequence[ModuleType]] = (
     backend_answers,
     hostile_heads,
     hygiene,
+    restart,
 )
 """Modules that add tests to a group of another module; to import them is enough."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from memmie_harness.conformance import reports
 from memmie_harness.conformance.model import Outcome, Report, Result
 from memmie_harness.conformance.profile import Profile
 
@@ -17,12 +16,6 @@ def with_note(profile: Profile, result: Result) -> Result:
         return result
     note = f"{why} (found with {profile.known_version})"
     return replace(result, evidence=replace(result.evidence, note=note))
-
-
-def explain(result: Result) -> str:
-    """Return a result in words, with why it is known to fail."""
-    note = result.evidence.note
-    return reports.explain(result) + (f"\n  known:    {note}" if note else "")
 
 
 def unexpected(profile: Profile, results: Iterable[Result]) -> list[str]:

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import re
 import secrets
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 from memmie_harness.conformance.model import Evidence, Violation
-from memmie_harness.conformance.peers.frames import TEXT
-from memmie_harness.conformance.peers.heads import Head, accepting_answer, upgrade_request
+from memmie_harness.conformance.pair import Pair, accept
+from memmie_harness.conformance.peers.heads import Head, upgrade_request
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.profile import Setup
 from memmie_harness.conformance.stack import Stack
@@ -20,21 +20,6 @@ from memmie_harness.conformance.transcript import Transcript, escape, hide
 
 MARKER_FIELD = "X-Conformance"
 """The header field with the marker of a test, which says which test a connection to a Studio belongs to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A client and a Studio with an open WebSocket between them."""
-
-    client: Side
-    studio: Side
-
-    async def exchange(self) -> None:
-        """Check that a message passes each way."""
-        self.client.send(TEXT, "up")
-        await self.studio.expect_message(TEXT, "up")
-        self.studio.send(TEXT, "down")
-        await self.client.expect_message(TEXT, "down")
 
 
 class Refused(Violation):
@@ -133,8 +118,20 @@ class Lab:
 
     async def dial(self, *, receive_buffer: int = 0, limit: int = 1 << 17) -> Side:
         """Connect a client that has sent nothing yet."""
+        return await self._dial(self.stack.port, receive_buffer=receive_buffer, limit=limit)
+
+    async def dial_tls_port(self, tls: ssl.SSLContext | None = None) -> Side:
+        """Connect a client to the port with TLS; without a context it sends and gets bytes as they are."""
+        return await self._dial(self.stack.tls_port, tls=tls)
+
+    async def _dial(
+        self, port: int, *, receive_buffer: int = 0, limit: int = 1 << 17, tls: ssl.SSLContext | None = None
+    ) -> Side:
         try:
-            side = await Side.connect(self.stack.port, receive_buffer=receive_buffer, limit=limit)
+            async with asyncio.timeout(self.patience):
+                side = await Side.connect(port, receive_buffer=receive_buffer, limit=limit, tls=tls)
+        except TimeoutError:
+            raise Violation("the gateway accepts connections", f"none within {self.patience:g} s") from None
         except OSError as error:
             raise Violation("the gateway accepts connections", str(error)) from None
         self._clients += 1
@@ -266,6 +263,10 @@ class Lab:
             behind: bytes that the Studio sends together with its answer.
         """
         client, studio = await self.knock(request, client=client)
+        return await self.take(client, studio, *studio_lines, behind=behind)
+
+    async def take(self, client: Side, studio: Side, *studio_lines: str, behind: bytes = b"") -> Pair:
+        """Accept a handshake at the Studio, and check that the client gets 101; see `join`."""
         accept(studio, *studio_lines, behind=behind)
         await self.accepted(client)
         return Pair(client, studio)
@@ -384,11 +385,6 @@ class Lab:
 
         await self.until(f"a connection after {_words(instead_of)}", joined, within=within, every=0.1)
         return pairs[0]
-
-
-def accept(studio: Side, *lines: str, behind: bytes = b"") -> None:
-    """Answer a handshake with 101, with more header lines and with bytes right behind it."""
-    studio.write(accepting_answer(studio.head.get("sec-websocket-key"), *lines) + behind)
 
 
 def _words(statuses: Sequence[int]) -> str:

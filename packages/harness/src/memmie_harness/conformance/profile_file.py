@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from memmie_harness.conformance import template
+from memmie_harness.conformance.model import MAX_NAME
 from memmie_harness.conformance.offers import OFFERS, OfferValue
 from memmie_harness.conformance.profile import MAIN, Profile, Setup, Start
 from memmie_harness.targets.command import ReadyWhen
@@ -143,6 +144,8 @@ def profile_of(content: Mapping[str, Any], path: Path) -> Profile:
     """
     root = _Table(content, path)
     name = root.require("name", str, '"my-gateway"')
+    if not 0 < len(name) <= MAX_NAME:
+        raise root.error("name", f"must have 1 to {MAX_NAME} characters, but is {name[:MAX_NAME]!r}")
     title = root.take("title", str) or name
     version = _words(root, "version")
     start_table = root.table("start")
@@ -317,6 +320,8 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         raise table.error(
             "start.url", "needs auth_port and studio_ports, to which the running gateway connects"
         )
+    if start.url and setup.offers.get("tls"):
+        raise table.error("offers.tls", "needs start.command, because the kit makes the certificate")
     texts = {"start.command": " ".join(start.command)}
     texts |= {f"start.env.{name}": value for name, value in start.env.items()}
     if start.config is not None:
@@ -331,6 +336,8 @@ def _checked(setup: Setup, table: _Table) -> Setup:
             number = name.removeprefix("STUDIO_ADDRESS_").removeprefix("STUDIO_PORT_")
             if number.isdecimal() and int(number) > setup.studios:
                 raise table.error(where, f"{{{name}}} needs the offer studios = {number} or more")
+            if name.startswith("TLS_") and not setup.offers.get("tls"):
+                raise table.error(where, f"{{{name}}} needs the offer tls = true")
             if name == "PROGRAM" and not start.programs:
                 raise table.error(where, '{PROGRAM} needs its names; write start.programs = ["NAME"]')
             if name == "CONFIG" and start.config is None:

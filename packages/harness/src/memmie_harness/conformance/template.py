@@ -9,14 +9,8 @@ from typing import Final
 _PATTERN: Final = re.compile(r"\{\{|\{([A-Z][A-Z0-9_]*)\}")
 
 FIXED: Final = (
-    "AUTH_URL",
-    "AUTH_ADDRESS",
-    "STUDIO_WS_URLS",
-    "STUDIO_ADDRESSES",
-    "PORT",
-    "CONFIG",
-    "FOLDER",
-    "PROGRAM",
+    *("AUTH_URL", "AUTH_ADDRESS", "STUDIO_WS_URLS", "STUDIO_ADDRESSES"),
+    *("PORT", "TLS_PORT", "TLS_CERT", "TLS_KEY", "CONFIG", "FOLDER", "PROGRAM"),
 )
 """The placeholders that every template can use; `STUDIO_ADDRESS_1`, `STUDIO_PORT_1` and so on name single Studios."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, row
-from memmie_harness.conformance.lab import Lab, accept
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.model import Violation
+from memmie_harness.conformance.pair import accept
 from memmie_harness.conformance.peers import BINARY, CLOSE, TEXT, build, close_body
 from memmie_harness.conformance.tests.handshake import GROUP
 

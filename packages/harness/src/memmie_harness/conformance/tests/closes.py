@@ -92,6 +92,22 @@ async def reaches_other_side(lab: Lab, direction: str) -> None:
 
 
 @GROUP.table(
+    level=FEATURE,
+    rule=CLOSING,
+    needs=["answers_half_closed"],
+    rows=both("fin-is-answered", "A Close frame {} with FIN right behind it is answered by a Close frame"),
+)
+async def fin_is_answered(lab: Lab, direction: str) -> None:
+    sender, receiver = ends(await lab.join(), direction)
+    sender.send_close(4000, "bye")
+    sender.finish()
+    await receiver.expect_close(check=may_be_sent)
+    receiver.send_close(4000)
+    await sender.expect_close(check=may_be_sent)
+    equal("what comes after the Close frame", await sender.expect_end(), b"")
+
+
+@GROUP.table(
     level=MUST,
     rule=CLOSING,
     rows=both("answered", "A Close frame {} is answered by a Close frame, and TCP ends"),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, Group, row
-from memmie_harness.conformance.lab import Lab, accept
+from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.pair import accept
 from memmie_harness.conformance.peers import Head
 
 GROUP = Group("forwarding", "Query and header fields")

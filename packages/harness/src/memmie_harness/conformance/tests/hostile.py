@@ -6,7 +6,8 @@ from typing import Final
 
 from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, Group, row
-from memmie_harness.conformance.lab import Lab, accept
+from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.pair import accept
 from memmie_harness.conformance.peers import TEXT, Head
 from memmie_harness.conformance.peers.side import Side
 

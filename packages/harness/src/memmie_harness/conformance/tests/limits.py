@@ -7,7 +7,8 @@ import struct
 
 from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, Group, row
-from memmie_harness.conformance.lab import Lab, Pair, accept
+from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.pair import Pair, accept
 from memmie_harness.conformance.peers import BINARY, CONT, Head
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.closes import may_be_sent
