@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from memmie_harness.conformance.catalogue import all_tests
-from memmie_harness.conformance.reports import explain
 from memmie_harness.conformance.model import ConformanceTest, Outcome
+from memmie_harness.conformance.reports import explain
 from memmie_harness.conformance.session import Session
 
 
