@@ -248,6 +248,8 @@ def conformance(session: nox.Session) -> None:
     """Test the gateway with the conformance kit; `-- --profile nginx` tests another one."""
     _install_editable(session)
     session.run("memmie", "conformance", *(session.posargs or ["--profile", "memmie"]), interrupt_timeout=30)
+    if not session.posargs:  # what else is installed: a part of the tests, some seconds each
+        session.run("python", "-m", "tests.harness.conformance.peers", "--short", interrupt_timeout=30)
 
 
 @nox.session(default=False)

@@ -121,7 +121,7 @@ def test_an_invalid_field_is_named(tmp_path: Path, text: str, message: str) -> N
 def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=r"gone\.toml: No such file or directory"):
         load_profile(str(tmp_path / "gone.toml"))
-    with pytest.raises(ProfileError, match="there is no profile 'memmi'; choose memmie"):
+    with pytest.raises(ProfileError, match="there is no profile 'memmi'; choose aiohttp, caddy"):
         load_profile("memmi")
 
 

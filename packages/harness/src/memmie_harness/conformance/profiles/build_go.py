@@ -27,7 +27,7 @@ def _output(*command: str) -> str:
 def _main(arguments: list[str]) -> None:
     if arguments == ["--version"]:
         library = _output("dpkg-query", "-W", "-f", "${Version}", LIBRARY)
-        print(f"{_output('go', 'version')}, gorilla/websocket {library}")
+        sys.stdout.write(f"{_output('go', 'version')}, gorilla/websocket {library}\n")
         return
     program = Path(arguments[0], "gateway")
     files = sorted(map(str, SOURCES.glob("*.go")))

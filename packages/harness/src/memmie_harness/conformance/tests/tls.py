@@ -92,7 +92,7 @@ async def certificate(lab: Lab) -> None:
 
 @GROUP.test(
     "forwarded-proto",
-    "If the backend is told the scheme, it is https",
+    "If the backend is told the scheme, it is https or wss",
     level=FEATURE,
     rule="spec §3, forwarded headers",
     needs=["forwarded_for"],
@@ -100,7 +100,8 @@ async def certificate(lab: Lab) -> None:
 async def forwarded_proto(lab: Lab) -> None:
     pair = await join(lab)
     schemes = [value for name, value in pair.studio.head.fields if name == "x-forwarded-proto"]
-    true("`X-Forwarded-Proto: https`, or none", set(schemes) <= {"https"}, repr(schemes))
+    # Traefik names the scheme of the WebSocket's URL.
+    true("`X-Forwarded-Proto: https` or wss, or none", set(schemes) <= {"https", "wss"}, repr(schemes))
 
 
 @GROUP.test(
