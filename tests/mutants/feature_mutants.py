@@ -110,7 +110,7 @@ class HasOneBreakerForAllBackends(Toy):
     failures = 0
 
     async def try_one(self, studio: SplitResult, head: Head, user: str, token: str) -> Backend:
-        if self.failures >= 5:
+        if self.failures >= 5 and self.offers.get("failover"):
             raise RefusedError(503)
         try:
             return await super().try_one(studio, head, user, token)
