@@ -164,7 +164,8 @@ class ForwardsTheTokenInTheFirstMessage(Toy):
 @mutant("first-message/late")
 class WaitsForTheTokenForEver(Toy):
     def seconds(self, offer: str) -> float:
-        return 3600 if offer == "first_message_seconds" else super().seconds(offer)
+        seconds = super().seconds(offer)
+        return 3600 if offer == "first_message_seconds" and seconds else seconds
 
 
 @mutant("first-message/behind-handshake", "first-message/not-forwarded")
