@@ -110,7 +110,7 @@ class HasOneBreakerForAllBackends(Toy):
     failures = 0
 
     async def try_one(self, studio: SplitResult, head: Head, user: str, token: str) -> Backend:
-        if self.failures >= 5:
+        if self.failures >= 5 and self.offers.get("failover"):
             raise RefusedError(503)
         try:
             return await super().try_one(studio, head, user, token)
@@ -164,7 +164,8 @@ class ForwardsTheTokenInTheFirstMessage(Toy):
 @mutant("first-message/late")
 class WaitsForTheTokenForEver(Toy):
     def seconds(self, offer: str) -> float:
-        return 3600 if offer == "first_message_seconds" else super().seconds(offer)
+        seconds = super().seconds(offer)
+        return 3600 if offer == "first_message_seconds" and seconds else seconds
 
 
 @mutant("first-message/behind-handshake", "first-message/not-forwarded")

@@ -16,6 +16,7 @@ from memmie_harness.conformance.peers import CLOSE, CONT, PING, PONG, TEXT, Head
 
 MAX_FIRST_MESSAGE = 16 * 1024
 MAX_BODY = 64 * 1024
+MAX_SKIPPED = 1 << 20
 
 
 async def read_first_message(
@@ -52,12 +53,17 @@ async def read_first_message(
 async def refuse_by_close(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, refusal: RefusedError
 ) -> None:
-    """Refuse a client that has its 101 already."""
+    """Refuse a client that has its 101 already, and wait a short time for its own Close frame."""
     writer.write(build(CLOSE, close_body(refusal.code)))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            while await reader.read(1 << 16):
-                pass
+            try:
+                while (await read_frame(reader, from_client=True, room=MAX_SKIPPED)).opcode != CLOSE:
+                    pass
+            except ViolationError:
+                # Closing now would reset the connection, and the Close frame would be lost.
+                while await reader.read(MAX_SKIPPED):
+                    pass
 
 
 @dataclass

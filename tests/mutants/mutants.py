@@ -13,7 +13,7 @@ from tests.mutants.registry import joint_mutant, mutant
 from tests.mutants.toy import Toy
 from tests.mutants.verdicts import Verdict
 
-from memmie_harness.conformance.peers import CONT, PING, TEXT, Frame, Head, build, close_body
+from memmie_harness.conformance.peers import CONT, PING, PONG, TEXT, Frame, Head, build, close_body
 
 # The handshake.
 
@@ -314,5 +314,7 @@ class DecodesLineEnds(Toy):
 @joint_mutant("pressure/stops-the-sender-up", "pressure/stops-the-sender-down")
 class KeepsEverythingForASlowReceiver(Joint):
     async def forward(self, side: int, frame: Frame) -> None:
-        if not self.closed[1 - side]:
+        if frame.opcode == PONG:
+            await super().forward(side, frame)
+        elif not self.closed[1 - side]:
             self.write(1 - side, frame)

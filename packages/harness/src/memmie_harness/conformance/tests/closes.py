@@ -304,7 +304,7 @@ async def fin_behind_close(lab: Lab, direction: str) -> None:
     if receiver.mask is not None:
         await receiver.expect_end()  # the server closes TCP first (RFC 6455 §7.1.1)
     receiver.leave()
-    # Whether the side that sent FIN still gets an answer is left to the gateway: it should have waited for it.
+    # Whether the side that sent FIN still gets an answer is in `fin_is_answered`.
     await sender.expect_end()
 
 

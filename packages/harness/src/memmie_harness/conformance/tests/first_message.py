@@ -226,6 +226,7 @@ async def not_logged(lab: Lab) -> None:
     client = await upgraded(lab)
     client.send(TEXT, auth_message(bad))
     await client.expect_close(4401)
+    client.send_close(4401)
     await client.expect_end()
     lines = [line for line in lab.stack.gateway.log_tail(10_000).splitlines() if bad in line]
     true("no log line with the token", not lines, "\n".join(lines))

@@ -247,7 +247,8 @@ async def nonsense(lab: Lab, packet: str) -> None:
     if packet.startswith(EVENT) and "early" in packet:
         client = await opened(lab)
     else:
-        client, _ = await join(lab)
+        client, studio = await join(lab)
+        lab.background(studio.expect_close_or_end())
     client.send(packet)
     await client.rest()
     lab.no_arrival()
