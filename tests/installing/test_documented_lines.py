@@ -1,7 +1,7 @@
-"""The lines of the harness's README that install it, each run in an empty environment.
+"""The lines of the harness's README that install it, each run in an environment that has its dependencies only.
 
-The session `wheels` runs them, because each takes many seconds; it sets MEMMIE_DIST to the folder of fresh wheels.
-Only what the project itself publishes comes from this clone: the dependencies come from the package index.
+The session `wheels` runs them, because each takes seconds; it sets MEMMIE_DIST to the folder of fresh wheels, and
+shows that each wheel names its dependencies. Here, pip would spend most of the time on them.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def installer(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """An empty environment, with pip."""
+    """An environment with pip and with the dependencies of every member, at their pinned versions."""
     folder = tmp_path / "environment"
     run("uv", "venv", "--quiet", "--seed", "--python", sys.executable, str(folder))
+    pins = ROOT / "requirements" / "run.txt"
+    run("uv", "pip", "install", "--quiet", "--python", str(folder), "--requirement", str(pins))
     return folder
 
 
