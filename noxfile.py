@@ -248,6 +248,13 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """All conformance tests against all mutants, compared with tests/mutants/table.json; `-- --write` writes it."""
+    _install_editable(session)
+    session.run("python", "-m", "tests.mutants.all_by_all", *session.posargs)
+
+
+@nox.session(default=False)
 def attack(session: nox.Session) -> None:
     """Attacks a gateway beside 100 good clients. `-- --together` takes half a minute, `-- --help` explains."""
     if not sys.platform.startswith("linux"):

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.mutants.mutants import MUTANTS
+from tests.mutants.mutants import SwallowsCodes
+from tests.mutants.registry import MUTANTS
 from tests.mutants.toy import Toy
 
 from memmie_harness.conformance.group import Group
@@ -23,7 +24,7 @@ OFFERS = {"auth": True, "token_header": True, "forwards_headers": True, "forward
     ("launch", "outcomes"),
     [
         (Toy, [Outcome.PASSED, Outcome.PASSED]),
-        (MUTANTS["SwallowsCodes"][0], [Outcome.FAILED, Outcome.FAILED]),
+        (MUTANTS[SwallowsCodes.__name__][0], [Outcome.FAILED, Outcome.FAILED]),
     ],
 )
 async def test_the_shown_group_is_run(launch: Launch, outcomes: list[Outcome]) -> None:

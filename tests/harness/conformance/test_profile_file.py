@@ -71,6 +71,7 @@ def test_a_setup_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
             SMALL.replace("PORT", "PROT"),
             "start.command: the placeholder {PROT} is unknown; did you mean '{PORT}'?",
         ),
+        (SMALL.replace("{PORT}", "{TLS_PORT}"), "{TLS_PORT} needs the offer tls = true"),
         (SMALL.replace("{PORT}", "{CONFIG}"), '{CONFIG} needs a template; write start.config = "FILE"'),
         (SMALL.replace("{PORT}", "{STUDIO_ADDRESS_2}"), "{STUDIO_ADDRESS_2} needs the offer studios = 2"),
         (SMALL + "comand = 'x'", "start.comand: is unknown; did you mean 'command'?"),
@@ -103,6 +104,10 @@ def test_a_setup_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
         (
             'name = "gw"\n[start]\nurl = "http://127.0.0.1:8000"\nauth_port = 1\nstudio_ports = ["x"]',
             "start.studio_ports: must be ports",
+        ),
+        (
+            'name = "gw"\n[start]\nurl = "http://127.0.0.1:8000"\nauth_port = 1\nstudio_ports = [2]\n[offers]\ntls = true',
+            "offers.tls: needs start.command",
         ),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.profile import Profile
 from memmie_harness.conformance.session import Session
 
@@ -15,6 +16,8 @@ def conformance_profile(_memmie_profile: Profile | None) -> Profile:
     """The profile that the command line names or describes."""
     if _memmie_profile is None:
         pytest.exit("the conformance tests need --memmie-profile=NAME or FILE", returncode=4)
+    if missing := not_installed(_memmie_profile):
+        pytest.exit(missing, returncode=4)
     return _memmie_profile
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from memmie_harness.conformance import template
+from memmie_harness.conformance import installed, template
 from memmie_harness.conformance.profile import Start
 from memmie_harness.targets.command import CommandTarget, free_port
 from memmie_harness.targets.errors import TargetError
@@ -24,11 +24,13 @@ class Surroundings:
         auth_url: the address of Auth, `http://HOST:PORT`.
         studio_ws_urls: the WebSocket address of each Studio, `ws://HOST:PORT/ws`.
         folder: an empty folder for the gateway, which is removed after the run.
+        further: the values of further placeholders.
     """
 
     auth_url: str
     studio_ws_urls: Sequence[str]
     folder: Path
+    further: Mapping[str, str] = field(default_factory=dict)
 
     def values(self, port: int) -> dict[str, str]:
         """Return the values of the placeholders, but not of {CONFIG}."""
@@ -41,6 +43,11 @@ class Surroundings:
             "PORT": str(port),
             "FOLDER": str(self.folder),
             **{f"STUDIO_ADDRESS_{number}": address for number, address in enumerate(addresses, 1)},
+            **{
+                f"STUDIO_PORT_{number}": str(urlsplit(url).port)
+                for number, url in enumerate(self.studio_ws_urls, 1)
+            },
+            **self.further,
         }
 
 
@@ -68,7 +75,7 @@ def make_gateway(
         TargetError: there is no such program, no Docker engine answers, or a placeholder has no value.
     """
     port = free_port()
-    values = around.values(port)
+    values = {**around.values(port), **installed.values(start)}
     try:
         if start.config is not None:
             config = around.folder / start.config.name

@@ -23,6 +23,9 @@ class Start:
         auth_port: the port of Auth; 0 takes a free one.
         studio_ports: the ports of the Studios; without them, free ones are taken.
         command: the program and its arguments, split by `shlex`; templates.
+        programs: the names of the program; the first that is installed is {PROGRAM}.
+        requires: files and folders that must exist, too.
+        install: how to install all this; empty if the profile does not say so.
         image: the image to run in a container, unless there is a command.
         image_command: the arguments of the image's entry point; templates. Without any, the image's own command is used.
         env: environment variables; the values are templates.
@@ -37,6 +40,9 @@ class Start:
     """
 
     command: Sequence[str] = ()
+    programs: Sequence[str] = ()
+    requires: Sequence[str] = ()
+    install: str = ""
     url: str = ""
     auth_port: int = 0
     studio_ports: Sequence[int] = ()
@@ -101,12 +107,16 @@ class Profile:
         title: the name of the product.
         version: a command that prints the version; empty if there is none.
         setups: the ways to run it; `main` is first.
+        known: the tests that are known to fail, by id, and why.
+        known_version: the version of the gateway that this was found out with.
     """
 
     name: str
     title: str
     setups: Sequence[Setup]
     version: Sequence[str] = ()
+    known: Mapping[str, str] = field(default_factory=dict)
+    known_version: str = ""
 
     @property
     def main(self) -> Setup:

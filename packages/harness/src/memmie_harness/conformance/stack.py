@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 
 from memmie_harness.conformance.launch import Surroundings, make_gateway, temporary_folder
 from memmie_harness.conformance.peers.auth import CountedAuth
+from memmie_harness.conformance.peers.certificate import Certificate
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.peers.studio import ConformanceStudio, contains
 from memmie_harness.conformance.profile import Setup
+from memmie_harness.targets.command import free_port
 
 
 class Gateway(Protocol):
@@ -59,6 +61,8 @@ class Stack:
         self._resources = AsyncExitStack()
         self._waiting: dict[str, Callable[[Side], None]] = {}
         self.folder = Path()
+        self.certificate = Certificate() if setup.offers.get("tls") else None
+        self.tls_port = free_port() if setup.offers.get("tls") else 0
         self.gateway: Gateway
 
     @property
@@ -67,6 +71,16 @@ class Stack:
         port = urlsplit(self.gateway.url).port
         assert port is not None
         return port
+
+    @property
+    def tls_certificate_file(self) -> Path:
+        """The certificate for the gateway, in PEM; it is there if the setup offers `tls`."""
+        return self.folder / "tls-certificate.pem"
+
+    @property
+    def tls_key_file(self) -> Path:
+        """The key of the certificate."""
+        return self.folder / "tls-key.pem"
 
     def expect(self, marker: str, arrived: Callable[[Side], None] | None) -> None:
         """Call `arrived` with each connection to a Studio that has this marker in its request; None ends this."""
@@ -97,15 +111,30 @@ class Stack:
             await resources.enter_async_context(self.auth)
             for studio in self.studios:
                 await resources.enter_async_context(studio)
-            self.gateway = self._launch(self.setup, self)
-            resources.push_async_callback(self.gateway.stop)
-            await self.gateway.start()
+            if self.certificate is not None:
+                self.certificate.write(self.tls_certificate_file, self.tls_key_file)
+            self.gateway = await self._start(resources)
             self._resources = resources.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
         await self._resources.aclose()
+
+    async def _start(self, resources: AsyncExitStack) -> Gateway:
+        gateway = self._launch(self.setup, self)
+        resources.push_async_callback(gateway.stop)
+        await gateway.start()
+        return gateway
+
+    async def start_another(self) -> Gateway:
+        """Start another gateway, to which new clients connect from now on; return the one before, which still runs.
+
+        Raises:
+            TargetError: it did not start.
+        """
+        before, self.gateway = self.gateway, await self._start(self._resources)
+        return before
 
 
 class RunningGateway:
@@ -131,5 +160,10 @@ def command_gateway(setup: Setup, stack: Stack) -> Gateway:
     Raises:
         TargetError: it cannot be made; the message says why.
     """
-    around = Surroundings(stack.auth.url, [studio.url for studio in stack.studios], stack.folder)
+    tls = {
+        "TLS_PORT": str(stack.tls_port),
+        "TLS_CERT": str(stack.tls_certificate_file),
+        "TLS_KEY": str(stack.tls_key_file),
+    }
+    around = Surroundings(stack.auth.url, [studio.url for studio in stack.studios], stack.folder, tls)
     return make_gateway(setup.start, around)
