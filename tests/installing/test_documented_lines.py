@@ -81,7 +81,11 @@ def works(environment: Path) -> None:
 
 def test_from_a_git_url(installer: str, environment: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone.git"
-    run("git", "clone", "--quiet", "--bare", str(ROOT), str(clone))
+    run("git", "clone", "--quiet", "--bare", "--single-branch", str(ROOT), str(clone))
+    # pip clones it once for each member, so the history is left out.
+    git = ("git", "-C", str(clone), "-c", "user.name=test", "-c", "user.email=test@example.com")
+    commit = run(*git, "commit-tree", "HEAD^{tree}", "-m", "Everything").strip()
+    run(*git, "update-ref", "HEAD", commit)
     lines, replaced = re.subn(
         r"git\+https://[^\s;]+", f"git+{clone.as_uri()}", documented("install from git")
     )
