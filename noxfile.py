@@ -81,10 +81,7 @@ def _install_editable(session: nox.Session) -> None:
 def _build_wheels(session: nox.Session) -> list[str]:
     """Build every package into dist/; return the paths of the wheels."""
     shutil.rmtree(DIST, ignore_errors=True)
-    for package in PACKAGES:
-        session.run(
-            "uv", "build", "--quiet", "--wheel", "--out-dir", str(DIST), f"packages/{package}", external=True
-        )
+    session.run("uv", "build", "--quiet", "--all-packages", "--wheel", "--out-dir", str(DIST), external=True)
     return [str(wheel) for wheel in sorted(DIST.glob("*.whl"))]
 
 
