@@ -57,13 +57,17 @@ class Peer:
             tls: the context of a client that uses TLS.
         """
         sock = socket.socket()
-        if source:
-            sock.bind((source, 0))
-        if receive_buffer:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            if source:
+                sock.bind((source, 0))
+            if receive_buffer:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            sock.close()
+            raise
         name = None if tls is None else HOST
         streams = await asyncio.open_connection(sock=sock, limit=limit, ssl=tls, server_hostname=name)
         return cls(*streams, mask=MASK)
