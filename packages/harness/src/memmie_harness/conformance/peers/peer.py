@@ -62,7 +62,11 @@ class Peer:
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+        except BaseException:
+            sock.close()
+            raise
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         name = None if tls is None else HOST
         streams = await asyncio.open_connection(sock=sock, limit=limit, ssl=tls, server_hostname=name)
