@@ -5,6 +5,7 @@ https://socket.io/docs/v4/engine-io-protocol, https://socket.io/docs/v4/socket-i
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -40,8 +41,13 @@ class Client:
 
     async def packet(self) -> str:
         """Read a packet; pings of Engine.IO are answered."""
-        while (packet := await self.any_packet()) == PING:
-            self.send(PONG)
+        try:
+            async with asyncio.timeout(self.side.patience):
+                while (packet := await self.any_packet()) == PING:
+                    self.send(PONG)
+        except TimeoutError:
+            words = f"only pings within {self.side.patience:g} s"
+            raise Violation("a packet other than a ping", words) from None
         return packet
 
     async def any_packet(self) -> str:

@@ -93,9 +93,12 @@ async def dead(lab: Lab, direction: str) -> None:
         wait_longer(side, lab, 2)
     ended = asyncio.create_task(silent.read_rest())
     try:
-        await other.expect_close(check=may_be_sent)
-        other.send_close(1000)
-        await ended
+        async with asyncio.timeout(other.patience):  # in all, because other pings may come meanwhile
+            await other.expect_close(check=may_be_sent)
+            other.send_close(1000)
+            await ended
+    except TimeoutError:
+        raise Violation("both connections end", f"one is still open after {other.patience:g} s") from None
     finally:
         ended.cancel()
         await asyncio.gather(ended, return_exceptions=True)
