@@ -81,10 +81,7 @@ def _install_editable(session: nox.Session) -> None:
 def _build_wheels(session: nox.Session) -> list[str]:
     """Build every package into dist/; return the paths of the wheels."""
     shutil.rmtree(DIST, ignore_errors=True)
-    for package in PACKAGES:
-        session.run(
-            "uv", "build", "--quiet", "--wheel", "--out-dir", str(DIST), f"packages/{package}", external=True
-        )
+    session.run("uv", "build", "--quiet", "--all-packages", "--wheel", "--out-dir", str(DIST), external=True)
     return [str(wheel) for wheel in sorted(DIST.glob("*.whl"))]
 
 
@@ -248,6 +245,15 @@ def conformance(session: nox.Session) -> None:
     """Test the gateway with the conformance kit; `-- --profile nginx` tests another one."""
     _install_editable(session)
     session.run("memmie", "conformance", *(session.posargs or ["--profile", "memmie"]), interrupt_timeout=30)
+    if not session.posargs:  # what else is installed: a part of the tests, some seconds each
+        session.run("python", "-m", "tests.harness.conformance.peers", "--short", interrupt_timeout=30)
+
+
+@nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """All conformance tests against all mutants, compared with tests/mutants/table.json; `-- --write` writes it."""
+    _install_editable(session)
+    session.run("python", "-m", "tests.mutants.all_by_all", *session.posargs)
 
 
 @nox.session(default=False)

@@ -30,6 +30,7 @@ from pydantic import TypeAdapter
 from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
+from memmie_harness.conformance.profile_file import READY_MADE
 
 DIRECT: Final = "direct"  # no gateway
 OURS: Final = "gateway"  # which the others are compared with
@@ -169,7 +170,7 @@ class Peer:
             yield Endpoint(backend_url, ())
             return
         if self.go:
-            program = go_program(program, HERE / self.go)
+            program = go_program(program, READY_MADE / self.go)
         with socket.socket() as probe:  # a port that nobody listens on
             probe.bind(("127.0.0.1", 0))
             port = int(probe.getsockname()[1])

@@ -12,17 +12,19 @@ from memmie_harness.targets import InProcessTarget, ProcessTarget, TargetError, 
         ("inprocess", InProcessTarget),
         ("http://127.0.0.1:8000", UrlTarget),
         ("https://gateway.example", UrlTarget),
+        ("ws://127.0.0.1:8000/chat", UrlTarget),
     ],
 )
 def test_each_name_makes_its_kind_of_target(choice: str, kind: type) -> None:
     assert type(make_target(choice, {})) is kind
 
 
-@pytest.mark.parametrize("choice", ["", "docker", "ws://127.0.0.1:8000", "http://", "127.0.0.1:8000"])
+@pytest.mark.parametrize("choice", ["", "docker", "ws:///ws", "http://", "127.0.0.1:8000"])
 def test_any_other_word_is_refused_with_what_is_allowed(choice: str) -> None:
     with pytest.raises(
         ValueError,
-        match=r"is not a target\. Choose process, inprocess, container or the URL of a gateway \(http://HOST:PORT\)",
+        match=r"is not a target\. Choose process, inprocess, container or the URL of a gateway \(http://HOST:PORT or "
+        r"ws://HOST:PORT/PATH\)",
     ):
         make_target(choice, {})
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from memmie_harness.targets import TargetError
-from memmie_harness.targets.command import CommandTarget, ReadyWhen, find_program, free_port
+from memmie_harness.targets.command import CommandTarget, find_program, free_port
+from memmie_harness.targets.ready_when import ReadyWhen
 
 LISTENS = """
 import http.server, sys

@@ -153,7 +153,7 @@ def test_failures_are_explained(run_pytest: RunPytest) -> None:
         [
             "*TargetError: the gateway did not start: *exit code 2*",
             "*MAX_CONNECTIONS_PER_IP*",
-            "mark memmie has no argument 'studio'; allowed: studios, env, target",
+            "mark memmie has no argument 'studio'; allowed: studios, env, target, needs",
             "*memmie gateway log, teardown included: <ProcessTarget pid=*",
             '{*"event": "listening"*',
             "*somebody*",
@@ -194,20 +194,22 @@ def test_an_unknown_target_is_refused(run_pytest: RunPytest) -> None:
     result = run_pytest("", ["--memmie-target=docker"], inside=True)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: --memmie-target: 'docker' is not a target. Choose process, inprocess, container or *"]
+        [
+            "ERROR: --memmie-target: 'docker' is not a target. Choose process, inprocess, command, container or *"
+        ]
     )
 
 
 def test_help_lists_the_options(pytester: pytest.Pytester) -> None:
     help_text = pytester.runpytest_inprocess(*STRICT, "--help").stdout.str()
 
-    assert "--memmie-target=process|inprocess|container|URL" in help_text
+    assert "--memmie-target=process|inprocess|command|container|URL" in help_text
     assert "--memmie-auth-url=URL" in help_text
 
 
 def test_the_mark_is_registered(pytestconfig: pytest.Config) -> None:
     assert any(
-        line.startswith("memmie(studios=2, env={}, target='process'): ")
+        line.startswith("memmie(studios=2, env={}, target='process', needs=[]): ")
         for line in pytestconfig.getini("markers")
     )
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from tests.clock import loop_clock
 
 from memmie_harness.targets import TargetError, UrlTarget
+from memmie_harness.targets.ready_when import ReadyWhen
 
 
 @contextlib.asynccontextmanager
@@ -78,3 +79,49 @@ async def test_says_that_nobody_listens() -> None:
 async def test_start_need_not_wait_until_ready() -> None:
     async with served([503]) as url, asyncio.timeout(5):
         await UrlTarget(url).start(until_ready=False)
+
+
+@pytest.mark.parametrize("status", [401, 404, 426])
+async def test_a_gateway_without_a_route_ready_is_not_waited_for(status: int) -> None:
+    async with served([status]) as url, asyncio.timeout(5):
+        await UrlTarget(url).start()
+
+
+@pytest.mark.parametrize(
+    ("ready", "message"),
+    [
+        (ReadyWhen(path="/status"), "a 2xx from /status, which answers 404"),
+        (ReadyWhen(path="/ready"), "a 2xx from /ready, which answers 503"),
+    ],
+)
+async def test_another_path_says_that_it_is_ready(ready: ReadyWhen, message: str) -> None:
+    async with served([503, 204]) as url:
+        with pytest.raises(TargetError, match=f"^the gateway at {url}: .* 0 s; missing was {message}"):
+            await UrlTarget(url, ready=ready, start_seconds=0).start()
+        if ready.path == "/ready":
+            await UrlTarget(url, ready=ready).start()
+
+
+async def test_a_port_says_that_it_is_ready() -> None:
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        target = UrlTarget(
+            f"http://127.0.0.1:{taken.getsockname()[1]}", ready=ReadyWhen(port=True), start_seconds=0
+        )
+        with pytest.raises(TargetError, match="missing was a listener on port"):
+            await target.start()
+        taken.listen()
+        await target.start()
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "ws_url"),
+    [
+        ("ws://gw.test:8000/chat?v=1", "http://gw.test:8000", "ws://gw.test:8000/chat?v=1"),
+        ("wss://gw.test", "https://gw.test", "wss://gw.test/ws"),
+        ("http://gw.test/prefix/", "http://gw.test/prefix", "ws://gw.test/prefix/ws"),
+    ],
+)
+def test_the_address_of_the_websocket_route_will_do(given: str, url: str, ws_url: str) -> None:
+    target = UrlTarget(given)
+    assert (target.url, target.ws_url) == (url, ws_url)

@@ -36,17 +36,31 @@ def test_the_kind_of_gateway_is_not_a_part_of_the_stack() -> None:
     assert all(read_marks([own]).has_own_stack for own in (mark(studios=1), mark(env={"A": 1})))
 
 
+def test_what_a_test_needs_comes_from_all_marks() -> None:
+    assert read_marks([mark(needs=["drain"]), mark(needs=["log", "drain"])]).needs == {"drain", "log"}
+
+
+def test_without_a_number_of_studios_another_one_will_do() -> None:
+    assert read_marks([mark(env={"A": 1})]).any_studios
+    assert not read_marks([mark(studios=2)]).any_studios
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
         (mark(3), "takes only keyword arguments"),
-        (mark(studio=3), "has no argument 'studio'; allowed: studios, env, target"),
+        (mark(studio=3), "has no argument 'studio'; allowed: studios, env, target, needs"),
         (mark(studios="3"), "studios must be a number"),
         (mark(studios=-1), "studios must be a number"),
         (mark(studios=True), "studios must be a number"),
         (mark(env="A=1"), "env must be a dict"),
         (mark(env={"A": None}), "env must be a dict"),
         (mark(env={1: "A"}), "env must be a dict"),
+        (mark(needs="drain"), "needs must be a list of names of offers"),
+        (
+            mark(needs=["drian"]),
+            "needs must be a list of names of offers from docs/conformance.md; .'drian'. is given",
+        ),
         (mark(target="container"), "target must be 'process' or 'inprocess'; 'container' is given"),
     ],
 )

@@ -1,7 +1,7 @@
-"""The lines of the harness's README that install it, each run in an empty environment.
+"""The lines of the harness's README that install it, each run in an environment that has its dependencies only.
 
-The session `wheels` runs them, because each takes many seconds; it sets MEMMIE_DIST to the folder of fresh wheels.
-Only what the project itself publishes comes from this clone: the dependencies come from the package index.
+The session `wheels` runs them, because each takes seconds; it sets MEMMIE_DIST to the folder of fresh wheels, and
+shows that each wheel names its dependencies. Here, pip would spend most of the time on them.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ def installer(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Path:
-    """An empty environment, with pip."""
+    """An environment with pip and with the dependencies of every member, at their pinned versions."""
     folder = tmp_path / "environment"
     run("uv", "venv", "--quiet", "--seed", "--python", sys.executable, str(folder))
+    pins = ROOT / "requirements" / "run.txt"
+    run("uv", "pip", "install", "--quiet", "--python", str(folder), "--requirement", str(pins))
     return folder
 
 
@@ -79,7 +81,11 @@ def works(environment: Path) -> None:
 
 def test_from_a_git_url(installer: str, environment: Path, tmp_path: Path) -> None:
     clone = tmp_path / "clone.git"
-    run("git", "clone", "--quiet", "--bare", str(ROOT), str(clone))
+    run("git", "clone", "--quiet", "--bare", "--single-branch", str(ROOT), str(clone))
+    # pip clones it once for each member, so the history is left out.
+    git = ("git", "-C", str(clone), "-c", "user.name=test", "-c", "user.email=test@example.com")
+    commit = run(*git, "commit-tree", "HEAD^{tree}", "-m", "Everything").strip()
+    run(*git, "update-ref", "HEAD", commit)
     lines, replaced = re.subn(
         r"git\+https://[^\s;]+", f"git+{clone.as_uri()}", documented("install from git")
     )

@@ -268,9 +268,8 @@ async def test_a_refused_handshake_names_the_connection_and_the_status(measureme
     async with backend(echo, process_request=refuse) as url:
         code, answer = await load(url, measurement)
     assert code == 1
-    assert answer["problem"].startswith("connection 1 ")
-    assert "failed: " in answer["problem"]
-    assert "401" in answer["problem"]
+    # Both are under way at the same time, and the first one that is refused is named.
+    assert re.match(r"connection [12] (of 2 )?failed: .*401", answer["problem"]), answer
 
 
 async def close_at_once(connection: ServerConnection) -> None:

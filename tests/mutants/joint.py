@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
+from typing import NamedTuple
 
 from memmie_harness.conformance.peers import (
     BINARY,
@@ -28,6 +30,17 @@ CLIENT, STUDIO = 0, 1
 MAX_MESSAGE = 1 << 20
 CLOSE_SECONDS = 2.0
 
+OWN_PING = b"are you there?"
+"""The payload of the gateway's own pings; no test sends it."""
+
+
+class Times(NamedTuple):
+    """When a silent side is pinged, how long it may take to answer, and when an idle connection ends; 0 for never."""
+
+    ping: float = 0.0
+    pong: float = 0.0
+    idle: float = 0.0
+
 
 class ViolationError(Exception):
     """A side broke the protocol; `code` is what it is told."""
@@ -42,6 +55,25 @@ def may_be_sent(code: int) -> bool:
     return code in {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
 
 
+async def read_frame(reader: asyncio.StreamReader, *, from_client: bool, room: int) -> Frame:
+    """Read a frame with a payload of at most `room` bytes."""
+    first, second = await reader.readexactly(2)
+    size = second & 0x7F
+    if size > 125:
+        length = await reader.readexactly(2 if size == 126 else 8)
+        size = int.from_bytes(length, "big")
+        if size < (126 if len(length) == 2 else 1 << 16) or size >> 63:
+            raise ViolationError(1002)
+    is_masked = bool(second & 0x80)
+    if is_masked is not from_client or (first & 0x08 and size > 125):
+        raise ViolationError(1002)
+    if size > room:
+        raise ViolationError(1009)
+    key = await reader.readexactly(4) if is_masked else bytes(4)
+    payload = masked(await reader.readexactly(size), key)
+    return Frame(first & 0x0F, payload, bool(first & 0x80), first & 0x70, is_masked)
+
+
 class Joint:
     """Forwards frames between a client and a Studio.
 
@@ -50,18 +82,26 @@ class Joint:
         studio: the Studio's.
         count: called with each message.
         extensions: extensions are in effect, so the reserved bits may be set.
+        times: when a silent side is pinged.
     """
 
     max_message = MAX_MESSAGE
     """The largest message in bytes, over all fragments."""
 
     def __init__(
-        self, client: Streams, studio: Streams, count: Callable[[], None], *, extensions: bool = False
+        self,
+        client: Streams,
+        studio: Streams,
+        count: Callable[[], None],
+        *,
+        extensions: bool = False,
+        times: Times | None = None,
     ) -> None:
         self.readers = [client[0], studio[0]]
         self.writers = [client[1], studio[1]]
         self.count = count
         self.extensions = extensions
+        self.times = times or Times()
         self.message = [0, 0]
         """The opcode of the message that a side has begun, or 0."""
         self.size = [0, 0]
@@ -72,12 +112,22 @@ class Joint:
         """Whether a side was sent a Close frame."""
         self.finished = [asyncio.Event(), asyncio.Event()]
         """Whether a side has sent its Close frame, or is gone."""
+        self.answered = [asyncio.Event(), asyncio.Event()]
+        """Whether a side has answered the ping."""
+        self.studio_lost = False
+        self._last_message = time.monotonic()
 
     async def run(self) -> None:
         """Forward until both sides have closed."""
-        async with asyncio.TaskGroup() as group:
-            for side in (CLIENT, STUDIO):
-                group.create_task(self.pump(side))
+        watching = [asyncio.create_task(watch) for watch in self.watches()]
+        try:
+            async with asyncio.TaskGroup() as group:
+                for side in (CLIENT, STUDIO):
+                    group.create_task(self.pump(side))
+        finally:
+            for watch in watching:
+                watch.cancel()
+            await asyncio.gather(*watching, return_exceptions=True)
         for writer in self.writers:
             writer.close()
 
@@ -100,6 +150,36 @@ class Joint:
             self.finished[side].set()
             await self.wait_for(other)
 
+    # Time.
+
+    def watches(self) -> list[Coroutine[object, object, None]]:
+        """Return what runs beside the two directions."""
+        watches = [self.keep_alive(side) for side in (CLIENT, STUDIO)] if self.times.ping else []
+        return [*watches, self.end_if_idle()] if self.times.idle else watches
+
+    async def keep_alive(self, side: int) -> None:
+        """Ping a side again and again, and cut its connection if it does not answer."""
+        while not self.closed[side]:
+            await asyncio.sleep(self.times.ping)
+            self.answered[side].clear()
+            self.write(side, Frame(PING, OWN_PING))
+            try:
+                async with asyncio.timeout(self.times.pong):
+                    await self.answered[side].wait()
+            except TimeoutError:
+                self.dead(side)
+                return
+
+    def dead(self, side: int) -> None:
+        """Cut the connection of a side that has not answered a ping."""
+        self.writers[side].transport.abort()
+
+    async def end_if_idle(self) -> None:
+        """End the connection if no message comes for too long."""
+        while (left := self._last_message + self.times.idle - time.monotonic()) > 0:  # noqa: ASYNC110 - it is time
+            await asyncio.sleep(left)
+        self.end(1001)
+
     async def wait_for(self, other: int) -> None:
         """Give the other side time for its own Close frame; then its connection is cut."""
         with contextlib.suppress(TimeoutError):
@@ -112,22 +192,8 @@ class Joint:
 
     async def read_frame(self, side: int) -> Frame:
         """Read a frame."""
-        reader = self.readers[side]
-        first, second = await reader.readexactly(2)
-        size = second & 0x7F
-        if size > 125:
-            length = await reader.readexactly(2 if size == 126 else 8)
-            size = int.from_bytes(length, "big")
-            if size < (126 if len(length) == 2 else 1 << 16) or size >> 63:
-                raise ViolationError(1002)
-        is_masked = bool(second & 0x80)
-        if is_masked is not (side == CLIENT) or (first & 0x08 and size > 125):
-            raise ViolationError(1002)
-        if size + self.size[side] > self.max_message:
-            raise ViolationError(1009)
-        key = await reader.readexactly(4) if is_masked else bytes(4)
-        payload = masked(await reader.readexactly(size), key)
-        return Frame(first & 0x0F, payload, bool(first & 0x80), first & 0x70, is_masked)
+        room = self.max_message - self.size[side]
+        return await read_frame(self.readers[side], from_client=side == CLIENT, room=room)
 
     def check(self, side: int, frame: Frame) -> None:
         """Raise `ViolationError` if a frame breaks the protocol (RFC 6455 §5)."""
@@ -167,6 +233,11 @@ class Joint:
 
     async def forward(self, side: int, frame: Frame) -> None:
         """Send the other side a frame that is not a Close frame."""
+        if frame.opcode == PONG and frame.payload == OWN_PING:
+            self.answered[side].set()
+            return
+        if frame.opcode < CLOSE:
+            self._last_message = time.monotonic()
         if self.closed[1 - side]:
             return
         self.write(1 - side, frame)
@@ -207,6 +278,7 @@ class Joint:
 
     async def lost(self, side: int) -> None:
         """End the connection because a side's TCP connection is lost."""
+        self.studio_lost |= side == STUDIO and not self.closed[STUDIO]
         self.close(1 - side, self.loss(side))
 
     def loss(self, side: int) -> bytes:

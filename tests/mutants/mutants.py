@@ -3,64 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import unquote
 
+from tests.mutants.answers import RefusedError, closed
+from tests.mutants.backends import Backend
 from tests.mutants.joint import STUDIO, Joint
-from tests.mutants.toy import RefusedError, Toy, Verdict, closed
+from tests.mutants.registry import joint_mutant, mutant
+from tests.mutants.toy import Toy
+from tests.mutants.verdicts import Verdict
 
-from memmie_harness.conformance.peers import CONT, PING, TEXT, Frame, Head, build, close_body
-from memmie_harness.conformance.profile import Setup
-from memmie_harness.conformance.stack import Stack
-
-MUTANTS: dict[str, tuple[Callable[[Setup, Stack], Toy], tuple[str, ...]]] = {}
-"""Each mutant by name, and the tests that must fail for it."""
-
-
-def mutant(*caught_by: str) -> Callable[[type[Toy]], type[Toy]]:
-    """Add a wrong gateway."""
-
-    def add(kind: type[Toy]) -> type[Toy]:
-        MUTANTS[kind.__name__] = (kind, caught_by)
-        return kind
-
-    return add
-
-
-def joint_mutant(*caught_by: str) -> Callable[[type[Joint]], type[Joint]]:
-    """Add a gateway that forwards frames in a wrong way."""
-
-    def add(kind: type[Joint]) -> type[Joint]:
-        class Wrong(Toy):
-            def joint(
-                self,
-                reader: asyncio.StreamReader,
-                writer: asyncio.StreamWriter,
-                backend_reader: asyncio.StreamReader,
-                backend_writer: asyncio.StreamWriter,
-                *,
-                extensions: bool,
-            ) -> Joint:
-                return kind(
-                    (reader, writer), (backend_reader, backend_writer), self.count, extensions=extensions
-                )
-
-        MUTANTS[kind.__name__] = (Wrong, caught_by)
-        return kind
-
-    return add
-
+from memmie_harness.conformance.peers import CONT, PING, PONG, TEXT, Frame, Head, build, close_body
 
 # The handshake.
 
 
 @mutant("refusals/answer-waits-for-backend", "refusals/backend-500", "refusals/passes-401")
 class AnswersBeforeTheBackend(Toy):
-    async def dial(
-        self, head: Head, user: str, token: str, writer: asyncio.StreamWriter
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Head]:
-        writer.write(self.client_answer(head, Head("", ()), token))
-        studio = self.choose(user)
+    async def dial(self, head: Head, user: str, token: str, writer: asyncio.StreamWriter | None) -> Backend:
+        if writer is not None:
+            writer.write(self.client_answer(head, Head("", ()), token))
+        studio = self.choose(user)[0]
         reader, backend = await asyncio.open_connection(studio.hostname, studio.port)
         backend.write(self.backend_request(studio.netloc, head, user, token))
         try:
@@ -73,9 +36,7 @@ class AnswersBeforeTheBackend(Toy):
 
 @mutant("handshake/studio-frame-behind-101", "handshake/studio-frames-behind-101")
 class LosesEarlyFramesOfTheBackend(Toy):
-    async def dial(
-        self, head: Head, user: str, token: str, writer: asyncio.StreamWriter
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Head]:
+    async def dial(self, head: Head, user: str, token: str, writer: asyncio.StreamWriter | None) -> Backend:
         reader, backend, answer = await super().dial(head, user, token, writer)
         reader._buffer.clear()  # type: ignore[attr-defined] # what came together with the head
         return reader, backend, answer
@@ -90,16 +51,16 @@ class LosesEarlyFramesOfTheClient(Toy):
 
 @mutant("handshake/upgrade-mixed-case", "handshake/upgrade-upper-case")
 class ComparesUpgradeByCase(Toy):
-    def check_request(self, head: Head) -> None:
-        super().check_request(head)
+    def check_upgrade(self, head: Head) -> None:
+        super().check_upgrade(head)
         if head.get("upgrade") != "websocket":
             raise RefusedError(400)
 
 
 @mutant("handshake/connection-list", "handshake/connection-in-two-fields")
 class WantsConnectionToBeUpgradeAlone(Toy):
-    def check_request(self, head: Head) -> None:
-        super().check_request(head)
+    def check_upgrade(self, head: Head) -> None:
+        super().check_upgrade(head)
         if head.get("connection").lower() != "upgrade":
             raise RefusedError(400)
 
@@ -211,7 +172,7 @@ class LetsEverybodyInWhileAuthFails(Toy):
 @mutant("auth/expires")
 class ForgetsThatTokensExpire(Toy):
     async def serve_joint(self, joint: Joint, verdict: Verdict) -> None:
-        await super().serve_joint(joint, Verdict(200, verdict.user))
+        await super().serve_joint(joint, replace(verdict, expires=None))
 
 
 # Messages.
@@ -335,10 +296,10 @@ class LooksAtTheSizeOfSingleFrames(Joint):
 
 @mutant("hostile/two-hosts", "hostile/two-equal-hosts")
 class TakesTheFirstOfTwoHosts(Toy):
-    def check_request(self, head: Head) -> None:
+    def check_request(self, head: Head) -> str:
         first = next(field for field in head.fields if field[0] == "host")
         others = tuple(field for field in head.fields if field[0] != "host")
-        super().check_request(Head(head.first_line, (first, *others), head.body, head.names))
+        return super().check_request(Head(head.first_line, (first, *others), head.body, head.names))
 
 
 @mutant("hostile/line-end-in-query")
@@ -353,5 +314,7 @@ class DecodesLineEnds(Toy):
 @joint_mutant("pressure/stops-the-sender-up", "pressure/stops-the-sender-down")
 class KeepsEverythingForASlowReceiver(Joint):
     async def forward(self, side: int, frame: Frame) -> None:
-        if not self.closed[1 - side]:
+        if frame.opcode == PONG:
+            await super().forward(side, frame)
+        elif not self.closed[1 - side]:
             self.write(1 - side, frame)

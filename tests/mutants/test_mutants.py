@@ -3,50 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from tests.mutants.mutants import MUTANTS
-from tests.mutants.toy import MAX_OF_USER, MAX_TOKEN, REFUSAL_SECONDS, Toy
+from tests.mutants.all_by_all import TABLE, compare, read_table
+from tests.mutants.registry import MUTANTS
+from tests.mutants.toy import Toy
+from tests.mutants.toy_profile import profile
 
 from memmie_harness.conformance import catalogue
 from memmie_harness.conformance.model import Outcome
-from memmie_harness.conformance.offers import OfferValue
-from memmie_harness.conformance.profile import Profile, Setup, Start
 from memmie_harness.conformance.reports import explain
 from memmie_harness.conformance.runner import run
-
-OFFERS: dict[str, OfferValue] = {
-    **dict.fromkeys(
-        (
-            "auth",
-            "auth_body", "token_header", "closes_at_expiry", "hides_token",
-            "hides_copies", "forwards_headers", "forwards_query",
-            "forwards_subprotocols", "forwards_extensions", "forwards_refusals", "answers_after_backend",
-            "checks_upgrade", "checks_backend_upgrade", "forwarded_for", "replaces_forwarded", "request_id",
-            "keeps_early_bytes", "keeps_frames", "inspects_frames",
-            "strict_lengths", "forwards_closes", "ends_handshake", "log",
-        ),
-        True,
-    ),
-    "token_query": "token",
-    "token_subprotocol": "bearer",
-    "auth_cache_seconds": 60.0,
-    "refusal_cache_seconds": REFUSAL_SECONDS,
-    "token_bytes": MAX_TOKEN,
-    "user_query": "user_id",
-    "user_header": "X-User-ID",
-    "status_path": "/status",
-    "message_bytes": 1 << 20,
-    "buffer_bytes": 1 << 20,
-    "connections_per_user": MAX_OF_USER,
-    "metrics_path": "/metrics",
-    "metric_connections": "toy_connections",
-    "metric_messages": "toy_messages_total",
-}  # fmt: skip
-
-
-def profile(patience: float) -> Profile:
-    return Profile(
-        "toy", "the gateway of the mutants", [Setup("main", Start(patience_seconds=patience), OFFERS)]
-    )
 
 
 @pytest.mark.slow
@@ -68,3 +33,26 @@ async def test_a_mutant_is_caught(name: str) -> None:
 
     missed = [result.test.id for result in report.results if result.outcome is not Outcome.FAILED]
     assert not missed
+
+
+def test_the_table_knows_every_mutant_and_only_tests_that_exist() -> None:
+    table = read_table(TABLE)
+    ids = {test.id for test in catalogue.all_tests()}
+    assert table.keys() == MUTANTS.keys(), "run `nox -s mutants -- --write`"
+    for name, failing in table.items():
+        assert set(MUTANTS[name][1]) <= set(failing), name
+        assert set(failing) <= ids, name
+
+
+def test_differences_from_the_table_are_named_in_both_directions() -> None:
+    table = {"Drops": ["data/size", "data/order"], "Leaks": ["limits/race"]}
+    assert compare({"Drops": ["data/order", "data/cut"], "New": ["a/b"]}, table) == [
+        "Drops: data/cut fails, too",
+        "Drops: data/size does not fail",
+        "New: a/b fails, too",
+    ]
+
+
+def test_each_group_has_a_mutant() -> None:
+    caught = {test_id.partition("/")[0] for _, caught_by in MUTANTS.values() for test_id in caught_by}
+    assert {group.name for group in catalogue.GROUPS} == caught

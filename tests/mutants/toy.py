@@ -1,6 +1,6 @@
 """A small and correct gateway in this process, on which the mutants are built: each overrides one of its methods.
 
-It offers what most conformance tests need, and has no limits, no health checks and no metrics beyond that.
+It offers what the conformance tests need, and nothing beyond that.
 """
 
 from __future__ import annotations
@@ -9,79 +9,99 @@ import asyncio
 import base64
 import binascii
 import contextlib
-import json
 import re
-import secrets
-import time
+import ssl
 from collections import Counter
-from dataclasses import dataclass
-from urllib.parse import SplitResult, quote, unquote_plus, urlsplit
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
-from tests.mutants.joint import Joint
+from tests.mutants.answers import (
+    READ_AHEAD,
+    BackendRefusedError,
+    PlainAnswer,
+    RefusedError,
+    closed,
+    plain,
+    tokens,
+    without,
+)
+from tests.mutants.backends import Backends
+from tests.mutants.joint import Joint, Streams, Times
+from tests.mutants.late_tokens import Leases, read_first_message, refuse_by_close
+from tests.mutants.rewriting import SCHEME
+from tests.mutants.socket_io import SocketJoint, open_socket_io, read_connect, refuse_connect
+from tests.mutants.verdicts import Verdict, Verdicts
 
-from memmie_harness.conformance.peers import Head, accept_for, accepting_answer, parse_head
+from memmie_harness.conformance.offers import OfferValue
+from memmie_harness.conformance.peers import Head, parse_head
 from memmie_harness.conformance.profile import Setup
 from memmie_harness.conformance.stack import Stack
 
-READ_AHEAD = 1 << 17
-CACHE_SECONDS = 60.0
-REFUSAL_SECONDS = 1.0
 MAX_OF_USER = 5
 MAX_TOKEN = 4096
-
-DROPPED = {
-    "host", "connection", "upgrade", "keep-alive", "proxy-connection", "proxy-authorization", "te", "trailer",
-    "transfer-encoding", "content-length", "expect", "authorization", "origin", "x-user-id", "x-real-ip", "forwarded",
-    "x-original-url", "x-request-id", "sec-websocket-protocol",
-}  # fmt: skip
-"""Fields of the client that the backend does not get as they are."""
+DRAIN_SECONDS = 0.1
+STOP_SECONDS = 3.0
+NOBODY = Head("", ())
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What Auth says: 200 and a user, or the status for the client."""
-
-    status: int
-    user: str = ""
-    expires: float | None = None
-
-
-class RefusedError(Exception):
-    """A client is refused."""
-
-    def __init__(self, status: int, *lines: str) -> None:
-        super().__init__(status)
-        self.status = status
-        self.lines = lines
-
-
-class Toy:
+class Toy(Leases, Backends):
     """The gateway; it is made as `runner.run` makes gateways."""
 
+    joint_kind: type[Joint] = Joint
+    socket_joint_kind: type[SocketJoint] = SocketJoint
+
     def __init__(self, setup: Setup, stack: Stack) -> None:
-        del setup
-        self.auth = urlsplit(stack.auth.url)
-        self.studios = [urlsplit(studio.url) for studio in stack.studios]
+        Verdicts.__init__(self, urlsplit(stack.auth.url))
+        Backends.__init__(self, [urlsplit(studio.url) for studio in stack.studios])
+        self.offers: Mapping[str, OfferValue] = setup.offers
+        self.stack = stack
         self.url = ""
         self.lines: list[str] = []
         self.connections: Counter[str] = Counter()
         self.messages = 0
-        self._verdicts: dict[str, tuple[float, Verdict]] = {}
-        self._asking: dict[str, asyncio.Task[Verdict]] = {}
-        self._server: asyncio.Server
+        self.leases = {}
+        self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def seconds(self, offer: str) -> float:
+        """Return a time of the setup; 0 if it is not offered."""
+        return float(self.offers.get(offer, 0))
 
     # What the kit needs.
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=READ_AHEAD)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=READ_AHEAD)
+        self._servers.append(server)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        if self.offers.get("tls"):
+            port, context = self.stack.tls_port, self.tls_context()
+            self._servers.append(
+                await asyncio.start_server(self._serve, "127.0.0.1", port, limit=READ_AHEAD, ssl=context)
+            )
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return the context with the certificate of the kit."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(self.stack.tls_certificate_file, self.stack.tls_key_file)
+        return context
 
     async def stop(self) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
+        if self.leases:
+            await asyncio.sleep(DRAIN_SECONDS)
+            self.drain()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS if self.leases else 0)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def drain(self) -> None:
+        """End every live connection."""
+        for joint in self.leases:
+            joint.end(1001)
 
     def log_tail(self, lines: int = 50) -> str:
         return "\n".join(self.lines[-lines:])
@@ -95,6 +115,7 @@ class Toy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        SCHEME.set("https" if writer.get_extra_info("ssl_object") is not None else "http")
         try:
             with contextlib.suppress(OSError, EOFError, asyncio.CancelledError):
                 await self._answer(reader, writer)
@@ -112,13 +133,22 @@ class Toy:
                 raw = raw[2:] or await reader.readuntil(b"\r\n\r\n")
             self.check_lines(raw)
             head = parse_head(raw)
-            self.check_request(head)
-            await self.upgrade(head, reader, writer)
+            path = self.check_request(head)
+            if path == self.offers.get("renew_path"):
+                await self.renew(head, reader)
+            self.check_upgrade(head)
+            if path == self.offers.get("socketio_path"):
+                await self.socket_io(head, reader, writer)
+            else:
+                await self.upgrade(head, reader, writer)
+        except BackendRefusedError as refusal:
+            writer.write(refusal.data)
+            await writer.drain()
         except RefusedError as refusal:
             self.log(f"refused {refusal.status}")
-            writer.write(refusal_answer(refusal))
+            writer.write(plain(refusal.status, b"no", *refusal.lines))
             await writer.drain()
-        except _PlainAnswer as answer:
+        except PlainAnswer as answer:
             writer.write(answer.data)
             await writer.drain()
 
@@ -128,26 +158,27 @@ class Toy:
             if not re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00\r\n]*", line):
                 raise RefusedError(400)
 
-    def check_request(self, head: Head) -> None:
-        """Raise `RefusedError` unless this is a handshake, or `_PlainAnswer` for another route."""
-        method, target, version = (*head.first_line.split(" "), "", "")[:3]
-        names = Counter(name for name, _ in head.fields)
-        if version != "HTTP/1.1" or names["host"] != 1 or not re.fullmatch(r"[\w.:\[\]-]+", head.get("host")):
+    def check_request(self, head: Head) -> str:
+        """Return the path of a request; raise `RefusedError` if it is invalid, or `PlainAnswer` for another route."""
+        _, target, version = (*head.first_line.split(" "), "", "")[:3]
+        hosts = [value for name, value in head.fields if name == "host"]
+        if version != "HTTP/1.1" or len(hosts) != 1 or not re.fullmatch(r"[\w.:\[\]-]+", hosts[0]):
             raise RefusedError(400)
         path = re.sub(r"^http://[^/]*", "", target).partition("?")[0]
         if path == "/status":
-            raise _PlainAnswer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+            raise PlainAnswer(plain(200, b"ok"))
         if path == "/metrics":
-            raise _PlainAnswer(self._metrics())
-        if path != "/ws":
+            raise PlainAnswer(plain(200, self.metrics()))
+        if path not in {"/ws", self.offers.get("socketio_path"), self.offers.get("renew_path")}:
             raise RefusedError(404)
-        if "transfer-encoding" in names or names["content-length"]:
+        return path
+
+    def check_upgrade(self, head: Head) -> None:
+        """Raise `RefusedError` unless a request is a handshake (RFC 6455 §4.2.1)."""
+        names = Counter(name for name, _ in head.fields)
+        if "transfer-encoding" in names or names["content-length"] or not head.first_line.startswith("GET "):
             raise RefusedError(400)
-        if method != "GET":
-            raise RefusedError(400)
-        if "websocket" not in _tokens(head.get("upgrade")) or "upgrade" not in _tokens(
-            head.get("connection")
-        ):
+        if "websocket" not in tokens(head.get("upgrade")) or "upgrade" not in tokens(head.get("connection")):
             raise RefusedError(426, "Upgrade: websocket")
         if head.get("sec-websocket-version") != "13":
             raise RefusedError(426, "Upgrade: websocket", "Sec-WebSocket-Version: 13")
@@ -157,59 +188,88 @@ class Toy:
             key = b""
         if len(key) != 16 or names["sec-websocket-key"] != 1:
             raise RefusedError(400)
+        self.check_origin(head)
 
-    def _metrics(self) -> bytes:
-        body = (
-            f"toy_connections {sum(self.connections.values())}\ntoy_messages_total {self.messages}\n".encode()
-        )
-        return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    def check_origin(self, head: Head) -> None:
+        """Raise `RefusedError` for a page of another origin."""
+        allowed = self.offers.get("checks_origin")
+        origins = [value for name, value in head.fields if name == "origin"]
+        if allowed and origins and origins != [allowed]:
+            raise RefusedError(403)
+
+    def metrics(self) -> bytes:
+        """Return the page of metrics."""
+        live = sum(self.connections.values())
+        return f"toy_connections {live}\ntoy_messages_total {self.messages}\n".encode()
 
     async def upgrade(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect a client to a backend, and forward until both have closed."""
         token = self.find_token(head)
-        if not token:
-            raise RefusedError(401)
-        if len(token) > MAX_TOKEN:
+        seconds = self.seconds("first_message_seconds")
+        if token or not seconds:
+            await self.connect(head, (reader, writer), token or "")
+            return
+        writer.write(self.client_answer(head, NOBODY, ""))
+        try:
+            token = await read_first_message(reader, writer, seconds)
+            head = without(head, "sec-websocket-extensions")
+            await self.connect(head, (reader, writer), token, answered=True)
+        except RefusedError as refusal:
+            await refuse_by_close(reader, writer, refusal)
+
+    async def connect(self, head: Head, client: Streams, token: str, *, answered: bool = False) -> None:
+        """Connect a client to a backend: its handshake is answered already, or is answered as the backend answers."""
+        verdict = await self.welcome(token)
+        try:
+            await self.serve(head, client, verdict, self.joint_kind, writer=None if answered else client[1])
+        finally:
+            self.release(verdict.user)
+
+    async def welcome(self, token: str) -> Verdict:
+        """Return who a client is, after it has got a place."""
+        if not token or len(token) > MAX_TOKEN:
             raise RefusedError(401)
         verdict = await self.verdict(token)
         if verdict.status != 200:
             raise RefusedError(verdict.status)
-        user = verdict.user
-        self.admit(user)
-        try:
-            backend_reader, backend_writer, answer = await self.dial(head, user, token, writer)
-            try:
-                extensions = bool(answer.get("sec-websocket-extensions"))
-                joint = self.joint(reader, writer, backend_reader, backend_writer, extensions=extensions)
-                await self.serve_joint(joint, verdict)
-            finally:
-                await closed(backend_writer)
-        finally:
-            self.release(user)
+        self.admit(verdict.user)
+        return verdict
 
-    def joint(
+    async def serve(
         self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        backend_reader: asyncio.StreamReader,
-        backend_writer: asyncio.StreamWriter,
+        head: Head,
+        client: Streams,
+        verdict: Verdict,
+        kind: type[Joint],
         *,
-        extensions: bool,
-    ) -> Joint:
-        """Return what forwards between both sides."""
-        return Joint((reader, writer), (backend_reader, backend_writer), self.count, extensions=extensions)
+        writer: asyncio.StreamWriter | None,
+        welcome: bytes = b"",
+    ) -> None:
+        """Dial a backend, and forward until both sides have closed."""
+        reader, backend, answer = await self.dial(head, verdict.user, verdict.token, writer)
+        port = backend.get_extra_info("peername")[1]
+        client[1].write(welcome)
+        try:
+            times = Times(
+                self.seconds("ping_seconds"),
+                self.seconds("ping_timeout_seconds"),
+                self.seconds("idle_seconds"),
+            )
+            extensions = bool(answer.get("sec-websocket-extensions"))
+            joint = kind(client, (reader, backend), self.count, extensions=extensions, times=times)
+            await self.serve_joint(joint, verdict)
+            if joint.studio_lost:
+                self.broke(port, verdict.user)
+        finally:
+            await closed(backend)
 
     async def serve_joint(self, joint: Joint, verdict: Verdict) -> None:
         """Forward until both sides have closed, or the token expires."""
-        timer = None
-        if verdict.expires is not None:
-            delay = verdict.expires - time.time()
-            timer = asyncio.get_running_loop().call_later(max(0, delay), joint.end, 4401)
+        self.begin(joint, verdict)
         try:
             await joint.run()
         finally:
-            if timer is not None:
-                timer.cancel()
+            self.over(joint)
 
     def count(self) -> None:
         """Count a message."""
@@ -225,259 +285,29 @@ class Toy:
         """Give the place back."""
         self.connections[user] -= 1
 
-    # Tokens.
+    # Socket.IO.
 
-    def find_token(self, head: Head) -> str | None:
-        """Return the token of a handshake (spec §1)."""
-        values = [value for name, value in head.fields if name == "authorization"]
-        if values:
-            scheme, _, token = values[0].partition(" ")
-            return token.strip() if scheme.lower() == "bearer" and " " not in token.strip() else None
-        offered = [part.strip() for part in head.get("sec-websocket-protocol").split(",")]
-        if len(offered) > 1 and offered[0] == "bearer":
-            return offered[1]
-        for field in head.target.partition("?")[2].split("&"):
-            name, _, value = field.partition("=")
-            if unquote_plus(name) == "token":
-                return value
-        return None
-
-    async def verdict(self, token: str) -> Verdict:
-        """Return what Auth says, or said a short time ago."""
-        until, known = self._verdicts.get(token, (0.0, Verdict(500)))
-        if time.monotonic() < until:
-            return known
-        task = self._asking.get(token)
-        if task is None:
-            task = self._asking[token] = asyncio.create_task(self.ask(token))
-            task.add_done_callback(lambda _: self._asking.pop(token, None))
-        verdict = await asyncio.shield(task)
-        self._verdicts[token] = (time.monotonic() + self.cache_seconds(verdict), verdict)
-        return verdict
-
-    def cache_seconds(self, verdict: Verdict) -> float:
-        """Return for how long an answer is used again."""
-        return {200: CACHE_SECONDS, 401: REFUSAL_SECONDS}.get(verdict.status, 0.0)
-
-    async def ask(self, token: str) -> Verdict:
-        """Ask Auth about a token (spec §2)."""
-        body = json.dumps({"token": token}).encode()
-        request = (
-            f"POST /api/v1/auth/validate HTTP/1.1\r\nHost: {self.auth.netloc}\r\nAuthorization: Bearer {token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        )
+    async def socket_io(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a client that speaks Socket.IO."""
+        query = head.target.partition("?")[2].split("&")
+        if "EIO=4" not in query or "transport=websocket" not in query:
+            raise RefusedError(400)
+        writer.write(self.client_answer(head, NOBODY, ""))
+        interval = self.seconds("socketio_ping_seconds")
+        open_socket_io(writer, interval)
         try:
-            async with asyncio.timeout(2):
-                reader, writer = await asyncio.open_connection(self.auth.hostname, self.auth.port)
-                try:
-                    writer.write(request.encode() + body)
-                    head = parse_head(await reader.readuntil(b"\r\n\r\n"))
-                    answer = await reader.readexactly(int(head.get("content-length") or "0"))
-                finally:
-                    await closed(writer)
-            return self.read_verdict(head.status, answer)
-        except (OSError, EOFError, ValueError, IndexError, TimeoutError):
-            return Verdict(503)
+            token = await read_connect(reader) or self.find_token(head) or ""
+            await self.connect_socket(without(head, "sec-websocket-extensions"), (reader, writer), token)
+        except RefusedError as refusal:
+            refuse_connect(writer, refusal)
+            await refuse_by_close(reader, writer, refusal)
 
-    def read_verdict(self, status: int, body: bytes) -> Verdict:
-        """Return the meaning of an answer of Auth."""
-        if status == 401:
-            return Verdict(401)
-        if status != 200:
-            return Verdict(503)
-        content = json.loads(body)
-        if not isinstance(content, dict):
-            return Verdict(503)
-        if content.get("valid") is False:
-            return Verdict(401)
-        user = content.get("user_id")
-        usable = isinstance(user, str) and user and not re.search(r"[\x00-\x1f\x7f]", user)
-        if content.get("valid") is not True or not usable:
-            return Verdict(502)
-        return Verdict(200, str(user), content.get("expires"))
-
-    # The backend.
-
-    async def dial(
-        self, head: Head, user: str, token: str, writer: asyncio.StreamWriter
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Head]:
-        """Connect to a backend, and answer the client as the backend answers."""
-        studio = self.choose(user)
+    async def connect_socket(self, head: Head, client: Streams, token: str) -> None:
+        """Connect a client that has sent CONNECT."""
+        verdict = await self.welcome(token)
+        interval = self.seconds("socketio_ping_seconds")
+        kind = type("Kind", (self.socket_joint_kind,), {"interval": interval})
         try:
-            reader, backend = await asyncio.open_connection(studio.hostname, studio.port, limit=READ_AHEAD)
-        except OSError:
-            raise RefusedError(502) from None
-        try:
-            backend.write(self.backend_request(studio.netloc, head, user, token))
-            answer = await self.read_answer(head, reader)
-        except BaseException:
-            await closed(backend)
-            raise
-        writer.write(self.client_answer(head, answer, token))
-        return reader, backend, answer
-
-    async def read_answer(self, head: Head, reader: asyncio.StreamReader) -> Head:
-        """Return the 101 of a backend; any other answer is raised as that for the client."""
-        try:
-            answer = parse_head(await reader.readuntil(b"\r\n\r\n"))
-            status = answer.status if answer.first_line.startswith("HTTP/1.1 ") else 0
-        except (OSError, EOFError, ValueError, IndexError, asyncio.LimitOverrunError):
-            raise RefusedError(502) from None
-        if 400 <= status < 500:
-            raise _PlainAnswer(await self.passed_refusal(answer, reader))
-        if not self.accepts(head, answer, status):
-            raise RefusedError(502)
-        return answer
-
-    def choose(self, user: str) -> SplitResult:
-        """Return the backend of a user."""
-        return self.studios[sum(user.encode()) % len(self.studios)]
-
-    def backend_request(self, host: str, head: Head, user: str, token: str) -> bytes:
-        """Return the handshake for the backend."""
-        query = "&".join(filter(None, [f"user_id={quote(user, safe='')}", self.query(head, token)]))
-        lines = [
-            f"Host: {host}",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            *self.fields(head, user, token),
-        ]
-        return "\r\n".join([f"GET /ws?{query} HTTP/1.1", *lines, "", ""]).encode("latin-1")
-
-    def query(self, head: Head, token: str) -> str:
-        """Return what the backend gets of the client's query, byte by byte."""
-        kept = ""
-        for separator, field in re.findall(r"(^|[&;])([^&;]*)", head.target.partition("?")[2]):
-            if not self.is_dropped(field, token):
-                kept += (separator if kept else "") + field
-        return kept
-
-    def is_dropped(self, field: str, token: str) -> bool:
-        """Tell whether a field of the query must not reach the backend."""
-        name, _, value = field.partition("=")
-        return unquote_plus(name) == "token" or token in (name, value) or self.may_be_user(name)
-
-    def may_be_user(self, name: str) -> bool:
-        """Tell whether a server may read a field's name as `user_id`."""
-        for _ in range(3):
-            name = unquote_plus(name)
-        plain = name.strip().lower().removesuffix("[]").strip()
-        return plain.replace(".", "_").replace(" ", "_") == "user_id"
-
-    def fields(self, head: Head, user: str, token: str) -> list[str]:
-        """Return the header lines for the backend."""
-        given = head.get("x-request-id")
-        request_id = given if re.fullmatch(r"[\w.-]{1,64}", given) else secrets.token_hex(8)
-        offered = [part.strip() for part in head.get("sec-websocket-protocol").split(",") if part.strip()]
-        kept = [part for part in offered if part not in (token, "bearer")]
-        return [
-            f"X-User-ID: {user.encode().decode('latin-1')}",
-            *self.forwarded(head),
-            f"X-Request-ID: {request_id}",
-            *([f"Sec-WebSocket-Protocol: {', '.join(kept)}"] if kept else []),
-            *self.client_fields(head, token),
-        ]
-
-    def forwarded(self, head: Head) -> list[str]:
-        """Return the fields about the client's address."""
-        return [
-            "X-Forwarded-For: 127.0.0.1",
-            "X-Forwarded-Proto: http",
-            f"X-Forwarded-Host: {head.get('host')}",
-        ]
-
-    def client_fields(self, head: Head, token: str) -> list[str]:
-        """Return the fields of the client that the backend gets."""
-        named = _tokens(head.get("connection"))
-        lines = []
-        for name, (key, value) in zip(head.names, head.fields, strict=True):
-            text = value
-            if (
-                key in DROPPED
-                or key in named
-                or "_" in key
-                or key.startswith("x-forwarded-")
-                or value == token
-            ):
-                continue
-            if key == "cookie":
-                text = "; ".join(part for part in value.split("; ") if token not in part)
-            if key == "referer":
-                text = value.partition("?")[0]
-            lines.append(f"{name}: {text}")
-        return lines
-
-    def accepts(self, head: Head, answer: Head, status: int) -> bool:
-        """Tell whether the answer of a backend opens a WebSocket (RFC 6455 §4.1)."""
-        offered = _tokens(head.get("sec-websocket-protocol"))
-        selected = answer.get("sec-websocket-protocol").lower()
-        return (
-            status == 101
-            and answer.get("upgrade").lower() == "websocket"
-            and "upgrade" in _tokens(answer.get("connection"))
-            and answer.get("sec-websocket-accept") == accept_for(head.get("sec-websocket-key"))
-            and (not selected or selected in offered)
-            and not (answer.get("sec-websocket-extensions") and not head.get("sec-websocket-extensions"))
-        )
-
-    def client_answer(self, head: Head, answer: Head, token: str) -> bytes:
-        """Return the 101 for the client."""
-        del token
-        offered = _tokens(head.get("sec-websocket-protocol"))
-        selected = answer.get("sec-websocket-protocol") or ("bearer" if "bearer" in offered else "")
-        return accepting_answer(
-            head.get("sec-websocket-key"),
-            *([f"Sec-WebSocket-Protocol: {selected}"] if selected else []),
-            *(
-                f"Sec-WebSocket-Extensions: {value}"
-                for key, value in answer.fields
-                if key == "sec-websocket-extensions"
-            ),
-        )
-
-    async def passed_refusal(self, answer: Head, reader: asyncio.StreamReader) -> bytes:
-        """Return a 4xx of a backend for the client."""
-        body = b""
-        if "chunked" in answer.get("transfer-encoding"):
-            while size := int(await reader.readuntil(b"\r\n"), 16):
-                body += (await reader.readexactly(size + 2))[:-2]
-        else:
-            body = await reader.readexactly(int(answer.get("content-length") or "0"))
-        named = [*_tokens(answer.get("connection")), *DROPPED]
-        kept = [
-            f"{name}: {value}"
-            for name, (key, value) in zip(answer.names, answer.fields, strict=True)
-            if key not in named
-        ]
-        lines = [answer.first_line, *kept, "Connection: close", f"Content-Length: {len(body)}", "", ""]
-        return "\r\n".join(lines).encode("latin-1") + body
-
-
-class _PlainAnswer(Exception):  # noqa: N818 - not an error
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.data = data
-
-
-async def closed(writer: asyncio.StreamWriter) -> None:
-    """Close a connection, and wait until it is."""
-    writer.close()
-    with contextlib.suppress(OSError, asyncio.CancelledError):
-        await writer.wait_closed()
-
-
-def refusal_answer(refusal: RefusedError) -> bytes:
-    """Return the answer to a refused client."""
-    lines = [
-        f"HTTP/1.1 {refusal.status} Refused",
-        *refusal.lines,
-        "Connection: close",
-        "Content-Length: 2",
-        "",
-        "no",
-    ]
-    return "\r\n".join(lines).encode()
-
-
-def _tokens(value: str) -> list[str]:
-    return [part.strip().lower() for part in value.split(",")]
+            await self.serve(head, client, verdict, kind, writer=None, welcome=self.socket_joint_kind.WELCOME)
+        finally:
+            self.release(verdict.user)

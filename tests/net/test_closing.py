@@ -92,6 +92,42 @@ async def test_a_close_passes_byte_for_byte(join: Join) -> None:
     assert (await pair.studio.read_frame()).raw == sent
 
 
+@pytest.mark.parametrize("closes", ["client", "studio"])
+async def test_who_sends_fin_behind_a_close_is_still_answered(join: Join, closes: str) -> None:
+    pair = await join()
+    closing, other = (pair.client, pair.studio) if closes == "client" else (pair.studio, pair.client)
+    closing.send_close(4000, "bye")
+    closing.finish()
+    assert await other.read_close() == (4000, "bye")
+    if other is pair.studio:
+        other.send(TEXT, "one for the road")
+    other.send_close(4001, "bye, too")
+    if other is pair.studio:
+        assert await closing.read_message() == (TEXT, b"one for the road")
+    assert await closing.read_close() == (4001, "bye, too")
+    await nothing_more(closing, other)
+    await until(lambda: nobody_is_left(pair.gateway))
+
+
+async def test_who_sends_fin_behind_a_close_is_answered_although_the_other_end_vanishes(join: Join) -> None:
+    pair = await join()
+    pair.client.send_close(4000, "bye")
+    pair.client.finish()
+    await pair.studio.read_close()
+    pair.studio.reset()
+    assert await pair.client.read_close() == (4000, "")
+    await nothing_more(pair.client)
+
+
+async def test_who_sends_fin_behind_a_close_does_not_stay_for_ever(join: Join) -> None:
+    pair = await join(CLOSE_TIMEOUT_SECONDS="0.2")
+    pair.client.send_close(4000, "bye")
+    pair.client.finish()
+    await pair.studio.read_close()
+    assert await pair.client.read_close() == (4000, "")
+    await until(lambda: nobody_is_left(pair.gateway))
+
+
 # One of the two ends vanishes.
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from memmie_harness import cli
-from memmie_harness.conformance.command import Progress
 from memmie_harness.conformance.model import ConformanceTest, Evidence, Level, Outcome, Result
+from memmie_harness.conformance.progress import Progress
 
 
 def test_profiles_and_tests_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

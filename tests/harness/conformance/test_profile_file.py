@@ -71,6 +71,7 @@ def test_a_setup_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
             SMALL.replace("PORT", "PROT"),
             "start.command: the placeholder {PROT} is unknown; did you mean '{PORT}'?",
         ),
+        (SMALL.replace("{PORT}", "{TLS_PORT}"), "{TLS_PORT} needs the offer tls = true"),
         (SMALL.replace("{PORT}", "{CONFIG}"), '{CONFIG} needs a template; write start.config = "FILE"'),
         (SMALL.replace("{PORT}", "{STUDIO_ADDRESS_2}"), "{STUDIO_ADDRESS_2} needs the offer studios = 2"),
         (SMALL + "comand = 'x'", "start.comand: is unknown; did you mean 'command'?"),
@@ -104,6 +105,10 @@ def test_a_setup_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
             'name = "gw"\n[start]\nurl = "http://127.0.0.1:8000"\nauth_port = 1\nstudio_ports = ["x"]',
             "start.studio_ports: must be ports",
         ),
+        (
+            'name = "gw"\n[start]\nurl = "http://127.0.0.1:8000"\nauth_port = 1\nstudio_ports = [2]\n[offers]\ntls = true',
+            "offers.tls: needs start.command",
+        ),
     ],
 )
 def test_an_invalid_field_is_named(tmp_path: Path, text: str, message: str) -> None:
@@ -116,7 +121,7 @@ def test_an_invalid_field_is_named(tmp_path: Path, text: str, message: str) -> N
 def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(ProfileError, match=r"gone\.toml: No such file or directory"):
         load_profile(str(tmp_path / "gone.toml"))
-    with pytest.raises(ProfileError, match="there is no profile 'memmi'; choose memmie"):
+    with pytest.raises(ProfileError, match="there is no profile 'memmi'; choose aiohttp, caddy"):
         load_profile("memmi")
 
 
@@ -124,3 +129,20 @@ def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> No
 def test_the_profiles_of_the_kit_are_valid(name: str) -> None:
     assert load_profile(name).name == name
     assert (profile_file.READY_MADE / f"{name}.toml").read_text().startswith("#")
+
+
+def test_an_image_is_run_where_there_is_no_command(tmp_path: Path) -> None:
+    profile = read_profile(
+        write(tmp_path, 'name = "gw"\n[start]\nimage = "gw:1"\nimage_command = "--port {PORT}"\n')
+    )
+    assert (profile.main.start.runs_image, profile.main.start.words) == (True, ["--port", "{PORT}"])
+
+
+def test_an_image_can_take_the_place_of_the_command(tmp_path: Path) -> None:
+    profile = read_profile(
+        write(tmp_path, 'name = "gw"\n[start]\ncommand = "gw {PORT}"\nimage_command = "{PORT}"\n')
+    )
+    assert (profile.main.start.runs_image, profile.main.start.words) == (False, ["gw", "{PORT}"])
+
+    start = profile.with_image("gw:2").main.start
+    assert (start.runs_image, start.image, start.words) == (True, "gw:2", ["{PORT}"])

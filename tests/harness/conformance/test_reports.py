@@ -70,6 +70,14 @@ def test_an_explanation_has_rule_and_evidence() -> None:
     ]
 
 
+def test_a_note_is_in_the_report_and_in_the_explanation() -> None:
+    noted = result("noted", Outcome.FAILED, Evidence(note="It is documented."))
+
+    assert '"note": "It is documented."' in as_json(Report("gw", {}, [noted]))
+    assert "  why:      It is documented." in explain(noted).splitlines()
+    assert "note" not in as_json(REPORT)
+
+
 def test_a_report_conforms_unless_a_test_failed_or_could_not_run() -> None:
     assert not REPORT.conforms
     assert Report("gw", {}, [REPORT.results[0], REPORT.results[2]]).conforms

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from memmie_harness.conformance.lab import Lab, equal
+from memmie_harness.conformance.checks import equal
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.model import ConformanceTest, Level, Outcome, Violation
 from memmie_harness.conformance.profile import Profile, Setup, Start
 from memmie_harness.conformance.runner import run

@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 from urllib.parse import urlsplit
 
+from memmie_harness import kit_options
 from memmie_harness.dev.ports import DEFAULT_BASE, DEFAULT_STUDIOS, MAX_STUDIOS, plan_ports
 
 PACKAGES: Final = ("memmie-harness", "memmie-gateway", "memmie-fake-auth", "memmie-fake-studio")
@@ -47,32 +48,13 @@ examples:
 """
 """What `memmie dev --help` ends with."""
 
-CONFORMANCE_DESCRIPTION: Final = """\
-Start a gateway with a fake Auth and scripted Studios around it, and test it byte by byte.
-What the gateway offers, and how it is started, is in its profile.
-A test that needs something else is reported as not offered.
-"""
-"""What `memmie conformance --help` begins with."""
-
-CONFORMANCE_EPILOG: Final = """\
-exit codes: 0    no test failed
-            1    a test failed or could not be run
-            2    the profile is invalid, or no test has the text of -k
-            130  a signal stopped the run; everything that was started is stopped
-
-examples:
-  memmie conformance --profile memmie
-  memmie conformance --profile ./my-gateway.toml --json report.json --junit report.xml
-  memmie conformance --profile memmie -k closes/ -k handshake/
-"""
-"""What `memmie conformance --help` ends with."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `memmie` with the arguments `argv` (by default those of the process); return the exit code."""
     try:
         try:
-            arguments = _parser().parse_args(argv)
+            words = sys.argv[1:] if argv is None else argv
+            arguments = _parser().parse_args(words, argparse.Namespace(words=words))
             run_command: int = arguments.run(arguments)
         finally:  # also after --help
             sys.stdout.flush()
@@ -156,45 +138,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     dev.set_defaults(run=_dev, parser=dev)
 
-    _add_conformance(commands)
+    kit_options.add_conformance(commands)
 
     show = commands.add_parser("version", help="print the versions of the installed packages")
     show.set_defaults(run=_version)
     return parser
-
-
-def _add_conformance(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    kit = commands.add_parser(
-        "conformance",
-        help="test what stands between WebSocket clients and servers: any gateway or proxy",
-        description=CONFORMANCE_DESCRIPTION,
-        epilog=CONFORMANCE_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    kit.add_argument(
-        "--profile",
-        metavar="NAME|FILE",
-        help="the gateway: the name of a profile of the kit, or the path of a TOML file; it runs the program that it names",
-    )
-    kit.add_argument(
-        "-k",
-        dest="parts",
-        action="append",
-        default=[],
-        metavar="TEXT",
-        help="run only tests with an id that contains this text; repeat this option for more",
-    )
-    kit.add_argument("--json", metavar="FILE", help="write the report as JSON; - is standard output")
-    kit.add_argument("--junit", metavar="FILE", help="write the report as JUnit XML")
-    kit.add_argument(
-        "--patience",
-        type=float,
-        metavar="SECONDS",
-        help="wait so long for what should come at once, instead of what the profile says; for busy machines",
-    )
-    kit.add_argument("--list", action="store_true", help="list the tests, and run none")
-    kit.add_argument("--profiles", action="store_true", help="list the profiles of the kit")
-    kit.set_defaults(run=_conformance, parser=kit)
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -255,28 +203,6 @@ def _dev(arguments: argparse.Namespace) -> int:
         own_studios=tuple(arguments.studio),
     )
     return command.run(command.Options(plan=plan, once=arguments.once, json=arguments.json))
-
-
-def _conformance(arguments: argparse.Namespace) -> int:
-    from memmie_harness.conformance import command  # noqa: PLC0415 - `memmie dev` should not load the kit
-
-    if arguments.profiles:
-        return command.list_profiles()
-    if arguments.list:
-        return command.list_tests(arguments.parts)
-    if arguments.profile is None:
-        arguments.parser.error("--profile is missing; `memmie conformance --profiles` lists those of the kit")
-    if arguments.patience is not None and not arguments.patience > 0:
-        arguments.parser.error("--patience must be more than 0 seconds")
-    return command.run(
-        command.Options(
-            arguments.profile,
-            arguments.parts,
-            json=arguments.json,
-            junit=arguments.junit,
-            patience=arguments.patience,
-        )
-    )
 
 
 def _version(_arguments: argparse.Namespace) -> int:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websockets_connect
@@ -18,19 +20,43 @@ class HeartbeatError(Exception):
     """A heartbeat got no `ack`; the message has the answer, or says that none came."""
 
 
-async def connect(ws_url: str, token: str | None, **options: Any) -> ClientConnection:
-    """Open a WebSocket through a gateway, with the token in the `Authorization` header (spec §1).
+@dataclass(frozen=True, slots=True)
+class TokenPlace:
+    """Where a client puts its token: by default into the field `Authorization` of the header (spec §1).
+
+    Attributes:
+        query: a field of the query instead.
+        subprotocol: the subprotocol before the token instead; the token is a subprotocol, too.
+    """
+
+    query: str = ""
+    subprotocol: str = ""
+
+
+IN_HEADER: Final = TokenPlace()
+"""The place that a gateway of this project recommends."""
+
+
+async def connect(
+    ws_url: str, token: str | None, *, place: TokenPlace = IN_HEADER, **options: Any
+) -> ClientConnection:
+    """Open a WebSocket through a gateway.
 
     Args:
         ws_url: the gateway's WebSocket address.
         token: the user's token; `None` sends none.
+        place: where to put it.
         **options: more arguments of `websockets.asyncio.client.connect`.
 
     Raises:
         websockets.exceptions.InvalidStatus: the gateway refused the connection; `error.response` is its answer.
     """
     headers = dict(options.pop("additional_headers", None) or {})
-    if token is not None:
+    if token is not None and place.query:
+        ws_url += f"{'&' if '?' in ws_url else '?'}{place.query}={quote(token, safe='')}"
+    elif token is not None and place.subprotocol:
+        options["subprotocols"] = [place.subprotocol, token, *(options.get("subprotocols") or ())]
+    elif token is not None:
         headers["Authorization"] = f"Bearer {token}"
     # Without proxy=None, the machine's proxy settings would apply to loopback, too.
     defaults = {"proxy": None, "close_timeout": CLOSE_SECONDS}

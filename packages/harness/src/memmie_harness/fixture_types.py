@@ -36,6 +36,15 @@ class StartGateway(Protocol):
         ...
 
 
+class HasWebSocket(Protocol):
+    """Anything that clients can connect to, such as a `Target`, or the object of a `conftest.py`."""
+
+    @property
+    def ws_url(self) -> str:
+        """The address of its WebSocket route."""
+        ...
+
+
 class Connect(Protocol):
     """The type of `memmie_connect`, which opens one more WebSocket client."""
 
@@ -45,7 +54,7 @@ class Connect(Protocol):
         /,
         *,
         token: str | None = None,
-        target: Target | None = None,
+        target: HasWebSocket | None = None,
         **options: Any,
     ) -> ClientConnection:
         """Open a connection; it is closed after the test.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 import pytest_asyncio
 
-from memmie_harness import stack_request
+from memmie_harness import plugin_options, stack_request
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from memmie_fake_auth import FakeAuth
     from memmie_fake_studio import FakeStudio
+    from memmie_harness.chosen import Chosen
+    from memmie_harness.conformance.profile import Profile
     from memmie_harness.fixture_types import Connect, ConnectSocketIo, MintToken, StartGateway
     from memmie_harness.stack import Stack
     from memmie_harness.targets import Target
@@ -29,57 +31,21 @@ if TYPE_CHECKING:
 TAIL_LINES: Final = 60
 """How many lines of a gateway's log the report of a failed test shows."""
 
-NO_OWN_STACK: Final = "this test needs its own stack, but --memmie-target is a gateway that already runs"
-"""Why a test is skipped that uses the fakes or starts gateways."""
-
 _targets_key = pytest.StashKey["list[Target]"]()
 _failed_key = pytest.StashKey[bool]()
+_readiness_key = pytest.StashKey["dict[str, str | None]"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options, as a group in `pytest --help`."""
-    group = parser.getgroup("memmie", "gateway under test (memmie-harness)")
-    group.addoption(
-        "--memmie-target",
-        metavar="process|inprocess|container|URL",
-        help="the gateway under test. `process`: each test starts the installed gateway as a process; this is the default, "
-        "unless the test's mark `memmie(target='inprocess')` says otherwise. "
-        "`inprocess`: the gateway runs inside pytest's process, for a debugger. "
-        "`container`: each test starts the image memmie-gateway; this needs the extra `containers` and a Docker engine. "
-        "URL: the tests use a gateway that already runs; tests that need their own stack are skipped.",
-    )
-    group.addoption(
-        "--memmie-image",
-        metavar="IMAGE",
-        help="with --memmie-target=container: the image of the gateway (default: memmie-gateway:latest)",
-    )
-    group.addoption(
-        "--memmie-auth-url",
-        metavar="URL",
-        help="with --memmie-target=URL: the address of the fake Auth of this gateway. The fake Auth makes the tokens for the "
-        "tests. `memmie dev` prints both addresses.",
-    )
-    group.addoption(
-        "--memmie-profile",
-        metavar="NAME|FILE",
-        help="the gateway of `pytest --pyargs memmie_harness.conformance`; see `memmie conformance`",
-    )
+    plugin_options.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the mark, refuse invalid options, and let SIGTERM interrupt the run as Ctrl-C does."""
     config.addinivalue_line("markers", stack_request.HELP)
     _interrupt_on_sigterm(config)
-    choice = config.getoption("memmie_target")
-    if choice is not None:
-        from memmie_harness.targets.choice import check_choice
-
-        try:
-            check_choice(choice)
-        except ValueError as error:
-            raise pytest.UsageError(f"--memmie-target: {error}") from None
-    if config.getoption("memmie_image") and choice != "container":
-        raise pytest.UsageError("--memmie-image needs --memmie-target=container")
+    plugin_options.check(config)
 
 
 def _interrupt_on_sigterm(config: pytest.Config) -> None:
@@ -103,6 +69,24 @@ def _interrupt_on_sigterm(config: pytest.Config) -> None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
         config.add_cleanup(restore)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call() -> Generator[None, object, object]:
+    """Skip a test that asks for something that its gateway does not offer, such as the log of a running gateway."""
+    try:
+        return (yield)
+    except Exception as error:
+        # A test that had no target need not import them.
+        if type(error).__module__.startswith("memmie_harness.") and _is_not_offered(error):
+            pytest.skip(str(error))
+        raise
+
+
+def _is_not_offered(error: Exception) -> bool:
+    from memmie_harness.targets.errors import NotOfferedError
+
+    return isinstance(error, NotOfferedError)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -143,89 +127,121 @@ def _memmie_request(request: pytest.FixtureRequest) -> stack_request.StackReques
 
 
 @pytest.fixture
-def _memmie_choice(pytestconfig: pytest.Config, _memmie_request: stack_request.StackRequest) -> str:
-    """The gateway under test: what `--memmie-target` says, or else the test's mark."""
-    choice: str | None = pytestconfig.getoption("memmie_target")
-    return choice or _memmie_request.target
+def _memmie_chosen(pytestconfig: pytest.Config, _memmie_request: stack_request.StackRequest) -> Chosen:
+    """The gateway under test: what the command line says, or else the test's mark."""
+    return _chosen(pytestconfig, _memmie_request)
 
 
-@pytest.fixture
-def _memmie_running_url(_memmie_choice: str) -> str | None:
-    """The address of the gateway in `--memmie-target=URL`, or None."""
-    from memmie_harness.targets.choice import is_url
+def _chosen(config: pytest.Config, requested: stack_request.StackRequest) -> Chosen:
+    """Return the gateway of a test, or skip the test if the gateway does not offer what its marks request."""
+    from memmie_harness.targets.errors import NotOfferedError
 
-    return _memmie_choice if is_url(_memmie_choice) else None
+    try:
+        return plugin_options.choice_of(config).for_test(requested)
+    except NotOfferedError as error:
+        pytest.skip(str(error))
 
 
-@pytest.fixture
-def _memmie_own_stack(_memmie_running_url: str | None) -> None:
-    """Skip the test if the gateway already runs, because then the test cannot control the stack."""
-    if _memmie_running_url is not None:
-        pytest.skip(NO_OWN_STACK)
+@pytest.fixture(scope="session")
+def _memmie_profile(pytestconfig: pytest.Config) -> Profile | None:
+    """The profile of the gateway under test, for the conformance tests."""
+    return plugin_options.choice_of(pytestconfig).profile
 
 
 @pytest_asyncio.fixture
-async def memmie_auth(_memmie_own_stack: None) -> AsyncIterator[FakeAuth]:
+async def memmie_auth(_memmie_chosen: Chosen, request: pytest.FixtureRequest) -> AsyncIterator[FakeAuth]:
     """A fake Auth on a free port, for one test."""
     from memmie_fake_auth import FakeAuth
 
-    async with FakeAuth(port=0) as auth:
+    _skip_unless_offered(functools.partial(_memmie_chosen.require_fakes, _wanted(request)))
+    async with FakeAuth(port=_memmie_chosen.auth_port) as auth:
         yield auth
 
 
 @pytest_asyncio.fixture
-async def memmie_studios(
-    memmie_auth: FakeAuth, _memmie_request: stack_request.StackRequest
-) -> AsyncIterator[list[FakeStudio]]:
+async def memmie_studios(memmie_auth: FakeAuth, _memmie_chosen: Chosen) -> AsyncIterator[list[FakeStudio]]:
     """Fake Studios that validate tokens with `memmie_auth`: two, or as many as the test's mark says."""
     from memmie_harness.stack import running_studios
 
-    async with running_studios(memmie_auth, _memmie_request.studios) as studios:
+    async with running_studios(memmie_auth, _memmie_chosen) as studios:
         yield studios
+
+
+@pytest.fixture
+def _memmie_can_start(_memmie_chosen: Chosen) -> None:
+    _skip_unless_offered(functools.partial(_memmie_chosen.require_start, "memmie_start_gateway"))
 
 
 @pytest_asyncio.fixture
 async def memmie_start_gateway(
     request: pytest.FixtureRequest,
+    _memmie_can_start: None,
     memmie_auth: FakeAuth,
     memmie_studios: list[FakeStudio],
     _memmie_request: stack_request.StackRequest,
-    _memmie_choice: str,
+    _memmie_chosen: Chosen,
 ) -> AsyncIterator[StartGateway]:
     """A function that starts gateways with `memmie_auth` and `memmie_studios`; all are stopped after the test."""
     from memmie_harness.stack import gateway_starter
 
     targets: list[Target] = request.node.stash.setdefault(_targets_key, [])
-    image = request.config.getoption("memmie_image")
     async with gateway_starter(
-        memmie_auth, memmie_studios, _memmie_request, _memmie_choice, image, targets
+        memmie_auth, memmie_studios, _memmie_chosen, _memmie_request.env, targets
     ) as start:
         yield start
 
 
+def _skip_unless_offered(check: Callable[[], None]) -> None:
+    from memmie_harness.targets.errors import NotOfferedError
+
+    try:
+        check()
+    except NotOfferedError as error:
+        pytest.skip(str(error))
+
+
+def _wanted(request: pytest.FixtureRequest) -> str:
+    """Return the fixture that a test uses directly, and for which it needs the fakes."""
+    names = ("memmie_studios", "memmie_auth")
+    return next((name for name in names if name in _fixture_names(request.node)), names[-1])
+
+
 @pytest.fixture
 def _memmie_start_default(
-    request: pytest.FixtureRequest,
-    _memmie_running_url: str | None,
-    _memmie_request: stack_request.StackRequest,
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, _memmie_chosen: Chosen
 ) -> Callable[[], Awaitable[Target]]:
     """The function that starts `memmie_gateway`; this fixture is not a coroutine, because it uses `getfixturevalue`."""
-    if _memmie_running_url is None:
+    if _memmie_chosen.url is None:
         start: StartGateway = request.getfixturevalue("memmie_start_gateway")
         return start
-    if _memmie_request.has_own_stack:
-        pytest.skip(
-            "the mark of this test requests its own stack, but --memmie-target is a gateway that already runs"
-        )
-    from memmie_harness.targets import UrlTarget
+    running = _memmie_chosen.running()
+    if _memmie_chosen.has_fakes:  # the gateway finds them there
 
-    running = UrlTarget(_memmie_running_url)
+        async def wait_until_there() -> Target:
+            await running.start()
+            return running
 
-    async def wait_until_there() -> Target:
-        await running.start()
+        request.getfixturevalue("memmie_studios")
+        return wait_until_there
+
+    known = pytestconfig.stash.setdefault(_readiness_key, {})
+
+    async def wait_once() -> Target:
+        """Wait for the gateway in the first test only; if it is not there, the others fail at once."""
+        from memmie_harness.targets.errors import TargetError
+
+        if running.url not in known:
+            try:
+                await running.start()
+                known[running.url] = None
+            except TargetError as error:
+                known[running.url] = str(error)
+        problem = known[running.url]
+        if problem is not None:
+            raise TargetError(problem)
         return running
 
-    return wait_until_there
+    return wait_once
 
 
 @pytest_asyncio.fixture
@@ -235,9 +251,9 @@ async def memmie_gateway(_memmie_start_default: Callable[[], Awaitable[Target]])
 
 
 @pytest.fixture
-def memmie_token(request: pytest.FixtureRequest, _memmie_running_url: str | None) -> MintToken:
+def memmie_token(request: pytest.FixtureRequest, _memmie_chosen: Chosen) -> MintToken:
     """A function that returns a valid token of a user."""
-    if _memmie_running_url is None:
+    if _memmie_chosen.has_fakes:
         auth: FakeAuth = request.getfixturevalue("memmie_auth")
         mint: MintToken = auth.mint
         return mint
@@ -254,11 +270,13 @@ def memmie_token(request: pytest.FixtureRequest, _memmie_running_url: str | None
 
 
 @pytest_asyncio.fixture
-async def memmie_connect(memmie_gateway: Target, memmie_token: MintToken) -> AsyncIterator[Connect]:
+async def memmie_connect(
+    memmie_gateway: Target, memmie_token: MintToken, _memmie_chosen: Chosen
+) -> AsyncIterator[Connect]:
     """A function that connects WebSocket clients to `memmie_gateway`; all are closed after the test."""
     from memmie_harness.stack import connector
 
-    async with connector(memmie_gateway, memmie_token) as connect:
+    async with connector(memmie_gateway, memmie_token, _memmie_chosen) as connect:
         yield connect
 
 
@@ -287,20 +305,13 @@ async def memmie_session_stack(request: pytest.FixtureRequest) -> AsyncIterator[
 
 def _shared_stack(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Stack]:
     """Return the stack that a module's marks request; a session has no marks."""
-    from memmie_harness.stack import stack_for_tests
-    from memmie_harness.targets.choice import is_url
+    from memmie_harness.stack import shared_stack
 
     try:
         requested = stack_request.read_marks(request.node.iter_markers("memmie"))
     except ValueError as error:
         pytest.fail(str(error), pytrace=False)
-    choice = request.config.getoption("memmie_target") or requested.target
-    if is_url(choice):
-        pytest.skip(NO_OWN_STACK)
-    return stack_for_tests(
-        studios=requested.studios,
-        env=requested.env,
-        target=choice,
-        image=request.config.getoption("memmie_image"),
-        targets=request.node.stash.setdefault(_targets_key, []),
-    )
+    chosen = _chosen(request.config, requested)
+    _skip_unless_offered(functools.partial(chosen.require_fakes, str(request.fixturename)))
+    targets = request.node.stash.setdefault(_targets_key, [])
+    return shared_stack(chosen, requested.env, targets)

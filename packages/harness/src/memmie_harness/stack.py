@@ -7,33 +7,36 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
+from memmie_harness.choosing import Options, choose
+from memmie_harness.chosen import Chosen
 from memmie_harness.client import connect
-from memmie_harness.fixture_types import Connect, MintToken, StartGateway
+from memmie_harness.conformance.launch import temporary_folder
+from memmie_harness.fixture_types import Connect, HasWebSocket, MintToken, StartGateway
 from memmie_harness.stack_request import DEFAULT_STUDIOS, DEFAULT_TARGET, StackRequest
-from memmie_harness.targets import Target, make_target
-from memmie_harness.wiring import FOR_TESTS, gateway_environment
+from memmie_harness.targets import Target
 
 
 @contextlib.asynccontextmanager
-async def running_studios(auth: FakeAuth, count: int) -> AsyncIterator[list[FakeStudio]]:
-    """Start fake Studios that validate tokens with `auth`."""
+async def running_studios(auth: FakeAuth, chosen: Chosen) -> AsyncIterator[list[FakeStudio]]:
+    """Start the fake Studios of a gateway; they validate tokens with `auth`."""
+    ports = chosen.studio_ports or [0] * chosen.studios
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(FakeStudio(port=0, auth_url=auth.url)) for _ in range(count)]
+        yield [await stack.enter_async_context(FakeStudio(port=port, auth_url=auth.url)) for port in ports]
 
 
 @contextlib.asynccontextmanager
 async def gateway_starter(
     auth: FakeAuth,
     studios: list[FakeStudio],
-    requested: StackRequest,
-    choice: str,
-    image: str | None,
+    chosen: Chosen,
+    env: Mapping[str, str],
     targets: list[Target],
 ) -> AsyncIterator[StartGateway]:
     """Return a function that starts gateways; all are stopped in the end.
@@ -41,20 +44,16 @@ async def gateway_starter(
     Args:
         auth: the gateways' Auth.
         studios: the gateways' Studios.
-        requested: has settings of every gateway.
-        choice: the kind of target, see `make_target`.
-        image: the gateway's image for `container`.
+        chosen: the gateway under test.
+        env: settings of every gateway.
         targets: each gateway is added here, also if it does not start.
     """
     async with AsyncExitStack() as stack:
 
-        async def start(env: Mapping[str, object] | None = None, /, *, until_ready: bool = True) -> Target:
-            environment = gateway_environment(
-                auth_url=auth.url,
-                studio_ws_urls=[studio.ws_url for studio in studios],
-                extra={**FOR_TESTS, **requested.env, **(env or {})},
-            )
-            target = make_target(choice, environment, image=image)
+        async def start(more: Mapping[str, object] | None = None, /, *, until_ready: bool = True) -> Target:
+            settings = {**env, **{name: str(value) for name, value in (more or {}).items()}}
+            folder = Path(stack.enter_context(temporary_folder()))
+            target = chosen.make(auth.url, [studio.ws_url for studio in studios], settings, folder)
             targets.append(target)
             await target.start(until_ready=until_ready)
             stack.push_async_callback(target.stop)
@@ -64,8 +63,14 @@ async def gateway_starter(
 
 
 @contextlib.asynccontextmanager
-async def connector(gateway: Target, mint: MintToken) -> AsyncIterator[Connect]:
-    """Return a function that connects WebSocket clients to `gateway`; all are closed in the end."""
+async def connector(gateway: HasWebSocket, mint: MintToken, chosen: Chosen) -> AsyncIterator[Connect]:
+    """Return a function that connects WebSocket clients to `gateway`; all are closed in the end.
+
+    Args:
+        gateway: where clients connect by default.
+        mint: returns tokens.
+        chosen: says where clients put their tokens, if they need any.
+    """
     connections: list[ClientConnection] = []
     home = asyncio.get_running_loop()
 
@@ -74,7 +79,7 @@ async def connector(gateway: Target, mint: MintToken) -> AsyncIterator[Connect]:
         /,
         *,
         token: str | None = None,
-        target: Target | None = None,
+        target: HasWebSocket | None = None,
         **options: Any,
     ) -> ClientConnection:
         if asyncio.get_running_loop() is not home:
@@ -82,9 +87,10 @@ async def connector(gateway: Target, mint: MintToken) -> AsyncIterator[Connect]:
                 "this test and the stack have different event loops, so nothing would answer; set the test's loop_scope "
                 "to the scope of the fixture, for example pytest.mark.asyncio(loop_scope='session')"
             )
-        if token is None and user_id is not None:
+        if token is None and user_id is not None and chosen.takes_tokens:
             token = mint(user_id)
-        connection = await connect((target or gateway).ws_url, token, **options)
+        ws_url = (target or gateway).ws_url
+        connection = await connect(ws_url, token, place=chosen.token_place, **options)
         connections.append(connection)
         return connection
 
@@ -116,31 +122,47 @@ class Stack:
 @contextlib.asynccontextmanager
 async def stack_for_tests(
     *,
-    studios: int = DEFAULT_STUDIOS,
+    studios: int | None = None,
     env: Mapping[str, object] | None = None,
     target: str = DEFAULT_TARGET,
     image: str | None = None,
-    targets: list[Target] | None = None,
+    profile: str | None = None,
 ) -> AsyncIterator[Stack]:
     """Start a stack; stop it in the end. Everything runs on the event loop that it was started on.
 
     Args:
-        studios: how many fake Studios there are.
+        studios: how many fake Studios there are; by default two, or as many as the profile needs.
         env: settings of the gateway in addition to those of `FOR_TESTS`.
-        target: `process`, `inprocess` or `container`.
+        target: `process`, `inprocess` or `container`; with a profile, what the profile says, or `container`.
         image: the gateway's image for `container`.
-        targets: each gateway is added here, also if it does not start.
+        profile: the name of a profile of the conformance kit, or the path of a file: any other gateway.
 
     Raises:
         TargetError: the gateway did not start, or did not become ready.
+        ValueError: there is no such profile, or it cannot be used; or the target is unknown.
     """
-    requested = StackRequest(studios, {name: str(value) for name, value in (env or {}).items()}, target)
-    started: list[Target] = [] if targets is None else targets
+    requested = StackRequest(
+        DEFAULT_STUDIOS if studios is None else studios,
+        {name: str(value) for name, value in (env or {}).items()},
+        target,
+        any_studios=studios is None,
+    )
+    chosen_target = None if profile and target == DEFAULT_TARGET else target
+    choice = choose(Options(chosen_target, image=image, profile=profile))
+    async with shared_stack(choice.for_test(requested), requested.env, []) as stack:
+        yield stack
+
+
+@contextlib.asynccontextmanager
+async def shared_stack(chosen: Chosen, env: Mapping[str, str], targets: list[Target]) -> AsyncIterator[Stack]:
+    """Start a stack with the chosen gateway; see `gateway_starter` for the arguments."""
     async with (
-        FakeAuth(port=0) as auth,
-        running_studios(auth, studios) as fakes,
-        gateway_starter(auth, fakes, requested, target, image, started) as start_gateway,
+        FakeAuth(port=chosen.auth_port) as auth,
+        running_studios(auth, chosen) as studios,
+        gateway_starter(auth, studios, chosen, env, targets) as start_gateway,
     ):
-        gateway = await start_gateway()
-        async with connector(gateway, auth.mint) as connect_user:
-            yield Stack(auth, fakes, gateway, start_gateway, auth.mint, connect_user)
+        gateway = await start_gateway() if chosen.url is None else chosen.running()
+        if chosen.url is not None:
+            await gateway.start()
+        async with connector(gateway, auth.mint, chosen) as connect_user:
+            yield Stack(auth, studios, gateway, start_gateway, auth.mint, connect_user)

@@ -8,6 +8,9 @@ from typing import Final
 LOOPBACK: Final = "127.0.0.1"
 """The address on which everything listens that the harness starts."""
 
+WS_PATH: Final = "/ws"
+"""The path of the WebSocket route (spec §1); other gateways may have another one."""
+
 FOR_TESTS: Final = {
     "DRAIN_SECONDS": "0.2",  # a teardown need not wait: the test has closed its own clients
     "LOG_FORMAT": "json",  # `Target.logs` reads JSON
@@ -40,10 +43,10 @@ def gateway_environment(
     }
 
 
-def websocket_url(url: str) -> str:
-    """Return the address of the WebSocket route (spec §1) of a gateway with the HTTP address `url`.
+def websocket_url(url: str, path: str = WS_PATH) -> str:
+    """Return the address of the WebSocket route of a gateway with the HTTP address `url`.
 
     >>> websocket_url("http://127.0.0.1:8000")
     'ws://127.0.0.1:8000/ws'
     """
-    return "ws" + url.removeprefix("http") + "/ws"
+    return "ws" + url.removeprefix("http") + path

@@ -328,6 +328,7 @@ def test_nothing_is_forwarded_after_a_close(state: State) -> None:
     closing = ClosingHandshake()
     closing._state[STUDIO] = state
     assert (state in (OPEN, RECEIVED)) is closing.may_write(STUDIO)
+    assert (state is RECEIVED) is closing.owes_close(STUDIO)
 
 
 # A frame is under way to a side that is to be told.

@@ -18,6 +18,12 @@ LIMIT = 70_000
 KEY = b"\x37\xfa\x21\x3d"  # the key of the examples in RFC 6455 §5.7
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """Forget the Close payloads that other tests of this process have parsed."""
+    frames.parse_close_payload.cache_clear()
+
+
 @dataclass
 class Seen:
     """All that a scanner tells of a stream."""

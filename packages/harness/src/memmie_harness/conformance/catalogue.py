@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from types import ModuleType
 from typing import Final
 
 from memmie_harness.conformance.group import Group
 from memmie_harness.conformance.model import ConformanceTest
 from memmie_harness.conformance.tests import (
+    around_handshake,
     auth,
+    auth_answers,
+    auth_memory,
+    backend_answers,
     balancing,
     closes,
     data,
+    first_message,
     forwarding,
     handshake,
     hostile,
+    hostile_heads,
+    hygiene,
     identity,
     keepalive,
     limits,
     operation,
     pressure,
     refusals,
+    renewal,
+    restart,
+    socketio,
+    tls,
     violations,
 )
 
@@ -30,6 +42,8 @@ GROUPS: Final[Sequence[Group]] = (
     forwarding.GROUP,
     identity.GROUP,
     auth.GROUP,
+    first_message.GROUP,
+    renewal.GROUP,
     data.GROUP,
     violations.GROUP,
     closes.GROUP,
@@ -39,8 +53,21 @@ GROUPS: Final[Sequence[Group]] = (
     balancing.GROUP,
     operation.GROUP,
     hostile.GROUP,
+    tls.GROUP,
+    socketio.GROUP,
 )
 """The groups, in the order of reports."""
+
+FURTHER: Final[Sequence[ModuleType]] = (
+    around_handshake,
+    auth_answers,
+    auth_memory,
+    backend_answers,
+    hostile_heads,
+    hygiene,
+    restart,
+)
+"""Modules that add tests to a group of another module; to import them is enough."""
 
 
 def all_tests() -> list[ConformanceTest]:

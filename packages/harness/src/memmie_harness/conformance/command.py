@@ -1,31 +1,33 @@
-"""`memmie conformance`: its output, its signals and its exit code."""
+"""`memmie conformance`: running the kit against one or several gateways, its signals and its exit code."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TextIO
 
-from memmie_harness.conformance import catalogue, reports
-from memmie_harness.conformance.model import ConformanceTest, Outcome, Report, Result
+from memmie_harness.conformance import catalogue, known, reports
+from memmie_harness.conformance.installed import not_installed
+from memmie_harness.conformance.matrix.command import Pages, write_matrix
+from memmie_harness.conformance.matrix.saved import parse_report
+from memmie_harness.conformance.model import ConformanceTest, Report
+from memmie_harness.conformance.output import notes_stream, say, unwritable, usage, write
 from memmie_harness.conformance.profile import Profile
 from memmie_harness.conformance.profile_file import ProfileError, load_profile, ready_made
+from memmie_harness.conformance.progress import Progress, summary
 from memmie_harness.conformance.runner import run as run_tests
 from memmie_harness.conformance.runner import version_of
 
 FAILED: Final = 1
 """Exit code if a test failed or could not be run."""
-
-USAGE: Final = 2
-"""Exit code for an invalid profile, or if no test is chosen."""
 
 INTERRUPTED: Final = 130
 """Exit code after a signal."""
@@ -36,45 +38,111 @@ class Options:
     """The options of the command line.
 
     Attributes:
-        profile: the name of a profile, or the path of a file.
+        profiles: names of profiles, and paths of files.
+        installed: run every profile of the kit instead, one after the other, if its program is installed.
         parts: run only tests with an id that contains one of these; none runs all.
-        json: write the report to this file; `-` is standard output.
-        junit: write the report as JUnit XML to this file.
+        json: write the report of the only profile to this file; `-` is standard output.
+        junit: write the same as JUnit XML to this file.
+        reports: write the report of each profile to the file NAME.json in this folder.
+        pages: where to write the matrix.
+        image: run the only gateway in a container of this image instead of by its command.
         patience: seconds to wait for something that should come at once, instead of what the profile says.
     """
 
-    profile: str
+    profiles: Sequence[str] = ()
+    installed: bool = False
     parts: Sequence[str] = ()
     json: str | None = None
     junit: str | None = None
+    reports: str | None = None
+    pages: Pages = field(default_factory=Pages)
+    image: str | None = None
     patience: float | None = None
 
 
 def run(options: Options) -> int:
-    """Run the kit against the gateway of a profile, and return the exit code."""
+    """Run the kit against the gateways of the profiles, and return the exit code."""
     tests = catalogue.choose(options.parts)
     if not tests:
-        return _usage(f"no test has {' or '.join(options.parts)} in its id; `--list` shows all")
+        return usage(f"no test has {' or '.join(options.parts)} in its id; `--list` shows all")
     try:
-        profile = load_profile(options.profile)
+        profiles = [load_profile(name) for name in (ready_made() if options.installed else options.profiles)]
     except ProfileError as error:
-        return _usage(str(error))
+        return usage(str(error))
+    files = [options.json, options.junit, *options.pages.files]
+    if problem := _problem(options, profiles) or unwritable(files):
+        return usage(problem)
+    notes = notes_stream(files)
+    if options.image is not None:
+        profiles = [profile.with_image(options.image) for profile in profiles]
+    absent = {each.name: why for each in profiles if (why := not_installed(each))}
+    if absent and not options.installed:
+        return usage("\n".join(absent.values()))
+    profiles = [each for each in profiles if each.name not in absent]
+    if options.reports is not None:
+        Path(options.reports).mkdir(exist_ok=True)
+    found: list[Report] = []
+    for profile in profiles:
+        if len(profiles) > 1:
+            say(f"[{len(found) + 1}/{len(profiles)}] {profile.name}: {profile.title}", notes)
+        report = _run_one(profile, tests, options, notes)
+        if report is None:
+            return INTERRUPTED
+        found.append(report)
+    for why in absent.values():
+        say(why, notes)
+    if not found:
+        return usage("no gateway of the kit's profiles is installed")
+    saved = [parse_report(reports.as_json(report).encode(), report.target) for report in found]
+    write_matrix(saved, options.pages, list(absent))
+    return 0 if all(report.conforms for report in found) else FAILED
+
+
+def _problem(options: Options, profiles: Sequence[Profile]) -> str | None:
+    """Return why these options do not fit together."""
+    if len(profiles) > 1 and (options.json or options.junit):
+        return "--json and --junit are for one target; --reports FOLDER writes a report of each"
+    if len(profiles) > 1 and options.image:
+        return "--image is for one profile"
+    names = [_file_name(profile) for profile in profiles]
+    double = next((name for name in names if names.count(name) > 1), None)
+    if double is not None:
+        return f"two profiles have the name {double.removesuffix('.json')!r}"
+    folder = Path(options.reports or ".").absolute()
+    if not folder.parent.is_dir():
+        return f"{options.reports} cannot be made: there is no folder {folder.parent}"
+    if folder.exists() and not folder.is_dir():
+        return f"{options.reports} is a file, but should be a folder"
+    return None
+
+
+def _file_name(profile: Profile) -> str:
+    """Return the name of the report of a profile in a folder of reports."""
+    return re.sub("[^A-Za-z0-9_.-]", "_", profile.name).lstrip(".") + ".json"
+
+
+def _run_one(
+    profile: Profile, tests: Sequence[ConformanceTest], options: Options, notes: TextIO
+) -> Report | None:
+    """Run the tests against one gateway and write its report; return None after a signal."""
     if options.patience is not None:
         profile = profile.with_patience(options.patience)
-    notes = sys.stderr if options.json == "-" else sys.stdout
     with asyncio.Runner() as runner:
         report = runner.run(_run(profile, tests, notes))
     if report is None:
-        return INTERRUPTED
-    _write(options.json, reports.as_json(report))
-    _write(options.junit, reports.as_junit(report))
-    return 0 if report.conforms else FAILED
+        return None
+    write(options.json, reports.as_json(report))
+    write(options.junit, reports.as_junit(report))
+    if options.reports is not None:
+        write(str(Path(options.reports) / _file_name(profile)), reports.as_json(report))
+    return report
 
 
 def list_profiles() -> int:
-    """Print the profiles that come with the kit."""
+    """Print the profiles that come with the kit, and which of their programs are not installed."""
     for name in ready_made():
-        _say(f"{name:<14}{load_profile(name).title}", sys.stdout)
+        profile = load_profile(name)
+        say(f"{name:<14}{profile.title}{' (not installed)' if not_installed(profile) else ''}", sys.stdout)
     return 0
 
 
@@ -82,7 +150,7 @@ def list_tests(parts: Sequence[str]) -> int:
     """Print the tests with an id that contains one of these parts."""
     for test in catalogue.choose(parts):
         needs = f" [needs {', '.join(sorted(test.needs))}]" if test.needs else ""
-        _say(f"{test.id} ({test.level}, {test.rule}): {test.title}{needs}", sys.stdout)
+        say(f"{test.id} ({test.level}, {test.rule}): {test.title}{needs}", sys.stdout)
     return 0
 
 
@@ -98,76 +166,11 @@ async def _run(profile: Profile, tests: Sequence[ConformanceTest], notes: TextIO
             report = await run_tests(profile, tests, versions=versions, on_result=progress.add)
     except asyncio.CancelledError:
         progress.clear()
-        _say("stopped", notes)
+        say("stopped", notes)
         return None
     progress.clear()
-    _say(summary(report, time.monotonic() - started), notes)
+    say("\n".join([summary(report, time.monotonic() - started), *known.summary(profile, report)]), notes)
     return report
-
-
-class Progress:
-    """Prints what failed, and on a terminal how far the run is.
-
-    Args:
-        total: the number of tests.
-        stream: where to print.
-    """
-
-    def __init__(self, total: int, stream: TextIO) -> None:
-        self._total = total
-        self._done = 0
-        self._stream = stream
-        self._is_terminal = stream.isatty()
-        self._problems: set[str] = set()
-
-    def add(self, result: Result) -> None:
-        """Note a result."""
-        self._done += 1
-        self.clear()
-        if result.outcome is Outcome.FAILED:
-            _say(reports.explain(result), self._stream)
-        elif result.outcome is Outcome.ERROR and result.evidence.seen not in self._problems:
-            # A gateway that does not start is the same problem for every test.
-            self._problems.add(result.evidence.seen)
-            _say(reports.explain(result), self._stream)
-        if self._is_terminal:
-            self._stream.write(f"[{self._done}/{self._total}] {result.test.id}")
-            self._stream.flush()
-
-    def clear(self) -> None:
-        """Remove the line of the progress."""
-        if self._is_terminal:
-            self._stream.write("\r\x1b[2K")
-
-
-def summary(report: Report, seconds: float) -> str:
-    """Return the results as a table: a line for each group, and the sum."""
-    groups: dict[str, Counter[Outcome]] = {}
-    for result in report.results:
-        groups.setdefault(result.test.group, Counter())[result.outcome] += 1
-    columns = list(Outcome)
-    lines = [f"{report.target:<14}" + "".join(f"{outcome:>13}" for outcome in columns)]
-    for group, counts in groups.items():
-        lines.append(f"{group:<14}" + "".join(f"{counts[outcome] or '':>13}" for outcome in columns))
-    lines.append(f"{'all':<14}" + "".join(f"{report.count(outcome):>13}" for outcome in columns))
-    lines.append(f"{len(report.results)} tests in {seconds:.1f} s")
-    return "\n".join(lines)
-
-
-def _usage(problem: str) -> int:
-    _say(f"memmie conformance: {problem}", sys.stderr)
-    return USAGE
-
-
-def _say(text: str, stream: TextIO) -> None:
-    print(text, file=stream, flush=True)
-
-
-def _write(name: str | None, text: str) -> None:
-    if name == "-":
-        sys.stdout.write(text)
-    elif name is not None:
-        Path(name).write_text(text, encoding="utf-8")
 
 
 @contextlib.contextmanager

@@ -6,21 +6,19 @@ from collections.abc import Iterator
 
 import pytest
 
+from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.profile import Profile
-from memmie_harness.conformance.profile_file import ProfileError, load_profile
 from memmie_harness.conformance.session import Session
 
 
 @pytest.fixture(scope="session")
-def conformance_profile(pytestconfig: pytest.Config) -> Profile:
-    """The profile on the command line."""
-    name = pytestconfig.getoption("--memmie-profile")
-    if name is None:
+def conformance_profile(_memmie_profile: Profile | None) -> Profile:
+    """The profile that the command line names or describes."""
+    if _memmie_profile is None:
         pytest.exit("the conformance tests need --memmie-profile=NAME or FILE", returncode=4)
-    try:
-        return load_profile(name)
-    except ProfileError as error:
-        pytest.exit(f"--memmie-profile: {error}", returncode=4)
+    if missing := not_installed(_memmie_profile):
+        pytest.exit(missing, returncode=4)
+    return _memmie_profile
 
 
 @pytest.fixture(scope="session")

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import re
 import secrets
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Self
 
 from memmie_harness.conformance.model import Evidence, Violation
-from memmie_harness.conformance.peers.frames import TEXT
-from memmie_harness.conformance.peers.heads import Head, accepting_answer, upgrade_request
+from memmie_harness.conformance.pair import Pair, accept
+from memmie_harness.conformance.peers.heads import Head, upgrade_request
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.profile import Setup
 from memmie_harness.conformance.stack import Stack
@@ -22,19 +22,17 @@ MARKER_FIELD = "X-Conformance"
 """The header field with the marker of a test, which says which test a connection to a Studio belongs to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A client and a Studio with an open WebSocket between them."""
+class Refused(Violation):
+    """A client that should be let in got an answer other than 101.
 
-    client: Side
-    studio: Side
+    Args:
+        expected: what the rule asks for.
+        answer: the answer.
+    """
 
-    async def exchange(self) -> None:
-        """Check that a message passes each way."""
-        self.client.send(TEXT, "up")
-        await self.studio.expect_message(TEXT, "up")
-        self.studio.send(TEXT, "down")
-        await self.client.expect_message(TEXT, "down")
+    def __init__(self, expected: str, answer: Head) -> None:
+        super().__init__(expected, escape(answer.raw))
+        self.status = answer.status
 
 
 class Lab:
@@ -120,8 +118,20 @@ class Lab:
 
     async def dial(self, *, receive_buffer: int = 0, limit: int = 1 << 17) -> Side:
         """Connect a client that has sent nothing yet."""
+        return await self._dial(self.stack.port, receive_buffer=receive_buffer, limit=limit)
+
+    async def dial_tls_port(self, tls: ssl.SSLContext | None = None) -> Side:
+        """Connect a client to the port with TLS; without a context it sends and gets bytes as they are."""
+        return await self._dial(self.stack.tls_port, tls=tls)
+
+    async def _dial(
+        self, port: int, *, receive_buffer: int = 0, limit: int = 1 << 17, tls: ssl.SSLContext | None = None
+    ) -> Side:
         try:
-            side = await Side.connect(self.stack.port, receive_buffer=receive_buffer, limit=limit)
+            async with asyncio.timeout(self.patience):
+                side = await Side.connect(port, receive_buffer=receive_buffer, limit=limit, tls=tls)
+        except TimeoutError:
+            raise Violation("the gateway accepts connections", f"none within {self.patience:g} s") from None
         except OSError as error:
             raise Violation("the gateway accepts connections", str(error)) from None
         self._clients += 1
@@ -194,14 +204,14 @@ class Lab:
         expected = f"an answer {_words(statuses)}, and no connection to a Studio"
         answer, arrival = await self.answer_or_arrival(client)
         if arrival is not None:
-            raise Violation(expected, f"a connection to {arrival.name}: {escape(_text(arrival.head))}")
+            raise Violation(expected, f"a connection to {arrival.name}: {escape(arrival.head.raw)}")
         if isinstance(answer, Violation):
             if may_hang_up and "connection" in answer.seen:
                 return Head("HTTP/1.1 000 -", ())
             raise answer
         assert answer is not None
         if answer.status not in statuses if statuses else not 400 <= answer.status < 500:
-            raise Violation(expected, escape(_text(answer)))
+            raise Violation(expected, escape(answer.raw))
         return answer
 
     async def knock(self, request: bytes | None = None, *, client: Side | None = None) -> tuple[Side, Side]:
@@ -219,8 +229,9 @@ class Lab:
         answer, arrival = await self.answer_or_arrival(client)
         if arrival is not None:
             return client, arrival
-        seen = f"{answer.seen}" if isinstance(answer, Violation) else escape(_text(answer or Head("", ())))
-        raise Violation("the handshake reaches a Studio", seen)
+        if isinstance(answer, Head):
+            raise Refused("the handshake reaches a Studio", answer)
+        raise Violation("the handshake reaches a Studio", answer.seen if answer is not None else "no answer")
 
     async def arrival(self) -> Side:
         """Return the next connection of this test at a Studio; its request was read and not answered."""
@@ -234,7 +245,7 @@ class Lab:
         """Check that no connection of this test has come to a Studio."""
         if not self._arrivals.empty():
             side = self._arrivals.get_nowait()
-            raise Violation("no connection to a Studio", f"{side.name} got {escape(_text(side.head))}")
+            raise Violation("no connection to a Studio", f"{side.name} got {escape(side.head.raw)}")
 
     async def join(
         self,
@@ -252,6 +263,10 @@ class Lab:
             behind: bytes that the Studio sends together with its answer.
         """
         client, studio = await self.knock(request, client=client)
+        return await self.take(client, studio, *studio_lines, behind=behind)
+
+    async def take(self, client: Side, studio: Side, *studio_lines: str, behind: bytes = b"") -> Pair:
+        """Accept a handshake at the Studio, and check that the client gets 101; see `join`."""
         accept(studio, *studio_lines, behind=behind)
         await self.accepted(client)
         return Pair(client, studio)
@@ -260,7 +275,7 @@ class Lab:
         """Read the answer to a client's handshake, and check that it is 101."""
         answer = client.head if client.head.first_line else await client.answer()
         if answer.status != 101:
-            raise Violation("the answer 101", escape(_text(answer)))
+            raise Refused("the answer 101", answer)
         return answer
 
     async def answer_or_arrival(self, client: Side) -> tuple[Head | Violation | None, Side | None]:
@@ -323,57 +338,56 @@ class Lab:
         pattern = re.compile(rf"^{re.escape(name)}(?:{{.*}})? (\S+)", re.MULTILINE)
         return sum(float(value) for value in pattern.findall(answer.body.decode("utf-8", "replace")))
 
-    async def until(self, expected: str, condition: Callable[[], Awaitable[object]]) -> None:
-        """Wait until a coroutine function returns something true."""
+    async def until(
+        self,
+        expected: str,
+        condition: Callable[[], Awaitable[object]],
+        *,
+        within: float = 0,
+        every: float = 0.02,
+    ) -> None:
+        """Wait until a coroutine function returns something true.
+
+        Args:
+            expected: what is awaited, in words.
+            condition: the coroutine function.
+            within: seconds to wait besides the usual patience, for what takes its time by design.
+            every: seconds between two calls.
+        """
         seen: object = None
+        seconds = self.patience + within
         try:
-            async with asyncio.timeout(self.patience):
+            async with asyncio.timeout(seconds):
                 while not (seen := await condition()):  # noqa: ASYNC110 - a gateway has no event for it
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(every)
         except TimeoutError:
-            raise Violation(expected, f"{seen!r} after {self.patience:g} s") from None
+            raise Violation(expected, f"{seen!r} after {seconds:g} s") from None
 
+    async def until_joined(
+        self, request: bytes | None = None, *, instead_of: Sequence[int], within: float = 0
+    ) -> Pair:
+        """Connect again and again, until a client is let in.
 
-def accept(studio: Side, *lines: str, behind: bytes = b"") -> None:
-    """Answer a handshake with 101, with more header lines and with bytes right behind it."""
-    studio.write(accepting_answer(studio.head.get("sec-websocket-key"), *lines) + behind)
+        Args:
+            request: the handshake, by default `self.request()`.
+            instead_of: the statuses of refusals after which to try again.
+            within: seconds to wait besides the usual patience.
+        """
+        pairs: list[Pair] = []
+
+        async def joined() -> bool:
+            try:
+                pairs.append(await self.join(request))
+            except Refused as refused:
+                if refused.status not in instead_of:
+                    raise
+            return bool(pairs)
+
+        await self.until(f"a connection after {_words(instead_of)}", joined, within=within, every=0.1)
+        return pairs[0]
 
 
 def _words(statuses: Sequence[int]) -> str:
     if len(statuses) > 8:
         return f"{statuses[0]} to {statuses[-1]}"
     return " or ".join(map(str, statuses)) or "4xx"
-
-
-def _text(head: Head) -> bytes:
-    lines = [head.first_line, *(f"{name}: {value}" for name, value in head.fields)]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + head.body
-
-
-async def together(*coroutines: Awaitable[object]) -> None:
-    """Run coroutines at the same time; the first violation ends all of them."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def equal(what: str, seen: object, expected: object) -> None:
-    """Raise a `Violation` unless both are equal; `what` names the thing that is compared."""
-    if seen != expected:
-        raise Violation(f"{what} is {_shown(expected)}", _shown(seen))
-
-
-def true(expected: str, condition: object, seen: object) -> None:
-    """Raise a `Violation` with what was expected and seen unless the condition holds."""
-    if not condition:
-        raise Violation(expected, _shown(seen))
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bytes):
-        return f'"{escape(value)}"'
-    return value if isinstance(value, str) else repr(value)

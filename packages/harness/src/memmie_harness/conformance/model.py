@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+MAX_TEXT: Final = 20_000
+"""The most characters of what was expected, and of what was seen, in a report."""
+
+MAX_LINES: Final = 200
+"""The most lines of an exchange in a report."""
+
+MAX_LINE: Final = 10_000
+"""The most characters of such a line."""
+
+MAX_NAME: Final = 100
+"""The most characters of the name of a target, and of a program with a version."""
+
+MAX_VERSION: Final = 300
+"""The most characters of a version in a report."""
+
+MAX_NOTE: Final = 2_000
+"""The most characters of a note in a report."""
 
 
 class Level(StrEnum):
@@ -47,11 +65,13 @@ class Evidence:
         exchange: what each peer of the kit sent and got, in order.
         expected: what the rule asks for; of a passed test, nothing.
         seen: what happened instead.
+        note: why the test has this outcome, by somebody who looked into it; empty if nobody did.
     """
 
     exchange: Sequence[str] = ()
     expected: str = ""
     seen: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +114,8 @@ class Result:
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, object]:
-        """Return the row of this test in the JSON report."""
+        """Return the row of this test in the JSON report, without what is longer than a report may have."""
+        evidence = self.evidence
         return {
             "id": self.test.id,
             "title": self.test.title,
@@ -102,7 +123,12 @@ class Result:
             "rule": self.test.rule,
             "outcome": str(self.outcome),
             "seconds": round(self.seconds, 3),
-            "evidence": asdict(self.evidence),
+            "evidence": {
+                "exchange": [_bounded(line, MAX_LINE) for line in evidence.exchange[:MAX_LINES]],
+                "expected": _bounded(evidence.expected, MAX_TEXT),
+                "seen": _bounded(evidence.seen, MAX_TEXT),
+                **({"note": _bounded(evidence.note, MAX_NOTE)} if evidence.note else {}),
+            },
         }
 
 
@@ -133,6 +159,11 @@ class Report:
         """Return the JSON report."""
         return {
             "target": self.target,
-            "versions": self.versions,
+            "versions": {name: _bounded(version, MAX_VERSION) for name, version in self.versions.items()},
             "tests": [result.as_json() for result in self.results],
         }
+
+
+def _bounded(text: str, most: int) -> str:
+    """Return the beginning of a text, in which half a character (a surrogate) is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:most]

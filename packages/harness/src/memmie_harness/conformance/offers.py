@@ -47,6 +47,10 @@ def _offers() -> dict[str, Offer]:
         "auth_cache_seconds": seconds("uses an answer about a valid token again for this time"),
         "refusal_cache_seconds": seconds("uses an answer about an invalid token again for this time"),
         "token_bytes": size("takes tokens up to this size"),
+        "first_message_seconds": seconds(
+            "takes the token from the first message of the client, too, and waits this long for it"
+        ),
+        "renew_path": name("moves live connections to a new token after a POST to this path"),
         "closes_at_expiry": can("closes a live connection with 4401 when its token expires"),
         "hides_token": can("never sends the token to a backend"),
         "hides_copies": can(
@@ -55,6 +59,9 @@ def _offers() -> dict[str, Offer]:
         "user_query": name("sends the user to the backend in this field of the query"),
         "user_header": name("sends the user to the backend in this header field"),
         # HTTP.
+        "tls": can(
+            "serves WebSockets with TLS on port `{TLS_PORT}`, with the certificate `{TLS_CERT}` and the key `{TLS_KEY}`"
+        ),
         "path": name("serves WebSockets at this path; `/ws` without this offer"),
         "status_path": name("answers GET of this path with 200 and without a token"),
         "forwards_headers": can("sends the client's other header fields to the backend"),
@@ -68,6 +75,7 @@ def _offers() -> dict[str, Offer]:
         "forwarded_for": can("sends `X-Forwarded-For` with the address of the client"),
         "replaces_forwarded": can("does not believe `X-Forwarded-*` of a client that is not a trusted proxy"),
         "request_id": can("sends `X-Request-ID` to the backend"),
+        "keeps_request_id": can("takes a valid `X-Request-ID` of the client for its own"),
         "checks_origin": name("refuses pages of other origins than this one with 403"),
         "head_bytes": size("refuses request heads that are larger than this"),
         "header_fields": size("refuses requests with more header fields than this"),
@@ -77,9 +85,13 @@ def _offers() -> dict[str, Offer]:
         "keeps_frames": can("does not merge or split the frames that it forwards"),
         "inspects_frames": can("closes a connection that breaks the rules for frames"),
         "forwards_closes": can("passes the code and the reason of a Close frame on to the other side"),
+        "waits_for_close": can(
+            "answers a Close frame only after the other side has, so that what this side still sends arrives"
+        ),
         "ends_handshake": can(
             "if one side's connection is lost, tells the other side by a Close frame with 1001 or 1011 to 1014"
         ),
+        "answers_half_closed": can("answers a Close frame even if FIN comes right behind it"),
         "strict_lengths": can("closes a connection with a length that is not encoded in the fewest bytes"),
         "message_bytes": size("closes with 1009 after a message that is larger than this"),
         "ping_seconds": seconds("pings a silent side after this time"),
@@ -93,11 +105,20 @@ def _offers() -> dict[str, Offer]:
         "studios": size("runs with this many backends; 1 without this offer"),
         "sticky": can("sends all connections of a user to one backend"),
         "failover": can("tries the next backend if one does not accept a connection"),
+        "ejection_users": size(
+            "sends no new connections to a backend that breaks the connections of this many users"
+        ),
         "drain": can("closes live connections with 1001 after the stop signal, and ends"),
+        "rolling_restart": can("can be started again while the process before is still draining"),
         "metrics_path": name("answers GET of this path with metrics in the Prometheus text format"),
         "metric_connections": name("has this gauge, which sums to the number of live connections"),
         "metric_messages": name("has this counter, which sums to the number of messages forwarded"),
         "log": can("writes its log to standard output or standard error"),
+        # Socket.IO.
+        "socketio_path": name(
+            "speaks Socket.IO over WebSocket at this path, and translates it for the backend"
+        ),
+        "socketio_ping_seconds": seconds("pings Socket.IO clients at this interval"),
     }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from memmie_harness.conformance.offers import OfferValue
-from memmie_harness.targets.command import ReadyWhen
+from memmie_harness.targets.ready_when import ReadyWhen
 
 MAIN = "main"
 """The name of the setup in the profile's own tables `start` and `offers`."""
@@ -23,6 +23,11 @@ class Start:
         auth_port: the port of Auth; 0 takes a free one.
         studio_ports: the ports of the Studios; without them, free ones are taken.
         command: the program and its arguments, split by `shlex`; templates.
+        programs: the names of the program; the first that is installed is {PROGRAM}.
+        requires: files and folders that must exist, too.
+        install: how to install all this; empty if the profile does not say so.
+        image: the image to run in a container, unless there is a command.
+        image_command: the arguments of the image's entry point; templates. Without any, the image's own command is used.
         env: environment variables; the values are templates.
         config: a file with a template, which is rendered into the file {CONFIG}.
         ready: how to notice that it is ready.
@@ -35,18 +40,33 @@ class Start:
     """
 
     command: Sequence[str] = ()
+    programs: Sequence[str] = ()
+    requires: Sequence[str] = ()
+    install: str = ""
     url: str = ""
     auth_port: int = 0
     studio_ports: Sequence[int] = ()
+    image: str = ""
+    image_command: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     config: Path | None = None
     ready: ReadyWhen = field(default_factory=lambda: ReadyWhen(port=True))
-    start_seconds: float = 10.0
+    start_seconds: float = 30.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_seconds: float = 10.0
     one_at_a_time: bool = False
     patience_seconds: float = 5.0
     folder: Path = Path()
+
+    @property
+    def runs_image(self) -> bool:
+        """Whether the gateway runs in a container."""
+        return bool(self.image) and not self.command
+
+    @property
+    def words(self) -> Sequence[str]:
+        """The command that is used: of the program, or of the image."""
+        return self.image_command if self.runs_image else self.command
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +107,16 @@ class Profile:
         title: the name of the product.
         version: a command that prints the version; empty if there is none.
         setups: the ways to run it; `main` is first.
+        known: the tests that are known to fail, by id, and why.
+        known_version: the version of the gateway that this was found out with.
     """
 
     name: str
     title: str
     setups: Sequence[Setup]
     version: Sequence[str] = ()
+    known: Mapping[str, str] = field(default_factory=dict)
+    known_version: str = ""
 
     @property
     def main(self) -> Setup:
@@ -106,15 +130,17 @@ class Profile:
 
     def with_patience(self, seconds: float) -> Profile:
         """Return this profile for a machine on which everything takes longer."""
-        setups = [
-            replace(
-                setup,
-                start=replace(
-                    setup.start,
-                    patience_seconds=seconds,
-                    start_seconds=max(setup.start.start_seconds, 2 * seconds),
-                ),
+        return self.changed(
+            lambda start: replace(
+                start, patience_seconds=seconds, start_seconds=max(start.start_seconds, 2 * seconds)
             )
-            for setup in self.setups
-        ]
+        )
+
+    def with_image(self, image: str) -> Profile:
+        """Return this profile for the same gateway in a container of an image."""
+        return self.changed(lambda start: replace(start, image=image, command=(), url=""))
+
+    def changed(self, change: Callable[[Start], Start]) -> Profile:
+        """Return this profile with a change of how each setup is started."""
+        setups = [replace(setup, start=change(setup.start)) for setup in self.setups]
         return replace(self, setups=setups)

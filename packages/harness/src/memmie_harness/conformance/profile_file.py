@@ -7,16 +7,17 @@ import re
 import shlex
 import signal
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from memmie_harness.conformance import template
+from memmie_harness.conformance.model import MAX_NAME
 from memmie_harness.conformance.offers import OFFERS, OfferValue
 from memmie_harness.conformance.profile import MAIN, Profile, Setup, Start
-from memmie_harness.targets.command import ReadyWhen
+from memmie_harness.targets.ready_when import ReadyWhen
 
 T = TypeVar("T")
 
@@ -77,6 +78,10 @@ class _Table:
         """Return all fields that are left, and leave none."""
         left, self._left = self._left, {}
         return list(left.items())
+
+    def inner(self, content: Mapping[str, Any], where: str) -> _Table:
+        """Return a table in a list of this one."""
+        return _Table(content, self._file, f"{self._where}{where}.")
 
     def finish(self) -> None:
         """Raise a `ProfileError` if a field is left over."""
@@ -139,6 +144,8 @@ def profile_of(content: Mapping[str, Any], path: Path) -> Profile:
     """
     root = _Table(content, path)
     name = root.require("name", str, '"my-gateway"')
+    if not 0 < len(name) <= MAX_NAME:
+        raise root.error("name", f"must have 1 to {MAX_NAME} characters, but is {name[:MAX_NAME]!r}")
     title = root.take("title", str) or name
     version = _words(root, "version")
     start_table = root.table("start")
@@ -156,18 +163,54 @@ def profile_of(content: Mapping[str, Any], path: Path) -> Profile:
         own_offers = {**offers, **_offers(table.table("offers"))}
         table.finish()
         setups.append(_checked(Setup(setup_name, own_start, own_offers), table))
+    known_version = root.take("known_version", str) or ""
+    known = _known(root, known_version)
     root.finish()
-    return Profile(name, title, setups, version)
+    return Profile(name, title, setups, version, known, known_version)
+
+
+def _known(root: _Table, known_version: str) -> dict[str, str]:
+    """Return why each test fails that is known to fail: the tables `known`, each with the ids of `tests` and `why`."""
+    known: dict[str, str] = {}
+    for number, entry in enumerate(root.take("known", list) or []):
+        where = f"known[{number}]"
+        if not isinstance(entry, dict):
+            raise root.error(where, "must be a table; write [[known]]")
+        table = root.inner(entry, where)
+        why = table.require("why", str, '"what the source or the documentation says"')
+        tests = _texts(table, "tests")
+        if not tests:
+            raise table.error("tests", 'is missing; write for example: tests = ["hostile/no-host"]')
+        table.finish()
+        for test in tests:
+            if test in known:
+                raise table.error("tests", f"{test!r} is there twice")
+            known[test] = why
+    if known and not known_version:
+        raise root.error(
+            "known_version", "is missing; it says which version of the gateway these tests failed with"
+        )
+    return known
+
+
+def _texts(table: _Table, field: str) -> list[str] | None:
+    texts = table.take(field, list)
+    if texts is not None and not all(isinstance(text, str) and text for text in texts):
+        raise table.error(field, f"must be a list of texts, but is {texts!r}")
+    return texts
 
 
 def _start(table: _Table, base: Start | None, folder: Path) -> Start:
     """Return how to start the gateway; what a table of a setup does not say is as in the profile's own table."""
     command = _words(table, "command")
+    image = table.take("image", str)
     url = table.take("url", str)
-    if not command and not url and base is None:
+    if not command and not image and not url and base is None:
         table.require("command", str, '"./gw --port {PORT} --backends {STUDIO_WS_URLS}"')
-    if url and (command or urlsplit(url).scheme != "http" or urlsplit(url).port is None):
-        raise table.error("url", "must be http://127.0.0.1:PORT, and there must be no command besides it")
+    if url and (command or image or urlsplit(url).scheme != "http" or urlsplit(url).port is None):
+        raise table.error(
+            "url", "must be http://127.0.0.1:PORT, and there must be no command and no image besides it"
+        )
     start = base or Start(folder=folder)
     env = dict(start.env)
     env_table = table.table("env")
@@ -180,6 +223,11 @@ def _start(table: _Table, base: Start | None, folder: Path) -> Start:
         raise table.error("config", f"there is no file {folder / config}")
     changes: dict[str, Any] = {
         "command": command or None,
+        "programs": _texts(table, "programs"),
+        "requires": _texts(table, "requires"),
+        "install": table.take("install", str),
+        "image": image,
+        "image_command": _words(table, "image_command") or None,
         "url": url,
         "auth_port": table.take("auth_port", int),
         "studio_ports": _ports(table),
@@ -277,7 +325,27 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         raise table.error(
             "start.url", "needs auth_port and studio_ports, to which the running gateway connects"
         )
-    texts = {"start.command": " ".join(start.command)}
+    if start.url and setup.offers.get("tls"):
+        raise table.error("offers.tls", "needs start.command, because the kit makes the certificate")
+    check_placeholders(setup, table.error)
+    return setup
+
+
+def check_placeholders(setup: Setup, error: Callable[[str, str], ValueError]) -> None:
+    """Check that every placeholder in the templates of a setup has a value.
+
+    Args:
+        setup: the setup.
+        error: makes an error of a field and a problem.
+
+    Raises:
+        ValueError: one has none; made by `error`.
+    """
+    start = setup.start
+    texts = {
+        "start.command": " ".join(start.command),
+        "start.image_command": " ".join(start.image_command),
+    }
     texts |= {f"start.env.{name}": value for name, value in start.env.items()}
     if start.config is not None:
         texts[f"start.config ({start.config.name})"] = start.config.read_text(encoding="utf-8")
@@ -285,12 +353,13 @@ def _checked(setup: Setup, table: _Table) -> Setup:
         for name in sorted(template.names_in(text)):
             if not template.known(name):
                 near = _unknown("{" + name + "}", ["{" + known + "}" for known in template.FIXED])
-                raise table.error(
-                    where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)"
-                )
-            number = name.removeprefix("STUDIO_ADDRESS_")
+                raise error(where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)")
+            number = name.removeprefix("STUDIO_ADDRESS_").removeprefix("STUDIO_PORT_")
             if number.isdecimal() and int(number) > setup.studios:
-                raise table.error(where, f"{{{name}}} needs the offer studios = {number} or more")
+                raise error(where, f"{{{name}}} needs the offer studios = {number} or more")
+            if name.startswith("TLS_") and not setup.offers.get("tls"):
+                raise error(where, f"{{{name}}} needs the offer tls = true")
+            if name == "PROGRAM" and not start.programs:
+                raise error(where, '{PROGRAM} needs its names; write start.programs = ["NAME"]')
             if name == "CONFIG" and start.config is None:
-                raise table.error(where, '{CONFIG} needs a template; write start.config = "FILE"')
-    return setup
+                raise error(where, '{CONFIG} needs a template; write start.config = "FILE"')

@@ -48,12 +48,14 @@ def _xml(text: str) -> str:
 
 
 def explain(result: Result) -> str:
-    """Return a result in words: the rule, what was expected and seen, and the exchange."""
+    """Return a result in words: the rule, what was expected and seen, the note, and the exchange."""
     test, evidence = result.test, result.evidence
     lines = [f"{result.outcome} {test.id} ({test.level}): {test.title}", f"  rule:     {test.rule}"]
     if evidence.expected:
         lines.append(f"  expected: {evidence.expected}")
     if evidence.seen:
         lines.append(f"  seen:     {evidence.seen}")
+    if evidence.note:
+        lines.append(f"  why:      {evidence.note}")
     lines += [f"    {line}" for line in evidence.exchange]
     return "\n".join(lines)

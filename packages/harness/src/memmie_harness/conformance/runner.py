@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+from memmie_harness.conformance import installed, template
+from memmie_harness.conformance.known import with_note
 from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.model import (
     ConformanceTest,
@@ -66,6 +68,7 @@ async def run(
     results: dict[str, Result] = {}
 
     def note(result: Result) -> None:
+        result = with_note(profile, result)
         results[result.test.id] = result
         on_result(result)
 
@@ -182,15 +185,18 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
 
 
 async def version_of(profile: Profile) -> str:
-    """Return the first line that the version command of a profile writes; empty if there is none.
+    """Return the first line that the version command of a profile writes, or its image; empty if there is none.
 
     The command may write to standard output or to standard error.
     """
+    if profile.main.start.runs_image:  # the command would run the program of this machine
+        return f"image {profile.main.start.image}"
     if not profile.version:
         return ""
-    program, *arguments = profile.version
     environment = clean_environment({"PATH": search_path()})
     try:
+        values = installed.values(profile.main.start)
+        program, *arguments = [template.render(word, values) for word in profile.version]
         process = await asyncio.create_subprocess_exec(
             str(find_program(program, environment["PATH"], profile.main.start.folder)),
             *arguments,

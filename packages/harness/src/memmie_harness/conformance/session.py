@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Self
 
+from memmie_harness.conformance.known import with_note
 from memmie_harness.conformance.model import ConformanceTest, Result
 from memmie_harness.conformance.profile import Profile
 from memmie_harness.conformance.runner import plan, run_test, running, unstarted
@@ -36,7 +37,7 @@ class Session:
 
     def run(self, test: ConformanceTest) -> Result:
         """Run a test, with a gateway that is started for it or for an earlier one."""
-        return self._runner.run(self._run(test))
+        return with_note(self._profile, self._runner.run(self._run(test)))
 
     async def _run(self, test: ConformanceTest) -> Result:
         setup = plan(self._profile, test)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol, Self
 from urllib.parse import urlsplit
 
-from memmie_harness.conformance import template
+from memmie_harness.conformance.launch import Surroundings, make_gateway, temporary_folder
 from memmie_harness.conformance.peers.auth import CountedAuth
+from memmie_harness.conformance.peers.certificate import Certificate
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.peers.studio import ConformanceStudio, contains
 from memmie_harness.conformance.profile import Setup
-from memmie_harness.targets.command import CommandTarget, free_port
+from memmie_harness.targets.command import free_port
 
 
 class Gateway(Protocol):
@@ -61,6 +61,8 @@ class Stack:
         self._resources = AsyncExitStack()
         self._waiting: dict[str, Callable[[Side], None]] = {}
         self.folder = Path()
+        self.certificate = Certificate() if setup.offers.get("tls") else None
+        self.tls_port = free_port() if setup.offers.get("tls") else 0
         self.gateway: Gateway
 
     @property
@@ -69,6 +71,16 @@ class Stack:
         port = urlsplit(self.gateway.url).port
         assert port is not None
         return port
+
+    @property
+    def tls_certificate_file(self) -> Path:
+        """The certificate for the gateway, in PEM; it is there if the setup offers `tls`."""
+        return self.folder / "tls-certificate.pem"
+
+    @property
+    def tls_key_file(self) -> Path:
+        """The key of the certificate."""
+        return self.folder / "tls-key.pem"
 
     def expect(self, marker: str, arrived: Callable[[Side], None] | None) -> None:
         """Call `arrived` with each connection to a Studio that has this marker in its request; None ends this."""
@@ -95,19 +107,34 @@ class Stack:
             TargetError: the gateway did not start.
         """
         async with AsyncExitStack() as resources:
-            self.folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="conformance-")))
+            self.folder = Path(resources.enter_context(temporary_folder()))
             await resources.enter_async_context(self.auth)
             for studio in self.studios:
                 await resources.enter_async_context(studio)
-            self.gateway = self._launch(self.setup, self)
-            resources.push_async_callback(self.gateway.stop)
-            await self.gateway.start()
+            if self.certificate is not None:
+                self.certificate.write(self.tls_certificate_file, self.tls_key_file)
+            self.gateway = await self._start(resources)
             self._resources = resources.pop_all()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop everything."""
         await self._resources.aclose()
+
+    async def _start(self, resources: AsyncExitStack) -> Gateway:
+        gateway = self._launch(self.setup, self)
+        resources.push_async_callback(gateway.stop)
+        await gateway.start()
+        return gateway
+
+    async def start_another(self) -> Gateway:
+        """Start another gateway, to which new clients connect from now on; return the one before, which still runs.
+
+        Raises:
+            TargetError: it did not start.
+        """
+        before, self.gateway = self.gateway, await self._start(self._resources)
+        return before
 
 
 class RunningGateway:
@@ -128,33 +155,15 @@ class RunningGateway:
 
 
 def command_gateway(setup: Setup, stack: Stack) -> Gateway:
-    """Return the gateway that the command of a setup starts.
+    """Return the gateway that the command or the image of a setup starts.
 
     Raises:
-        TargetError: there is no such program.
+        TargetError: it cannot be made; the message says why.
     """
-    start = setup.start
-    port = free_port()
-    values = {
-        "AUTH_URL": stack.auth.url,
-        "AUTH_ADDRESS": stack.auth.address,
-        "STUDIO_WS_URLS": ",".join(studio.url for studio in stack.studios),
-        "STUDIO_ADDRESSES": ",".join(studio.address for studio in stack.studios),
-        "PORT": str(port),
-        "FOLDER": str(stack.folder),
-        **{f"STUDIO_ADDRESS_{studio.number}": studio.address for studio in stack.studios},
+    tls = {
+        "TLS_PORT": str(stack.tls_port),
+        "TLS_CERT": str(stack.tls_certificate_file),
+        "TLS_KEY": str(stack.tls_key_file),
     }
-    if start.config is not None:
-        config = stack.folder / start.config.name
-        config.write_text(template.render(start.config.read_text(encoding="utf-8"), values), encoding="utf-8")
-        values["CONFIG"] = str(config)
-    return CommandTarget(
-        [template.render(word, values) for word in start.command],
-        environment={name: template.render(value, values) for name, value in start.env.items()},
-        port=port,
-        ready=start.ready,
-        folder=start.folder,
-        start_seconds=start.start_seconds,
-        stop_signal=start.stop_signal,
-        stop_seconds=start.stop_seconds,
-    )
+    around = Surroundings(stack.auth.url, [studio.url for studio in stack.studios], stack.folder, tls)
+    return make_gateway(setup.start, around)

@@ -8,13 +8,16 @@ from typing import Final
 
 _PATTERN: Final = re.compile(r"\{\{|\{([A-Z][A-Z0-9_]*)\}")
 
-FIXED: Final = ("AUTH_URL", "AUTH_ADDRESS", "STUDIO_WS_URLS", "STUDIO_ADDRESSES", "PORT", "CONFIG", "FOLDER")
-"""The placeholders that every template can use; `STUDIO_ADDRESS_1` and so on name single Studios."""
+FIXED: Final = (
+    *("AUTH_URL", "AUTH_ADDRESS", "STUDIO_WS_URLS", "STUDIO_ADDRESSES"),
+    *("PORT", "TLS_PORT", "TLS_CERT", "TLS_KEY", "CONFIG", "FOLDER", "PROGRAM"),
+)
+"""The placeholders that every template can use; `STUDIO_ADDRESS_1`, `STUDIO_PORT_1` and so on name single Studios."""
 
 
 def known(name: str) -> bool:
     """Tell whether this is the name of a placeholder."""
-    return name in FIXED or re.fullmatch(r"STUDIO_ADDRESS_[1-9][0-9]?", name) is not None
+    return name in FIXED or re.fullmatch(r"STUDIO_(ADDRESS|PORT)_[1-9][0-9]?", name) is not None
 
 
 def names_in(template: str) -> set[str]:

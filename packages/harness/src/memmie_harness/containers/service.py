@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 
 from docker.errors import DockerException, ImageNotFound, NotFound
 from testcontainers.core.container import DockerContainer
@@ -45,6 +45,9 @@ class ServiceContainer(DockerContainer):
     Raises:
         ContainerError: no Docker engine answers.
     """
+
+    missing_image: ClassVar[str] = "Build it with `nox -s images`, or choose another image"
+    """What to do if the engine does not have the image."""
 
     def __init__(self, image: str, *, port: int, ready_path: str, **options: Any) -> None:
         with engine_answers():
@@ -87,7 +90,7 @@ class ServiceContainer(DockerContainer):
                 self.get_docker_client().client.images.get(self.image)
             except ImageNotFound:
                 raise ContainerError(
-                    f"there is no image {self.image}. Build it with `nox -s images`, or choose another image"
+                    f"there is no image {self.image}. {self.missing_image.format(image=self.image)}"
                 ) from None
         try:
             return super().start()

@@ -1,7 +1,7 @@
 """Gateways under black-box tests: as a process, in this process, as a container, or one that already runs."""
 
 from memmie_harness.targets.choice import make_target
-from memmie_harness.targets.errors import TargetError
+from memmie_harness.targets.errors import NotOfferedError, TargetError
 from memmie_harness.targets.in_process import InProcessTarget
 from memmie_harness.targets.log_buffer import LogRecord
 from memmie_harness.targets.process import ProcessTarget
@@ -11,6 +11,7 @@ from memmie_harness.targets.target import Target
 __all__ = [
     "InProcessTarget",
     "LogRecord",
+    "NotOfferedError",
     "ProcessTarget",
     "Target",
     "TargetError",

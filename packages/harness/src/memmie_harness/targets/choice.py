@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -23,11 +23,15 @@ CONTAINER: Final = "container"
 
 def is_url(choice: str) -> bool:
     """Tell whether `choice` is the address of a gateway that already runs."""
-    return urlsplit(choice).scheme in {"http", "https"}
+    return urlsplit(choice).scheme in {"http", "https", "ws", "wss"}
 
 
-def check_choice(choice: str) -> str:
+def check_choice(choice: str, *, others: Sequence[str] = ()) -> str:
     """Return `choice` if such a target can be made.
+
+    Args:
+        choice: the name of a target, or an address.
+        others: more names that are allowed.
 
     Raises:
         ValueError: it cannot; the message says what is allowed, or what must be installed.
@@ -37,9 +41,10 @@ def check_choice(choice: str) -> str:
             import memmie_harness.containers  # noqa: F401, PLC0415 - an extra, which may not be installed
         except ImportError as error:
             raise ValueError(str(error)) from None
-    elif choice not in PROCESSES and not (is_url(choice) and urlsplit(choice).hostname):
+    elif choice not in {*PROCESSES, *others} and not (is_url(choice) and urlsplit(choice).hostname):
         raise ValueError(
-            f"{choice!r} is not a target. Choose {', '.join((*PROCESSES, CONTAINER))} or the URL of a gateway (http://HOST:PORT)"
+            f"{choice!r} is not a target. Choose {', '.join((*PROCESSES, *others, CONTAINER))} or the URL of a gateway "
+            "(http://HOST:PORT or ws://HOST:PORT/PATH)"
         )
     return choice
 

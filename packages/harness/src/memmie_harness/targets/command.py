@@ -2,45 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import re
 import signal
 import socket
 import sysconfig
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import aiohttp
 
 from memmie_harness.targets.errors import TargetError
 from memmie_harness.targets.process import ProcessTarget
-from memmie_harness.wiring import LOOPBACK
-
-POLL_SECONDS: Final = 0.02
-"""Time between two looks at whether the gateway is ready."""
-
-ALL_LINES: Final = 10_000
-"""More lines than a log keeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyWhen:
-    """How to notice that a program is ready; all that is given must be true.
-
-    Attributes:
-        log: a line of the output matches this; a group `port` says on which port the program listens.
-        port: the port accepts connections.
-        path: GET of this path is answered with a 2xx status.
-    """
-
-    log: re.Pattern[str] | None = None
-    port: bool = False
-    path: str | None = None
+from memmie_harness.targets.ready_when import PORT_ONLY, ReadyWhen, listening, wait_for
+from memmie_harness.wiring import LOOPBACK, WS_PATH
 
 
 class CommandTarget(ProcessTarget):
@@ -56,6 +29,7 @@ class CommandTarget(ProcessTarget):
         start_seconds: how long it may take to become ready.
         stop_signal: the signal that stops it.
         stop_seconds: how long it may take to end after the signal before it is killed.
+        ws_path: the path of its WebSocket route.
     """
 
     def __init__(
@@ -69,6 +43,7 @@ class CommandTarget(ProcessTarget):
         start_seconds: float = 10.0,
         stop_signal: signal.Signals = signal.SIGTERM,
         stop_seconds: float = 5.0,
+        ws_path: str = WS_PATH,
     ) -> None:
         path = search_path()
         super().__init__(
@@ -79,8 +54,9 @@ class CommandTarget(ProcessTarget):
             stop_seconds=stop_seconds,
         )
         self._port = port
-        self._ready = ready or ReadyWhen(port=True)
+        self._ready = ready or PORT_ONLY
         self._stop_signal = stop_signal
+        self._ws_path = ws_path
 
     def __repr__(self) -> str:
         """Show the process and its address."""
@@ -99,43 +75,12 @@ class CommandTarget(ProcessTarget):
         await self.kill()
 
     async def _wait_started(self, *, until_ready: bool) -> None:
-        del until_ready  # other programs cannot be asked whether they listen or are ready
-        deadline = time.monotonic() + self._start_seconds
-        missing = "its log line"
-        while time.monotonic() < deadline:
+        async def look() -> str | None:
             if self.exit_code is not None:
                 raise TargetError(f"it ended with exit code {self.exit_code} before it was ready")
-            found = await self._what_is_missing()
-            if found is None:
-                return
-            missing = found
-            await asyncio.sleep(POLL_SECONDS)
-        raise TargetError(f"it was not ready within {self._start_seconds:g} s; missing was {missing}")
+            return await self._missing(self._ready if until_ready else listening(self._ready), self._port)
 
-    async def _what_is_missing(self) -> str | None:
-        """Return what the program has not done yet, or None if it is ready."""
-        port = self._port
-        if self._ready.log is not None:
-            match = self._ready.log.search(self.log_tail(ALL_LINES))
-            if match is None:
-                return f"a log line like {self._ready.log.pattern!r}"
-            if "port" in self._ready.log.groupindex:
-                port = int(match["port"])
-        self._url = f"http://{LOOPBACK}:{port}"
-        if self._ready.port and not _accepts(port):
-            return f"a listener on port {port}"
-        if self._ready.path is not None:
-            try:
-                timeout = aiohttp.ClientTimeout(total=1)
-                async with (
-                    aiohttp.ClientSession(timeout=timeout) as session,
-                    session.get(self._url + self._ready.path) as response,
-                ):
-                    if not 200 <= response.status < 300:
-                        return f"a 2xx from {self._ready.path}, which answers {response.status}"
-            except (aiohttp.ClientError, TimeoutError):
-                return f"an answer from {self._ready.path}"
-        return None
+        await wait_for(look, self._start_seconds)
 
 
 def search_path() -> str:
@@ -168,11 +113,3 @@ def free_port() -> int:
         sock.bind((LOOPBACK, 0))
         port: int = sock.getsockname()[1]
         return port
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=0.2).close()
-    except OSError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from memmie_harness.containers import ContainerError, GatewayContainer
+from memmie_harness.containers import ContainerError, GatewayContainer, ServiceContainer
 from memmie_harness.containers.gateway import IMAGE
 from memmie_harness.targets.errors import TargetError
 from memmie_harness.targets.external import ExternalTarget
@@ -27,6 +27,7 @@ class ContainerTarget(ExternalTarget):
         environment: the gateway's settings (spec §7). It needs `LOG_FORMAT=json`, and `PORT=0` so that runs do not
             collide.
         image: the gateway's image.
+        container: the container, not yet started, if it is not that of this gateway; it uses this machine's network.
         start_seconds: how long it may take to listen, and again to become ready.
         stop_seconds: how long it may take to end after SIGTERM before it is killed.
 
@@ -39,16 +40,18 @@ class ContainerTarget(ExternalTarget):
         environment: Mapping[str, str],
         *,
         image: str = IMAGE,
+        container: ServiceContainer | None = None,
         start_seconds: float = 20.0,
         stop_seconds: float = 5.0,
     ) -> None:
         super().__init__(start_seconds, stop_seconds)
         self._image = image
-        try:
-            container = GatewayContainer(image)
-        except ContainerError as error:
-            raise TargetError(str(error)) from None
-        self._container = container.with_settings(environment).with_host_network().without_waiting()
+        if container is None:
+            try:
+                container = GatewayContainer(image).with_settings(environment).with_host_network()
+            except ContainerError as error:
+                raise TargetError(str(error)) from None
+        self._container = container.without_waiting()
         self._ended: asyncio.Future[int] | None = None
 
     def __repr__(self) -> str:
@@ -84,16 +87,30 @@ class ContainerTarget(ExternalTarget):
         Raises:
             TargetError: the gateway had to be killed, or its exit code was not 0.
         """
-        if self._ended is None or self._ended.done():
-            await self.kill()
-            return
-        self.send_signal(signal.SIGTERM)
-        try:
-            exit_code = await self.wait_ended(self._stop_seconds)
-        finally:
-            await self.kill()
+        exit_code = await self._stop(signal.SIGTERM)
+        if exit_code is None:
+            raise self._failure(
+                f"{self!r} was killed, because it did not end within {self._stop_seconds:g} s after SIGTERM"
+            )
         if exit_code != 0:
             raise self._failure(f"the gateway ended with exit code {exit_code} after SIGTERM", exit_code)
+
+    async def _stop(self, signum: signal.Signals) -> int | None:
+        """Send a signal, wait, and remove the container.
+
+        Returns:
+            the exit code; 0 if the gateway had ended before, and None if it had to be killed.
+        """
+        if self._ended is None or self._ended.done():
+            await self.kill()
+            return 0
+        self.send_signal(signum)
+        try:
+            return await self.wait_ended(self._stop_seconds)
+        except TargetError:
+            return None
+        finally:
+            await self.kill()
 
     def send_signal(self, signum: signal.Signals) -> None:
         """Send the gateway a signal; does nothing if it has already ended."""

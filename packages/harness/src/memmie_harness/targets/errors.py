@@ -1,4 +1,4 @@
-"""The error that every target raises."""
+"""The errors that targets raise."""
 
 from __future__ import annotations
 
@@ -13,3 +13,7 @@ class TargetError(Exception):
     def __init__(self, message: str, *, exit_code: int | None = None) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class NotOfferedError(TargetError):
+    """A test asked for something that its gateway does not offer; the message names it. The plugin skips the test."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from memmie_harness.targets.errors import TargetError
 from memmie_harness.targets.log_buffer import LogRecord
 from memmie_harness.targets.logged import LoggedTarget
+from memmie_harness.targets.ready_when import ReadyWhen, missing_at
+from memmie_harness.wiring import LOOPBACK
+
+ALL_LINES: Final = 10_000
+"""More lines than a log keeps."""
 
 
 class ExternalTarget(LoggedTarget):
-    """A gateway that reports its address in its log, and is stopped by a signal.
+    """A gateway with a log in a pipe, which is stopped by a signal.
 
     Args:
         start_seconds: how long it may take to listen, and again to become ready.
@@ -22,10 +29,10 @@ class ExternalTarget(LoggedTarget):
 
     @property
     def url(self) -> str:
-        """The HTTP address that the gateway reported.
+        """The HTTP address, which is known as soon as the gateway listens.
 
         Raises:
-            TargetError: it has not reported one yet.
+            TargetError: it does not listen yet.
         """
         if self._url is None:
             raise TargetError("this gateway has no address yet. Call `await target.start()` first")
@@ -40,6 +47,22 @@ class ExternalTarget(LoggedTarget):
         listening = await self._log.wait_for(_is_listening, self._start_seconds)
         self._url = str(listening["url"]).rstrip("/")
         return self._url
+
+    async def _missing(self, ready: ReadyWhen, port: int) -> str | None:
+        """Return what a program has not done yet that need not be ours; keep its address as soon as it is known.
+
+        Args:
+            ready: how to notice that it is ready.
+            port: the port that the program was told to use.
+        """
+        if ready.log is not None:
+            match = ready.log.search(self.log_tail(ALL_LINES))
+            if match is None:
+                return f"a log line like {ready.log.pattern!r}"
+            if "port" in ready.log.groupindex:
+                port = int(match["port"])
+        self._url = f"http://{LOOPBACK}:{port}"
+        return await missing_at(self._url, ready)
 
     def _failure(self, what: str, exit_code: int | None = None) -> TargetError:
         """Return an error that ends with the last lines of the log."""

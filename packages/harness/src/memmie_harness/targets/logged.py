@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from memmie_harness.targets.log_buffer import LogBuffer, LogRecord
-from memmie_harness.wiring import websocket_url
+from memmie_harness.wiring import WS_PATH, websocket_url
 
 
 class LoggedTarget(ABC):
@@ -22,6 +22,7 @@ class LoggedTarget(ABC):
     def __init__(self, start_seconds: float) -> None:
         self._start_seconds = start_seconds
         self._log = LogBuffer()
+        self._ws_path = WS_PATH
 
     @property
     @abstractmethod
@@ -31,7 +32,7 @@ class LoggedTarget(ABC):
     @property
     def ws_url(self) -> str:
         """See `Target.ws_url`."""
-        return websocket_url(self.url)
+        return websocket_url(self.url, self._ws_path)
 
     def logs(self) -> Sequence[LogRecord]:
         """See `Target.logs`."""

@@ -12,16 +12,23 @@ from memmie_harness.targets.errors import TargetError
 POLL_SECONDS: Final = 0.06
 """Time between two requests for `/ready`, of which a gateway answers 20 in a second without counting them."""
 
+READY: Final = range(200, 201)
+"""The status of a gateway of this project that is ready."""
 
-async def wait_until_ready(url: str, within: float) -> None:
+HAS_NO_READY: Final = range(200, 500)
+"""The statuses of any gateway that is ready; one that has no route `/ready` answers with 404, 401 or the like."""
+
+
+async def wait_until_ready(url: str, within: float, *, statuses: range = READY) -> None:
     """Return when `GET {url}/ready` answers 200 (spec §1).
 
     Args:
         url: the gateway's HTTP address.
         within: how many seconds to wait.
+        statuses: the statuses of an answer that says that it is ready.
 
     Raises:
-        TargetError: the answer was not 200 in time; the message has the last answer.
+        TargetError: there was no such answer in time; the message has the last answer.
     """
     answer = "no answer yet"
     try:
@@ -29,7 +36,7 @@ async def wait_until_ready(url: str, within: float) -> None:
             while True:
                 try:
                     async with session.get(f"{url}/ready") as response:
-                        if response.status == 200:
+                        if response.status in statuses:
                             return
                         answer = f"{response.status} {(await response.text())[:500]}"
                 except aiohttp.ClientError as error:

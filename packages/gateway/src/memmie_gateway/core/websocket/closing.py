@@ -132,6 +132,10 @@ class ClosingHandshake:
         """Whether data may still be forwarded to `side`; nothing may follow a Close frame."""
         return self._state[side] in _WRITABLE
 
+    def owes_close(self, side: Side) -> bool:
+        """Whether `side` has sent a Close frame that is still to be answered (RFC 6455 §5.5.1)."""
+        return self._state[side] is _RECEIVED
+
     # Events. Each returns the steps that the session must carry out now.
 
     def received(self, side: Side, code: int, reason: str) -> list[Step]:

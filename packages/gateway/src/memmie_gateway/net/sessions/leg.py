@@ -44,6 +44,9 @@ class LegOwner(Protocol):
     def stream_ended(self, leg: Leg) -> None:
         """The stream from `leg` has ended with a Close frame or a violation; nothing more is forwarded from it."""
 
+    def owes_close(self, leg: Leg) -> bool:
+        """Whether the side of `leg` has sent a Close frame and has none yet."""
+
     def lost(self, leg: Leg, exc: Exception | None) -> None:
         """The TCP connection of `leg` has ended."""
 
@@ -181,6 +184,12 @@ class Leg(asyncio.Protocol):
     def backlog(self) -> int:
         """Return the number of bytes written to this side that its TCP has not acknowledged."""
         return self.transport.get_write_buffer_size() + unacknowledged(self.transport)
+
+    # Called by the loop.
+
+    def eof_received(self) -> bool:
+        """This side sends nothing any more; return whether it still gets the answer to its Close frame (RFC 6455 §5.5.1)."""
+        return self.transport.can_write_eof() and self.owner.owes_close(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The TCP connection of this side has ended."""

@@ -220,6 +220,10 @@ class Session:
         """The last frame from `leg` that is forwarded is complete."""
         self._carry_out(self._begin_closing().frame_ended(leg.side))
 
+    def owes_close(self, leg: Leg) -> bool:
+        """Whether the side of `leg` has sent a Close frame and has none yet; it gets one when the time is over at the latest."""
+        return self.closing is not None and self.closing.owes_close(leg.side)
+
     def lost(self, leg: Leg, exc: Exception | None) -> None:
         """One of the two TCP connections has ended."""
         if exc is not None and self.closing is None:

@@ -149,7 +149,8 @@ def raw(data: bytes) -> Answer:
 def status(code: int, body: bytes = b"{}") -> Answer:
     """Answer with this status and this body."""
     return raw(
-        f"HTTP/1.1 {code} Some Words\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        f"HTTP/1.1 {code} Some Words\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        "Connection: close\r\n\r\n".encode()
         + body
     )
 

@@ -31,6 +31,12 @@ class Head:
         """The target of a request."""
         return self.first_line.split(" ")[1]
 
+    @property
+    def raw(self) -> bytes:
+        """The head and the body in the form in which they are sent, for evidence."""
+        lines = [self.first_line, *(f"{name}: {value}" for name, value in self.fields)]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+
     def get(self, name: str) -> str:
         """Return the values of a field (lower case), joined by commas; "" if there is none."""
         return ", ".join(value for key, value in self.fields if key == name)

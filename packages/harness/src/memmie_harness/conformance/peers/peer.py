@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from typing import Final, Self
 
+from memmie_harness.conformance.peers.certificate import HOST
 from memmie_harness.conformance.peers.frames import CLOSE, MASK, Frame, build, close_body, masked
 from memmie_harness.conformance.peers.heads import Head, parse_head
 
@@ -37,7 +39,13 @@ class Peer:
 
     @classmethod
     async def connect(
-        cls, port: int, *, limit: int = 1 << 16, receive_buffer: int = 0, source: str = ""
+        cls,
+        port: int,
+        *,
+        limit: int = 1 << 16,
+        receive_buffer: int = 0,
+        source: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> Self:
         """Connect as a client to a port of 127.0.0.1.
 
@@ -46,6 +54,7 @@ class Peer:
             limit: how many bytes are read ahead.
             receive_buffer: the size of the kernel's buffer in bytes; 0 lets the kernel choose.
             source: the address of the client, such as 127.0.0.2; empty lets the kernel choose.
+            tls: the context of a client that uses TLS.
         """
         sock = socket.socket()
         if source:
@@ -53,9 +62,15 @@ class Peer:
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.setblocking(False)  # noqa: FBT003 - the socket module's signature
-        await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return cls(*await asyncio.open_connection(sock=sock, limit=limit), mask=MASK)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            name = None if tls is None else HOST
+            streams = await asyncio.open_connection(sock=sock, limit=limit, ssl=tls, server_hostname=name)
+        except BaseException:
+            sock.close()
+            raise
+        return cls(*streams, mask=MASK)
 
     # Writing.
 

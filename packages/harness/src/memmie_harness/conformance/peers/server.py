@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from typing import Generic, Self, TypeVar
+from typing import Final, Generic, Self, TypeVar
 
+from memmie_harness.conformance.model import Violation
 from memmie_harness.conformance.peers.frames import CLOSE, PING, PONG
 from memmie_harness.conformance.peers.heads import accepting_answer
 from memmie_harness.conformance.peers.peer import Peer
 
 P = TypeVar("P", bound=Peer)
+
+NOT_HTTP: Final = (OSError, EOFError, asyncio.LimitOverrunError, ValueError, AssertionError, Violation)
+"""What reading a request raises if none comes, or if it is not valid; the connection is then closed."""
 
 
 class PeerServer(ABC, Generic[P]):
@@ -70,7 +74,7 @@ class PeerServer(ABC, Generic[P]):
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         peer = self.make_peer(reader, writer)
-        with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError, ValueError, AssertionError):
+        with contextlib.suppress(*NOT_HTTP):
             await peer.read_head()
             if self.claim(peer):
                 return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -71,10 +72,21 @@ class Side(Peer):
     async def read_rest(self) -> bytes:
         """Read until the other end has sent its last byte, or has reset the connection."""
         data = b""
-        with contextlib.suppress(ConnectionError):
-            while chunk := await self._reading("the end of the connection", self.reader.read(1 << 16)):
-                data += chunk
+        while chunk := await self._reading("the end of the connection", self._read_or_end()):
+            data += chunk
         return data
+
+    async def next_bytes(self) -> bytes:
+        """Return what arrives next; nothing if the other end has closed or reset the connection."""
+        return await self._reading("bytes, or the end of the connection", self._read_or_end())
+
+    async def _read_or_end(self) -> bytes:
+        """Return what arrives next; nothing at the end, which may be a reset."""
+        try:
+            return await self.reader.read(1 << 16)
+        except ConnectionError:
+            self.transcript.note(f"{self.name} saw its connection reset")
+            return b""
 
     async def _reading(self, what: str, reading: Awaitable[bytes]) -> bytes:
         try:
@@ -132,7 +144,9 @@ class Side(Peer):
         """Read an answer: its head, and its body by the rules of RFC 9112 §6.3."""
         data = await self.read_until(b"\r\n\r\n")
         head = parse_head(data)
-        if not head.first_line.startswith("HTTP/1.1 ") or not head.first_line[9:12].isdecimal():
+        # RFC 9110 §2.5 leaves it to a server to refuse in HTTP/1.0, which has no 101.
+        version = r"HTTP/1\.1 101\b|HTTP/1\.[01] (?!101)[0-9]{3}\b"
+        if re.match(version, head.first_line) is None:
             raise Violation("an answer in HTTP/1.1", escape(data))
         self.head = parse_head(data, await self._body(head))
         return self.head

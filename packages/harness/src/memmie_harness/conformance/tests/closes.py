@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
+from memmie_harness.conformance.checks import equal, together, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, Group, row
-from memmie_harness.conformance.lab import Lab, equal, together, true
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.peers import BINARY, CLOSE, TEXT, close_body
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.data import DIRECTIONS, both, ends
@@ -90,6 +92,22 @@ async def reaches_other_side(lab: Lab, direction: str) -> None:
 
 
 @GROUP.table(
+    level=FEATURE,
+    rule=CLOSING,
+    needs=["answers_half_closed"],
+    rows=both("fin-is-answered", "A Close frame {} with FIN right behind it is answered by a Close frame"),
+)
+async def fin_is_answered(lab: Lab, direction: str) -> None:
+    sender, receiver = ends(await lab.join(), direction)
+    sender.send_close(4000, "bye")
+    sender.finish()
+    await receiver.expect_close(check=may_be_sent)
+    receiver.send_close(4000)
+    await sender.expect_close(check=may_be_sent)
+    equal("what comes after the Close frame", await sender.expect_end(), b"")
+
+
+@GROUP.table(
     level=MUST,
     rule=CLOSING,
     rows=both("answered", "A Close frame {} is answered by a Close frame, and TCP ends"),
@@ -150,13 +168,15 @@ async def without_code_unchanged(lab: Lab, direction: str) -> None:
     level=MUST,
     rule="RFC 6455 §7.4.1, §7.4.2",
     needs=["inspects_frames"],
-    rows=itertools.chain.from_iterable(
-        both(
+    rows=(
+        # The RFC does not say what codes from 5000 mean.
+        replace(each, level=FEATURE, rule="RFC 6455 §7.4, spec §1, closes") if code >= 5000 else each
+        for code in FORBIDDEN_CODES
+        for each in both(
             f"forbidden-{code}",
             f"The forbidden code {code} {{}} is not passed on, and the sender gets 1002",
             code,
         )
-        for code in FORBIDDEN_CODES
     ),
 )
 async def forbidden(lab: Lab, direction: str, code: int) -> None:
@@ -281,7 +301,10 @@ async def fin_behind_close(lab: Lab, direction: str) -> None:
     sender.finish()
     await receiver.expect_close(check=may_be_sent)
     receiver.send_close(1000, "bye")
-    # Whether the side that sent FIN still gets an answer is left to the gateway: it should have waited for it.
+    if receiver.mask is not None:
+        await receiver.expect_end()  # the server closes TCP first (RFC 6455 §7.1.1)
+    receiver.leave()
+    # Whether the side that sent FIN still gets an answer is in `fin_is_answered`.
     await sender.expect_end()
 
 
@@ -335,7 +358,7 @@ async def data_after(lab: Lab, direction: str) -> None:
 @GROUP.table(
     level=FEATURE,
     rule=PASSED_ON,
-    needs=["forwards_closes"],
+    needs=["forwards_closes", "waits_for_close"],
     rows=both(
         "answer-after-messages",
         "After a Close frame {}, the other side may finish what it sends before it answers",

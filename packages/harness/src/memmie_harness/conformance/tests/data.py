@@ -7,8 +7,10 @@ import hashlib
 import itertools
 import zlib
 
+from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, MUST, Group, Row, row
-from memmie_harness.conformance.lab import Lab, Pair, equal, true
+from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.pair import Pair
 from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT
 from memmie_harness.conformance.peers.side import Side, describe
 

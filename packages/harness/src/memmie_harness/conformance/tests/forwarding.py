@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, Group, row
-from memmie_harness.conformance.lab import Lab, accept, equal, true
+from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.pair import accept
 from memmie_harness.conformance.peers import Head
 
 GROUP = Group("forwarding", "Query and header fields")
@@ -313,7 +315,7 @@ async def request_id(lab: Lab) -> None:
     "A valid request id of the client reaches the backend",
     level=FEATURE,
     rule="spec §3, headers",
-    needs=["request_id"],
+    needs=["request_id", "keeps_request_id"],
 )
 async def request_id_passes(lab: Lab) -> None:
     _, studio = await lab.knock(lab.request("X-Request-ID: the-client-s-own-1"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote, unquote_plus
 
+from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, Group, row
-from memmie_harness.conformance.lab import Lab, accept, equal, true
+from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.pair import accept
 from memmie_harness.conformance.tests.forwarding import query_of, values
 
 GROUP = Group("identity", "The user's identity", needs=("auth",))

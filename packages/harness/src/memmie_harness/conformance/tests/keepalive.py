@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from memmie_harness.conformance.checks import true
 from memmie_harness.conformance.group import FEATURE, Group, row
-from memmie_harness.conformance.lab import Lab, true
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.model import Violation
 from memmie_harness.conformance.peers import PING, TEXT
 from memmie_harness.conformance.peers.side import Side
@@ -91,9 +92,16 @@ async def dead(lab: Lab, direction: str) -> None:
     for side in (silent, other):
         wait_longer(side, lab, 2)
     ended = asyncio.create_task(silent.read_rest())
-    await other.expect_close(check=may_be_sent)
-    other.send_close(1000)
-    await ended
+    try:
+        async with asyncio.timeout(other.patience):  # in all, because other pings may come meanwhile
+            await other.expect_close(check=may_be_sent)
+            other.send_close(1000)
+            await ended
+    except TimeoutError:
+        raise Violation("both connections end", f"one is still open after {other.patience:g} s") from None
+    finally:
+        ended.cancel()
+        await asyncio.gather(ended, return_exceptions=True)
 
 
 @GROUP.test(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import struct
 
+from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, Group, row
-from memmie_harness.conformance.lab import Lab, Pair, accept, equal, true
-from memmie_harness.conformance.model import Violation
+from memmie_harness.conformance.lab import Lab
+from memmie_harness.conformance.pair import Pair, accept
 from memmie_harness.conformance.peers import BINARY, CONT, Head
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.closes import may_be_sent
@@ -161,15 +162,7 @@ async def user_back(lab: Lab, how: str) -> None:
     if how in {"reset", "fin"}:
         _answer_close(pair.studio, lab)
 
-    async def accepted() -> object:
-        try:
-            return await lab.join()
-        except Violation as violation:
-            if "429" not in violation.seen:
-                raise
-            return None
-
-    await lab.until("a place for one more connection", accepted)
+    await lab.until_joined(instead_of=[429])
 
 
 def _answer_close(side: Side, lab: Lab) -> None:

@@ -1,65 +1,13 @@
-"""Operation: drain, metrics and the log."""
+"""Operation: metrics and the log."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-
+from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, Group
-from memmie_harness.conformance.lab import Lab, equal, true
-from memmie_harness.conformance.model import Violation
-from memmie_harness.conformance.peers import TEXT
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.transcript import escape
 
 GROUP = Group("operation", "Drain, metrics and log")
-
-
-@GROUP.test(
-    "drain",
-    "The stop signal closes live connections with 1001 on both sides, and messages before it arrive",
-    level=FEATURE,
-    rule="spec §1, RFC 6455 §7.4.1",
-    needs=["drain"],
-    own_gateway=True,
-    seconds=40,
-)
-async def drain(lab: Lab) -> None:
-    pairs = [await lab.join() for _ in range(3)]
-    for pair in pairs:
-        await pair.exchange()
-        pair.studio.send(TEXT, "the last")
-    stopping = asyncio.create_task(lab.stack.gateway.stop())
-    for pair in pairs:
-        await pair.client.expect_message(TEXT, "the last")
-        await pair.client.expect_close(1001)
-        pair.client.send_close(1001)
-        await pair.studio.expect_close(1001)
-        pair.studio.send_close(1001)
-        pair.studio.leave()
-    await stopping
-
-
-@GROUP.test(
-    "drain-refuses",
-    "After the stop signal, no new connection reaches a backend",
-    level=FEATURE,
-    rule="spec §1",
-    needs=["drain"],
-    own_gateway=True,
-    seconds=40,
-)
-async def drain_refuses(lab: Lab) -> None:
-    pair = await lab.join()
-    stopping = asyncio.create_task(lab.stack.gateway.stop())
-    await pair.client.expect_close(1001)
-    with contextlib.suppress(Violation):  # a refusal, no listener any more, or no answer
-        client = await lab.dial()
-        client.write(lab.request(token=lab.mint(f"late-{lab.marker}")))
-        answer = await client.answer()
-        true("an answer other than 101", answer.status != 101, answer.first_line)
-    lab.no_arrival()
-    pair.client.send_close(1001)
-    await stopping
 
 
 @GROUP.test(

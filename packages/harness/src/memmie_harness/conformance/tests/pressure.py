@@ -6,8 +6,9 @@ import asyncio
 import socket
 from pathlib import Path
 
+from memmie_harness.conformance.checks import true
 from memmie_harness.conformance.group import FEATURE, MUST, Group
-from memmie_harness.conformance.lab import Lab, true
+from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.peers import BINARY, TEXT
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.data import both, ends
