@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engineio import packet as engineio_packet
-
 from socketio import packet as socketio_packet
 
 # Types of Engine.IO packets.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.net.pair import nobody_is_left, until
-from tests.socketio.clients import TRANSPORTS, Client, NodeClient, PythonClient, install
+from tests.real_clients.clients import TRANSPORTS, Client, NodeClient, PythonClient, install
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 from tests.docs.page import opened
-from tests.socketio.clients import install
+from tests.real_clients.clients import install
 
 from memmie_gateway.core.outcomes import Cause
 from memmie_harness.fixture_types import MintToken, StartGateway

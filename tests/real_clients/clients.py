@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pytest
-
 import socketio
+
 from memmie_harness.conformance.peers import PATIENCE
 
 HERE: Final = Path(__file__).parent
