@@ -7,6 +7,7 @@ from pathlib import Path
 
 from memmie_gateway.app.reference import as_markdown
 from memmie_gateway.core.outcomes import Cause, Ending
+from memmie_gateway.core.websocket.readable import READABLE
 
 HERE = Path(__file__).parent
 
@@ -77,8 +78,13 @@ With first-message auth, the client gets the close code 4000 + the status of Stu
 The row of `studio_refused` has 400 and 1008 for a refusal with an unknown status.
 In this version the gateway always knows the status of Studio, so no client gets these two values.
 
-| code | words | by | HTTP status | close code | retry |
-|---|---|---|---|---|---|
+The column *close code for pages* is about `BROWSER_REFUSALS=true`.
+A web page then gets this close code, and the reason is the code in the first column, such as `token_invalid`.
+If the cell is empty, the page gets the HTTP status, which its browser hides from it.
+Pages that use first-message auth get the code in the column *close code* once their upgrade is accepted.
+
+| code | words | by | HTTP status | close code | close code for pages | retry |
+|---|---|---|---|---|---|---|
 """
 
 ENDS = """
@@ -136,8 +142,14 @@ def _refusal(cause: Cause) -> str:
     ending = cause.ending
     return (
         f"| `{ending.code}` | {ending.words} | {ending.by.value} | {ending.status} "
-        f"| {cause.close_code} | {_yes(ending)} |\n"
+        f"| {cause.close_code} | {_for_pages(cause)} | {_yes(ending)} |\n"
     )
+
+
+def _for_pages(cause: Cause) -> str:
+    if cause is Cause.BACKEND_REFUSED:
+        return "4000 + the status of Studio"
+    return str(4000 + cause.ending.status) if cause in READABLE else ""
 
 
 def _end(ending: Ending) -> str:

@@ -85,6 +85,12 @@ class Settings(BaseModel):
             "Do not use `*` if browsers add cookies or client certificates to the handshake."
         ),
     )
+    browser_refusals: bool = Field(
+        default=False,
+        description="Tell a web page why it is refused. The gateway then accepts the WebSocket of a page and closes it at once, "
+        "with 4000 + the HTTP status as the code, and with the cause as the reason. "
+        "Limits by address, a full gateway and a gateway that shuts down still answer with an HTTP status.",
+    )
 
     # Auth
     auth_url: str = Field("http://localhost:8001", description="Base URL of the Auth service.")

@@ -172,6 +172,7 @@ def make_parts(
             allowed_origins=settings.allowed_origins,
             first_message_auth=settings.first_message_auth,
             first_message_seconds=settings.first_message_seconds,
+            browser_refusals=settings.browser_refusals,
         ),
         SessionOptions(
             max_message_bytes=settings.max_message_bytes,
