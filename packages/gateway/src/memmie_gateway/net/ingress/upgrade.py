@@ -75,7 +75,7 @@ class NegotiatedEndToEnd:
         self._handover.transport.write(answer)
         return False
 
-    def close_code(self, _: RefusedError) -> None:
+    def close_code(self, _: RefusedError) -> int | None:
         """Return None, because there is no WebSocket yet."""
 
     def refuse(self, error: RefusedError) -> None:
