@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import aiohttp
 from aiohttp import web
 
@@ -41,7 +43,7 @@ class Authenticator:
             Problem: 401, the token is missing or refused; 503, Auth did not give a usable answer.
         """
         if self._trusts_header:
-            user_id = request.headers.get("X-User-ID", "")
+            user_id = unquote(request.headers.get("X-User-ID", ""))  # percent-encoded (spec §3)
             if not user_id:
                 raise Problem(
                     401,

@@ -12,6 +12,7 @@ GROUPS = {
     "AUTH_URL": "Auth and tokens",
     "STUDIO_WS_URLS": "Backends",
     "MAX_CONNECTIONS_PER_IP": "Limits",
+    "HTTP_ROUTES": "HTTP",
     "WS_TIMEOUT_SECONDS": "Live connections",
     "LOG_FORMAT": "Log",
 }

@@ -30,6 +30,7 @@ from memmie_gateway.core.sessions.rebalance import Rebalance
 from memmie_gateway.core.sessions.recheck import Rechecks
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
+from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
@@ -39,9 +40,11 @@ from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http_proxy import HttpOptions, HttpProxy
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
 from memmie_gateway.net.ingress.renewal import Renewal
+from memmie_gateway.net.proxy.admission import HttpAdmission, HttpLimits, HttpStores
 from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
 from memmie_gateway.net.sessions.evictor import Evictor
@@ -81,8 +84,9 @@ class Parts:
         listener: reads heads, and hands connections to routes.
         pool: the backends.
         prober: checks their health.
+        proxy: forwards HTTP requests; None if there are no HTTP routes.
         rebalancer: moves users to the backend where they belong; None for strategies without homes.
-        sessions: the live sessions.
+        sessions: the live sessions, and the HTTP responses that are live connections.
     """
 
     admission: Admission
@@ -98,6 +102,7 @@ class Parts:
     listener: Listener
     pool: BackendPool
     prober: Prober
+    proxy: HttpProxy | None
     rebalancer: Rebalancer | None
     sessions: SessionRegistry
 
@@ -166,6 +171,30 @@ def make_parts(
         full=lambda: listener.full(),  # noqa: PLW0108 - it is defined below
         replace=Replacements(sessions, evictor).begin,
     )
+    home = rebalancer.bound_to if rebalancer is not None else sessions.home
+
+    def home_or_request(user_id: str) -> Backend | None:
+        return home(user_id) or (proxy.home(user_id) if proxy is not None else None)
+
+    dispatcher = Dispatcher(
+        pool,
+        home_or_request if settings.http_routes else home,
+        settings.dial_timeout_seconds,
+        clock.loop_time,
+    )
+    proxy = _make_proxy(
+        settings,
+        rng,
+        clock,
+        admission=admission,
+        dispatcher=dispatcher,
+        authenticator=authenticator,
+        resolver=resolver,
+        sessions=sessions,
+        leases=leases,
+        pool=pool,
+        events=events,
+    )
     websocket = WebSocketRoute(
         WebSocketOptions(
             enabled=settings.websocket_enabled,
@@ -183,12 +212,7 @@ def make_parts(
             rate_max_delay=settings.message_rate_max_delay_seconds,
         ),
         admission=admission,
-        dispatcher=Dispatcher(
-            pool,
-            rebalancer.bound_to if rebalancer is not None else sessions.home,
-            settings.dial_timeout_seconds,
-            clock.loop_time,
-        ),
+        dispatcher=dispatcher,
         dialer=Dialer(resolver, clock=clock),
         ejector=ejector,
         sessions=sessions,
@@ -224,7 +248,10 @@ def make_parts(
         ),
         limit_rate=admission.limit_rate,
         events=events,
+        proxy=proxy,
     )
+    if proxy is not None:
+        collector.proxy = proxy
     listener = Listener(
         ListenerOptions(
             max_head_bytes=settings.max_head_bytes,
@@ -238,7 +265,7 @@ def make_parts(
             routes=dict.fromkeys(PATHS, websocket),
             http=http,
             refused=events.refused,
-            connections=sessions.__len__,
+            connections=sessions.__len__ if proxy is None else lambda: len(sessions) + len(proxy),
         ),
         rng,
         clock,
@@ -266,8 +293,69 @@ def make_parts(
         listener,
         pool,
         prober,
+        proxy,
         rebalancer,
         sessions,
+    )
+
+
+def _make_proxy(
+    settings: Settings,
+    rng: random.Random,
+    clock: Clock,
+    *,
+    admission: Admission,
+    dispatcher: Dispatcher,
+    authenticator: CachedAuthenticator,
+    resolver: Resolver,
+    sessions: SessionRegistry,
+    leases: Leases,
+    pool: BackendPool,
+    events: Events,
+) -> HttpProxy | None:
+    if not settings.http_routes:
+        return None
+    # It imports aiohttp, which takes 0.1 s and 8 MB.
+    from memmie_gateway.net.proxy.upstream import Upstream  # noqa: PLC0415
+
+    close = settings.unhealthy_sessions == "close"
+    return HttpProxy(
+        settings.routes,
+        HttpOptions(
+            allowed_origins=settings.allowed_origins,
+            max_body_bytes=settings.http_max_body_bytes,
+            connect_seconds=settings.auth_timeout_seconds,
+            body_seconds=settings.http_body_seconds,
+            idle_seconds=settings.http_idle_seconds,
+            total_seconds=settings.http_total_seconds,
+            live_seconds=settings.http_live_seconds,
+            silent_seconds=settings.health_timeout_seconds if close else 0,
+        ),
+        auth_url=AuthUrl.parse(settings.auth_url),
+        admission=HttpAdmission(
+            HttpLimits(
+                per_address=settings.http_connections_per_ip,
+                by_address=Rate(settings.http_rate_per_ip, settings.http_burst_per_ip),
+                by_user=Rate(settings.http_rate_per_user, settings.http_burst_per_user),
+                open_by_address=Rate(settings.http_open_rate_per_ip, settings.http_open_burst_per_ip),
+            ),
+            HttpStores(
+                addresses=LocalSlots(),
+                by_address=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
+                by_user=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
+                open_by_address=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
+            ),
+            admission,
+            authenticator,
+        ),
+        dispatcher=dispatcher,
+        upstream=Upstream(resolver),
+        sessions=sessions,
+        leases=leases,
+        clock=clock,
+        events=events,
+        rng=rng,
+        any_healthy=lambda: any(backend.healthy for backend in pool.active),
     )
 
 

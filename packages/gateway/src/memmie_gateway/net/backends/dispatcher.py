@@ -28,7 +28,15 @@ MAX_ATTEMPTS: Final = 3
 
 
 class Attempt(Protocol[T]):
-    """An operation for one client that the dispatcher tries on one backend after the other."""
+    """An operation for one client that the dispatcher tries on one backend after the other.
+
+    Attributes:
+        proves: whether its success shows that the backend works.
+    """
+
+    @property
+    def proves(self) -> bool:
+        """See above."""
 
     def on(self, backend: Backend, seconds: float) -> Maybe[T]:
         """Try a backend for at most `seconds`. Errors are raised directly or by the awaitable.
@@ -100,7 +108,8 @@ class Dispatcher:
             try:
                 tried = attempt.on(backend, seconds)
                 result = (yield tried) if must_wait(tried) else tried
-                backend.worked()
+                if attempt.proves:
+                    backend.worked()
                 home = self._home(user_id)
                 if home is None or home not in left or not self._pool.uses(home):
                     return result
