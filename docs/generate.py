@@ -17,7 +17,7 @@ SETTINGS = """\
 <!-- Written by docs/generate.py from memmie_gateway.app.settings. -->
 
 Every setting is an environment variable.
-An empty variable counts as not set.
+An empty variable counts as not set, except `HTTP_ROUTES`.
 A name may also be in small letters, but if both are set, the one in capital letters counts.
 If a setting is invalid, the gateway does not start, and exits with code 2.
 It prints one line for each invalid setting, with the variable, the value and what is allowed.

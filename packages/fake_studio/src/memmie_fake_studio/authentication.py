@@ -13,7 +13,10 @@ from memmie_fake_studio.settings import StudioSettings
 
 
 class Authenticator:
-    """Validates each token with `auth_url`; without an `auth_url` it trusts `X-User-ID`, as behind a gateway.
+    """Validates each token with `auth_url`.
+
+    A request without a token comes from a gateway, which has validated the token and removed it: `X-User-ID` is trusted,
+    as `user_id` of a WebSocket is. Without an `auth_url` it is trusted always.
 
     Args:
         settings: the fake Studio's settings.
@@ -42,7 +45,8 @@ class Authenticator:
         Raises:
             Problem: 401, the token is missing or refused; 503, Auth did not give a usable answer.
         """
-        if self._trusts_header:
+        token = "" if self._trusts_header else bearer_token(request)
+        if self._trusts_header or (not token and "X-User-ID" in request.headers):
             user_id = unquote(request.headers.get("X-User-ID", ""))  # percent-encoded (spec §3)
             if not user_id:
                 raise Problem(
@@ -51,7 +55,6 @@ class Authenticator:
                     "the header X-User-ID is missing; this Studio has no auth_url, so it takes the user from this header",
                 )
             return user_id
-        token = bearer_token(request)
         if not token:
             raise Problem(401, "no_token", "the header Authorization: Bearer T is missing")
         return await self._validate(token)

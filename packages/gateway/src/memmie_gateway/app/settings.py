@@ -298,7 +298,7 @@ class Settings(BaseModel):
         ("/api=studio:/api", "/auth=auth:/api/v1/auth:open"),
         description="HTTP paths that are forwarded, comma separated. `/api=studio:/api` forwards `/api/x` to `/api/x` of the user's "
         "backend, and needs a token; `/auth=auth:/api/v1/auth:open` forwards `/auth/x` to `/api/v1/auth/x` of Auth, without a token. "
-        "If it is empty, no HTTP requests are forwarded.",
+        "If it is set, but empty, no HTTP requests are forwarded.",
     )
     http_max_body_bytes: Count = Field(
         10_485_760,

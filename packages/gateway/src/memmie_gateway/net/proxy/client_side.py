@@ -165,6 +165,8 @@ class ClientSide(asyncio.Protocol):
         self._framing += len(data)
         try:
             parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # it is refused
         except httptools.HttpParserError:
             if not self.complete:
                 self._fail(RefusedError(Cause.BAD_REQUEST, "the request body is invalid"))

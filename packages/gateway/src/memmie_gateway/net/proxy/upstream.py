@@ -292,6 +292,7 @@ class _Names(AbstractResolver):
 
 
 async def _parts(read: ReadBody) -> AsyncIterator[bytes]:
+    yield b""  # with this, aiohttp sends the head, instead of waiting for the first part of the body
     while data := await read():
         yield data
 
