@@ -232,7 +232,10 @@ class _Connector(aiohttp.TCPConnector):
     """Makes each request wait at its gate."""
 
     async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - the name that aiohttp gives it
     ) -> aiohttp.connector.Connection:
         gate = _GATE.get()
         with clock.timeout(gate.seconds):  # aiohttp's own would count pauses of this process
