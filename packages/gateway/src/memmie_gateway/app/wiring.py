@@ -40,11 +40,12 @@ from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
-from memmie_gateway.net.http_proxy import HttpOptions, HttpProxy
+from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
 from memmie_gateway.net.ingress.renewal import Renewal
 from memmie_gateway.net.proxy.admission import HttpAdmission, HttpLimits, HttpStores
+from memmie_gateway.net.proxy.options import HttpOptions
 from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
 from memmie_gateway.net.sessions.evictor import Evictor

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
@@ -29,36 +28,12 @@ from memmie_gateway.net.proxy.admission import HttpAdmission
 from memmie_gateway.net.proxy.asking import Upstream
 from memmie_gateway.net.proxy.exchange import Exchange
 from memmie_gateway.net.proxy.live_response import LiveResponse
+from memmie_gateway.net.proxy.options import HttpOptions
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
 LOOK_SECONDS: Final = 1.0
 """Seconds between two looks at the live responses."""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
-    """The limits and time-outs of forwarded requests.
-
-    Attributes:
-        allowed_origins: origins of pages that may send requests; "*" for all.
-        max_body_bytes: maximum size of the body of a request; 0 for no limit.
-        connect_seconds: maximum time to connect to a service.
-        body_seconds: maximum time until the body of a request is complete.
-        idle_seconds: maximum time in which neither side sends or takes anything.
-        total_seconds: maximum time for a request and its answer, except for streams of events.
-        live_seconds: time after which a response that is still streaming is a live connection.
-        silent_seconds: time after which a live response of a dead backend is cut if nothing came meanwhile; 0 for never.
-    """
-
-    allowed_origins: tuple[str, ...]
-    max_body_bytes: int
-    connect_seconds: float
-    body_seconds: float
-    idle_seconds: float
-    total_seconds: float
-    live_seconds: float
-    silent_seconds: float
 
 
 class Events(Protocol):
@@ -131,7 +106,7 @@ class HttpProxy:
         self.dispatcher = dispatcher
         self.upstream = upstream
         self.clock = clock
-        self.events = events
+        self._events = events
 
     def __repr__(self) -> str:
         return f"<HttpProxy under_way={len(self._under_way)} live={len(self._live)}>"
@@ -197,6 +172,10 @@ class HttpProxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def dial_failed(self, exchange: Exchange, backend: Backend, words: str) -> None:
+        """A backend could not be reached; the next one is tried."""
+        self._events.dial_failed(backend, exchange.arrival.id, words)
+
     def joined(self, exchange: Exchange, backend: Backend) -> None:
         """A backend serves an exchange, so the user's other connections go there, too."""
         backend.joined()
@@ -240,23 +219,18 @@ class HttpProxy:
                 live.end(Cause.BACKEND_UNHEALTHY)
         self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look) if self._live else None
 
-    def done(self, exchange: Exchange) -> None:
-        """An exchange is complete."""
-        self.events.counted(exchange)
-        self.events.requested(exchange, None)
-
-    def cut_off(self, exchange: Exchange, error: RefusedError) -> None:
-        """The answer of an exchange was cut."""
-        self.events.counted(exchange)
-        self.events.requested(exchange, error)
+    def done(self, exchange: Exchange, error: RefusedError | None = None) -> None:
+        """A request was answered; with an error, the answer was cut."""
+        self._events.counted(exchange)
+        self._events.requested(exchange, error)
 
     def refused(self, exchange: Exchange, error: RefusedError) -> None:
         """A request was refused."""
-        self.events.counted(exchange)
+        self._events.counted(exchange)
         refusal = Refusal.of(exchange.arrival, error)
         backend = exchange.backend.name if exchange.backend is not None else ""
         user_id = error.user_id or exchange.user_id
-        self.events.refused(refusal._replace(user_id=user_id, backend=backend))
+        self._events.refused(refusal._replace(user_id=user_id, backend=backend))
 
     def ended(self, exchange: Exchange) -> None:
         """The connection of an exchange is over."""

@@ -233,8 +233,6 @@ class _Opening:
 
     __slots__ = ("_backend", "_route", "admitted", "arrival", "handover", "upgrade")
 
-    proves = True
-
     def __init__(self, route: WebSocketRoute, arrival: Arrival, handover: Handover) -> None:
         self._route = route
         self._backend: Backend | None = None

@@ -28,15 +28,7 @@ MAX_ATTEMPTS: Final = 3
 
 
 class Attempt(Protocol[T]):
-    """An operation for one client that the dispatcher tries on one backend after the other.
-
-    Attributes:
-        proves: whether its success shows that the backend works.
-    """
-
-    @property
-    def proves(self) -> bool:
-        """See above."""
+    """An operation for one client that the dispatcher tries on one backend after the other."""
 
     def on(self, backend: Backend, seconds: float) -> Maybe[T]:
         """Try a backend for at most `seconds`. Errors are raised directly or by the awaitable.
@@ -83,8 +75,13 @@ class Dispatcher:
     def __repr__(self) -> str:
         return f"<Dispatcher under_way={sum(map(len, self._under_way.values()))}>"
 
-    def dispatch(self, user_id: str, attempt: Attempt[T]) -> Steps[T]:
+    def dispatch(self, user_id: str, attempt: Attempt[T], *, proves: bool = True) -> Steps[T]:
         """Return the result of the first attempt that succeeds, in steps that wait only where an attempt does.
+
+        Args:
+            user_id: the user.
+            attempt: the operation.
+            proves: whether its success shows that the backend works.
 
         Raises:
             RefusedError: no backend is available, all attempts failed, or a backend refuses this client.
@@ -108,7 +105,7 @@ class Dispatcher:
             try:
                 tried = attempt.on(backend, seconds)
                 result = (yield tried) if must_wait(tried) else tried
-                if attempt.proves:
+                if proves:
                     backend.worked()
                 home = self._home(user_id)
                 if home is None or home not in left or not self._pool.uses(home):

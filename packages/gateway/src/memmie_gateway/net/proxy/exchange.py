@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Final
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http import cors, proxied
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.deadlines import Deadlines, Late
+from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.proxied import Framing
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
 from memmie_gateway.core.http.response import http_response
@@ -25,21 +27,61 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import Maybe, ready, run
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import DialError
+from memmie_gateway.net.backends.dispatcher import Dispatcher
+from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.ingress import answers
-from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link
+from memmie_gateway.net.proxy.admission import HttpAdmission
+from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link, Upstream
 from memmie_gateway.net.proxy.client_side import ClientSide
 from memmie_gateway.net.proxy.live_response import LiveResponse
+from memmie_gateway.net.proxy.options import HttpOptions
 from memmie_gateway.net.proxy.watch import Watch
 from memmie_gateway.net.sessions.options import SessionInfo
 
-if TYPE_CHECKING:
-    from memmie_gateway.net.http_proxy import HttpProxy
-
 _KEEPALIVE: Final = (15, 5, 4)
 """Seconds of silence, seconds between probes, and number of probes, after which the kernel gives up a live response."""
+
+
+class Owner(Protocol):
+    """What all exchanges share, and what counts them; see `net.http_proxy.HttpProxy`."""
+
+    options: HttpOptions
+    origins: Origins
+    auth_url: ServiceUrl
+    admission: HttpAdmission
+    dispatcher: Dispatcher
+    upstream: Upstream
+    clock: Clock
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run what an exchange does beside its own task."""
+
+    def dial_failed(self, exchange: Exchange, backend: Backend, words: str) -> None:
+        """A backend could not be reached; the next one is tried."""
+
+    def joined(self, exchange: Exchange, backend: Backend) -> None:
+        """A backend serves an exchange."""
+
+    def left(self, exchange: Exchange, backend: Backend) -> None:
+        """A backend does not serve an exchange any more."""
+
+    def keep(self, exchange: Exchange, live: LiveResponse) -> None:
+        """A response is a live connection from now on."""
+
+    def forget(self, live: LiveResponse) -> None:
+        """A live response is over."""
+
+    def refused(self, exchange: Exchange, error: RefusedError) -> None:
+        """A request was refused."""
+
+    def done(self, exchange: Exchange, error: RefusedError | None = None) -> None:
+        """A request was answered; with an error, the answer was cut."""
+
+    def ended(self, exchange: Exchange) -> None:
+        """The connection of an exchange is over."""
 
 
 class Exchange:
@@ -85,7 +127,7 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, proxy: HttpProxy, route: HttpRoute, arrival: Arrival) -> None:
+    def __init__(self, proxy: Owner, route: HttpRoute, arrival: Arrival) -> None:
         self.proxy = proxy
         self.route = route
         self.arrival = arrival
@@ -207,7 +249,8 @@ class Exchange:
     async def _connect(self, credentials: Credentials) -> Link:
         attempt = _Attempt(self, credentials)
         if self.route.service is Service.STUDIO:
-            link = await ready(run(self.proxy.dispatcher.dispatch(self.key, attempt)))
+            # A connection, which may have been open before, does not show that the backend works.
+            link = await ready(run(self.proxy.dispatcher.dispatch(self.key, attempt, proves=False)))
             assert self.backend is not None  # noqa: S101 - it was dispatched there
             self._counted = self.backend
             self.proxy.joined(self, self.backend)
@@ -351,7 +394,7 @@ class Exchange:
         client = self.client
         if self.status and client is not None:
             client.abort()
-            self.proxy.cut_off(self, error)
+            self.proxy.done(self, error)
             return
         if error.cause is Cause.CLIENT_LEFT or not error.cause.ending.status:
             self.proxy.refused(self, error)
@@ -408,9 +451,6 @@ class _Attempt:
 
     __slots__ = ("_credentials", "_exchange")
 
-    proves = False
-    """A connection, which may have been open before, does not show that the backend works."""
-
     def __init__(self, exchange: Exchange, credentials: Credentials) -> None:
         self._exchange = exchange
         self._credentials = credentials
@@ -438,7 +478,7 @@ class _Attempt:
 
     def failed(self, backend: Backend, words: str) -> None:
         """Report that a backend could not be reached."""
-        self._exchange.proxy.events.dial_failed(backend, self._exchange.arrival.id, words)
+        self._exchange.proxy.dial_failed(self._exchange, backend, words)
 
     def abandon(self, link: Link) -> None:
         """Drop a connection that is not needed."""
