@@ -15,8 +15,8 @@ from memmie_fake_studio.settings import StudioSettings
 class Authenticator:
     """Validates each token with `auth_url`.
 
-    A request without a token comes from a gateway, which has validated the token and removed it: `X-User-ID` is trusted,
-    as `user_id` of a WebSocket is. Without an `auth_url` it is trusted always.
+    Behind a gateway, which has validated the token and removed it, `X-User-ID` of a request without a token is trusted, as
+    `user_id` of a WebSocket is. Without an `auth_url` it is trusted always.
 
     Args:
         settings: the fake Studio's settings.
@@ -25,6 +25,7 @@ class Authenticator:
     def __init__(self, settings: StudioSettings) -> None:
         self._url = settings.auth_url.rstrip("/") + "/api/v1/auth/validate"
         self._trusts_header = not settings.auth_url
+        self._behind_gateway = settings.behind_gateway
         self._timeout = aiohttp.ClientTimeout(total=settings.auth_timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
@@ -46,7 +47,8 @@ class Authenticator:
             Problem: 401, the token is missing or refused; 503, Auth did not give a usable answer.
         """
         token = "" if self._trusts_header else bearer_token(request)
-        if self._trusts_header or (not token and "X-User-ID" in request.headers):
+        from_gateway = self._behind_gateway and not token and "X-User-ID" in request.headers
+        if self._trusts_header or from_gateway:
             user_id = unquote(request.headers.get("X-User-ID", ""))  # percent-encoded (spec §3)
             if not user_id:
                 raise Problem(

@@ -236,8 +236,9 @@ class GatewayCollector:
             labels=["backend"],
         )
         if self.proxy is not None:
-            for backend, number in Counter(each.backend for each in self.proxy.live).items():
-                live.add_metric([backend.name], number)
+            number = Counter(each.backend for each in self.proxy.live)
+            for backend in self._pool:
+                live.add_metric([backend.name], number[backend])
         yield live
 
     def _evictions(self) -> Iterator[Metric]:

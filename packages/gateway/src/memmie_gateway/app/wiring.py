@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpRoutes, Readiness
+from memmie_gateway.app.http_wiring import MAX_REMEMBERED_RATES, make_proxy
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.metrics_page import MetricsPage
@@ -30,7 +31,6 @@ from memmie_gateway.core.sessions.rebalance import Rebalance
 from memmie_gateway.core.sessions.recheck import Rechecks
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
-from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
@@ -44,8 +44,6 @@ from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
 from memmie_gateway.net.ingress.renewal import Renewal
-from memmie_gateway.net.proxy.admission import HttpAdmission, HttpLimits, HttpStores
-from memmie_gateway.net.proxy.options import HttpOptions
 from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
 from memmie_gateway.net.sessions.evictor import Evictor
@@ -59,9 +57,6 @@ from memmie_gateway.net.stores.local import LocalRates, LocalSlots
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 
 VERSION: Final = version("memmie-gateway")
-
-MAX_REMEMBERED_RATES: Final = 100_000
-"""Maximum number of addresses and of users with a stored rate."""
 
 RECHECK_SHARE: Final = 4
 """Rechecks use at most this fraction of the connections to Auth, so that new clients need not wait for them."""
@@ -183,7 +178,7 @@ def make_parts(
         settings.dial_timeout_seconds,
         clock.loop_time,
     )
-    proxy = _make_proxy(
+    proxy = make_proxy(
         settings,
         rng,
         clock,
@@ -297,66 +292,6 @@ def make_parts(
         proxy,
         rebalancer,
         sessions,
-    )
-
-
-def _make_proxy(
-    settings: Settings,
-    rng: random.Random,
-    clock: Clock,
-    *,
-    admission: Admission,
-    dispatcher: Dispatcher,
-    authenticator: CachedAuthenticator,
-    resolver: Resolver,
-    sessions: SessionRegistry,
-    leases: Leases,
-    pool: BackendPool,
-    events: Events,
-) -> HttpProxy | None:
-    if not settings.http_routes:
-        return None
-    # It imports aiohttp, which takes 0.1 s and 8 MB.
-    from memmie_gateway.net.proxy.upstream import Upstream  # noqa: PLC0415
-
-    close = settings.unhealthy_sessions == "close"
-    return HttpProxy(
-        settings.routes,
-        HttpOptions(
-            allowed_origins=settings.allowed_origins,
-            max_body_bytes=settings.http_max_body_bytes,
-            connect_seconds=settings.auth_timeout_seconds,
-            body_seconds=settings.http_body_seconds,
-            idle_seconds=settings.http_idle_seconds,
-            total_seconds=settings.http_total_seconds,
-            live_seconds=settings.http_live_seconds,
-            silent_seconds=settings.health_timeout_seconds if close else 0,
-        ),
-        auth_url=AuthUrl.parse(settings.auth_url),
-        admission=HttpAdmission(
-            HttpLimits(
-                per_address=settings.http_connections_per_ip,
-                by_address=Rate(settings.http_rate_per_ip, settings.http_burst_per_ip),
-                by_user=Rate(settings.http_rate_per_user, settings.http_burst_per_user),
-                open_by_address=Rate(settings.http_open_rate_per_ip, settings.http_open_burst_per_ip),
-            ),
-            HttpStores(
-                addresses=LocalSlots(),
-                by_address=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
-                by_user=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
-                open_by_address=LocalRates(MAX_REMEMBERED_RATES, clock.loop_time),
-            ),
-            admission,
-            authenticator,
-        ),
-        dispatcher=dispatcher,
-        upstream=Upstream(resolver),
-        sessions=sessions,
-        leases=leases,
-        clock=clock,
-        events=events,
-        rng=rng,
-        any_healthy=lambda: any(backend.healthy for backend in pool.active),
     )
 
 

@@ -8,80 +8,32 @@ All of it is one task. It is cancelled if the client leaves, if something is lat
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Coroutine
-from typing import Any, Final, Protocol
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http import cors, proxied
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.deadlines import Deadlines, Late
-from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.proxied import Framing
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
+from memmie_gateway.core.http.request_ends import broke_off, why_cancelled
 from memmie_gateway.core.http.response import http_response
 from memmie_gateway.core.http.routes import METHODS, HttpRoute, Service
 from memmie_gateway.core.limits import Slot
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.steps import Maybe, ready, run
+from memmie_gateway.core.steps import ready, run
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import DialError
-from memmie_gateway.net.backends.dispatcher import Dispatcher
-from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
-from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.ingress import answers
-from memmie_gateway.net.proxy.admission import HttpAdmission
-from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link, Upstream
+from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link
+from memmie_gateway.net.proxy.attempt import Attempt
 from memmie_gateway.net.proxy.client_side import ClientSide
-from memmie_gateway.net.proxy.live_response import LiveResponse
-from memmie_gateway.net.proxy.options import HttpOptions
+from memmie_gateway.net.proxy.live_response import LiveResponse, probe_peer
+from memmie_gateway.net.proxy.owner import Owner
 from memmie_gateway.net.proxy.watch import Watch
 from memmie_gateway.net.sessions.options import SessionInfo
-
-_KEEPALIVE: Final = (15, 5, 4)
-"""Seconds of silence, seconds between probes, and number of probes, after which the kernel gives up a live response."""
-
-
-class Owner(Protocol):
-    """What all exchanges share, and what counts them; see `net.http_proxy.HttpProxy`."""
-
-    options: HttpOptions
-    origins: Origins
-    auth_url: ServiceUrl
-    admission: HttpAdmission
-    dispatcher: Dispatcher
-    upstream: Upstream
-    clock: Clock
-
-    def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what an exchange does beside its own task."""
-
-    def dial_failed(self, exchange: Exchange, backend: Backend, words: str) -> None:
-        """A backend could not be reached; the next one is tried."""
-
-    def joined(self, exchange: Exchange, backend: Backend) -> None:
-        """A backend serves an exchange."""
-
-    def left(self, exchange: Exchange, backend: Backend) -> None:
-        """A backend does not serve an exchange any more."""
-
-    def keep(self, exchange: Exchange, live: LiveResponse) -> None:
-        """A response is a live connection from now on."""
-
-    def forget(self, live: LiveResponse) -> None:
-        """A live response is over."""
-
-    def refused(self, exchange: Exchange, error: RefusedError) -> None:
-        """A request was refused."""
-
-    def done(self, exchange: Exchange, error: RefusedError | None = None) -> None:
-        """A request was answered; with an error, the answer was cut."""
-
-    def ended(self, exchange: Exchange) -> None:
-        """The connection of an exchange is over."""
 
 
 class Exchange:
@@ -127,7 +79,7 @@ class Exchange:
         "status",
     )
 
-    def __init__(self, proxy: Owner, route: HttpRoute, arrival: Arrival) -> None:
+    def __init__(self, proxy: Owner[Exchange], route: HttpRoute, arrival: Arrival) -> None:
         self.proxy = proxy
         self.route = route
         self.arrival = arrival
@@ -238,7 +190,7 @@ class Exchange:
         link = await self._connect(credentials)
         answer = self._answer = await self._ask(link)
         if problem := proxied.answer_problem(answer.head):
-            raise RefusedError(self._broke_off, internal=problem)
+            raise RefusedError(broke_off(self.route.service), internal=problem)
         await self._pass_on(self.client, answer)
 
     def _answer_preflight(self, client: ClientSide) -> None:
@@ -247,7 +199,7 @@ class Exchange:
         self.proxy.done(self)
 
     async def _connect(self, credentials: Credentials) -> Link:
-        attempt = _Attempt(self, credentials)
+        attempt = self._attempt(credentials)
         if self.route.service is Service.STUDIO:
             # A connection, which may have been open before, does not show that the backend works.
             link = await ready(run(self.proxy.dispatcher.dispatch(self.key, attempt, proves=False)))
@@ -261,6 +213,25 @@ class Exchange:
             raise RefusedError(Cause.GATEWAY_FULL, internal=str(error)) from None
         except DialError as error:
             raise RefusedError(Cause.AUTH_UNAVAILABLE, internal=str(error)) from None
+
+    def _attempt(self, credentials: Credentials) -> Attempt:
+        assert self.client is not None  # noqa: S101 - the request has been let in
+        return Attempt(
+            self.proxy.upstream,
+            self.arrival,
+            self.route,
+            credentials,
+            self.user_id if self.route.authenticated else None,
+            self.client.read,
+            self._tried,
+            self._failed,
+        )
+
+    def _tried(self, backend: Backend) -> None:
+        self.backend = backend
+
+    def _failed(self, backend: Backend, words: str) -> None:
+        self.proxy.dial_failed(self, backend, words)
 
     async def _ask(self, link: Link) -> Answer:
         try:
@@ -324,20 +295,9 @@ class Exchange:
             arrival.id, arrival.request.path, arrival.client, self.identity or Identity(self.key)
         )
         self.live = LiveResponse(info, self.backend, slots, self.started, self.cut)
-        self._probe_connections()
-        self.proxy.keep(self, self.live)
-
-    def _probe_connections(self) -> None:
-        """Let the kernel notice a client that is gone without a word, because nothing may be sent to it for long."""
         assert self.client is not None  # noqa: S101 - it gets the answer
-        sock = self.client.transport.get_extra_info("socket")
-        if sock is None or not hasattr(socket, "TCP_KEEPIDLE"):
-            return
-        idle, interval, probes = _KEEPALIVE
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
+        probe_peer(self.client.transport)
+        self.proxy.keep(self, self.live)
 
     # The end.
 
@@ -361,15 +321,10 @@ class Exchange:
     def _why_cancelled(self, handover: Handover) -> RefusedError:
         if self.cause is not None:
             return RefusedError(self.cause)
-        if self.client.gone if self.client is not None else handover.transport.is_closing():
-            return RefusedError(Cause.CLIENT_LEFT)
-        if self._late is Late.BODY or (self._late is Late.CLIENT and not self.status):
-            return RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive")
-        if self._late is Late.CLIENT:
-            return RefusedError(Cause.CLIENT_SILENT, "the client takes nothing")
-        if self._late is not None:
-            return RefusedError(self._timed_out)
-        return RefusedError(Cause.DRAINING)
+        gone = self.client.gone if self.client is not None else handover.transport.is_closing()
+        return RefusedError(
+            *why_cancelled(self._late, self.route.service, gone=gone, answered=bool(self.status))
+        )
 
     def _broken(self, words: str) -> RefusedError:
         """Return why the service did not give a complete answer; perhaps the body of the request was refused."""
@@ -378,15 +333,7 @@ class Exchange:
             return self.client.error
         if self.backend is not None:
             self.backend.broke(self.user_id, f"an HTTP request broke: {words}")
-        return RefusedError(self._broke_off, internal=words)
-
-    @property
-    def _broke_off(self) -> Cause:
-        return Cause.AUTH_BROKE_OFF if self.route.service is Service.AUTH else Cause.BACKEND_BROKE_OFF
-
-    @property
-    def _timed_out(self) -> Cause:
-        return Cause.AUTH_TIMEOUT if self.route.service is Service.AUTH else Cause.BACKEND_TIMEOUT
+        return RefusedError(broke_off(self.route.service), internal=words)
 
     def _end_badly(self, handover: Handover, error: RefusedError) -> None:
         """Answer with a refusal, or cut the answer if it has begun."""
@@ -444,42 +391,3 @@ class Exchange:
         """The connection has ended, so that its places are free."""
         self._release_slot()
         self.proxy.ended(self)
-
-
-class _Attempt:
-    """The attempts to connect for an exchange (see `Dispatcher`)."""
-
-    __slots__ = ("_credentials", "_exchange")
-
-    def __init__(self, exchange: Exchange, credentials: Credentials) -> None:
-        self._exchange = exchange
-        self._credentials = credentials
-
-    def on(self, backend: Backend, seconds: float) -> Maybe[Link]:
-        """Connect to a backend within so many seconds."""
-        self._exchange.backend = backend
-        return self.to(backend.where, seconds)
-
-    async def to(self, where: ServiceUrl, seconds: float) -> Link:
-        """Connect to a service."""
-        exchange = self._exchange
-        arrival, route, client = exchange.arrival, exchange.route, exchange.client
-        assert client is not None  # noqa: S101 - the request has been let in
-        user_id = exchange.user_id if route.authenticated else None
-        has_body = proxied.body_of(arrival.request).length != 0
-        return await exchange.proxy.upstream.connect(
-            where,
-            arrival.request.method,
-            proxied.target_for(route, arrival.request, self._credentials),
-            proxied.request_fields(arrival, route, self._credentials, user_id, where.host_header),
-            client.read if has_body else None,
-            seconds,
-        )
-
-    def failed(self, backend: Backend, words: str) -> None:
-        """Report that a backend could not be reached."""
-        self._exchange.proxy.dial_failed(self._exchange, backend, words)
-
-    def abandon(self, link: Link) -> None:
-        """Drop a connection that is not needed."""
-        link.abandon()

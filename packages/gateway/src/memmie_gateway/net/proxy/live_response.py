@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Callable
+from typing import Final
 
 from memmie_gateway.core.limits import HeldSlots
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.net.backends.backend import NO_TRAFFIC, Backend, Traffic
 from memmie_gateway.net.sessions.options import SessionInfo
+
+_KEEPALIVE: Final = (15, 5, 4)
+"""Seconds of silence, seconds between probes, and number of probes, after which the kernel gives up a peer."""
+
+
+def probe_peer(transport: asyncio.Transport) -> None:
+    """Let the kernel notice a peer that is gone without a word, because nothing may be sent to it for long (Linux only)."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or not hasattr(socket, "TCP_KEEPIDLE"):
+        return
+    idle, interval, probes = _KEEPALIVE
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, idle)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, interval)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, probes)
 
 
 class LiveResponse:
