@@ -108,6 +108,29 @@ async def test_a_second_request_on_a_connection_is_not_read(
     client.leave()
 
 
+@pytest.mark.parametrize("late", [False, True])
+async def test_an_answer_too_many_does_not_reach_the_next_user(
+    gateway: Gateway, studio: ScriptedHttp, auth: FakeAuth, *, late: bool
+) -> None:
+    extra = head("HTTP/1.1 200 OK", "Content-Length: 6") + b"secret"
+    client = await HttpPeer.connect(gateway.port)
+    client.write(request(token=auth.mint("u1")))
+    asked = await studio.request()
+    asked.write(head("HTTP/1.1 200 OK", "Content-Length: 2") + b"ok" + (b"" if late else extra))
+    await client.read_rest()
+    client.leave()
+    if late:
+        asked.write(extra)
+        await asked.writer.drain()
+    client = await HttpPeer.connect(gateway.port)
+    client.write(request(target="/api/next", token=auth.mint("u2")))
+    following = await studio.request()
+    assert following is not asked, "the connection is not used again"
+    following.answer(b"for u2")
+    assert (await client.read_rest()).endswith(b"\r\n\r\nfor u2")
+    client.leave()
+
+
 @pytest.mark.parametrize(
     "target",
     [

@@ -24,7 +24,10 @@ from memmie_harness.wiring import FOR_TESTS, gateway_environment
 async def running_studios(auth: FakeAuth, count: int) -> AsyncIterator[list[FakeStudio]]:
     """Start fake Studios that validate tokens with `auth`."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(FakeStudio(port=0, auth_url=auth.url, behind_gateway=True)) for _ in range(count)]
+        yield [
+            await stack.enter_async_context(FakeStudio(port=0, auth_url=auth.url, behind_gateway=True))
+            for _ in range(count)
+        ]
 
 
 @contextlib.asynccontextmanager

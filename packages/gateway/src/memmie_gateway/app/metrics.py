@@ -236,9 +236,9 @@ class GatewayCollector:
             labels=["backend"],
         )
         if self.proxy is not None:
-            number = Counter(each.backend for each in self.proxy.live)
+            streaming = Counter(each.backend for each in self.proxy.live)
             for backend in self._pool:
-                live.add_metric([backend.name], number[backend])
+                live.add_metric([backend.name], streaming[backend])
         yield live
 
     def _evictions(self) -> Iterator[Metric]:

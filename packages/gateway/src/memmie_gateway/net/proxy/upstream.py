@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -41,6 +42,9 @@ MAX_HEAD: Final = 32 * 1024
 
 READ_BYTES: Final = 64 * 1024
 """Number of bytes of an answer to buffer for a slow client; beyond twice as many, the service is not read."""
+
+MAX_UNUSABLE: Final = 32
+"""Maximum number of connections that are tried for one request because something was received on them before it."""
 
 _NOT_ADDED: Final = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
 
@@ -229,7 +233,11 @@ _GATE: Final[ContextVar[_Gate]] = ContextVar("gate")
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Makes each request wait at its gate."""
+    """Makes each request wait at its gate, on a connection on which nothing waits to be read.
+
+    Such bytes would be read as the answer to the next request, which may be that of another user. aiohttp itself does not
+    look for bytes that came while a connection was idle.
+    """
 
     async def connect(
         self,
@@ -239,14 +247,37 @@ class _Connector(aiohttp.TCPConnector):
     ) -> aiohttp.connector.Connection:
         gate = _GATE.get()
         with clock.timeout(gate.seconds):  # aiohttp's own would count pauses of this process
-            connection = await super().connect(req, traces, timeout)
+            for _ in range(MAX_UNUSABLE):
+                connection = await super().connect(req, traces, timeout)
+                if _is_quiet(connection):
+                    break
+                connection.close()
+            else:
+                raise aiohttp.ServerDisconnectedError("the service sends data without a request")
         try:
             gate.connected.set_result(None)
             await gate.go
+            if not _is_quiet(connection):
+                raise aiohttp.ServerDisconnectedError("the service sent data without a request")  # noqa: TRY301
         except BaseException:
             connection.close()
             raise
         return connection
+
+
+def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
+    """Tell whether nothing was received on an idle connection, not even bytes that the loop has not read yet."""
+    protocol = connection.protocol
+    if (
+        protocol is None
+        or protocol.should_close
+        or protocol.transport is None
+        or protocol.transport.is_closing()
+    ):
+        return False
+    waiting = select.poll()
+    waiting.register(protocol.transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return not waiting.poll(0)
 
 
 async def _send_once(
