@@ -67,10 +67,12 @@ With first-message auth, a client may send its token in its first message.
 The gateway then accepts the upgrade before it reads the token.
 After the upgrade it cannot send an HTTP status, so the client gets the close code instead.
 
-`POST /token/renew` (see [spec.md](spec.md)) refuses clients with the same codes.
-Only this route uses `body_too_large`, and `request_timeout` for a body that comes too slowly.
+`POST /token/renew` and forwarded HTTP requests (see [spec.md](spec.md)) are refused with the same codes.
+Only they use `body_too_large`, and `request_timeout` for a body that comes too slowly.
 Requests for other HTTP routes, such as `/metrics`, are refused with these codes, too.
 `method_not_allowed` and `expectation_failed` are only for HTTP routes.
+The six codes at the end of the table are only for forwarded HTTP requests.
+If such a request ends after its answer has begun, the client gets no code; the log line `request` has it as `cause`.
 
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
 The client then gets the HTTP status, the headers and the body of Studio.
@@ -91,6 +93,7 @@ ENDS = """
 ## Ended
 
 This table has the causes that end a live connection.
+A live answer over HTTP ends for the same causes; it gets no Close frame, but is cut.
 When a live connection ends, each side that is still connected gets a Close frame.
 There are three exceptions:
 
