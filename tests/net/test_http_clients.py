@@ -98,9 +98,9 @@ async def test_curl(
     code, told = await curling
     assert (code, told.endswith("\r\n\r\ndone")) == (0, True)
 
-    asking = asyncio.create_task(asked.read_head())
+    again = asyncio.create_task(asked.read_head())
     posting = asyncio.create_task(ran("-H", "Expect: 100-continue", "--data-binary", f"@{body}", url))
-    await asking
+    await again
     assert len(await asked.read(2_000_000)) == 2_000_000
     asked.answer(b"thanks")
     code, told = await posting

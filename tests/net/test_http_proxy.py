@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from tests.net.pair import GatewayLog, StartGateway, nobody_is_left, until
+from yarl import URL
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
@@ -113,7 +114,7 @@ async def test_what_goes_nowhere(
     start: StartGateway, client: aiohttp.ClientSession, path: str, status: int, code: str
 ) -> None:
     gateway = await start()
-    async with client.post(aiohttp.client.URL(gateway.url + path, encoded=True)) as answer:
+    async with client.post(URL(gateway.url + path, encoded=True)) as answer:
         await refused(answer, status, code)
 
 
