@@ -7,6 +7,7 @@ from pathlib import Path
 
 from memmie_gateway.app.reference import as_markdown
 from memmie_gateway.core.outcomes import Cause, Ending
+from memmie_gateway.core.websocket.readable import READABLE
 
 HERE = Path(__file__).parent
 
@@ -16,7 +17,7 @@ SETTINGS = """\
 <!-- Written by docs/generate.py from memmie_gateway.app.settings. -->
 
 Every setting is an environment variable.
-An empty variable counts as not set.
+An empty variable counts as not set, except `HTTP_ROUTES`.
 A name may also be in small letters, but if both are set, the one in capital letters counts.
 If a setting is invalid, the gateway does not start, and exits with code 2.
 It prints one line for each invalid setting, with the variable, the value and what is allowed.
@@ -66,10 +67,12 @@ With first-message auth, a client may send its token in its first message.
 The gateway then accepts the upgrade before it reads the token.
 After the upgrade it cannot send an HTTP status, so the client gets the close code instead.
 
-`POST /token/renew` (see [spec.md](spec.md)) refuses clients with the same codes.
-Only this route uses `body_too_large`, and `request_timeout` for a body that comes too slowly.
+`POST /token/renew` and forwarded HTTP requests (see [spec.md](spec.md)) are refused with the same codes.
+Only they use `body_too_large`, and `request_timeout` for a body that comes too slowly.
 Requests for other HTTP routes, such as `/metrics`, are refused with these codes, too.
 `method_not_allowed` and `expectation_failed` are only for HTTP routes.
+The six codes at the end of the table are only for forwarded HTTP requests.
+If such a request ends after its answer has begun, the client gets no code; the log line `request` has it as `cause`.
 
 The cause `studio_refused` means that Studio itself answered the handshake with a 4xx status.
 The client then gets the HTTP status, the headers and the body of Studio.
@@ -77,14 +80,20 @@ With first-message auth, the client gets the close code 4000 + the status of Stu
 The row of `studio_refused` has 400 and 1008 for a refusal with an unknown status.
 In this version the gateway always knows the status of Studio, so no client gets these two values.
 
-| code | words | by | HTTP status | close code | retry |
-|---|---|---|---|---|---|
+The column *close code for pages* is about `BROWSER_REFUSALS=true`.
+A web page then gets this close code, and the reason is the code in the first column, such as `token_invalid`.
+If the cell is empty, the page gets the HTTP status, which its browser hides from it.
+Pages that use first-message auth get the code in the column *close code* once their upgrade is accepted.
+
+| code | words | by | HTTP status | close code | close code for pages | retry |
+|---|---|---|---|---|---|---|
 """
 
 ENDS = """
 ## Ended
 
 This table has the causes that end a live connection.
+A live answer over HTTP ends for the same causes; it gets no Close frame, but is cut.
 When a live connection ends, each side that is still connected gets a Close frame.
 There are three exceptions:
 
@@ -136,8 +145,14 @@ def _refusal(cause: Cause) -> str:
     ending = cause.ending
     return (
         f"| `{ending.code}` | {ending.words} | {ending.by.value} | {ending.status} "
-        f"| {cause.close_code} | {_yes(ending)} |\n"
+        f"| {cause.close_code} | {_for_pages(cause)} | {_yes(ending)} |\n"
     )
+
+
+def _for_pages(cause: Cause) -> str:
+    if cause is Cause.BACKEND_REFUSED:
+        return "4000 + the status of Studio"
+    return str(4000 + cause.ending.status) if cause in READABLE else ""
 
 
 def _end(ending: Ending) -> str:

@@ -19,6 +19,9 @@ const RECONNECT = new Set([
   1013, // not available now
   4408, // the handshake took too long
   4429, // too many connections, or connecting too often
+  4500, // the gateway failed; from here on only with BROWSER_REFUSALS
+  4502, // Auth's answer about the token cannot be used
+  4503, // Auth or Studio is not available now
 ]);
 
 /** What to do after a connection that was open ended with this close code: "reconnect", "new token" or "stop". */

@@ -18,6 +18,7 @@ from websockets.typing import Subprotocol
 
 from memmie_fake_studio import FakeStudio
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.websocket.readable import READABLE
 from memmie_harness.fixture_types import MintToken
 from memmie_harness.targets import Target
 
@@ -57,7 +58,9 @@ def client(url: str, *tokens: str, **delays: float) -> Any:
 async def test_after_each_close_code_of_the_gateway_it_does_what_the_pages_advise() -> None:
     studios_own = {1000, 1003, 1005, 3000, 4000}
     codes = sorted(
-        {cause.close_code for cause in Cause if cause.ending.to_client or cause.ending.status} | studios_own
+        {cause.close_code for cause in Cause if cause.ending.to_client or cause.ending.status}
+        | {4000 + cause.ending.status for cause in READABLE if cause is not Cause.BACKEND_REFUSED}
+        | studios_own
     )
     program = (
         f"import {{ advice }} from {json.dumps(CLIENT.as_uri())};\n"
@@ -70,6 +73,7 @@ async def test_after_each_close_code_of_the_gateway_it_does_what_the_pages_advis
     for cause in Cause:
         if cause.ending.retry and (cause.ending.to_client or cause.ending.status):
             assert advice[cause.close_code] == "reconnect", cause
+            assert cause not in READABLE or advice[4000 + cause.ending.status] == "reconnect", cause
     assert {code for code in codes if advice[code] == "new token"} == {4401}
     at_fault = {1002, 1007, 1009, 4400, 4403, 4404, 4405, 4413, 4414, 4417, 4426, 4431, 4499}
     assert {code for code in codes if advice[code] == "stop"} == at_fault | studios_own

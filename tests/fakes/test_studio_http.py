@@ -132,6 +132,15 @@ async def test_every_route_but_health_needs_a_token(http: aiohttp.ClientSession,
         assert (response.status, response.headers["Allow"]) == (405, "GET,HEAD,POST")
 
 
+async def test_behind_a_gateway_the_user_is_in_a_header(http: aiohttp.ClientSession, auth: FakeAuth) -> None:
+    async with FakeStudio(auth_url=auth.url, behind_gateway=True) as studio:
+        status, book = await Api(http, studio, {"X-User-ID": "user%201"})("POST", "books", {"title": "t"})
+        assert (status, book["user_id"]) == (201, "user 1"), "percent-encoded, as the gateway sends it"
+        headers = {"X-User-ID": "u1", "Authorization": f"Bearer {auth.mint(kind='expired')}"}
+        assert (await Api(http, studio, headers)("GET", "books"))[0] == 401, "a token is validated"
+        assert (await Api(http, studio, {})("GET", "books"))[0] == 401
+
+
 async def test_refused_tokens_are_401(
     http: aiohttp.ClientSession, auth: FakeAuth, studio: FakeStudio
 ) -> None:

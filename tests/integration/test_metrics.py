@@ -31,6 +31,9 @@ FAMILIES = {
     ("gateway_websocket_bytes", "counter", ("backend", "direction")),
     ("gateway_websocket_closes", "counter", ("by", "code")),
     ("gateway_refusals", "counter", ("reason", "status")),
+    ("gateway_http_requests", "counter", ("method", "route", "status")),
+    ("gateway_http_request_duration_seconds", "histogram", ("route",)),
+    ("gateway_http_live_responses", "gauge", ("backend",)),
     ("gateway_pending_connections", "gauge", ()),
     ("gateway_evictions", "counter", ("evidence", "mode")),
     ("gateway_evictions_waiting", "gauge", ("evidence",)),
@@ -75,6 +78,8 @@ async def test_every_metric_has_its_name_its_type_and_its_labels_in_both_formats
     connection = await memmie_connect("u1")
     await heartbeat(connection)
     await refusal(token="wrong")
+    async with http.get(f"{memmie_gateway.url}/api/v1/books") as response:
+        assert response.status == 401
     memmie_studios[0].connections[-1].abort()
     await closed(connection)
     await memmie_gateway.wait_for_log(lambda record: record["event"] == "closed")

@@ -60,8 +60,13 @@ class Pair:
     @property
     def session(self) -> Session:
         """The gateway's own view of it, while it lives."""
-        (session,) = self.gateway.parts.sessions
+        (session,) = sessions_of(self.gateway)
         return session
+
+
+def sessions_of(gateway: Gateway) -> list[Session]:
+    """Return the live sessions, without live HTTP answers."""
+    return [live for live in gateway.parts.sessions if isinstance(live, Session)]
 
 
 Join = Callable[..., Awaitable[Pair]]

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.clock import loop_clock
-from tests.net.pair import Dial, Pair, StartGateway, until
+from tests.net.pair import Dial, Pair, StartGateway, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 
 from memmie_fake_auth import FakeAuth
@@ -212,7 +212,7 @@ async def test_a_backend_that_does_not_take_what_waits_for_it_needs_no_ping(stan
     frame = pair.client.frame(TEXT, b"x" * 1_000_000)
     for _ in range(20):
         pair.client.write(frame)
-    (session,) = stand.gateway.parts.sessions
+    (session,) = sessions_of(stand.gateway)
     await until(lambda: session._backend.transport.get_write_buffer_size() > 0)
     fails(stand.backend)
     assert await pair.client.read_close() == UNHEALTHY

@@ -13,6 +13,7 @@ from tests.net.pair import until
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.sessions.evictions import Evictions, Evidence, Mode
 from memmie_gateway.net.sessions.evictor import Eviction, Evictor
+from memmie_gateway.net.sessions.live import Live
 from memmie_gateway.net.sessions.session import Session
 
 
@@ -34,7 +35,7 @@ class Observed:
     def __init__(self) -> None:
         self.would: list[tuple[Evidence, Cause]] = []
 
-    def would_evict(self, session: Session, evidence: Evidence, cause: Cause) -> None:
+    def would_evict(self, session: Live, evidence: Evidence, cause: Cause) -> None:
         del session
         self.would.append((evidence, cause))
 

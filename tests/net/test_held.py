@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.net.pair import GatewayLog, Join, Pair, StartGateway, nobody_is_left, until
+from tests.net.pair import GatewayLog, Join, Pair, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.test_splice_properties import Stream, send, streams
 
@@ -148,7 +148,7 @@ async def test_the_next_connection_of_a_user_in_debt_starts_held(
     end = await studio.arrival()
     accept(end)
     assert (await client.read_head()).status == 101
-    (second,) = set(pair.gateway.parts.sessions) - {first}
+    (second,) = set(sessions_of(pair.gateway)) - {first}
     assert (second._client.held, second._client.transport.is_reading()) == (True, False)
     client.write(client.frame(TEXT, "99"))
     assert await end.read_message() == (TEXT, b"99")  # in its turn, not after all of the first
@@ -157,7 +157,7 @@ async def test_the_next_connection_of_a_user_in_debt_starts_held(
     await until(lambda: not (first._client.held or second._client.held))
 
     other = await join(pair.gateway, user="u2")
-    assert not next(s for s in pair.gateway.parts.sessions if s not in (first, second))._client.held
+    assert not next(s for s in sessions_of(pair.gateway) if s not in (first, second))._client.held
     await other.exchange()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.net.pair import GatewayLog, Join, Pair, until
+from tests.net.pair import GatewayLog, Join, Pair, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 
 from memmie_fake_auth import FakeAuth
@@ -67,7 +67,7 @@ async def unanswered(pair: Pair, *, seconds: float = UNANSWERED) -> None:
 def session_of(pair: Pair) -> Session:
     """Return the session of a pair, by the port of its client."""
     port = pair.client.writer.get_extra_info("sockname")[1]
-    for session in pair.gateway.parts.sessions:
+    for session in sessions_of(pair.gateway):
         if session._client.transport.get_extra_info("peername")[1] == port:
             return session
     raise LookupError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
-from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, until
+from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 
 from memmie_fake_auth import FakeAuth
@@ -27,12 +27,12 @@ def enter(gateway: Gateway, dial: Dial, studio: ScriptedStudio) -> Enter:
     """`client, session = await enter(token, id="r1")`."""
 
     async def entered(token: str, *, id: str = "") -> tuple[Peer, Session]:  # noqa: A002 - as an argument of this fixture
-        before = set(gateway.parts.sessions)
+        before = set(sessions_of(gateway))
         client = await dial(gateway)
         client.write(upgrade_request(token, extra=[f"X-Request-ID: {id}"] if id else []))
         accept(await studio.arrival())
         assert (await client.read_head()).status == 101
-        (session,) = set(gateway.parts.sessions) - before
+        (session,) = set(sessions_of(gateway)) - before
         return client, session
 
     return entered

@@ -7,7 +7,7 @@ import contextlib
 import json
 
 import pytest
-from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio
 from tests.net.socketio import PollingPeer, SocketIoPeer, problem, upgrade
 
@@ -342,7 +342,7 @@ async def test_a_full_queue_holds_studio_back(
 ) -> None:
     gateway = await start_gateway(WRITE_BUFFER_BYTES="1024")
     client = await (await PollingPeer.dial(dial, gateway)).connect(auth.mint(), studio)
-    (session,) = gateway.parts.sessions
+    (session,) = sessions_of(gateway)
     text = json.dumps({"type": "a", "data": "x" * 2000})
     client.studio.send(TEXT, text)
     await until(lambda: session._backend.held)

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.socketio import QUERY, SocketIoPeer, upgrade
 
@@ -252,7 +252,7 @@ async def test_a_silent_client_is_pinged_and_stays(
     for _ in range(3):
         assert await client.read_packet() == "2"
         client.send("3")
-    (session,) = gateway.parts.sessions
+    (session,) = sessions_of(gateway)
     assert session.closing is None
     answering.cancel()
 
@@ -519,7 +519,7 @@ async def test_a_client_that_does_not_read_holds_studio_back(
 ) -> None:
     gateway = await start_gateway(WRITE_BUFFER_BYTES="1024")
     client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
-    (session,) = gateway.parts.sessions
+    (session,) = sessions_of(gateway)
     transport = client.peer.writer.transport
     transport.pause_reading()  # type: ignore[attr-defined]
     text = json.dumps({"type": "a", "data": "x" * 500_000})

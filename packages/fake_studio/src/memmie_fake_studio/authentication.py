@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import aiohttp
 from aiohttp import web
 
@@ -11,7 +13,10 @@ from memmie_fake_studio.settings import StudioSettings
 
 
 class Authenticator:
-    """Validates each token with `auth_url`; without an `auth_url` it trusts `X-User-ID`, as behind a gateway.
+    """Validates each token with `auth_url`.
+
+    Behind a gateway, which has validated the token and removed it, `X-User-ID` of a request without a token is trusted, as
+    `user_id` of a WebSocket is. Without an `auth_url` it is trusted always.
 
     Args:
         settings: the fake Studio's settings.
@@ -20,6 +25,7 @@ class Authenticator:
     def __init__(self, settings: StudioSettings) -> None:
         self._url = settings.auth_url.rstrip("/") + "/api/v1/auth/validate"
         self._trusts_header = not settings.auth_url
+        self._behind_gateway = settings.behind_gateway
         self._timeout = aiohttp.ClientTimeout(total=settings.auth_timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
 
@@ -40,8 +46,10 @@ class Authenticator:
         Raises:
             Problem: 401, the token is missing or refused; 503, Auth did not give a usable answer.
         """
-        if self._trusts_header:
-            user_id = request.headers.get("X-User-ID", "")
+        token = "" if self._trusts_header else bearer_token(request)
+        from_gateway = self._behind_gateway and not token and "X-User-ID" in request.headers
+        if self._trusts_header or from_gateway:
+            user_id = unquote(request.headers.get("X-User-ID", ""))  # percent-encoded (spec §3)
             if not user_id:
                 raise Problem(
                     401,
@@ -49,7 +57,6 @@ class Authenticator:
                     "the header X-User-ID is missing; this Studio has no auth_url, so it takes the user from this header",
                 )
             return user_id
-        token = bearer_token(request)
         if not token:
             raise Problem(401, "no_token", "the header Authorization: Bearer T is missing")
         return await self._validate(token)

@@ -38,6 +38,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default = getattr(defaults, name)
         shown = f"{words} (default: {default})" if default else words
         serve.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default, help=shown)
+    serve.add_argument(
+        "--behind-gateway",
+        action="store_true",
+        help="trust X-User-ID of a request without a token: a gateway has validated the token and removed it",
+    )
     serve.add_argument("--greeting", action="store_true", help="send `connected` when a WebSocket is open")
     serve.add_argument("--echo", action="store_true", help="send every data frame on /ws back to the client")
     serve.add_argument(

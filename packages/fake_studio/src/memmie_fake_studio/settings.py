@@ -13,6 +13,7 @@ class StudioSettings:
 
     Attributes:
         auth_url: the address of Auth, which validates HTTP tokens (spec §2); if empty, `X-User-ID` is trusted instead.
+        behind_gateway: trust `X-User-ID` of a request without a token, because a gateway has validated and removed it.
         greeting: send `connected` when a WebSocket is open.
         echo: send every data frame on `/ws` straight back, as `/ws/echo` always does.
         subprotocols: the subprotocols that Studio speaks; the client's first among them is selected.
@@ -34,6 +35,7 @@ class StudioSettings:
     """
 
     auth_url: str = ""
+    behind_gateway: bool = False
     greeting: bool = False
     echo: bool = False
     subprotocols: tuple[str, ...] = ()

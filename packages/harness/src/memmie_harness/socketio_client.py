@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import socketio
+
 from memmie_harness.fixture_types import ConnectSocketIo, MintToken
 from memmie_harness.targets import Target
 

@@ -28,7 +28,10 @@ async def running_studios(auth: FakeAuth, chosen: Chosen) -> AsyncIterator[list[
     """Start the fake Studios of a gateway; they validate tokens with `auth`."""
     ports = chosen.studio_ports or [0] * chosen.studios
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(FakeStudio(port=port, auth_url=auth.url)) for port in ports]
+        yield [
+            await stack.enter_async_context(FakeStudio(port=port, auth_url=auth.url, behind_gateway=True))
+            for port in ports
+        ]
 
 
 @contextlib.asynccontextmanager

@@ -41,7 +41,9 @@ def test_a_refusal_says_what_its_row_says(cause: Cause) -> None:
     assert (ending.status == 401) is ("www-authenticate" in names)  # RFC 9110 §15.5.2
     assert (ending.status == 426) is ("upgrade" in names)  # RFC 9110 §15.5.22
     assert (ending.status == 426) is (("connection", "Upgrade") in fields)  # RFC 9110 §7.8
-    assert (ending.status == 426) is (("sec-websocket-version", "13") in fields)  # RFC 6455 §4.4
+    wants_websocket = ending.status == 426 and cause is not Cause.WRONG_PROTOCOL
+    assert wants_websocket is (("sec-websocket-version", "13") in fields)  # RFC 6455 §4.4
+    assert (cause is Cause.WRONG_PROTOCOL) is (("upgrade", "HTTP/1.1") in fields)
 
 
 def test_a_refused_method_says_which_are_allowed() -> None:

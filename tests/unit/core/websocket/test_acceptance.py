@@ -7,12 +7,12 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.core.handshakes import KEY, Values, read_head
+from tests.unit.core.handshakes import KEY, Values, arrival, read_head, request
 
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.response import Response
-from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer, client_answer
+from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer, client_answer, own_answer
 from memmie_gateway.core.websocket.handshake import Offer, accept_for, check_response
 
 ACCEPT = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # RFC 6455 §1.3, for the key of the same section
@@ -145,3 +145,13 @@ def test_an_answer_without_its_accept_is_not_recognised() -> None:
     known = KnownAnswer(raw.replace(ACCEPT, ACCEPT.lower()), Acceptance.of(read(raw)))
     assert known.expected(Offer(KEY)) == b""
     assert repr(known) == "<KnownAnswer usable=False>"
+
+
+@pytest.mark.parametrize(("subprotocol", "told"), [("", []), ("v1", [b"v1"])])
+def test_the_gateways_own_answer(subprotocol: str, told: list[bytes]) -> None:
+    first, fields = read_head(own_answer(arrival(request()), subprotocol))
+    assert first == "HTTP/1.1 101 Switching Protocols"
+    assert [value for name, value in fields if name == b"sec-websocket-protocol"] == told
+    assert (b"sec-websocket-accept", ACCEPT) in fields
+    assert (b"x-request-id", b"id-1") in fields
+    assert b"sec-websocket-extensions" not in dict(fields)

@@ -9,15 +9,23 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from memmie_gateway.app.refusal_log import RefusalLog
+from memmie_gateway.core.histogram import Histogram
 from memmie_gateway.core.http.arrival import Arrival
+from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.http.routes import METHODS
 from memmie_gateway.core.outcomes import CLOSE_CODES, Cause
 from memmie_gateway.core.sessions.evictions import Evidence
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.ingress.listener import Refusal
+from memmie_gateway.net.proxy.exchange import Exchange
+from memmie_gateway.net.sessions.live import Live
 from memmie_gateway.net.sessions.session import Session
 
 OTHER: Final = "other"
 """The label for values that others can choose and that are not on a list, because each label value costs memory."""
+
+REQUEST_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Bounds in seconds of the buckets of the duration of HTTP requests."""
 
 _STATUSES: Final = frozenset(HTTPStatus) | {Cause.CLIENT_LEFT.ending.status}
 
@@ -35,6 +43,8 @@ class Events:
         refusal_log: writes the lines about refused clients.
         refusals: number of refused clients, by code of the cause and HTTP status, or `OTHER`.
         closes: number of ended sessions, by close code, or `OTHER`, and by the party that caused the end.
+        requests: number of HTTP requests for each route, by method and status, or `OTHER`.
+        request_seconds: how long they took, by route.
     """
 
     def __init__(self, log: FilteringBoundLogger) -> None:
@@ -42,6 +52,8 @@ class Events:
         self.refusal_log = RefusalLog(log)
         self.refusals: Counter[tuple[str, str]] = Counter()
         self.closes: Counter[tuple[str, str]] = Counter()
+        self.requests: Counter[tuple[str, str, str]] = Counter()
+        self.request_seconds: dict[str, Histogram] = {}
 
     def refused(self, refusal: Refusal) -> None:
         """Log and count a refusal."""
@@ -49,6 +61,44 @@ class Events:
         status = str(error.status) if error.status in _STATUSES else OTHER
         self.refusals[error.cause.ending.code, status] += 1
         self.refusal_log.add(refusal)
+
+    def counted(self, exchange: Exchange) -> None:
+        """Count an HTTP request that was forwarded, or refused on the way."""
+        method = exchange.arrival.request.method
+        status = exchange.status or Cause.CLIENT_LEFT.ending.status
+        key = (
+            exchange.route.name,
+            method if method in METHODS else OTHER,
+            str(status) if status in _STATUSES else OTHER,
+        )
+        self.requests[key] += 1
+        histogram = self.request_seconds.get(exchange.route.name)
+        if histogram is None:
+            histogram = self.request_seconds[exchange.route.name] = Histogram(REQUEST_BOUNDS)
+        histogram.add(exchange.seconds)
+
+    def requested(self, exchange: Exchange, error: RefusedError | None) -> None:
+        """Log an HTTP request that was answered, also if its answer was cut."""
+        request, client = exchange.arrival.request, exchange.client
+        cause = error.cause if error is not None else None
+        self._log.info(
+            "request",
+            request_id=exchange.arrival.id,
+            user_id=exchange.user_id or None,
+            address=exchange.arrival.client.address,
+            method=request.method if request.method in METHODS else OTHER,
+            path=request.path,
+            route=exchange.route.name,
+            backend=exchange.backend.name if exchange.backend is not None else None,
+            status=exchange.status,
+            by=cause.by if cause is not None else None,
+            cause=cause.ending.code if cause is not None else None,
+            detail=str(error) if error is not None else None,
+            seconds=round(exchange.seconds, 3),
+            bytes_from_client=client.received if client is not None else 0,
+            bytes_to_client=exchange.sent,
+            live=exchange.live is not None,
+        )
 
     def dial_failed(self, backend: Backend, request_id: str, words: str) -> None:
         """Log and count a failed connection to a backend."""
@@ -155,7 +205,7 @@ class Events:
             moved=moved,
         )
 
-    def would_evict(self, session: Session, evidence: Evidence, cause: Cause) -> None:
+    def would_evict(self, session: Live, evidence: Evidence, cause: Cause) -> None:
         """Log that a session would have been ended, if `EVICTIONS` were `act`."""
         about = session.describe()
         self._log.warning(

@@ -43,8 +43,18 @@ class Events(Protocol):
         """A client was refused."""
 
 
+class Proxy(Protocol):
+    """Forwards requests to services (see `net.http_proxy`)."""
+
+    def serves(self, path: str) -> bool:
+        """Tell whether requests for a path are forwarded."""
+
+    def __call__(self, arrival: Arrival, handover: Handover) -> None:
+        """Forward a request."""
+
+
 class HttpRoutes:
-    """Serves every request that is not for a WebSocket.
+    """Serves every request that is not for a WebSocket: the gateway's own paths, and those that are forwarded.
 
     Args:
         version: the version of the gateway.
@@ -53,6 +63,7 @@ class HttpRoutes:
         renew: serves `/token/renew`.
         limit_rate: refuses a client that sends requests too often; see `Admission.limit_rate`.
         events: notified of refusals.
+        proxy: serves the paths that are forwarded; None if none are.
     """
 
     def __init__(
@@ -64,7 +75,9 @@ class HttpRoutes:
         renew: RenewRoute,
         limit_rate: Callable[[str], Steps[None]],
         events: Events,
+        proxy: Proxy | None = None,
     ) -> None:
+        self._proxy = proxy
         self._health_body = json.dumps({"status": "healthy", "version": version}).encode()
         self._readiness = readiness
         self._metrics = metrics
@@ -83,6 +96,10 @@ class HttpRoutes:
 
     def __call__(self, arrival: Arrival, handover: Handover) -> None:
         """Answer a request; if it has to wait, the rest runs as the task of the handover."""
+        path = arrival.request.path
+        if self._proxy is not None and path not in self._routes and self._proxy.serves(path):
+            self._proxy(arrival, handover)
+            return
         rest = run(self._serve(arrival, handover))
         if rest is not None:
             handover.start(rest)

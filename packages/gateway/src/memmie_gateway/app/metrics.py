@@ -24,11 +24,13 @@ from memmie_gateway.core.histogram import CALL_BOUNDS, Histogram
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.sessions.evictor import Evictor
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
+from memmie_gateway.net.sessions.session import Session
 
 _UP: Final = "client->backend"
 _DOWN: Final = "backend->client"
@@ -111,12 +113,14 @@ class GatewayCollector:
         self._lag = lag
         self._log_stream = log_stream
         self._version = version
+        self.proxy: HttpProxy | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric; called at each scrape."""
         yield from self._traffic()
         yield from self._backends()
         yield from self._ends()
+        yield from self._http()
         yield from self._evictions()
         yield from self._misplaced()
         yield from self._auth_metrics()
@@ -135,9 +139,11 @@ class GatewayCollector:
             "Bytes received, frame headers included.",
             labels=["direction", "backend"],
         )
-        count = Counter(session.backend for session in self._sessions)
+        # Live HTTP responses are in the registry, too, but are not WebSockets.
+        sessions = [session for session in self._sessions if isinstance(session, Session)]
+        count = Counter(session.backend for session in sessions)
         traffic = {backend: backend.traffic for backend in self._pool}
-        for session in self._sessions:
+        for session in sessions:
             traffic[session.backend] = traffic[session.backend].plus(session.traffic())
         for backend, sum_of in traffic.items():
             connections.add_metric([backend.name], count[backend])
@@ -206,6 +212,34 @@ class GatewayCollector:
         )
         pending.add_metric([], self._pending())
         yield pending
+
+    def _http(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily(
+            "gateway_http_requests",
+            "HTTP requests for the routes of HTTP_ROUTES, by route, method and status.",
+            labels=["route", "method", "status"],
+        )
+        for labels, number in self._events.requests.items():
+            requests.add_metric(list(labels), number)
+        yield requests
+        duration = HistogramMetricFamily(
+            "gateway_http_request_duration_seconds",
+            "Time from the head of an HTTP request to the end of its answer.",
+            labels=["route"],
+        )
+        for route, histogram in self._events.request_seconds.items():
+            _add_histogram(duration, [route], histogram)
+        yield duration
+        live = GaugeMetricFamily(
+            "gateway_http_live_responses",
+            "HTTP answers that have been streaming for HTTP_LIVE_SECONDS.",
+            labels=["backend"],
+        )
+        if self.proxy is not None:
+            streaming = Counter(each.backend for each in self.proxy.live)
+            for backend in self._pool:
+                live.add_metric([backend.name], streaming[backend])
+        yield live
 
     def _evictions(self) -> Iterator[Metric]:
         evictor = self._evictor

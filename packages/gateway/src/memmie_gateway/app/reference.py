@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import asdict, dataclass
 
+from memmie_gateway.app.http_settings import HttpSettings
 from memmie_gateway.app.settings import Settings
 
 GROUPS = {
@@ -14,6 +15,7 @@ GROUPS = {
     "MAX_CONNECTIONS_PER_IP": "Limits",
     "WS_TIMEOUT_SECONDS": "Live connections",
     "LOG_FORMAT": "Log",
+    "HTTP_ROUTES": "HTTP",
 }
 """The heading of each group of settings, by the first setting of the group."""
 
@@ -38,10 +40,12 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Return one row for each setting, in the order of the fields."""
+    """Return one row for each setting, in the order of the fields; those of HTTP come last."""
     return [
         Row(name.upper(), _written(field.default), _meaning(name, field.description or ""))
-        for name, field in Settings.model_fields.items()
+        for name, field in sorted(
+            Settings.model_fields.items(), key=lambda item: item[0] in HttpSettings.model_fields
+        )
     ]
 
 

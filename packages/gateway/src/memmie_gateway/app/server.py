@@ -23,7 +23,7 @@ from memmie_gateway.core.sessions import draining
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.ingress.head_reader import HeadReader
 from memmie_gateway.net.ingress.listener import Listener
-from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.sessions.live import Live
 
 BACKLOG: Final = 4096
 """Maximum number of connections that wait to be accepted, for many clients that reconnect simultaneously."""
@@ -93,6 +93,9 @@ class Gateway:
             started.push_async_callback(parts.rechecker.stop)
             started.callback(parts.leases.stop)
             started.push_async_callback(parts.prober.stop)
+            if parts.proxy is not None:
+                await parts.proxy.upstream.start()
+                started.push_async_callback(parts.proxy.stop)
             started.push_async_callback(parts.listener.stop)
             if parts.socketio is not None:
                 started.push_async_callback(parts.socketio.stop)
@@ -151,12 +154,15 @@ class Gateway:
 
     async def _drain(self, seconds: float) -> None:
         loop, sessions = asyncio.get_running_loop(), self.parts.sessions
+        proxy = self.parts.proxy
         empty = asyncio.Event()
         sessions.on_empty = empty.set
         for delay, session in draining.schedule(list(sessions), seconds, self._rng):
             loop.call_later(delay, _close, session)
         try:
             async with asyncio.timeout(seconds + self.settings.close_timeout_seconds + _OVERTIME):
+                if proxy is not None:
+                    await proxy.drain(seconds)
                 if len(sessions):
                     await empty.wait()
         except TimeoutError:
@@ -211,6 +217,6 @@ async def _listen(listener: Listener, host: str, port: int) -> asyncio.Server:
     return await loop.create_server(make_protocol, sock=sock, backlog=BACKLOG)
 
 
-def _close(session: Session) -> None:
+def _close(session: Live) -> None:
     if session.closing is None:
         session.end(Cause.DRAINING)

@@ -6,11 +6,21 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from memmie_gateway.app.environment import variables
+from memmie_gateway.app.http_settings import (
+    CommaSeparated,
+    Count,
+    HttpSettings,
+    PositiveCount,
+    PositiveSeconds,
+    Rate,
+    Seconds,
+    split,
+)
 from memmie_gateway.app.setting_errors import explain, why_no_network
 from memmie_gateway.core.backends.balancer import Strategy
 from memmie_gateway.core.http.client_address import Network
@@ -21,23 +31,13 @@ from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.backends.health_check import HealthCheck, Kind
 from memmie_gateway.net.http1.url import without_secrets
 
-CommaSeparated = tuple[str, ...]
-"""What is written as a list with commas."""
-
-Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
-PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
-Count = Annotated[int, Field(ge=0)]
-PositiveCount = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
 _NEAR = 0.9
 """How similar a variable must be to a setting to count as misspelt, from 0 to 1. About one letter in ten may differ."""
 
 _PATH = re.compile(r"/[!\"$-~]*")  # no spaces, no fragment; may have a query
 
 
-class Settings(BaseModel):
+class Settings(HttpSettings):
     """All settings of the gateway. The field `x_y` is the variable `X_Y`."""
 
     model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
@@ -95,6 +95,12 @@ class Settings(BaseModel):
             "Other origins get 403. `*` allows every origin. "
             "Do not use `*` if browsers add cookies or client certificates to the handshake."
         ),
+    )
+    browser_refusals: bool = Field(
+        default=False,
+        description="Tell a web page why it is refused. The gateway then accepts the WebSocket of a page and closes it at once, "
+        "with 4000 + the HTTP status as the code, and with the cause as the reason. "
+        "Limits by address, a full gateway and a gateway that shuts down still answer with an HTTP status.",
     )
 
     # Auth
@@ -370,9 +376,7 @@ class Settings(BaseModel):
     @field_validator("trusted_proxies", "allowed_origins", "studio_ws_urls", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+        return split(value)
 
     @field_validator("log_level", mode="before")
     @classmethod

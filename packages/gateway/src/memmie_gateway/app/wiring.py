@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpRoutes, Readiness
+from memmie_gateway.app.http_wiring import MAX_REMEMBERED_RATES, make_proxy
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.metrics_page import MetricsPage
@@ -40,6 +41,7 @@ from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
 from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
 from memmie_gateway.net.ingress.renewal import Renewal
@@ -59,9 +61,6 @@ if TYPE_CHECKING:
     from memmie_gateway.net.socketio.route import SocketIoRoute
 
 VERSION: Final = version("memmie-gateway")
-
-MAX_REMEMBERED_RATES: Final = 100_000
-"""Maximum number of addresses and of users with a stored rate."""
 
 RECHECK_SHARE: Final = 4
 """Rechecks use at most this fraction of the connections to Auth, so that new clients need not wait for them."""
@@ -85,8 +84,9 @@ class Parts:
         listener: reads heads, and hands connections to routes.
         pool: the backends.
         prober: checks their health.
+        proxy: forwards HTTP requests; None if there are no HTTP routes.
         rebalancer: moves users to the backend where they belong; None for strategies without homes.
-        sessions: the live sessions.
+        sessions: the live sessions, and the HTTP responses that are live connections.
         socketio: translates Socket.IO; None if that is switched off.
     """
 
@@ -103,6 +103,7 @@ class Parts:
     listener: Listener
     pool: BackendPool
     prober: Prober
+    proxy: HttpProxy | None
     rebalancer: Rebalancer | None
     sessions: SessionRegistry
     socketio: SocketIoRoute | None
@@ -173,11 +174,29 @@ def make_parts(
         replace=Replacements(sessions, evictor).begin,
     )
     keepalive = Times(settings.ping_interval_seconds, settings.ping_timeout_seconds)
+    home = rebalancer.bound_to if rebalancer is not None else sessions.home
+
+    def home_or_request(user_id: str) -> Backend | None:
+        return home(user_id) or (proxy.home(user_id) if proxy is not None else None)
+
     dispatcher = Dispatcher(
         pool,
-        rebalancer.bound_to if rebalancer is not None else sessions.home,
+        home_or_request if settings.http_routes else home,
         settings.dial_timeout_seconds,
         clock.loop_time,
+    )
+    proxy = make_proxy(
+        settings,
+        rng,
+        clock,
+        admission=admission,
+        dispatcher=dispatcher,
+        authenticator=authenticator,
+        resolver=resolver,
+        sessions=sessions,
+        leases=leases,
+        pool=pool,
+        events=events,
     )
     websocket = WebSocketRoute(
         WebSocketOptions(
@@ -185,6 +204,7 @@ def make_parts(
             allowed_origins=settings.allowed_origins,
             first_message_auth=settings.first_message_auth,
             first_message_seconds=settings.first_message_seconds,
+            browser_refusals=settings.browser_refusals,
         ),
         SessionOptions(
             max_message_bytes=settings.max_message_bytes,
@@ -235,7 +255,10 @@ def make_parts(
         ),
         limit_rate=admission.limit_rate,
         events=events,
+        proxy=proxy,
     )
+    if proxy is not None:
+        collector.proxy = proxy
     listener = Listener(
         ListenerOptions(
             max_head_bytes=settings.max_head_bytes,
@@ -250,7 +273,11 @@ def make_parts(
             | ({handshake.PATH: socketio} if socketio is not None else {}),
             http=http,
             refused=events.refused,
-            connections=lambda: len(sessions) + (translator.openings if translator is not None else 0),
+            connections=lambda: (
+                len(sessions)
+                + (len(proxy) if proxy is not None else 0)
+                + (translator.openings if translator is not None else 0)
+            ),
         ),
         rng,
         clock,
@@ -278,6 +305,7 @@ def make_parts(
         listener,
         pool,
         prober,
+        proxy,
         rebalancer,
         sessions,
         translator,

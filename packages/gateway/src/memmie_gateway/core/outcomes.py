@@ -141,6 +141,20 @@ class Cause(enum.Enum):
     )
     BACKEND_REFUSED = Ending("studio_refused", "Studio refused the connection", _BACKEND, 400, 1008)
 
+    # Refusals of HTTP requests that are forwarded.
+    WRONG_PROTOCOL = Ending("upgrade_refused", "this path speaks HTTP only", _CLIENT, 426)
+    REQUEST_RATE = Ending("request_rate_exceeded", "sending requests too fast", _CLIENT, 429, retry=True)
+    BACKEND_BROKE_OFF = Ending(
+        "studio_broke_off", "Studio did not give a complete answer", _BACKEND, 502, 1013, retry=True
+    )
+    BACKEND_TIMEOUT = Ending(
+        "studio_timeout", "Studio took too long to answer", _BACKEND, 504, 1013, retry=True
+    )
+    AUTH_BROKE_OFF = Ending(
+        "auth_broke_off", "Auth did not give a complete answer", _AUTH, 502, 1013, retry=True
+    )
+    AUTH_TIMEOUT = Ending("auth_timeout", "Auth took too long to answer", _AUTH, 504, 1013, retry=True)
+
     # Ends of live connections that the client or the backend caused by closing or losing its connection.
     CLIENT_CLOSED = Ending("client_closed", "", _CLIENT, to_backend=0, error=False)
     BACKEND_CLOSED = Ending("studio_closed", "", _BACKEND, to_backend=0, error=False)

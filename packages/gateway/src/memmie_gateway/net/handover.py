@@ -167,15 +167,17 @@ class Handover(asyncio.Protocol):
         if holder is not None:
             holder.taken()
 
-    def end(self, last_words: bytes, *, linger: bool = False) -> None:
-        """Send the last bytes and close the connection, at the latest after `ANSWER_SECONDS`.
+    def end(self, last_words: bytes, *, linger: bool = False, at_most: float | None = None) -> None:
+        """Send the last bytes and close the connection.
 
         Args:
             last_words: a complete HTTP response, or a Close frame.
             linger: whether the peer may still be sending. Then the socket stays open for a moment, because closing it
                 immediately would reset the connection before the peer has read `last_words`.
+            at_most: maximum time in seconds until the connection is closed; None for `ANSWER_SECONDS`.
         """
         transport = self.transport
+        at_most = ANSWER_SECONDS if at_most is None else at_most
         self._ended = True
         self._early = b""
         transport.set_protocol(self)
@@ -183,11 +185,11 @@ class Handover(asyncio.Protocol):
             return  # the peer cannot read them any more, and uvloop raises an error
         transport.write(last_words)
         if linger and not self._half_closed:
-            self._wait(LINGER_SECONDS, ANSWER_SECONDS - LINGER_SECONDS)
+            self._wait(min(LINGER_SECONDS, at_most), max(0, at_most - LINGER_SECONDS))
             transport.resume_reading()  # it is paused if there were many early bytes
             finish_writing(transport)
         else:
-            self._wait(ANSWER_SECONDS, 0)
+            self._wait(at_most, 0)
             transport.close()
 
     def _wait(self, seconds: float, longer: float) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
-from memmie_gateway.core.http.credentials import Credentials
+from memmie_gateway.core.http.credentials import ALL_SOURCES, FIRST_MESSAGE_SOURCES, Credentials
 from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause, Side
@@ -30,6 +30,7 @@ from memmie_gateway.net.handover import Handover, Held
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted, LateToken
 from memmie_gateway.net.ingress.listener import Refusal
+from memmie_gateway.net.ingress.readable import ReadableByPages
 from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, TerminatedHere, Upgrade
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions, Shared
@@ -56,12 +57,14 @@ class WebSocketOptions:
         allowed_origins: origins of pages that may connect; "*" for all.
         first_message_auth: whether the token may come in the first message.
         first_message_seconds: maximum time until it arrives.
+        browser_refusals: whether refused pages are told by a Close frame.
     """
 
     enabled: bool
     allowed_origins: tuple[str, ...]
     first_message_auth: bool
     first_message_seconds: float
+    browser_refusals: bool
 
 
 class Events(Protocol):
@@ -168,8 +171,10 @@ class WebSocketRoute:
             problem = handshake.check_upgrade(arrival.request)
             if problem is not None:
                 yield from self._refuse_invalid(arrival, RefusedError(*problem))
+            if self.options.browser_refusals and arrival.request.headers.get(b"origin") is not None:
+                opening.tell_page()
             if not self._origins.allow(arrival.request.headers):
-                yield from self._refuse_invalid(arrival, RefusedError(Cause.ORIGIN_REFUSED))
+                yield from self._refuse_origin(arrival)
             admitted = yield from self._admission.admit(arrival, opening.late_token)
             opening.admitted = admitted
             link = yield from self._dispatcher.dispatch(admitted.identity.user_id, opening)
@@ -187,6 +192,11 @@ class WebSocketRoute:
         """Refuse an invalid handshake, which counts against the connection rate as a valid one does."""
         yield from self._admission.limit_rate(arrival.client.limit_key)
         raise error
+
+    def _refuse_origin(self, arrival: Arrival) -> Steps[None]:
+        """Refuse a page of another origin, unless the limits by address refuse it, which no page is told."""
+        yield from self._admission.limit_address(arrival.client.limit_key)
+        raise RefusedError(Cause.ORIGIN_REFUSED)
 
     def start_session(self, opening: Opening, admitted: Admitted, link: BackendLink) -> None:
         """Answer a client, and start its session.
@@ -268,6 +278,13 @@ class _Opening:
     def late_token(self) -> LateToken | None:
         """The function that reads the token from the first message; None if that is switched off."""
         return self._read_first_message if self._route.options.first_message_auth else None
+
+    def tell_page(self) -> None:
+        """Tell the client of a refusal in the way that a web page can read."""
+        late = self._route.options.first_message_auth
+        self.upgrade = ReadableByPages(
+            self.arrival, self.handover, FIRST_MESSAGE_SOURCES if late else ALL_SOURCES
+        )
 
     def _read_first_message(self, credentials: Credentials) -> Maybe[Credentials]:
         upgrade = TerminatedHere(self.arrival, self.handover, self._route.rng.randbytes(16))

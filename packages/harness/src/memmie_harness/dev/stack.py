@@ -148,7 +148,9 @@ async def _start_studios(plan: Plan, auth_url: str, stack: AsyncExitStack) -> li
     fakes = []
     for number, port in enumerate(() if plan.own_studios else plan.ports.studios, start=1):
         with _port_of(f"Studio {number}", port):
-            studio = FakeStudio(port=port, auth_url=auth_url, cors_origins=plan.cors_origins)
+            studio = FakeStudio(
+                port=port, auth_url=auth_url, behind_gateway=True, cors_origins=plan.cors_origins
+            )
             fakes.append(await stack.enter_async_context(studio))
     return fakes
 

@@ -17,7 +17,7 @@ from memmie_gateway.core.http.headers import Fields, Headers, LineStarts
 from memmie_gateway.core.http.query import equals, means_user_id, without
 from memmie_gateway.core.http.response import Response
 
-_HOP_BY_HOP: Final = frozenset({
+HOP_BY_HOP: Final = frozenset({
     b"connection",
     b"upgrade",
     b"keep-alive",
@@ -28,7 +28,7 @@ _HOP_BY_HOP: Final = frozenset({
 })  # fmt: skip
 """Fields for one connection only (RFC 9110 §7.6.1)."""
 
-NEVER: Final = _HOP_BY_HOP | {
+NEVER: Final = HOP_BY_HOP | {
     b"host",
     # The gateway decides which pages may connect. A backend that compares Origin with its own Host would refuse all.
     b"origin",
@@ -115,10 +115,16 @@ def target(path: str, query: str, user_id: str, credentials: Credentials) -> str
     """
     quoted_id = user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe="")
     target = f"{path}?{query}&user_id={quoted_id}" if query else f"{path}?user_id={quoted_id}"
+    rest = clean_query(credentials)
+    return f"{target}&{rest}" if rest else target
+
+
+def clean_query(credentials: Credentials) -> str:
+    """Return the client's query without the token, and without fields that a server may read as `user_id`."""
     rest, token = credentials.query, credentials.token or ""
     if _SUSPICIOUS.search(rest) or token in rest:
-        rest = without(rest, lambda name, value: means_user_id(name) or _is(token, name, value))
-    return f"{target}&{rest}" if rest else target
+        return without(rest, lambda name, value: means_user_id(name) or _is(token, name, value))
+    return rest
 
 
 def _is(token: str, name: str, value: str) -> bool:
@@ -243,7 +249,7 @@ def user_header(user_id: str) -> str:
     return user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe=_VISIBLE)
 
 
-_REFUSAL_REWRITTEN: Final = _HOP_BY_HOP | {b"content-length", b"x-request-id", b"proxy-authenticate"}
+_REFUSAL_REWRITTEN: Final = HOP_BY_HOP | {b"content-length", b"x-request-id", b"proxy-authenticate"}
 
 _REFUSAL_STARTS: Final = LineStarts((), _REFUSAL_REWRITTEN)
 

@@ -78,6 +78,8 @@ def refusal_parts(error: RefusedError) -> tuple[bytes, list[tuple[str, str]]]:
     if error.cause in (Cause.NOT_AN_UPGRADE, Cause.WRONG_VERSION):
         # An Upgrade header needs the connection option `Upgrade` (RFC 9110 §7.8).
         fields += [("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")]
+    elif error.cause is Cause.WRONG_PROTOCOL:
+        fields += [("Connection", "Upgrade"), ("Upgrade", "HTTP/1.1")]
     if error.allow:
         fields.append(("Allow", error.allow))
     if ending.status == HTTPStatus.UNAUTHORIZED:

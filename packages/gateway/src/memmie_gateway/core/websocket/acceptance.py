@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.http import forwarding
+from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.headers import LineStarts
 from memmie_gateway.core.http.response import Response
@@ -103,6 +104,18 @@ class KnownAnswer:
         start = len(self._before)
         accept = head[start : len(head) - len(self._behind)]
         return Acceptance(accept, subprotocol, extensions, bits, before, behind)
+
+
+def own_answer(arrival: Arrival, subprotocol: str) -> bytes:
+    """Build the gateway's own 101 for a client, without a backend.
+
+    Args:
+        arrival: a valid handshake.
+        subprotocol: the subprotocol to select, "" for none.
+    """
+    key = arrival.request.headers.all(b"sec-websocket-key")[0]
+    accepted = Acceptance(accept_for(key), subprotocol, frozenset(), 0, b"", b"")
+    return client_answer(accepted, Credentials(None), arrival.id)
 
 
 def client_answer(accepted: Acceptance, credentials: Credentials, request_id: str) -> bytes:

@@ -75,8 +75,13 @@ class Dispatcher:
     def __repr__(self) -> str:
         return f"<Dispatcher under_way={sum(map(len, self._under_way.values()))}>"
 
-    def dispatch(self, user_id: str, attempt: Attempt[T]) -> Steps[T]:
+    def dispatch(self, user_id: str, attempt: Attempt[T], *, proves: bool = True) -> Steps[T]:
         """Return the result of the first attempt that succeeds, in steps that wait only where an attempt does.
+
+        Args:
+            user_id: the user.
+            attempt: the operation.
+            proves: whether its success shows that the backend works.
 
         Raises:
             RefusedError: no backend is available, all attempts failed, or a backend refuses this client.
@@ -100,7 +105,8 @@ class Dispatcher:
             try:
                 tried = attempt.on(backend, seconds)
                 result = (yield tried) if must_wait(tried) else tried
-                backend.worked()
+                if proves:
+                    backend.worked()
                 home = self._home(user_id)
                 if home is None or home not in left or not self._pool.uses(home):
                     return result

@@ -172,6 +172,19 @@ class Admission:
         if wait:
             raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
 
+    def limit_address(self, address: str) -> Steps[None]:
+        """Refuse a client that the limits by address refuse; it gets no slot.
+
+        Raises:
+            RefusedError: this key for limits by address connects too often, or has too many connections.
+        """
+        yield from self.limit_rate(address)
+        acquired = self.stores.addresses.acquire(address, self.limits.per_address)
+        slot = (yield acquired) if must_wait(acquired) else acquired
+        if slot is None:
+            raise RefusedError(Cause.ADDRESS_FULL)
+        slot.release()
+
     def _authenticate(
         self, arrival: Arrival, late_token: LateToken | None
     ) -> Steps[tuple[Credentials, Identity]]:

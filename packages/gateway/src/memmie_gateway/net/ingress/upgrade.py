@@ -13,9 +13,7 @@ from typing import Protocol
 from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
-from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.refusals import RefusedError
-from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.websocket import acceptance, handshake
 from memmie_gateway.core.websocket.acceptance import Acceptance
@@ -77,7 +75,7 @@ class NegotiatedEndToEnd:
         self._handover.transport.write(answer)
         return False
 
-    def close_code(self, _: RefusedError) -> None:
+    def close_code(self, _: RefusedError) -> int | None:
         """Return None, because there is no WebSocket yet."""
 
     def refuse(self, error: RefusedError) -> None:
@@ -123,11 +121,8 @@ class TerminatedHere:
             RefusedError: the first message is not an auth message, or did not arrive in time.
         """
         subprotocols = credentials.subprotocols[:1]
-        key = self._arrival.request.headers.all(b"sec-websocket-key")[0]
-        fields = [(b"sec-websocket-accept", handshake.accept_for(key))]
-        fields += [(b"sec-websocket-protocol", name.encode("latin-1")) for name in subprotocols]
-        accepted = Acceptance.of(Response(101, Headers(tuple(fields))))
-        self._handover.transport.write(acceptance.client_answer(accepted, credentials, self._arrival.id))
+        selected = subprotocols[0] if subprotocols else credentials.bearer
+        self._handover.transport.write(acceptance.own_answer(self._arrival, selected))
         self._reader = FirstMessageReader(self._handover)
         try:
             with clock.timeout(seconds):

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.sessions.evictions import Evictions, Evidence, Mode
-from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.sessions.live import Live
 
 TURN_SECONDS: Final = 0.02
 """Seconds between two turns while evictions wait."""
@@ -19,14 +19,14 @@ TURN_SECONDS: Final = 0.02
 class Events(Protocol):
     """Receives the events of evictions, for the log."""
 
-    def would_evict(self, session: Session, evidence: Evidence, cause: Cause) -> None:
+    def would_evict(self, session: Live, evidence: Evidence, cause: Cause) -> None:
         """A session would have been evicted, but the mode is `OBSERVE`."""
 
 
 class Eviction(NamedTuple):
     """An eviction that waits; the attributes are the arguments of `Evictor.submit`."""
 
-    session: Session
+    session: Live
     evidence: Evidence
     cause: Cause
     end: Callable[[], object]
@@ -53,7 +53,7 @@ class Evictor:
         self._evictions = evictions
         self._live = live
         self._events = events
-        self._submitted: WeakKeyDictionary[Session, set[Evidence]] = WeakKeyDictionary()
+        self._submitted: WeakKeyDictionary[Live, set[Evidence]] = WeakKeyDictionary()
         self._timer: asyncio.TimerHandle | None = None
         self.evicted: Counter[Evidence] = Counter(dict.fromkeys(Evidence, 0))
         self.mode = mode
@@ -67,7 +67,7 @@ class Evictor:
 
     def submit(
         self,
-        session: Session,
+        session: Live,
         evidence: Evidence,
         cause: Cause,
         end: Callable[[], object] | None = None,

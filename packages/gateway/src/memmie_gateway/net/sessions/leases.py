@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net.sessions.live import Live
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import Session
 from memmie_gateway.net.sessions.wheel import Wheel
 
 TICK_SECONDS: Final = 0.25
@@ -58,11 +58,11 @@ class Leases:
     def __repr__(self) -> str:
         return f"<Leases {self._ends!r}>"
 
-    def begun(self, session: Session, token: str) -> None:
+    def begun(self, session: Live, token: str) -> None:
         """A session has begun, and is in the registry."""
         self._hold(session.info.identity, token)
 
-    def ended(self, session: Session) -> None:
+    def ended(self, session: Live) -> None:
         """A session has ended, and is not in the registry any more."""
         self._release(session.info.identity.digest)
 

@@ -13,8 +13,8 @@ from memmie_gateway.core.sessions.rebalance import Moves, Rebalance, Standing, d
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.clock import loop_time
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.live import Live
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import Session
 
 TURN_SECONDS: Final = 0.25
 """Seconds between two turns."""
@@ -151,7 +151,7 @@ class Rebalancer:
             self._move(user_id, home)
         return strays
 
-    def _live(self, user_id: str) -> list[Session]:
+    def _live(self, user_id: str) -> list[Live]:
         return [session for session in self._sessions.of_user(user_id) if session.closing is None]
 
     def _move(self, user_id: str, home: Backend | None) -> None:
@@ -165,7 +165,7 @@ class Rebalancer:
             if session.backend is not to and self._moves.may_end(user_id, session.started, to, now):
                 self._submit(session, to)
 
-    def _submit(self, session: Session, to: Backend) -> None:
+    def _submit(self, session: Live, to: Backend) -> None:
         user_id, loop = session.info.identity.user_id, asyncio.get_running_loop()
 
         def holds() -> bool:

@@ -15,8 +15,8 @@ from memmie_gateway.core.sessions.evictions import Evidence
 from memmie_gateway.core.sessions.recheck import TICK_SECONDS, Answer, RawToken, Rechecks
 from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.live import Live
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import Session
 
 QUIET_SECONDS: Final = 60.0
 """Minimum time in seconds between two warnings that Auth is doubted."""
@@ -163,7 +163,7 @@ class Rechecker:
                     session, Evidence.REFUSED, Cause.TOKEN_ENDED, holds=self._still_holds(session, digest)
                 )
 
-    def _still_holds(self, session: Session, digest: bytes) -> Callable[[], bool]:
+    def _still_holds(self, session: Live, digest: bytes) -> Callable[[], bool]:
         """Return a function that tells whether the session still belongs to this condemned token."""
         return lambda: session.info.identity.digest == digest and self._rechecks.is_condemned(digest)
 

@@ -7,18 +7,18 @@ from typing import TypeVar
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.sessions.live import Live
 
 K = TypeVar("K", str, bytes)
 
 
-class _Index(dict[K, "Session | list[Session]"]):
+class _Index(dict[K, "Live | list[Live]"]):
     """Sessions by a key; several sessions may have the same key.
 
     Most keys have one session, which is then the value itself, because a list would cost 88 bytes per session.
     """
 
-    def add(self, key: K, session: Session) -> None:
+    def add(self, key: K, session: Live) -> None:
         """Add a session to a key."""
         held = self.setdefault(key, session)
         if held is not session:
@@ -27,7 +27,7 @@ class _Index(dict[K, "Session | list[Session]"]):
             else:
                 self[key] = [held, session]
 
-    def remove(self, key: K, session: Session) -> None:
+    def remove(self, key: K, session: Live) -> None:
         """Remove a session from a key."""
         held = self.pop(key)
         if held is not session:
@@ -35,14 +35,14 @@ class _Index(dict[K, "Session | list[Session]"]):
             held.remove(session)
             self[key] = held if len(held) > 1 else held[0]
 
-    def all_of(self, key: K) -> tuple[Session, ...]:
+    def all_of(self, key: K) -> tuple[Live, ...]:
         """Return the sessions of a key, in the order in which they were added."""
         held = self.get(key)
         if held is None:
             return ()
         return tuple(held) if isinstance(held, list) else (held,)
 
-    def everything(self) -> Iterator[Session]:
+    def everything(self) -> Iterator[Live]:
         """Iterate over the sessions of all keys."""
         for held in self.values():
             if isinstance(held, list):
@@ -72,11 +72,11 @@ class SessionRegistry:
         """Return the number of live sessions."""
         return self._count
 
-    def __iter__(self) -> Iterator[Session]:
+    def __iter__(self) -> Iterator[Live]:
         """Iterate over the live sessions."""
         return self._by_id.everything()
 
-    def add(self, session: Session) -> None:
+    def add(self, session: Live) -> None:
         """Add a session that has just begun."""
         info = session.info
         self._count += 1
@@ -84,7 +84,7 @@ class SessionRegistry:
         self._by_user.add(info.identity.user_id, session)
         self._by_token.add(info.identity.digest, session)
 
-    def remove(self, session: Session) -> None:
+    def remove(self, session: Live) -> None:
         """Remove a session that has ended."""
         info = session.info
         self._count -= 1
@@ -94,7 +94,7 @@ class SessionRegistry:
         if not self._count and self.on_empty is not None:
             self.on_empty()
 
-    def renew(self, session: Session, identity: Identity) -> None:
+    def renew(self, session: Live, identity: Identity) -> None:
         """Let a session belong to another token of the same user."""
         self._by_token.remove(session.info.identity.digest, session)
         session.info = session.info._replace(identity=identity)
@@ -102,27 +102,27 @@ class SessionRegistry:
 
     # Each returns a copy, so that sessions may be ended during the iteration.
 
-    def with_id(self, request_id: str) -> tuple[Session, ...]:
+    def with_id(self, request_id: str) -> tuple[Live, ...]:
         """Return the sessions with this request id; several clients may have chosen the same one."""
         return self._by_id.all_of(request_id)
 
-    def of_user(self, user_id: str) -> tuple[Session, ...]:
+    def of_user(self, user_id: str) -> tuple[Live, ...]:
         """Return the sessions of a user, oldest first."""
         return self._by_user.all_of(user_id)
 
-    def of_token(self, digest: bytes) -> tuple[Session, ...]:
+    def of_token(self, digest: bytes) -> tuple[Live, ...]:
         """Return the sessions that belong to the token with this digest."""
         return self._by_token.all_of(digest)
 
-    def of_address(self, address: str) -> tuple[Session, ...]:
+    def of_address(self, address: str) -> tuple[Live, ...]:
         """Return the sessions of a client address, by a scan of all sessions."""
         return tuple(session for session in self if session.info.client.address == address)
 
-    def on_backend(self, backend: Backend) -> tuple[Session, ...]:
+    def on_backend(self, backend: Backend) -> tuple[Live, ...]:
         """Return the sessions that are attached to a backend now, by a scan of all sessions."""
         return tuple(session for session in self if session.backend is backend)
 
-    def newest(self, user_id: str) -> Session | None:
+    def newest(self, user_id: str) -> Live | None:
         """Return the newest session of a user that is not ending, or None if there is none."""
         if user_id in self._by_user:
             for session in reversed(self._by_user.all_of(user_id)):

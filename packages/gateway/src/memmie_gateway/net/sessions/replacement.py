@@ -12,8 +12,8 @@ from typing import Final
 from memmie_gateway.core.outcomes import Cause, Side
 from memmie_gateway.core.sessions.evictions import Evidence, Mode
 from memmie_gateway.net.sessions.evictor import Evictor
+from memmie_gateway.net.sessions.live import Live
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.sessions.session import Session
 
 UNANSWERED_SECONDS: Final = 5.0
 """A connection can be replaced if its client has not answered a ping for this time."""
@@ -59,7 +59,7 @@ class Replacements:
         self._evictor.submit(old, Evidence.REPLACED, Cause.REPLACED, end=end)
         return True
 
-    def _longest_unanswered(self, user_id: str) -> Session | None:
+    def _longest_unanswered(self, user_id: str) -> Live | None:
         found, longest = None, UNANSWERED_SECONDS
         for session in self._sessions.of_user(user_id):
             if session.slots.held and (seconds := session.unanswered()) >= longest:
@@ -78,10 +78,10 @@ class Replacement:
 
     __slots__ = ("_old", "_owner", "_user_id")
 
-    def __init__(self, owner: Replacements, user_id: str, old: Session) -> None:
+    def __init__(self, owner: Replacements, user_id: str, old: Live) -> None:
         self._owner: Replacements | None = owner
         self._user_id = user_id
-        self._old: Session | None = old
+        self._old: Live | None = old
 
     def carry_out(self) -> bool:
         """End the old connection, if it has not ended meanwhile; return False if it is alive again.
