@@ -16,6 +16,7 @@ from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission
+from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.proxy.admission import HttpAdmission, HttpLimits, HttpStores
 from memmie_gateway.net.proxy.options import HttpOptions
 from memmie_gateway.net.sessions.leases import Leases
@@ -39,6 +40,7 @@ def make_proxy(
     leases: Leases,
     pool: BackendPool,
     events: Events,
+    elsewhere: Elsewhere,
 ) -> HttpProxy | None:
     """Make the HTTP proxy; None if there are no HTTP routes. For the arguments see `HttpProxy` and `wiring.make_parts`."""
     if not settings.http_routes:
@@ -84,4 +86,5 @@ def make_proxy(
         events=events,
         rng=rng,
         any_healthy=lambda: any(backend.healthy for backend in pool.active),
+        elsewhere=elsewhere,
     )

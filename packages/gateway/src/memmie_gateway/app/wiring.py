@@ -43,7 +43,7 @@ from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission, Limits, Stores
-from memmie_gateway.net.ingress.listener import Handlers, Listener, ListenerOptions
+from memmie_gateway.net.ingress.listener import Elsewhere, Handlers, Listener, ListenerOptions
 from memmie_gateway.net.ingress.renewal import Renewal
 from memmie_gateway.net.sessions.dead import DeadSides
 from memmie_gateway.net.sessions.deserted import DesertedSessions
@@ -174,10 +174,14 @@ def make_parts(
         replace=Replacements(sessions, evictor).begin,
     )
     keepalive = Times(settings.ping_interval_seconds, settings.ping_timeout_seconds)
+    elsewhere = Elsewhere()
     home = rebalancer.bound_to if rebalancer is not None else sessions.home
 
     def home_or_request(user_id: str) -> Backend | None:
-        return home(user_id) or (proxy.home(user_id) if proxy is not None else None)
+        found = home(user_id)
+        if found is not None or proxy is None or not proxy.homes:
+            return found
+        return proxy.home(user_id)
 
     dispatcher = Dispatcher(
         pool,
@@ -197,6 +201,7 @@ def make_parts(
         leases=leases,
         pool=pool,
         events=events,
+        elsewhere=elsewhere,
     )
     websocket = WebSocketRoute(
         WebSocketOptions(
@@ -227,7 +232,7 @@ def make_parts(
     )
     translator = None
     if settings.socketio == "translate":
-        translator = _make_translator(settings, websocket, admission, dispatcher, keepalive)
+        translator = _make_translator(settings, websocket, admission, dispatcher, elsewhere, keepalive)
     socketio = websocket if settings.socketio == "passthrough" else translator
     collector = GatewayCollector(
         pool=pool,
@@ -273,14 +278,11 @@ def make_parts(
             | ({handshake.PATH: socketio} if socketio is not None else {}),
             http=http,
             refused=events.refused,
-            connections=lambda: (
-                len(sessions)
-                + (len(proxy) if proxy is not None else 0)
-                + (translator.openings if translator is not None else 0)
-            ),
+            connections=sessions.__len__,
         ),
         rng,
         clock,
+        elsewhere,
     )
     prober = Prober(
         ProbeOptions(
@@ -317,6 +319,7 @@ def _make_translator(
     websocket: WebSocketRoute,
     admission: Admission,
     dispatcher: Dispatcher,
+    elsewhere: Elsewhere,
     keepalive: Times,
 ) -> SocketIoRoute:
     # Only here, because the packages with the codecs import much more than the codecs.
@@ -330,7 +333,7 @@ def _make_translator(
         times=handshake.times_for(keepalive),
         max_message_bytes=settings.max_message_bytes,
     )
-    return SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher)
+    return SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher, elsewhere=elsewhere)
 
 
 def _make_rebalancer(

@@ -23,7 +23,7 @@ from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
-from memmie_gateway.net.ingress.listener import Refusal
+from memmie_gateway.net.ingress.listener import Elsewhere, Refusal
 from memmie_gateway.net.proxy.admission import HttpAdmission
 from memmie_gateway.net.proxy.asking import Upstream
 from memmie_gateway.net.proxy.exchange import Exchange
@@ -68,9 +68,11 @@ class HttpProxy:
         events: notified of requests.
         rng: creates request ids.
         any_healthy: tells whether a backend is healthy.
+        elsewhere: counts exchanges whose response is no live connection.
 
     Attributes: as given, and
         origins: the origins of pages that may send requests.
+        homes: the backends of requests under way, by user.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class HttpProxy:
         events: Events,
         rng: random.Random,
         any_healthy: Callable[[], bool],
+        elsewhere: Elsewhere,
     ) -> None:
+        self._elsewhere = elsewhere
         self._routes = routes
         self._sessions = sessions
         self._leases = leases
@@ -97,7 +101,7 @@ class HttpProxy:
         self._timer: asyncio.TimerHandle | None = None  # while there are live responses
         self._under_way: set[Exchange] = set()
         self._live: dict[LiveResponse, Exchange] = {}
-        self._homes: dict[str, list[Backend]] = {}
+        self.homes: dict[str, list[Backend]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.options = options
         self.origins = Origins(options.allowed_origins)
@@ -112,7 +116,7 @@ class HttpProxy:
         return f"<HttpProxy under_way={len(self._under_way)} live={len(self._live)}>"
 
     def __len__(self) -> int:
-        """Return the number of connections of exchanges that are not live connections."""
+        """Return the number of exchanges whose response is no live connection."""
         return len(self._under_way) - len(self._live)
 
     @property
@@ -133,6 +137,7 @@ class HttpProxy:
         handover.answers_half_closed = False
         exchange = Exchange(self, route, arrival)
         self._under_way.add(exchange)
+        self._elsewhere.count += 1
         handover.start(exchange.run(handover))
         assert handover.task is not None  # noqa: S101 - it was started
         self._tasks.add(handover.task)
@@ -140,7 +145,7 @@ class HttpProxy:
 
     def home(self, user_id: str) -> Backend | None:
         """Return the backend of the user's requests under way, or None if there are none."""
-        homes = self._homes.get(user_id)
+        homes = self.homes.get(user_id)
         return homes[-1] if homes else None
 
     # Start and stop.
@@ -179,19 +184,20 @@ class HttpProxy:
     def joined(self, exchange: Exchange, backend: Backend) -> None:
         """A backend serves an exchange, so the user's other connections go there, too."""
         backend.joined()
-        self._homes.setdefault(exchange.key, []).append(backend)
+        self.homes.setdefault(exchange.key, []).append(backend)
 
     def left(self, exchange: Exchange, backend: Backend) -> None:
         """A backend does not serve an exchange any more."""
         backend.left()
-        homes = self._homes[exchange.key]
+        homes = self.homes[exchange.key]
         homes.remove(backend)
         if not homes:
-            del self._homes[exchange.key]
+            del self.homes[exchange.key]
 
     def keep(self, exchange: Exchange, live: LiveResponse) -> None:
         """A response is a live connection from now on."""
         self._live[live] = exchange
+        self._elsewhere.count -= 1
         self._sessions.add(live)
         if exchange.identity is not None:
             request = exchange.arrival.request
@@ -202,6 +208,7 @@ class HttpProxy:
     def forget(self, live: LiveResponse) -> None:
         """A live response is over."""
         exchange = self._live.pop(live)
+        self._elsewhere.count += 1  # until the connection is over
         live.slots.release()
         self._sessions.remove(live)
         if exchange.identity is not None:
@@ -234,4 +241,6 @@ class HttpProxy:
 
     def ended(self, exchange: Exchange) -> None:
         """The connection of an exchange is over."""
-        self._under_way.discard(exchange)
+        if exchange in self._under_way:
+            self._under_way.discard(exchange)
+            self._elsewhere.count -= 1

@@ -102,6 +102,22 @@ class Handlers:
     connections: Callable[[], int]
 
 
+class Elsewhere:
+    """Counts the connections that other rooms serve and that are no live connections, so that they count for the maximum.
+
+    Attributes:
+        count: their number.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __repr__(self) -> str:
+        return f"<Elsewhere {self.count}>"
+
+
 class Pending(Protocol):
     """A connection with a request that is not answered yet.
 
@@ -126,6 +142,7 @@ class Listener:
         handlers: the functions to call.
         rng: creates the ids of requests.
         clock: tells of pauses of this process.
+        elsewhere: counts connections that are neither here nor live.
 
     Attributes:
         clock: as given.
@@ -136,8 +153,14 @@ class Listener:
     """
 
     def __init__(
-        self, options: ListenerOptions, handlers: Handlers, rng: random.Random, clock: Clock
+        self,
+        options: ListenerOptions,
+        handlers: Handlers,
+        rng: random.Random,
+        clock: Clock,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self._elsewhere = elsewhere or Elsewhere()
         self.clock = clock
         self.options = options
         self.handlers = handlers
@@ -178,7 +201,7 @@ class Listener:
 
     def full(self, reserve: int = 0) -> bool:
         """Tell whether there are more connections than the maximum plus `reserve`."""
-        count = len(self.pending) + len(self.http) + self.handlers.connections()
+        count = len(self.pending) + len(self.http) + self.handlers.connections() + self._elsewhere.count
         return count > self.options.max_connections + reserve
 
     def client_of(self, peer: str, request: Request) -> Client:

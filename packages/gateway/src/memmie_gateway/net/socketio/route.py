@@ -22,7 +22,7 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission
 from memmie_gateway.net.ingress.body import read_body
-from memmie_gateway.net.ingress.listener import Refusal
+from memmie_gateway.net.ingress.listener import Elsewhere, Refusal
 from memmie_gateway.net.socketio.answers import EngineError, refuse_request
 from memmie_gateway.net.socketio.client import TranslatedClient
 from memmie_gateway.net.socketio.opening import (
@@ -47,6 +47,7 @@ class SocketIoRoute:
         websocket: the route of plain WebSockets, which starts all sessions.
         admission: admits clients.
         dispatcher: finds a backend.
+        elsewhere: counts clients that poll and are not connected yet.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class SocketIoRoute:
         *,
         admission: Admission,
         dispatcher: Dispatcher,
+        elsewhere: Elsewhere,
     ) -> None:
+        self._elsewhere = elsewhere
         self._options = options
         self._websocket = websocket
         self._admission = admission
@@ -67,11 +70,6 @@ class SocketIoRoute:
 
     def __repr__(self) -> str:
         return f"<SocketIoRoute openings={len(self._openings)} polling={len(self._polling)}>"
-
-    @property
-    def openings(self) -> int:
-        """The number of clients that poll and are not connected yet."""
-        return len(self._openings)
 
     async def stop(self) -> None:
         """Refuse the clients that are not connected yet, and end what is left."""
@@ -116,7 +114,12 @@ class SocketIoRoute:
         if rest is not None:
             task = asyncio.get_running_loop().create_task(rest)
             self._openings.add(task)
-            task.add_done_callback(self._openings.discard)
+            self._elsewhere.count += 1
+            task.add_done_callback(self._opened)
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._openings.discard(task)
+        self._elsewhere.count -= 1
 
     def _check_get(self, arrival: Arrival) -> Steps[None]:
         self._ensure_open()
