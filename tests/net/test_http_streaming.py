@@ -14,6 +14,7 @@ from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.backends.health import Health
 from memmie_gateway.core.outcomes import Cause
+from memmie_harness.conformance.peers import upgrade_request
 
 DialHttp = Callable[..., Awaitable[HttpPeer]]
 KIB = 1024
@@ -533,3 +534,27 @@ async def test_a_users_websocket_follows_the_request_under_way(
             assert gateway.parts.proxy.dispatcher._bound_to(user) is home
             client.leave()
             await until(lambda: gateway.parts.proxy.home(user) is None)  # type: ignore[union-attr] # noqa: B023
+
+
+async def test_a_request_under_way_counts_for_the_maximum_once(
+    start_gateway: StartGateway, dial_http: DialHttp, studio: ScriptedHttp, auth: FakeAuth
+) -> None:
+    gateway = await start_gateway(MAX_CONNECTIONS="1", HTTP_LIVE_SECONDS="0.05")
+    client = await dial_http(gateway)
+    client.write(request(token=auth.mint()))
+    asked = await studio.request()
+    for live in (False, True):  # a live response counts as a connection, and no more as a request under way
+        if live:
+            asked.write(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked") + b"1\r\n.\r\n")
+            await until(lambda: len(gateway.parts.sessions) == 1)
+        another = await dial_http(gateway)
+        another.write(upgrade_request(auth.mint()))
+        assert await code_of(another, 503) == "overloaded"
+        another.leave()
+        await until(lambda: not gateway.parts.listener.pending)
+    client.leave()
+    await until(lambda: nobody_is_left(gateway))
+    asked.leave()
+    last = await dial_http(gateway)
+    last.write(upgrade_request(auth.mint()))
+    assert (await studio.request()).head.get("upgrade") == "websocket"

@@ -8,13 +8,13 @@ import json
 
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
-from tests.net.scripted_studio import ScriptedStudio
+from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.socketio import PollingPeer, SocketIoPeer, problem, upgrade
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
-from memmie_harness.conformance.peers import TEXT
+from memmie_harness.conformance.peers import TEXT, upgrade_request
 
 
 @pytest.fixture
@@ -264,6 +264,22 @@ async def test_a_client_that_never_connects_ends(
     await until(lambda: not polling(gateway))
     assert problem(await client.ask("GET")) == (400, 1)
     await PollingPeer.dial(dial, gateway)
+
+
+async def test_a_client_that_is_not_connected_yet_counts_for_the_maximum(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    gateway = await start_gateway(FIRST_MESSAGE_SECONDS="1", MAX_CONNECTIONS="1")
+    await PollingPeer.dial(dial, gateway)
+    another = await dial(gateway)
+    another.write(upgrade_request(auth.mint()))
+    assert json.loads((await another.read_head()).body)["code"] == "overloaded"
+    another.leave()
+    await until(lambda: not polling(gateway) and not gateway.parts.listener.pending)
+    last = await dial(gateway)
+    last.write(upgrade_request(auth.mint()))
+    accept(await studio.arrival())
+    assert (await last.read_head()).status == 101
 
 
 @pytest.mark.one_loop

@@ -137,7 +137,6 @@ class HttpProxy:
         handover.answers_half_closed = False
         exchange = Exchange(self, route, arrival)
         self._under_way.add(exchange)
-        self._elsewhere.count += 1
         handover.start(exchange.run(handover))
         assert handover.task is not None  # noqa: S101 - it was started
         self._tasks.add(handover.task)
@@ -176,6 +175,10 @@ class HttpProxy:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def took(self) -> None:
+        """An exchange has taken its connection, which the listener does not count any more."""
+        self._elsewhere.count += 1
 
     def dial_failed(self, exchange: Exchange, backend: Backend, words: str) -> None:
         """A backend could not be reached; the next one is tried."""
@@ -243,4 +246,4 @@ class HttpProxy:
         """The connection of an exchange is over."""
         if exchange in self._under_way:
             self._under_way.discard(exchange)
-            self._elsewhere.count -= 1
+            self._elsewhere.count -= exchange.client is not None

@@ -164,6 +164,7 @@ class Exchange:
             on_blocked=self._watch.check,
             on_gone=self._gone,
         )
+        proxy.took()
         self._watch.check()
         if request.headers.get(b"upgrade") is not None:
             raise RefusedError(Cause.WRONG_PROTOCOL)

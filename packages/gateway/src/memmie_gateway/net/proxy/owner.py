@@ -37,6 +37,9 @@ class Owner(Protocol[E_contra]):
     def dial_failed(self, exchange: E_contra, backend: Backend, words: str) -> None:
         """A backend could not be reached; the next one is tried."""
 
+    def took(self) -> None:
+        """An exchange has taken its connection, which the listener does not count any more."""
+
     def joined(self, exchange: E_contra, backend: Backend) -> None:
         """A backend serves an exchange."""
 
