@@ -262,6 +262,21 @@ async def test_auth_fails(start: StartGateway, client: aiohttp.ClientSession, au
             assert answer.headers["Retry-After"]
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "code"), [("reset", 502, "auth_broke_off"), ("hang", 504, "auth_timeout")]
+)
+async def test_auth_does_not_answer_a_login(
+    start: StartGateway, client: aiohttp.ClientSession, auth: FakeAuth, fault: str, status: int, code: str
+) -> None:
+    gateway = await start(HTTP_IDLE_SECONDS="0.3")
+    auth.script(fault, route="/api/v1/auth/login", times=1)
+    async with client.post(f"{gateway.url}/auth/login", json={}) as answer:
+        await refused(answer, status, code)
+        assert answer.headers["Retry-After"] == "1"
+    async with client.post(f"{gateway.url}/auth/login", json={}) as answer:
+        assert answer.status == 400, "the next one is served"
+
+
 async def test_a_gateway_that_shuts_down(start: StartGateway, client: aiohttp.ClientSession) -> None:
     gateway = await start()
     gateway.parts.admission.draining = True

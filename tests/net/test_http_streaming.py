@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -130,6 +131,27 @@ async def test_answers_without_a_body(
     assert told in raw.split("\r\n")
     assert raw.endswith("\r\n\r\n")
     assert raw.count("http/1.1") == 1
+
+
+async def test_a_compressed_body_stays_as_it_is(
+    start_gateway: StartGateway, dial_http: DialHttp, studio: ScriptedHttp, auth: FakeAuth
+) -> None:
+    client = await dial_http(await start_gateway())
+    packed = gzip.compress(b"x" * 1000)
+    client.write(
+        request(
+            "POST",
+            token=auth.mint(),
+            extra=["Accept-Encoding: gzip", "Content-Encoding: gzip", f"Content-Length: {len(packed)}"],
+        )
+        + packed
+    )
+    asked = await studio.request()
+    assert (asked.head.get("accept-encoding"), asked.head.get("content-encoding")) == ("gzip", "gzip")
+    assert await asked.read(len(packed)) == packed
+    asked.answer(packed, "Content-Encoding: gzip")
+    assert (await client.read_head()).get("content-encoding") == "gzip"
+    assert await client.read_rest() == packed
 
 
 async def test_an_old_client_and_an_old_studio(
