@@ -78,6 +78,33 @@ async def test_the_upgrade_goes_on_where_polling_ended(client: PollingPeer, gate
     assert problem(await client.ask("GET")) == (400, 1), "its sid is not known any more"
 
 
+async def test_an_end_during_the_upgrade_is_told_over_the_websocket(
+    client: PollingPeer, gateway: Gateway
+) -> None:
+    """socket.io-client has paused its polling, and would wait for a ping in vain."""
+    peer = await client.upgrade()
+    peer.send(TEXT, "2probe")
+    assert await peer.read_message() == (TEXT, b"3probe")
+    for session in gateway.parts.sessions:
+        session.end(Cause.DRAINING)
+    told = '42["close",{"code":1001,"reason":"the gateway is shutting down"}]'
+    assert await client.get() == [told]
+    peer.send(TEXT, "5")
+    assert await peer.read_close() == (1001, "the gateway is shutting down")
+
+
+async def test_an_end_is_told_after_an_upgrade_that_fails(client: PollingPeer, gateway: Gateway) -> None:
+    peer = await client.upgrade()
+    peer.send(TEXT, "2probe")
+    assert await peer.read_message() == (TEXT, b"3probe")
+    for session in gateway.parts.sessions:
+        session.end(Cause.DRAINING)
+    assert len(await client.get()) == 1
+    peer.leave()
+    await until(lambda: not polling(gateway))
+    assert problem(await client.ask("GET")) == (400, 1)
+
+
 async def test_a_poll_behind_the_probe_is_released_too(client: PollingPeer) -> None:
     peer = await client.upgrade()
     peer.send(TEXT, "2probe")

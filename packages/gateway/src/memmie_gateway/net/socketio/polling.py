@@ -153,7 +153,9 @@ class PollingCarrier:
             self._flushed()
 
     def _flushed(self) -> None:
-        """All packets were sent."""
+        """All packets were sent, and the client polls; during an upgrade it learns the end over the WebSocket."""
+        if self._released:
+            return
         if self._told is not None and self.owner is not None and not self._closing:
             self.owner.closed(*self._told)  # the client does not answer the end
         if self._closing:
@@ -227,7 +229,11 @@ class PollingCarrier:
     def release_polls(self, released: bool) -> None:  # noqa: FBT001 - the name says it
         """Answer the GET that waits and those that come, or not any more; a client upgrades only after its answer."""
         self._released = released
-        if released and self._poll is not None and not self._queue:
+        if self._queue:
+            return
+        if not released:
+            self._flushed()
+        elif self._poll is not None:
             self.send([str(kinds.NOOP)])
 
     def give_up(self) -> tuple[list[Packet], tuple[int, str] | None]:
