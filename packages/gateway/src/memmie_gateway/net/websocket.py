@@ -146,7 +146,8 @@ class WebSocketRoute:
             if problem is not None:
                 yield from self._refuse_invalid(arrival, RefusedError(*problem))
             if not self._origins.allow(arrival.request.headers):
-                yield from self._refuse_invalid(arrival, RefusedError(Cause.ORIGIN_REFUSED))
+                why = self._origins.why(arrival.request.headers)
+                yield from self._refuse_invalid(arrival, RefusedError(Cause.ORIGIN_REFUSED, internal=why))
             admitted = yield from self._admission.admit(arrival, opening.late_token)
             opening.admitted = admitted
             link = yield from self._dispatcher.dispatch(admitted.identity.user_id, opening)

@@ -17,6 +17,9 @@ _SUBDOMAINS: Final = re.compile(r"(?:[a-z0-9_-]+\.)+")
 
 _PORTS: Final = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
 
+_SHOWN: Final = 100
+"""Characters of an origin that a log shows; the client chooses the text."""
+
 
 class Origin(NamedTuple):
     """An origin, or a pattern for some of them.
@@ -89,3 +92,15 @@ class Origins:
             return self._null
         origin = Origin.parse(text)
         return origin is not None and any(pattern.covers(origin) for pattern in self._patterns)
+
+    @staticmethod
+    def why(headers: Headers) -> str:
+        """Say in words for the log why requests with these headers may not connect.
+
+        Text that is not an origin is left out, because the client chooses it.
+        """
+        values = headers.all(b"origin")
+        text = values[0].decode("latin-1") if len(values) == 1 else ""
+        if text != "null" and Origin.parse(text) is None:
+            return "the header Origin is not one origin"
+        return f"ALLOWED_ORIGINS does not allow pages of {text[:_SHOWN]}"
