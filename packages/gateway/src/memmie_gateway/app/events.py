@@ -19,6 +19,8 @@ from memmie_gateway.net.sessions.session import Session
 OTHER: Final = "other"
 """The label for values that others can choose and that are not on a list, because each label value costs memory."""
 
+_ASSUMED: Final = "HEALTH_CHECK is off, so it counts as healthy until connections to it fail"
+
 _STATUSES: Final = frozenset(HTTPStatus) | {Cause.CLIENT_LEFT.ending.status}
 
 
@@ -68,12 +70,13 @@ class Events:
         """Log that a backend became healthy or unhealthy."""
         tracker = backend.tracker
         log = self._log.info if backend.healthy else self._log.warning
+        assumed = _ASSUMED if backend.healthy and not backend.checked_at else None
         log(
             "backend_health",
             backend=backend.name,
             state=tracker.state.value,
             checked=backend.checked_at or None,
-            detail=tracker.reason or None,
+            detail=tracker.reason or assumed,
         )
 
     def backend_ejected(self, backend: Backend, share: float, seconds: float) -> None:
