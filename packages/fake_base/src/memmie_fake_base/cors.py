@@ -54,12 +54,21 @@ def cors(origins: tuple[str, ...]) -> Middleware:
 
     def report(request: web.Request, origin: str) -> None:
         # CORS is not about WebSockets; and what a gateway forwards, it allows itself.
-        if not origin or origin in told or "Upgrade" in request.headers or "X-Forwarded-For" in request.headers:
+        if (
+            not origin
+            or origin in told
+            or "Upgrade" in request.headers
+            or "X-Forwarded-For" in request.headers
+        ):
             return
         if len(told) < _MOST_TOLD:
             told.add(origin)
             shown = ascii(origin[:100])
-            _log.warning("the browser blocks pages of %s, which --cors-origin does not name, at %s", shown, request.host)
+            _log.warning(
+                "the browser blocks pages of %s, which --cors-origin does not name, at %s",
+                shown,
+                request.host,
+            )
 
     @web.middleware
     async def allow(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -22,6 +22,9 @@ DIM: Final = "2"
 HINT: Final = "The token is valid for a day. `memmie dev --token-for USER` prints one of any user."
 """What the text says about tokens."""
 
+NO_PAGES: Final = "none may use the API of the fakes; --cors-origin ORIGIN allows one"
+"""What the text says where no origin of pages was given; the gateway then lets every page connect."""
+
 
 def as_json(running: Running) -> str:
     """Return the stack as one line of JSON."""
@@ -54,6 +57,11 @@ def as_text(running: Running, *, colour: bool) -> str:
             (f"studio {number}", url if fake_studios else f"{url}  {paint(DIM, 'your own')}")
             for number, url in enumerate(running.studios, start=1)
         ),
+        *(
+            [("pages", " ".join(running.pages) or NO_PAGES)]
+            if running.pages or fake_studios or running.token
+            else []
+        ),
     ]
     user = f" as user {running.user_id!r}" if running.user_id else ""
     proof = f"{running.proof.what} in {running.proof.seconds * 1000:.1f} ms"
@@ -63,7 +71,11 @@ def as_text(running: Running, *, colour: bool) -> str:
             f"To talk to Studio{user}, paste the first line, and then one of the others:",
             f"  {variables_line(running)}",
             *(f"  {line}" for line in client_lines().values()),
-            *(['Then type {"id":"1","type":"heartbeat"} and press Enter.'] if fake_studios else []),
+            *(
+                ['Then type {"id":"1","type":"heartbeat"} and press Enter.']
+                if fake_studios
+                else ["Or in a web page, with the token for TOKEN:", f"  {page_line(running)}"]
+            ),
             "",
             *([HINT, ""] if running.token else []),
             *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
@@ -76,6 +88,11 @@ def as_text(running: Running, *, colour: bool) -> str:
 def variables_line(running: Running) -> str:
     """Return the shell's line that sets `URL` and `TOKEN`, which the lines of the clients use."""
     return f"URL={running.websocket} TOKEN={running.token or 'a-token-of-your-Auth'}"
+
+
+def page_line(running: Running) -> str:
+    """Return the JavaScript with which a web page connects."""
+    return f'new WebSocket("{running.websocket}", ["bearer", "TOKEN"])'
 
 
 def client_lines() -> dict[str, str]:
