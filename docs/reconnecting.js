@@ -1,11 +1,13 @@
-// A WebSocket client for browsers and Node.js that reconnects as docs/connect.md advises; copy it into your app.
+// A WebSocket client for browsers and Node.js 22 that reconnects as docs/connect.md advises; copy it into your app.
+// Older Node.js has no WebSocket: run `node --experimental-websocket` (20.10 or newer), or pass the class of a library.
 //
 // const client = connect("wss://gateway.example.com/ws", {
-//   token: async ({ fresh }) => "…", // `fresh`: the last token may be refused, so get a new one; null: nobody is signed in
+//   token: async ({ fresh }) => "…", // `fresh`: the last token is or may be refused; null: nobody is signed in
 //   onOpen() {},
 //   onMessage(data) {}, // a string or an ArrayBuffer
 //   onWait({ seconds, code, reason }) {}, // it reconnects after these seconds
 //   onEnd({ code, reason }) {}, // it does not reconnect
+//   // WebSocket: require("ws"), // another class than the global one
 // });
 // client.send("hello"); // false, and nothing is sent, while there is no connection
 // client.close();
@@ -34,11 +36,13 @@ const nothing = () => {};
 
 /** Connect, and stay connected. `after` replaces `advice`, for example for codes of your own backend. */
 export function connect(url, { token, onOpen = nothing, onMessage = nothing, onWait = nothing, onEnd = nothing,
-  after = advice, firstDelay = 0.5, longestDelay = 30, stableSeconds = 10 }) {
+  after = advice, firstDelay = 0.5, longestDelay = 30, stableSeconds = 10, freshSeconds = 60,
+  WebSocket = globalThis.WebSocket }) {
   let socket = null;
   let timer = null;
   let ended = false;
   let fresh = false; // whether the next token must be a new one
+  let freshAt = -Infinity; // when a new token was last asked for because the cause was unknown
   let failures = 0; // since a connection was stable
 
   async function open() {
@@ -51,7 +55,12 @@ export function connect(url, { token, onOpen = nothing, onMessage = nothing, onW
     if (ended) return;
     if (bearer === null) return end(4401, "nobody is signed in");
     let openedAt = null;
-    const mine = new WebSocket(url, ["bearer", bearer]);
+    let mine;
+    try {
+      mine = new WebSocket(url, ["bearer", bearer]);
+    } catch (error) {
+      return end(1006, `no WebSocket: ${error.message}`); // it would fail again
+    }
     mine.binaryType = "arraybuffer";
     mine.onopen = () => {
       openedAt = Date.now();
@@ -61,8 +70,7 @@ export function connect(url, { token, onOpen = nothing, onMessage = nothing, onW
     const lost = ({ code, reason }) => {
       if (ended || mine !== socket) return;
       socket = null;
-      // The browser hides why a connection could not be opened. The token may be the reason.
-      const next = openedAt === null ? "new token" : after(code, reason);
+      const next = openedAt === null ? unopened() : after(code, reason);
       if (next === "stop") return end(code, reason);
       fresh = next === "new token";
       if (openedAt !== null && Date.now() - openedAt >= stableSeconds * 1000) failures = 0;
@@ -72,6 +80,13 @@ export function connect(url, { token, onOpen = nothing, onMessage = nothing, onW
     // Node.js 20 reports a refused handshake only as an error.
     mine.onerror = () => openedAt === null && lost({ code: 1006, reason: "" });
     socket = mine;
+  }
+
+  function unopened() {
+    // The browser hides why a connection could not be opened. It is seldom the token, and signing in costs something.
+    if (Date.now() - freshAt < freshSeconds * 1000) return "reconnect";
+    freshAt = Date.now();
+    return "new token";
   }
 
   function wait(code, reason) {

@@ -104,7 +104,8 @@ async def test_it_reconnects_with_a_new_token_where_that_may_be_the_reason_and_s
         close, "127.0.0.1", 0, process_request=refuse_or_accept, subprotocols=[Subprotocol("bearer")]
     ) as server:
         port = server.sockets[0].getsockname()[1]
-        async with client(f"ws://127.0.0.1:{port}/ws", "t1", "t2", "t3", "t4") as process:
+        tokens = ("t1", "t2", "t3", "t4")
+        async with client(f"ws://127.0.0.1:{port}/ws", *tokens, freshSeconds=0) as process:
             told = [event async for event in events(process)]
 
     assert seen == [f"bearer, {token}" for token in ("t1", "t1", "t2", "t3", "t4", "t4")]
@@ -113,6 +114,69 @@ async def test_it_reconnects_with_a_new_token_where_that_may_be_the_reason_and_s
     assert [event["code"] for event in waits] == [1012, 4401, 1006, 1006, 1013]
     assert all(0 <= event["wait"] <= 0.05 and event["sent"] is False for event in waits)
     assert told[-1] == {"end": 1009, "reason": "message too big"}
+
+
+async def test_while_no_connection_can_be_opened_it_asks_for_a_new_token_once() -> None:
+    seen: list[str] = []
+
+    async def refuse_often(connection: ServerConnection, request: Request) -> Response | None:
+        seen.append(request.headers["Sec-WebSocket-Protocol"])
+        return connection.respond(503, "not now\n") if len(seen) < 5 else None
+
+    async def end(connection: ServerConnection) -> None:
+        await connection.close(4000, "that is all")
+
+    async with serve(
+        end, "127.0.0.1", 0, process_request=refuse_often, subprotocols=[Subprotocol("bearer")]
+    ) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+        async with client(url, "t1", "t2", "t3") as process:
+            told = [event async for event in events(process)]
+
+    assert [event["fresh"] for event in told if "fresh" in event] == [False, True, False, False, False]
+    assert seen == [f"bearer, {token}" for token in ("t1", "t2", "t2", "t2", "t2")]
+    assert told[-1] == {"end": 4000, "reason": "that is all"}
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "reason"),
+    [
+        ("ws://127.0.0.1:9/ws", "WebSocket: undefined", "no WebSocket: WebSocket is not a constructor"),
+        ("ws://127.0.0.1:9/ws", "WebSocket: class { constructor() { throw new Error('full'); } }", "no WebSocket: full"),
+        ("no address", "", "no WebSocket: .+"),
+    ],
+)  # fmt: skip
+async def test_where_no_websocket_can_be_made_it_ends_and_says_why(
+    url: str, options: str, reason: str
+) -> None:
+    # As in Node.js 20, which has no global WebSocket, unless the case is about its constructor.
+    gone = "delete globalThis.WebSocket;" if "undefined" in options else ""
+    program = (
+        f"{gone} import {{ connect }} from {json.dumps(CLIENT.as_uri())};\n"
+        f"connect({json.dumps(url)}, {{ token: () => 't1', onEnd: (e) => console.log(JSON.stringify(e)), {options} }});"
+    )
+    async with running(*node(), "--input-type=module", "--eval", program) as process:
+        assert process.stdout is not None
+        told = json.loads(await process.stdout.read())
+    assert told["code"] == 1006
+    assert re.fullmatch(reason, told["reason"])
+
+
+async def test_it_takes_the_websocket_class_of_a_library() -> None:
+    program = (
+        f"import {{ connect }} from {json.dumps(CLIENT.as_uri())};\n"
+        "class Own extends WebSocket { constructor(...given) { super(...given); console.log('made'); } }\n"
+        "connect(process.argv[1], { token: () => 't1', WebSocket: Own, onEnd: ({ code }) => console.log(code) });"
+    )
+
+    async def end(connection: ServerConnection) -> None:
+        await connection.close(4000)
+
+    async with serve(end, "127.0.0.1", 0, subprotocols=[Subprotocol("bearer")]) as server:
+        url = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ws"
+        async with running(*node(), "--input-type=module", "--eval", program, "--", url) as process:
+            assert process.stdout is not None
+            assert (await process.stdout.read()).decode() == "made\n4000\n"
 
 
 async def test_without_a_user_it_ends() -> None:

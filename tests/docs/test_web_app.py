@@ -86,6 +86,7 @@ async def test_the_page_chats_and_comes_back(tmp_path: Path, monkeypatch: pytest
                 await chat.until(f"messages.textContent === {json.dumps(message)}")
 
                 server.terminate()
-                await chat.until("/ended with code 10(06|12), reconnecting/.test(state.textContent)")
+                waits = r"/^not connected: 1012 Studio is gone, reconnect.*; next attempt in [0-2]\.\d s$/"
+                await chat.until(f"{waits}.test(state.textContent)")
                 await stack.enter_async_context(running(*command(SERVER), folder=tmp_path))
                 await chat.until("state.textContent === 'connected'")

@@ -118,3 +118,25 @@ def test_addresses_and_private_names_are_safe(host: str) -> None:
 )
 def test_public_names_are_not(host: str) -> None:
     assert not is_private_host(host, own="127.0.0.1")
+
+
+@pytest.mark.parametrize("origins", [(), (PAGE,)])
+async def test_each_origin_that_a_browser_blocks_is_reported_once(
+    http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture, origins: tuple[str, ...]
+) -> None:
+    other = "http://localhost:5174"
+    async with FakeAuth(cors_origins=origins) as auth:
+        for headers in (
+            {}, {"Origin": other, "Upgrade": "websocket"}, {"Origin": other, "X-Forwarded-For": "127.0.0.1"},
+            {"Origin": other}, {"Origin": other}, {"Origin": "x" * 1000},
+        ):  # fmt: skip
+            async with http.get(f"{auth.url}/health", headers=headers):
+                pass
+        for number in range(40):
+            async with http.get(f"{auth.url}/health", headers={"Origin": f"http://page-{number}.test"}):
+                pass
+    told = [record.getMessage() for record in caplog.records if record.name == "memmie_fake_base.cors"]
+    assert len(told) == 20
+    where = auth.url.removeprefix("http://")
+    assert told[0] == f"the browser blocks pages of '{other}', which --cors-origin does not name, at {where}"
+    assert f"'{'x' * 100}'" in told[1]

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import aiohttp
 import psutil
 import pytest
 
@@ -122,6 +124,12 @@ async def test_text_has_lines_that_work_and_no_colour_where_there_is_no_terminal
             assert client.stdin is not None
             client.stdin.write(b'{"id":"1","type":"heartbeat"}\n')
             await read_until(client.stdout, "ack")
+        [auth] = re.findall(r"auth +(http://\S+)", text)
+        origin = {"Origin": "http://localhost:5173"}
+        async with aiohttp.ClientSession() as http, http.get(f"{auth}/health", headers=origin):
+            await read_until(
+                process.stderr, "memmie dev: note: the browser blocks pages of 'http://localhost:5173'"
+            )
 
         out, err = await stopped_by(process, signal.SIGTERM)
 
@@ -234,14 +242,30 @@ async def test_log_lines_are_passed_on_as_they_come() -> None:
     assert not any(running.token in line for line in lines)
 
 
-async def test_a_stack_ends_quietly_when_the_reader_of_its_output_is_gone() -> None:
-    command = 'exec 3>&1; "$0" -m memmie_harness dev --json --port-base 0 2>&3 | head -1 >&2'
+@pytest.mark.parametrize("options", ["--json", ""])
+async def test_a_stack_ends_quietly_when_the_reader_of_its_output_is_gone(options: str) -> None:
+    dev = f'"$0" -m memmie_harness dev {options} --port-base 0'
+    command = f"exec 3>&1; {{ {dev} 2>&3; echo code $? >&3; }} | head -1 >&2"
     async with program("sh", "-c", command, sys.executable) as shell, asyncio.timeout(50):
         out, err = await shell.communicate()
 
-    assert json.loads(err)["gateway"].startswith("http://127.0.0.1:")
-    assert out.decode().endswith("stopped\n")
+    assert len(err.splitlines()) == 1
+    if options:
+        assert json.loads(err)["gateway"].startswith("http://127.0.0.1:")
+    assert out.decode().endswith("code 0\n")
     assert b"Traceback" not in out
+    assert b"Broken pipe" not in out
+
+
+def test_a_setting_that_the_gateway_does_not_know_is_pointed_out(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["dev", "--once", "--port-base", "0"]
+    for setting in ("FOO=1", "ping_interval=3", "log_level=error"):
+        words += ["--env", setting]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "memmie dev: note: FOO is not a setting of the gateway. `memmie-gateway settings` lists them.",
+        "memmie dev: note: PING_INTERVAL is not a setting of the gateway. Did you mean PING_INTERVAL_SECONDS?",
+    ]
 
 
 def test_the_check_alone_leaves_no_key(state_folder: Path) -> None:

@@ -78,20 +78,36 @@ async def test_a_studio_that_starts_later_is_waited_for(monkeypatch: pytest.Monk
 
     starting = asyncio.create_task(start_later())
     plan = Plan(ports=PORTS, gateway_settings={}, own_studios=(f"ws://127.0.0.1:{port}/chat",))
-    async with running_stack(plan, see) as running:
+    told: list[str] = []
+    async with running_stack(plan, see, on_wait=told.append) as running:
+        assert told == [f"waiting 10 seconds for your Studio at ws://127.0.0.1:{port}/chat; start it now"]
         assert running.proof.seconds > 0
         assert refused.is_set()
     (await starting).close()
 
 
-async def test_a_studio_that_does_not_run_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_studio_that_does_not_run_is_named_with_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proof, "START_SECONDS", 0.0)
     plan = Plan(ports=PORTS, gateway_settings={}, own_studios=("ws://127.0.0.1:9/ws",))
-    with pytest.raises(
-        CheckError, match=r"your Studio at ws://127\.0\.0\.1:9/ws could not be opened: .* 503 "
-    ):
+    with pytest.raises(CheckError, match=r"opened; ws://127\.0\.0\.1:9/ws itself: Connection refused$"):
         async with running_stack(plan, lambda _: None):
             pass
+
+
+async def test_a_studio_that_answers_like_a_web_server_is_named_with_the_cause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def answer(connection: ServerConnection, _: object) -> object:
+        return connection.respond(200, "a page\n")
+
+    monkeypatch.setattr(proof, "START_SECONDS", 0.0)
+    async with serve(say_who, "127.0.0.1", 0, process_request=answer) as server:  # type: ignore[arg-type] # its own Response
+        plan = Plan(ports=PORTS, gateway_settings={}, own_studios=(address(server),))
+        with pytest.raises(
+            CheckError, match=r"opened; ws://127\.0\.0\.1:\d+/chat itself: answered with 200$"
+        ):
+            async with running_stack(plan, lambda _: None):
+                pass
 
 
 async def test_ones_own_auth_makes_the_tokens_and_a_refusal_is_the_proof() -> None:

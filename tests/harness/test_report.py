@@ -9,7 +9,15 @@ from dataclasses import replace
 import pytest
 
 from memmie_harness.dev.proof import Proof
-from memmie_harness.dev.report import SOCKET_IO, as_json, as_text, client_lines, variables_line, wants_colour
+from memmie_harness.dev.report import (
+    SOCKET_IO,
+    as_json,
+    as_text,
+    client_lines,
+    page_line,
+    variables_line,
+    wants_colour,
+)
 from memmie_harness.dev.stack import Running
 
 RUNNING = Running(
@@ -64,6 +72,23 @@ def test_text_says_which_services_are_the_users_own() -> None:
     # The fake Studio's heartbeat and the fake Auth's tokens mean nothing there.
     assert "heartbeat" not in text.partition("ready in")[0]
     assert "--token-for" not in text
+    assert "pages " not in text
+
+
+def test_text_has_a_line_for_a_page_where_the_studio_is_ones_own() -> None:
+    own = replace(RUNNING, studios=("ws://localhost:9000/ws",))
+    assert page_line(own) == 'new WebSocket("ws://127.0.0.1:8000/ws", ["bearer", "TOKEN"])'
+    assert f"  {page_line(own)}\n" in as_text(own, colour=False)
+
+
+def test_text_says_which_pages_are_allowed() -> None:
+    page, other = "http://localhost:5173", "http://localhost:5174"
+    text = as_text(replace(RUNNING, pages=(page, other)), colour=False)
+
+    assert f"pages     {page} {other}\n" in text
+    assert "pages     none may use the API of the fakes; --cors-origin ORIGIN allows one\n" in as_text(
+        RUNNING, colour=False
+    )
 
 
 def test_colour_changes_nothing_but_colour() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.net.pair import Dial, StartGateway
+from tests.net.pair import Dial, GatewayLog, StartGateway
 from tests.net.scripted_studio import ScriptedStudio
 
 from memmie_fake_auth import FakeAuth
@@ -43,3 +43,14 @@ async def test_the_same_origin(
     client = await dial(await start_gateway(ALLOWED_ORIGINS=ALLOWED))
     client.write(upgrade_request(auth.mint(), extra=[f"Origin: {origin}"]))
     assert (await studio.arrival()).head.get("origin") == ""
+
+
+async def test_the_log_names_the_origin_but_the_answer_does_not(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, log: GatewayLog
+) -> None:
+    client = await dial(await start_gateway(ALLOWED_ORIGINS=ALLOWED))
+    client.write(upgrade_request(auth.mint(), extra=["Origin: https://evil.test"]))
+    head = await client.read_head()
+    assert b"pages of this origin may not connect" in head.body
+    line = await log.line("refused")
+    assert line["detail"] == "ALLOWED_ORIGINS does not allow pages of https://evil.test"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -19,6 +20,11 @@ _ORIGIN: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?:
 
 _PREFLIGHT_SECONDS: Final = "600"
 """How long a browser may remember the answer to a preflight."""
+
+_MOST_TOLD: Final = 20
+"""How many origins are reported; a page cannot fill a log."""
+
+_log = logging.getLogger(__name__)
 
 
 def check_origins(origins: Iterable[str]) -> tuple[str, ...]:
@@ -41,15 +47,37 @@ def check_origins(origins: Iterable[str]) -> tuple[str, ...]:
 def cors(origins: tuple[str, ...]) -> Middleware:
     """Return a middleware that lets pages of these origins read every answer but those of control routes.
 
-    It also answers preflights, so that neither faults nor routes see them.
+    It also answers preflights, so that neither faults nor routes see them. Each other origin is reported once as a
+    warning, because the browser tells only its own console.
     """
+    told: set[str] = set()
+
+    def report(request: web.Request, origin: str) -> None:
+        # CORS is not about WebSockets; and what a gateway forwards, it allows itself.
+        if (
+            not origin
+            or origin in told
+            or "Upgrade" in request.headers
+            or "X-Forwarded-For" in request.headers
+        ):
+            return
+        if len(told) < _MOST_TOLD:
+            told.add(origin)
+            shown = ascii(origin[:100])
+            _log.warning(
+                "the browser blocks pages of %s, which --cors-origin does not name, at %s",
+                shown,
+                request.host,
+            )
 
     @web.middleware
     async def allow(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if not origins or control.is_control(request):
+        if control.is_control(request):
             return await handler(request)
         origin = request.headers.get("Origin", "")
         allowed = bool(origin) and (ANY in origins or origin.lower() in origins)
+        if not allowed:
+            report(request, origin)
         asked_method = request.headers.get("Access-Control-Request-Method", "")
         if request.method == "OPTIONS" and allowed and asked_method:
             response: web.StreamResponse = web.Response(status=204)
@@ -59,7 +87,7 @@ def cors(origins: tuple[str, ...]) -> Middleware:
                 response.headers["Access-Control-Allow-Headers"] = names
         else:
             response = await handler(request)
-        if not isinstance(response, Hijacked):
+        if origins and not isinstance(response, Hijacked):
             response.headers.add("Vary", "Origin")
             if allowed:
                 response.headers["Access-Control-Allow-Origin"] = origin

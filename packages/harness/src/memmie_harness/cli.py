@@ -28,7 +28,7 @@ After this check it prints every address, a token and commands to paste, and run
 
 DEV_EPILOG: Final = f"""\
 ports:      the gateway at PORT (--port-base), Auth at PORT + 1, the first Studio at PORT + 10
-exit codes: 0    the check succeeded, and the stack is stopped
+exit codes: 0    the check succeeded, and the stack is stopped, also because nobody reads the output any more
             1    the check failed; the reason is on standard error
             2    a port is in use, or an option or a setting is invalid
             130  a signal stopped the command before the end of the check
@@ -149,11 +149,12 @@ def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    # In capital letters, or the stack's own settings would win over a name in other letters.
     if name.upper() in STACK_SETTINGS:
         raise argparse.ArgumentTypeError(
             f"{name} is set by the stack itself; see --port-base, --studio and --auth"
         )
-    return name, value
+    return name.upper(), value
 
 
 def _websocket_address(text: str) -> str:

@@ -104,6 +104,20 @@ def test_no_other_text_passes_for_an_origin(origin: str) -> None:
         assert all(origin.split("."))
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((b"https://evil.test:8443",), "ALLOWED_ORIGINS does not allow pages of https://evil.test:8443"),
+        ((b"null",), "ALLOWED_ORIGINS does not allow pages of null"),
+        ((b"https://" + b"a" * 200,), f"ALLOWED_ORIGINS does not allow pages of https://{'a' * 92}"),
+        ((b"https://x\x1b[31m",), "the header Origin is not one origin"),
+        ((b"https://a", b"https://b"), "the header Origin is not one origin"),
+    ],
+)
+def test_the_log_names_the_origin_and_the_setting(values: tuple[bytes, ...], words: str) -> None:
+    assert str(Origins.refusal(Headers(tuple((b"origin", value) for value in values)))) == words
+
+
 def test_repr_tells_how_many() -> None:
     assert repr(Origins(["*"])) == "<Origins every>"
     assert repr(Origins(["null", "https://a.example"])) == "<Origins 2>"

@@ -27,6 +27,8 @@ OTHER: Final = "other"
 REQUEST_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 """Bounds in seconds of the buckets of the duration of HTTP requests."""
 
+_ASSUMED: Final = "HEALTH_CHECK is off, so it counts as healthy until connections to it fail"
+
 _STATUSES: Final = frozenset(HTTPStatus) | {Cause.CLIENT_LEFT.ending.status}
 
 
@@ -118,12 +120,13 @@ class Events:
         """Log that a backend became healthy or unhealthy."""
         tracker = backend.tracker
         log = self._log.info if backend.healthy else self._log.warning
+        assumed = _ASSUMED if backend.healthy and not backend.checked_at else None
         log(
             "backend_health",
             backend=backend.name,
             state=tracker.state.value,
             checked=backend.checked_at or None,
-            detail=tracker.reason or None,
+            detail=tracker.reason or assumed,
         )
 
     def backend_ejected(self, backend: Backend, share: float, seconds: float) -> None:

@@ -75,6 +75,11 @@ class Gateway:
         """
         return cls(Settings.from_env(environment))
 
+    @staticmethod
+    def setting_names() -> frozenset[str]:
+        """Return the names of all variables that `from_env` reads, in capital letters."""
+        return frozenset(name.upper() for name in Settings.model_fields)
+
     # Start and stop.
 
     async def start(self) -> None:

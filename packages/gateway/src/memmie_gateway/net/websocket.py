@@ -196,7 +196,7 @@ class WebSocketRoute:
     def _refuse_origin(self, arrival: Arrival) -> Steps[None]:
         """Refuse a page of another origin, unless the limits by address refuse it, which no page is told."""
         yield from self._admission.limit_address(arrival.client.limit_key)
-        raise RefusedError(Cause.ORIGIN_REFUSED)
+        raise self._origins.refusal(arrival.request.headers)
 
     def start_session(self, opening: Opening, admitted: Admitted, link: BackendLink) -> None:
         """Answer a client, and start its session.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import stat
@@ -16,7 +17,9 @@ from memmie_harness.dev.proof import CheckError
 from memmie_harness.dev.report import as_json, as_text, wants_colour
 from memmie_harness.dev.signing_key import KeyFileError, kept_key, key_file, mint
 from memmie_harness.dev.stack import Plan, PortError, running_stack
+from memmie_harness.dev.unknown import notes
 from memmie_harness.targets import TargetError
+from memmie_harness.targets.installed import setting_names
 
 FAILED: Final = 1
 """Exit code if the check failed."""
@@ -45,6 +48,9 @@ class Options:
 
 def run(options: Options) -> int:
     """Run the stack until Ctrl-C or SIGTERM, or with `once` until the check is over; return the exit code."""
+    logging.basicConfig(
+        format="memmie dev: note: %(message)s"
+    )  # the fakes warn of pages that a browser blocks
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_run(options))
 
@@ -68,41 +74,55 @@ def _with_defaults(options: Options) -> Plan:
         try:
             key = kept_key(key_file(os.environ))
         except KeyFileError as error:
-            _say(f"memmie dev: note: tokens will be valid only until the stack stops: {error}", sys.stderr)
+            _note(f"tokens will be valid only until the stack stops: {error}")
     return replace(options.plan, gateway_settings=settings, signing_key=key)
 
 
 async def _run(options: Options) -> int:
-    notes = sys.stderr if options.json else sys.stdout
+    for_people = sys.stderr if options.json else sys.stdout
     exit_code = INTERRUPTED
     try:
+        for note in notes(options.plan.gateway_settings, setting_names()):
+            _note(note)
         with _signals_cancel_this_task() as stop, _reader_watched(sys.stdout, stop):
-            async with running_stack(_with_defaults(options), _log) as running:
+            async with running_stack(_with_defaults(options), _log, on_wait=_note) as running:
                 exit_code = 0
                 if options.json:
                     _say(as_json(running), sys.stdout)
                 else:
                     _say(as_text(running, colour=wants_colour(sys.stdout)), sys.stdout)
                 if not options.once:
-                    _say("Press Ctrl-C to stop the stack.", notes)
+                    _say("Press Ctrl-C to stop the stack.", for_people)
                     await asyncio.get_running_loop().create_future()
     except asyncio.CancelledError:
         pass  # by a signal, or because nobody reads; everything is stopped now
     except BrokenPipeError:
-        raise  # the whole program ends quietly
+        _let_go(for_people)  # nobody reads; everything is stopped now
     except PortError as error:
         return _fail(error, USAGE)
     except TargetError as error:
         return _fail(error, error.exit_code or FAILED)
     except (CheckError, OSError) as error:
         return _fail(error, FAILED)
-    _say("stopped", notes)
+    try:
+        _say("stopped", for_people)
+    except BrokenPipeError:
+        _let_go(for_people)
     return exit_code
 
 
 def _fail(error: Exception, exit_code: int) -> int:
     _say(f"memmie dev: {error}", sys.stderr)
     return exit_code
+
+
+def _note(text: str) -> None:
+    _say(f"memmie dev: note: {text}", sys.stderr)
+
+
+def _let_go(stream: TextIO) -> None:
+    """Write nowhere from now on, so that the flush at exit does not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _log(line: str) -> None:

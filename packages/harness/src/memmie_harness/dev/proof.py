@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -51,13 +52,22 @@ async def heartbeat_answered(ws_url: str, token: str) -> Proof:
     return Proof("heartbeat → ack through the gateway", seconds)
 
 
-async def websocket_opened(ws_url: str, token: str, studios: tuple[str, ...]) -> Proof:
+async def websocket_opened(
+    ws_url: str, token: str, studios: tuple[str, ...], on_wait: Callable[[str], None]
+) -> Proof:
     """Open a WebSocket, which is all that is known of the developer's own Studio; wait a while for one that starts.
+
+    Args:
+        ws_url: the gateway's WebSocket address.
+        token: a valid token.
+        studios: the WebSocket addresses of the Studios.
+        on_wait: called once, with a line for people, if no Studio accepts the first WebSocket.
 
     Raises:
         CheckError: it was refused.
     """
     deadline = time.monotonic() + START_SECONDS
+    waiting = False
     where = " and ".join(studios)
     with _explained(ws_url, f"a WebSocket to your Studio at {where} could not be opened"):
         while True:
@@ -68,8 +78,16 @@ async def websocket_opened(ws_url: str, token: str, studios: tuple[str, ...]) ->
                         "a WebSocket through the gateway to your Studio, opened", time.perf_counter() - began
                     )
             except InvalidStatus as refusal:
-                if refusal.response.status_code != 503 or time.monotonic() >= deadline:
+                if refusal.response.status_code != 503:
                     raise
+                if time.monotonic() >= deadline:
+                    causes = [f"{studio} itself: {await _without_gateway(studio)}" for studio in studios]
+                    raise CheckError(
+                        f"no WebSocket to your Studio could be opened; {'; '.join(causes)}"
+                    ) from None
+                if not waiting:
+                    on_wait(f"waiting {START_SECONDS:g} seconds for your Studio at {where}; start it now")
+                    waiting = True
             await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -88,6 +106,20 @@ async def token_refused(ws_url: str) -> Proof:
             if _code(refusal) != "token_invalid":
                 raise
     return Proof("an invalid token, refused by your Auth", time.perf_counter() - began)
+
+
+async def _without_gateway(studio: str) -> str:
+    """Say in words what a Studio answers to a WebSocket that does not come from the gateway."""
+    try:
+        # The header is that of the gateway, because a Studio may fail without it.
+        await (await connect(studio, None, additional_headers={"X-User-ID": "dev"}, open_timeout=2)).close()
+    except InvalidStatus as refusal:
+        return f"answered with {refusal.response.status_code}"
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
+    except WebSocketException as error:
+        return str(error)
+    return "accepted one without the gateway"
 
 
 def _code(refusal: InvalidStatus) -> object:

@@ -24,6 +24,8 @@ HINT: Final = "The token is valid for a day. `memmie dev --token-for USER` print
 
 SOCKET_IO: Final = "Or in a page or Node.js, with socket.io-client: io(gateway, { auth: { token } })"
 """What the text says about Socket.IO; the addresses and the token are there already."""
+NO_PAGES: Final = "none may use the API of the fakes; --cors-origin ORIGIN allows one"
+"""What the text says where no origin of pages was given; the gateway then lets every page connect."""
 
 
 def as_json(running: Running) -> str:
@@ -57,6 +59,11 @@ def as_text(running: Running, *, colour: bool) -> str:
             (f"studio {number}", url if fake_studios else f"{url}  {paint(DIM, 'your own')}")
             for number, url in enumerate(running.studios, start=1)
         ),
+        *(
+            [("pages", " ".join(running.pages) or NO_PAGES)]
+            if running.pages or fake_studios or running.token
+            else []
+        ),
     ]
     user = f" as user {running.user_id!r}" if running.user_id else ""
     proof = f"{running.proof.what} in {running.proof.seconds * 1000:.1f} ms"
@@ -66,7 +73,11 @@ def as_text(running: Running, *, colour: bool) -> str:
             f"To talk to Studio{user}, paste the first line, and then one of the others:",
             f"  {variables_line(running)}",
             *(f"  {line}" for line in client_lines().values()),
-            *(['Then type {"id":"1","type":"heartbeat"} and press Enter.'] if fake_studios else []),
+            *(
+                ['Then type {"id":"1","type":"heartbeat"} and press Enter.']
+                if fake_studios
+                else ["Or in a web page, with the token for TOKEN:", f"  {page_line(running)}"]
+            ),
             SOCKET_IO,
             "",
             *([HINT, ""] if running.token else []),
@@ -80,6 +91,11 @@ def as_text(running: Running, *, colour: bool) -> str:
 def variables_line(running: Running) -> str:
     """Return the shell's line that sets `URL` and `TOKEN`, which the lines of the clients use."""
     return f"URL={running.websocket} TOKEN={running.token or 'a-token-of-your-Auth'}"
+
+
+def page_line(running: Running) -> str:
+    """Return the JavaScript with which a web page connects."""
+    return f'new WebSocket("{running.websocket}", ["bearer", "TOKEN"])'
 
 
 def client_lines() -> dict[str, str]:

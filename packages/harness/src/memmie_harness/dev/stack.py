@@ -73,6 +73,7 @@ class Running:
         token: a token that is valid for `TOKEN_SECONDS`; None if Auth is the developer's own.
         start_seconds: the time from the start of the first service until the gateway was ready.
         proof: what showed that the stack works.
+        pages: the origins of web pages that may use the fakes and the gateway, as given.
     """
 
     gateway: str
@@ -83,15 +84,19 @@ class Running:
     token: str | None
     start_seconds: float
     proof: Proof
+    pages: tuple[str, ...] = ()
 
 
 @contextlib.asynccontextmanager
-async def running_stack(plan: Plan, on_log_line: Callable[[str], None]) -> AsyncIterator[Running]:
+async def running_stack(
+    plan: Plan, on_log_line: Callable[[str], None], *, on_wait: Callable[[str], None] = lambda _: None
+) -> AsyncIterator[Running]:
     """Start the stack and check it; stop it at the end, or when a start fails.
 
     Args:
         plan: what the stack consists of.
         on_log_line: called with each line that the gateway logs.
+        on_wait: called once, with a line for people, if the check waits for the developer's own Studio.
 
     Raises:
         PortError: a port cannot be bound.
@@ -121,7 +126,7 @@ async def running_stack(plan: Plan, on_log_line: Callable[[str], None]) -> Async
         if token is None:
             proof = await token_refused(gateway.ws_url)
         elif plan.own_studios:
-            proof = await websocket_opened(gateway.ws_url, token, plan.own_studios)
+            proof = await websocket_opened(gateway.ws_url, token, plan.own_studios, on_wait)
         else:
             proof = await heartbeat_answered(gateway.ws_url, token)
         yield Running(
@@ -133,6 +138,7 @@ async def running_stack(plan: Plan, on_log_line: Callable[[str], None]) -> Async
             token=token,
             start_seconds=ready - began,
             proof=proof,
+            pages=plan.cors_origins,
         )
 
 

@@ -57,3 +57,13 @@ def installed_gateway() -> ServiceClass:
     for entry_point in entry_points(group="memmie.services", name="gateway"):
         return cast("ServiceClass", entry_point.load())
     raise TargetError(NOT_INSTALLED)
+
+
+def setting_names() -> frozenset[str]:
+    """Return the names of all settings of the installed gateway; empty if it does not tell them.
+
+    Raises:
+        TargetError: no gateway is installed.
+    """
+    names = getattr(installed_gateway(), "setting_names", frozenset)
+    return frozenset(names())

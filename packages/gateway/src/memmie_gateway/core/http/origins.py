@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.http.headers import Headers
+from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.outcomes import Cause
 
 _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://([a-z0-9._-]+|\*\.[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?"
@@ -16,6 +18,9 @@ _ORIGIN: Final = re.compile(
 _SUBDOMAINS: Final = re.compile(r"(?:[a-z0-9_-]+\.)+")
 
 _PORTS: Final = {"http": "80", "ws": "80", "https": "443", "wss": "443"}
+
+_SHOWN: Final = 100
+"""Characters of an origin that a log shows; the client chooses the text."""
 
 
 class Origin(NamedTuple):
@@ -89,3 +94,17 @@ class Origins:
             return self._null
         origin = Origin.parse(text)
         return origin is not None and any(pattern.covers(origin) for pattern in self._patterns)
+
+    @staticmethod
+    def refusal(headers: Headers) -> RefusedError:
+        """Return the error for a request that may not connect; its text for the log names the origin.
+
+        Text that is not an origin is left out, because the client chooses it.
+        """
+        values = headers.all(b"origin")
+        text = values[0].decode("latin-1") if len(values) == 1 else ""
+        if text != "null" and Origin.parse(text) is None:
+            words = "the header Origin is not one origin"
+        else:
+            words = f"ALLOWED_ORIGINS does not allow pages of {text[:_SHOWN]}"
+        return RefusedError(Cause.ORIGIN_REFUSED, internal=words)

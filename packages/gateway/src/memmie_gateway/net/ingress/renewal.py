@@ -72,7 +72,7 @@ class Renewal:
             RefusedError: pages of this origin may not renew.
         """
         if not self._origins.allow(arrival.request.headers):
-            raise RefusedError(Cause.ORIGIN_REFUSED)
+            raise self._origins.refusal(arrival.request.headers)
         origins = arrival.request.headers.all(b"origin")
         if not origins:
             return ""

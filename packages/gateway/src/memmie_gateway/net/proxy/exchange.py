@@ -176,7 +176,7 @@ class Exchange:
         if any(value.lower() != b"100-continue" for value in request.headers.all(b"expect")):
             raise RefusedError(Cause.EXPECTATION_REFUSED)
         if not self._page.allowed:
-            raise RefusedError(Cause.ORIGIN_REFUSED)
+            raise proxy.origins.refusal(request.headers)
         if route.hides(request.path):
             raise RefusedError(Cause.NO_ROUTE)
         if cors.is_preflight(request):

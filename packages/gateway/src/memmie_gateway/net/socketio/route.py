@@ -147,7 +147,7 @@ class SocketIoRoute:
 
     def _check_origin(self, arrival: Arrival) -> Steps[None]:
         if not self._origins.allow(arrival.request.headers):
-            yield from self._refuse_invalid(arrival, RefusedError(Cause.ORIGIN_REFUSED))
+            yield from self._refuse_invalid(arrival, self._origins.refusal(arrival.request.headers))
 
     def _refuse_invalid(self, arrival: Arrival, error: RefusedError) -> Steps[NoReturn]:
         """Refuse an invalid request, which counts against the connection rate as a valid one does."""
@@ -265,7 +265,7 @@ class SocketIoRoute:
         try:
             yield from self._admission.limit_rate(arrival.client.limit_key)
             if not self._origins.allow(arrival.request.headers):
-                raise RefusedError(Cause.ORIGIN_REFUSED)  # noqa: TRY301 - every refusal is answered below
+                raise self._origins.refusal(arrival.request.headers)
         except RefusedError as error:
             self._refuse_now(arrival, handover, error)
         else:
