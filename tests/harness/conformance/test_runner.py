@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from memmie_harness.conformance.checks import equal
 from memmie_harness.conformance.lab import Lab
-from memmie_harness.conformance.model import ConformanceTest, Level, Outcome, Violation
+from memmie_harness.conformance.model import ConformanceTest, Level, Outcome, Result, Violation
 from memmie_harness.conformance.profile import Profile, Setup, Start
 from memmie_harness.conformance.runner import run
 from memmie_harness.conformance.stack import Stack
@@ -157,3 +159,13 @@ async def test_two_tests_have_two_users_and_two_tokens() -> None:
 
     assert report.conforms
     assert len(set(users)) == 6
+
+
+async def test_an_output_that_is_closed_ends_the_run_by_its_own_error() -> None:
+    def closed(_: Result) -> None:
+        raise BrokenPipeError
+
+    gateways = fresh()
+    with pytest.raises(BrokenPipeError):  # not a group, because `memmie` ends quietly then
+        await run(PROFILE, [case("a", passes), case("b", passes)], launch=gateways, on_result=closed)
+    assert [gateway.runs for gateway in gateways.made] == [False]

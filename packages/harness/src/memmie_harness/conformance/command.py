@@ -175,11 +175,11 @@ async def _run(profile: Profile, tests: Sequence[ConformanceTest], notes: TextIO
 
 @contextlib.contextmanager
 def _signals_cancel_this_task() -> Iterator[None]:
-    """Cancel the current task at SIGINT or SIGTERM, so that every process that was started is stopped."""
+    """Cancel the current task at a signal that ends programs, so that every process that was started is stopped."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for signum in signals:
         loop.add_signal_handler(signum, task.cancel)
     try:
