@@ -150,7 +150,9 @@ async def _all(coroutines: Iterable[object]) -> None:
                 assert asyncio.iscoroutine(coroutine)
                 group.create_task(coroutine)
     except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None  # such as a `BrokenPipeError` of the output, which the others have, too
+        raise errors.exceptions[
+            0
+        ] from None  # such as a `BrokenPipeError` of the output, which the others have, too
 
 
 @asynccontextmanager
