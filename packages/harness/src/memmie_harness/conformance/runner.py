@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from memmie_harness.conformance import installed, template
@@ -38,6 +39,9 @@ GATEWAYS_AT_A_TIME: Final = 2
 
 VERSION_SECONDS: Final = 20.0
 """How long the version command may take."""
+
+END_SECONDS: Final = 0.1
+"""How long after a failure the end of the gateway's process is waited for."""
 
 USUAL_PATIENCE: Final = 5.0
 """The patience in seconds for which the tests' own times are meant."""
@@ -171,6 +175,10 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
     """Run one test with a running stack, and return its result; only a cancellation is raised."""
     started = time.monotonic()
     outcome, evidence = Outcome.PASSED, Evidence()
+    try:
+        await stack.revive()
+    except (TargetError, OSError) as error:
+        return unstarted(test, f"the gateway could not be started again: {error}")
     async with Lab(stack) as lab:
         # Who waits longer for single bytes gives the whole test more time, too.
         seconds = test.seconds * max(1.0, lab.patience / USUAL_PATIENCE)
@@ -188,7 +196,18 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
             evidence = lab.evidence("the gateway keeps the connection", str(error))
         except Exception:  # noqa: BLE001 - a defect of a test must not end the run
             outcome, evidence = Outcome.ERROR, lab.evidence(seen=traceback.format_exc())
+        if outcome is not Outcome.PASSED and (ended := await _ended(stack)):
+            evidence = replace(evidence, seen=f"{evidence.seen}; {lab.evidence(seen=ended).seen}")
     return Result(test, outcome, evidence, time.monotonic() - started)
+
+
+async def _ended(stack: Stack) -> str:
+    """Return how the gateway has ended; its connections end before its process does."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            while not stack.ended:  # noqa: ASYNC110 - a gateway has no event for it
+                await asyncio.sleep(END_SECONDS / 10)
+    return stack.ended
 
 
 async def version_of(profile: Profile) -> str:
