@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from memmie_harness.conformance.checks import equal
 from memmie_harness.conformance.lab import Lab
-from memmie_harness.conformance.model import ConformanceTest, Level, Outcome, Violation
+from memmie_harness.conformance.model import ConformanceTest, Level, Outcome, Result, Violation
 from memmie_harness.conformance.profile import Profile, Setup, Start
 from memmie_harness.conformance.runner import run
 from memmie_harness.conformance.stack import Stack
@@ -157,3 +159,42 @@ async def test_two_tests_have_two_users_and_two_tokens() -> None:
 
     assert report.conforms
     assert len(set(users)) == 6
+
+
+async def test_an_output_that_is_closed_ends_the_run_by_its_own_error() -> None:
+    def closed(_: Result) -> None:
+        raise BrokenPipeError
+
+    gateways = fresh()
+    with pytest.raises(BrokenPipeError):  # not a group, because `memmie` ends quietly then
+        await run(PROFILE, [case("a", passes), case("b", passes)], launch=gateways, on_result=closed)
+    assert [gateway.runs for gateway in gateways.made] == [False]
+
+
+async def test_a_gateway_that_crashes_is_started_again_and_the_failure_says_so() -> None:
+    gateways = fresh()
+
+    async def crashes(lab: Lab) -> None:
+        lab.stack.gateway.exit_code = -6  # type: ignore[attr-defined] # as a process has one
+        raise Violation("an answer", "none")
+
+    report = await run(PROFILE, [case("crashes", crashes), case("after", passes)], launch=gateways)
+
+    crashed, after = report.results
+    assert crashed.evidence.seen.startswith("none; the gateway ended with exit code -6; its last lines: line")
+    assert after.outcome is Outcome.PASSED
+    assert [(gateway.setup.name, gateway.runs) for gateway in gateways.made] == [("main", False)] * 2
+
+
+async def test_a_gateway_that_does_not_start_again_is_an_error_of_the_tests_after() -> None:
+    gateways = fresh()
+
+    async def crashes(lab: Lab) -> None:
+        gateways.starts = False
+        lab.stack.gateway.exit_code = 1  # type: ignore[attr-defined] # as a process has one
+        raise Violation("an answer", "none")
+
+    report = await run(PROFILE, [case("crashes", crashes), case("after", passes)], launch=gateways)
+
+    assert report.results[1].outcome is Outcome.ERROR
+    assert "could not be started again: it has no wheels" in report.results[1].evidence.seen

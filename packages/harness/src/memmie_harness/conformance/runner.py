@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from memmie_harness.conformance import installed, template
@@ -24,7 +26,7 @@ from memmie_harness.conformance.profile import Profile, Setup
 from memmie_harness.conformance.stack import Launch, Stack
 from memmie_harness.targets.command import find_program, search_path
 from memmie_harness.targets.errors import TargetError
-from memmie_harness.targets.process import clean_environment
+from memmie_harness.targets.process import PIPE_SECONDS, clean_environment, kill_group
 
 AT_A_TIME: Final = 8
 """How many tests run at the same time against one gateway; most of them wait for sockets."""
@@ -37,6 +39,9 @@ GATEWAYS_AT_A_TIME: Final = 2
 
 VERSION_SECONDS: Final = 20.0
 """How long the version command may take."""
+
+END_SECONDS: Final = 0.1
+"""How long after a failure the end of the gateway's process is waited for."""
 
 USUAL_PATIENCE: Final = 5.0
 """The patience in seconds for which the tests' own times are meant."""
@@ -142,10 +147,16 @@ async def _run_own(
 
 
 async def _all(coroutines: Iterable[object]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for coroutine in coroutines:
-            assert asyncio.iscoroutine(coroutine)
-            group.create_task(coroutine)
+    """Run coroutines at the same time; the first exception ends all of them."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for coroutine in coroutines:
+                assert asyncio.iscoroutine(coroutine)
+                group.create_task(coroutine)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[
+            0
+        ] from None  # such as a `BrokenPipeError` of the output, which the others have, too
 
 
 @asynccontextmanager
@@ -164,6 +175,10 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
     """Run one test with a running stack, and return its result; only a cancellation is raised."""
     started = time.monotonic()
     outcome, evidence = Outcome.PASSED, Evidence()
+    try:
+        await stack.revive()
+    except (TargetError, OSError) as error:
+        return unstarted(test, f"the gateway could not be started again: {error}")
     async with Lab(stack) as lab:
         # Who waits longer for single bytes gives the whole test more time, too.
         seconds = test.seconds * max(1.0, lab.patience / USUAL_PATIENCE)
@@ -181,7 +196,18 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
             evidence = lab.evidence("the gateway keeps the connection", str(error))
         except Exception:  # noqa: BLE001 - a defect of a test must not end the run
             outcome, evidence = Outcome.ERROR, lab.evidence(seen=traceback.format_exc())
+        if outcome is not Outcome.PASSED and (ended := await _ended(stack)):
+            evidence = replace(evidence, seen=f"{evidence.seen}; {lab.evidence(seen=ended).seen}")
     return Result(test, outcome, evidence, time.monotonic() - started)
+
+
+async def _ended(stack: Stack) -> str:
+    """Return how the gateway has ended; its connections end before its process does."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            while not stack.ended:  # noqa: ASYNC110 - a gateway has no event for it
+                await asyncio.sleep(END_SECONDS / 10)
+    return stack.ended
 
 
 async def version_of(profile: Profile) -> str:
@@ -205,16 +231,22 @@ async def version_of(profile: Profile) -> str:
             stderr=asyncio.subprocess.STDOUT,
             env=environment,
             cwd=profile.main.start.folder,
+            start_new_session=True,
         )
     except (TargetError, OSError):
         return ""
+    assert process.stdout is not None
     try:
         async with asyncio.timeout(VERSION_SECONDS):
-            output, _ = await process.communicate()
-    except TimeoutError:
+            # A program need not end, and a child of it may keep the pipe open.
+            line = b""
+            while not line.strip() and (line := await process.stdout.readline()):
+                pass
+    except (TimeoutError, ValueError):  # nothing, or a line that is longer than a version
         return ""
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return output.decode("utf-8", "replace").strip().partition("\n")[0]
+        kill_group(process.pid)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PIPE_SECONDS):
+                await process.wait()
+    return line.decode("utf-8", "replace").strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -64,6 +65,7 @@ class Stack:
         self.certificate = Certificate() if setup.offers.get("tls") else None
         self.tls_port = free_port() if setup.offers.get("tls") else 0
         self.gateway: Gateway
+        self._reviving = asyncio.Lock()
 
     @property
     def port(self) -> int:
@@ -126,6 +128,24 @@ class Stack:
         resources.push_async_callback(gateway.stop)
         await gateway.start()
         return gateway
+
+    @property
+    def ended(self) -> str:
+        """How the gateway has ended, with its last lines; empty if it runs, or if this cannot be seen."""
+        code = getattr(self.gateway, "exit_code", None)
+        if code is None:
+            return ""
+        return f"the gateway ended with exit code {code}; its last lines: {self.gateway.log_tail(10) or '(none)'}"
+
+    async def revive(self) -> None:
+        """Start the gateway again if it has ended, so that one crash does not fail every test after it.
+
+        Raises:
+            TargetError: it did not start.
+        """
+        async with self._reviving:
+            if self.ended:
+                await self.start_another()
 
     async def start_another(self) -> Gateway:
         """Start another gateway, to which new clients connect from now on; return the one before, which still runs.
