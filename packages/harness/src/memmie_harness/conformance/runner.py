@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from memmie_harness.conformance import installed, template
@@ -21,6 +22,7 @@ from memmie_harness.conformance.model import (
     Violation,
 )
 from memmie_harness.conformance.profile import Profile, Setup
+from memmie_harness.conformance.rounds import Rounds, unstarted
 from memmie_harness.conformance.stack import Launch, Stack
 from memmie_harness.targets.command import find_program, search_path
 from memmie_harness.targets.errors import TargetError
@@ -100,29 +102,15 @@ def plan(profile: Profile, test: ConformanceTest) -> Setup | Result:
     return Result(test, Outcome.NOT_OFFERED, Evidence(seen=why))
 
 
-def unstarted(test: ConformanceTest, problem: str) -> Result:
-    """Return the result of a test without a running gateway."""
-    return Result(test, Outcome.ERROR, Evidence(seen=problem))
-
-
 async def _run_shared(
     setup: Setup, tests: Sequence[ConformanceTest], launch: Launch | None, note: OnResult
 ) -> None:
     """Run tests that share a gateway; where a gateway can run one at a time, run several gateways."""
-    waiting = iter(tests)
-
-    async def work(stack: Stack | str) -> None:
-        for test in waiting:
-            note(unstarted(test, stack) if isinstance(stack, str) else await run_test(test, stack))
-
-    async def serve(at_a_time: int) -> None:
-        async with running(setup, launch) as stack:
-            await _all(work(stack) for _ in range(at_a_time))
-
+    rounds = Rounds(tests, lambda: running(setup, launch), run_test, note)
     if setup.start.one_at_a_time and not setup.start.url:
-        await _all(serve(1) for _ in range(min(len(tests), ONE_AT_A_TIME_GATEWAYS)))
+        await _all(rounds.serve(1) for _ in range(min(len(tests), ONE_AT_A_TIME_GATEWAYS)))
     elif tests:
-        await serve(1 if setup.start.one_at_a_time else AT_A_TIME)
+        await rounds.serve(1 if setup.start.one_at_a_time else AT_A_TIME)
 
 
 async def _run_own(
@@ -136,9 +124,19 @@ async def _run_own(
             if isinstance(stack, str):
                 note(unstarted(test, stack))
             else:
-                note(await run_test(test, stack))
+                note(await with_crash(await run_test(test, stack), stack))
 
     await _all(one(test) for test in tests)
+
+
+async def with_crash(result: Result, stack: Stack) -> Result:
+    """Return the result of a test with a gateway of its own; if this gateway has crashed, a failure says so."""
+    if result.outcome is not Outcome.FAILED:
+        return result
+    ending = await stack.survey()
+    if ending is None or stack.was_stopped:
+        return result
+    return replace(result, evidence=replace(result.evidence, seen=f"{result.evidence.seen}; {ending}"))
 
 
 async def _all(coroutines: Iterable[object]) -> None:
