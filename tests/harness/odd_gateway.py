@@ -41,9 +41,12 @@ def on_term(_signum: int, _frame: FrameType | None) -> None:
     if HABIT == "ignores-term":
         say(event="ignored")
         return
-    if HABIT == "leaves-a-child":
+    if HABIT in {"leaves-a-child", "leaves-a-daemon"}:
         child = os.fork()
         if not child:
+            if HABIT == "leaves-a-daemon":
+                os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             threading.Event().wait()  # with both pipes open
         say(event="child", pid=child)  # said here, because it is unknown when the child itself runs
     say(event="stopped")

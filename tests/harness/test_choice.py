@@ -19,7 +19,20 @@ def test_each_name_makes_its_kind_of_target(choice: str, kind: type) -> None:
     assert type(make_target(choice, {})) is kind
 
 
-@pytest.mark.parametrize("choice", ["", "docker", "ws:///ws", "http://", "127.0.0.1:8000"])
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "",
+        "docker",
+        "ws:///ws",
+        "http://",
+        "127.0.0.1:8000",
+        "http://a:99999",
+        "http://a:0",
+        "ws://[::1",
+        "http",
+    ],
+)
 def test_any_other_word_is_refused_with_what_is_allowed(choice: str) -> None:
     with pytest.raises(
         ValueError,

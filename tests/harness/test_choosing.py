@@ -189,3 +189,10 @@ def test_clients_put_their_token_where_the_profile_says(
 
 def test_a_gateway_without_auth_takes_no_token() -> None:
     assert not choose(Options(profile="websockets")).for_test(ANY).takes_tokens
+
+
+def test_a_template_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gw.conf").write_bytes(b"\xff\xfe")
+    options = Options(target="command", command="gw {CONFIG}", config_template="gw.conf", folder=tmp_path)
+    with pytest.raises(ValueError, match=r"^--memmie-config-template: .*gw\.conf is not a text in UTF-8"):
+        choose(options)

@@ -71,6 +71,11 @@ async def test_the_log_says_which_port_it_chose(make: Make) -> None:
             ReadyWhen(log=re.compile("y")),
             "exit code 1 before it was ready",
         ),
+        (
+            "print('port abc', flush=True); import time; time.sleep(0.3)",
+            ReadyWhen(log=re.compile("port (?P<port>.*)")),
+            "exit code 0 before it was ready",
+        ),
     ],
 )
 async def test_a_program_that_ends_is_not_waited_for(
@@ -86,6 +91,7 @@ async def test_what_is_missing_is_named(make: Make) -> None:
     for ready, words in (
         (ReadyWhen(log=re.compile("go")), "missing was a log line like 'go'"),
         (ReadyWhen(port=True), "missing was a listener on port"),
+        (ReadyWhen(log=re.compile("(?P<port>)", re.MULTILINE)), "missing was a port in the log line ''"),
         (ReadyWhen(path="/ready"), "missing was an answer from /ready"),
     ):
         target = make(code, ready=ready, port=free_port(), start_seconds=0.1)

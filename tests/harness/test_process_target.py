@@ -214,8 +214,30 @@ async def test_an_error_while_stopping_is_reported(make_target: MakeTarget) -> N
     assert caught.value.exit_code == 3
 
 
-async def test_a_child_that_holds_its_pipes_is_not_waited_for(make_target: MakeTarget) -> None:
+async def test_a_child_that_is_left_is_killed(make_target: MakeTarget) -> None:
     target = make_target("leaves-a-child")
+    await target.start()
+    stopping = asyncio.create_task(target.stop())
+    child = psutil.Process((await target.wait_for_log(is_event("child")))["pid"])
+    await stopping
+
+    assert await asyncio.to_thread(psutil.wait_procs, [child], 5) == ([child], [])
+
+
+async def test_a_cancelled_stop_leaves_no_process(make_target: MakeTarget) -> None:
+    target = make_target("ignores-term")
+    await target.start()
+    stopping = asyncio.create_task(target.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
+
+    assert target.exit_code == -signal.SIGKILL
+
+
+async def test_a_child_that_holds_its_pipes_is_not_waited_for(make_target: MakeTarget) -> None:
+    target = make_target("leaves-a-daemon")
     await target.start()
     stopping = asyncio.create_task(target.stop())
     child = psutil.Process((await target.wait_for_log(is_event("child")))["pid"])

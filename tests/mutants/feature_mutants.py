@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import ssl
 import zlib
+from dataclasses import replace
 from urllib.parse import SplitResult
 
 from tests.mutants.answers import RefusedError
@@ -17,7 +18,7 @@ from tests.mutants.socket_io import SocketJoint
 from tests.mutants.toy import Toy
 from tests.mutants.verdicts import Verdict
 
-from memmie_harness.conformance.peers import Head
+from memmie_harness.conformance.peers import KEY, Frame, Head
 from memmie_harness.conformance.peers.certificate import Certificate
 from memmie_harness.conformance.profile import Setup
 from memmie_harness.conformance.stack import Stack
@@ -41,6 +42,34 @@ class KeepsTheDead(Joint):
 class KeepsTheIdle(Joint):
     async def end_if_idle(self) -> None:
         pass
+
+
+@joint_mutant("keepalive/idle-counts-messages-up", "keepalive/idle-counts-messages-down")
+class CountsIdleTimeFromTheStart(Joint):
+    async def forward(self, side: int, frame: Frame) -> None:
+        begun = self._last_message
+        await super().forward(side, frame)
+        self._last_message = begun
+
+
+@joint_mutant("keepalive/idle")
+class EndsTheIdleTooEarly(Joint):
+    async def end_if_idle(self) -> None:
+        self.times = self.times._replace(idle=self.times.idle / 10)
+        await super().end_if_idle()
+
+
+@mutant("handshake/backend-key-fresh")
+class SendsOneKeyToAllBackends(Toy):
+    def with_key(self, head: Head) -> Head:
+        fields = [(name, KEY if name == "sec-websocket-key" else value) for name, value in head.fields]
+        return replace(head, fields=tuple(fields))
+
+    def backend_request(self, host: str, head: Head, user: str, token: str) -> bytes:
+        return super().backend_request(host, self.with_key(head), user, token)
+
+    def accepts(self, head: Head, answer: Head, status: int) -> bool:
+        return super().accepts(self.with_key(head), answer, status)
 
 
 @joint_mutant("closes/fin-is-answered-up", "closes/fin-is-answered-down")

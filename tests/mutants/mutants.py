@@ -143,6 +143,12 @@ class RemembersRefusalsForEver(Toy):
         return super().cache_seconds(verdict) if verdict.status != 401 else 3600
 
 
+@mutant("auth/cached-until-expiry")
+class RemembersExpiredTokens(Toy):
+    def cache_seconds(self, verdict: Verdict) -> float:
+        return super().cache_seconds(replace(verdict, expires=None))
+
+
 @mutant("auth/cached")
 class AsksAuthEachTime(Toy):
     def cache_seconds(self, verdict: Verdict) -> float:

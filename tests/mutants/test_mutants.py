@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.mutants.all_by_all import TABLE, compare, read_table
 from tests.mutants.registry import MUTANTS
@@ -10,6 +12,7 @@ from tests.mutants.toy_profile import profile
 
 from memmie_harness.conformance import catalogue
 from memmie_harness.conformance.model import Outcome
+from memmie_harness.conformance.peers import Head
 from memmie_harness.conformance.reports import explain
 from memmie_harness.conformance.runner import run
 
@@ -56,3 +59,20 @@ def test_differences_from_the_table_are_named_in_both_directions() -> None:
 def test_each_group_has_a_mutant() -> None:
     caught = {test_id.partition("/")[0] for _, caught_by in MUTANTS.values() for test_id in caught_by}
     assert {group.name for group in catalogue.GROUPS} == caught
+
+
+async def test_a_token_in_the_subprotocols_does_not_hide_a_wrong_answer() -> None:
+    class NamesEverything(Toy):
+        def client_answer(self, head: Head, answer: Head, token: str) -> bytes:
+            right = super().client_answer(head, answer, token)
+            return right[:-2] + b"Content-Length: 0\r\nSec-WebSocket-Extensions: x\r\n\r\n"
+
+    ids = ("no-content-length-in-101", "no-extension-unasked", "no-subprotocol-unasked")
+    tests = [test for test in catalogue.all_tests() if test.id.partition("/")[2] in ids]
+    whole = profile(1)
+    offers = {**whole.main.offers, "token_header": False, "token_query": False}
+    only = replace(whole, setups=[replace(whole.main, offers=offers)])
+
+    report = await run(only, tests, launch=NamesEverything)
+
+    assert [result.outcome for result in report.results] == [Outcome.FAILED, Outcome.FAILED, Outcome.PASSED]

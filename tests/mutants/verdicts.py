@@ -68,8 +68,9 @@ class Verdicts:
         return verdict
 
     def cache_seconds(self, verdict: Verdict) -> float:
-        """Return for how long an answer is used again."""
-        return {200: CACHE_SECONDS, 401: REFUSAL_SECONDS}.get(verdict.status, 0.0)
+        """Return for how long an answer is used again: at most as long as its token is valid."""
+        left = verdict.expires - time.time() if verdict.expires is not None else CACHE_SECONDS
+        return {200: min(CACHE_SECONDS, left), 401: REFUSAL_SECONDS}.get(verdict.status, 0.0)
 
     async def ask(self, token: str) -> Verdict:
         """Ask Auth about a token (spec §2)."""

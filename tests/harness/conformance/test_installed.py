@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from memmie_harness import cli
@@ -74,3 +78,14 @@ def test_the_run_ends_with_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize("name", ["nginx", "haproxy", "envoy", "caddy", "traefik", "go"])
 def test_the_profiles_of_other_products_say_how_to_install_them(name: str) -> None:
     assert "install" in load_profile(name).main.start.install
+
+
+async def test_a_version_command_that_does_not_end_is_ended_with_its_children() -> None:
+    script = "sleep 60 & echo; echo $!; while :; do echo more; done"
+    endless = replace(profile([]), version=["sh", "-c", script])
+
+    said = await asyncio.wait_for(version_of(endless), 10)
+
+    assert said.isdecimal()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        assert psutil.Process(int(said)).status() == psutil.STATUS_ZOMBIE  # not yet collected

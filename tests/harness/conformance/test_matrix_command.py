@@ -184,3 +184,30 @@ def test_a_gateway_that_already_runs_needs_no_program(tmp_path: Path) -> None:
     (tmp_path / "gw.toml").write_text(text)
 
     assert not_installed(load_profile("./gw.toml")) == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file that is always full")
+def test_a_full_disk_is_told_and_the_other_files_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    written("a.json", row(), target="a")
+    Path("gw.toml").write_text('name = "gw"\n[start]\ncommand = "./gone"\n')
+    run = ["--profile", "./gw.toml", "-k", "handshake/plain"]
+
+    for words, there in (
+        (["matrix", "a.json", "--html", "/dev/full", "--markdown", "m.md"], "m.md"),
+        (["compare", "a.json", "a.json", "--json", "/dev/full", "--html", "c.html"], "c.html"),
+        ([*run, "--json", "/dev/full", "--junit", "j.xml", "--html", "r.html"], "j.xml"),
+        ([*run, "--html", "/dev/full", "--json", "r.json"], "r.json"),
+    ):
+        assert conformance(*words) == 2
+        assert "/dev/full cannot be written: No space left on device" in capsys.readouterr().err
+        assert Path(there).read_text()
+    assert Path("r.html").read_text()
+
+
+def test_two_reports_have_two_files(capsys: pytest.CaptureFixture[str]) -> None:
+    written("a.json", row(), target="a")
+
+    assert conformance("matrix", "a.json", "--html", "-", "--markdown", "-") == 2
+    assert conformance("compare", "a.json", "a.json", "--html", "x", "--json", "x") == 2
+    assert "two reports cannot be written to standard output" in (err := capsys.readouterr().err)
+    assert "two reports cannot be written to x" in err

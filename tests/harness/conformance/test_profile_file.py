@@ -97,6 +97,38 @@ def test_a_setup_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
             "offers.message_bytes: must be a whole number, but is True",
         ),
         (SMALL + "[offers]\nuser_query = ''", "offers.user_query: must not be ''; leave the field out"),
+        *(
+            (SMALL + f"[offers]\n{field}", f"offers.{field.partition(' ')[0]}: {message}")
+            for field, message in (
+                ("studios = -3", "must be more than 0"),
+                ("studios = 1000000", "must be at most 50"),
+                ("ping_seconds = -1", "must be more than 0"),
+                ("ping_seconds = inf", "must be more than 0 and finite"),
+                ("ping_seconds = nan", "must be more than 0 and finite"),
+                ("path = 'ws'", "must begin with a slash"),
+                ("metrics_path = 'metrics'", "must begin with a slash"),
+                ("path = '/ws?a=1'", "must begin with a slash and have no query"),
+                ("path = '/w s'", "must have printable ASCII characters and no blank"),
+                (r'user_header = "X-User\r\nX: 1"', "must have printable ASCII characters and no blank"),
+            )
+        ),
+        ("name = " + "[" * 5000, "its tables or lists are nested too deeply"),
+        (SMALL.replace("gw", r"g\u001b[31mw", 1), "name: must have printable characters only"),
+        (
+            SMALL.replace("two words'\"", r"""two\u0000words'" """),
+            "start.command: must not have a NUL character",
+        ),
+        (SMALL + r'env = { A = "\u0000" }', "start.env.A: must not have a NUL character"),
+        (SMALL + 'env = { "A=B" = "c" }', "start.env: 'A=B' is not the name of a variable"),
+        (SMALL + r'programs = ["a\u0000"]', "start.programs: must not have a NUL character"),
+        *(
+            (f'name = "gw"\n[start]\nurl = "{url}"', "start.url: must be http://127.0.0.1:PORT")
+            for url in ("http://127.0.0.1:99999", "http://[::1", "http://:80", "http://127.0.0.1", "ws://a:1")
+        ),
+        (
+            'name = "gw"\n[start]\nurl = "http://127.0.0.1:8000"\nauth_port = -70000\nstudio_ports = [2]',
+            "start.auth_port: must be a port",
+        ),
         (SMALL + "[setups]\npings = 1", "setups.pings: must be a table, but is 1"),
         (SMALL + "[setups.pings]\nstrat = 1", "setups.pings.strat: is unknown; did you mean 'start'?"),
         (SMALL + "[other]", "gw.toml: other: is unknown"),
@@ -120,6 +152,12 @@ def test_an_invalid_field_is_named(tmp_path: Path, text: str, message: str) -> N
         read_profile(write(tmp_path, text))
 
     assert message in str(caught.value)
+
+
+def test_a_template_that_is_not_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "gw.conf").write_bytes(b"\xff\xfe")
+    with pytest.raises(ProfileError, match=r"start\.config: gw\.conf is not a text in UTF-8"):
+        read_profile(write(tmp_path, SMALL + 'config = "gw.conf"'))
 
 
 def test_a_missing_file_and_an_unknown_name_are_told_apart(tmp_path: Path) -> None:

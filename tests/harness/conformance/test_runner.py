@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from memmie_harness.conformance.checks import equal
 from memmie_harness.conformance.lab import Lab
-from memmie_harness.conformance.model import ConformanceTest, Level, Outcome, Violation
+from memmie_harness.conformance.model import ConformanceTest, Level, Outcome, Result, Violation
 from memmie_harness.conformance.profile import Profile, Setup, Start
 from memmie_harness.conformance.runner import run
 from memmie_harness.conformance.stack import Stack
@@ -157,3 +159,34 @@ async def test_two_tests_have_two_users_and_two_tokens() -> None:
 
     assert report.conforms
     assert len(set(users)) == 6
+
+
+async def test_an_output_that_is_closed_ends_the_run_by_its_own_error() -> None:
+    def closed(_: Result) -> None:
+        raise BrokenPipeError
+
+    gateways = fresh()
+    with pytest.raises(BrokenPipeError):  # not a group, because `memmie` ends quietly then
+        await run(PROFILE, [case("a", passes), case("b", passes)], launch=gateways, on_result=closed)
+    assert [gateway.runs for gateway in gateways.made] == [False]
+
+
+async def test_a_gateway_that_does_not_start_again_is_an_error_of_the_tests_that_ran() -> None:
+    class Process(Listener):
+        made: list[Listener] = []  # noqa: RUF012 - as in `fresh`
+        exit_code: int | None = None
+
+        async def wait_ended(self, within: float = 5.0) -> int:
+            if self.exit_code is None:
+                raise TargetError(f"it still runs after {within} s")
+            return self.exit_code
+
+    async def crashes(lab: Lab) -> None:
+        Process.starts = False
+        lab.stack.gateway.exit_code = 1  # type: ignore[attr-defined]
+        raise Violation("an answer", "none")
+
+    report = await run(PROFILE, [case("crashes", crashes), case("after", passes)], launch=Process)
+
+    assert [result.outcome for result in report.results] == [Outcome.ERROR, Outcome.ERROR]
+    assert all("with the setup 'main': it has no wheels" in each.evidence.seen for each in report.results)

@@ -181,6 +181,10 @@ def _template(options: Options) -> Path | None:
     path = options.folder / options.config_template
     if not path.is_file():
         raise ValueError(f"--memmie-config-template: there is no file {path}")
+    try:
+        path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--memmie-config-template: {path} is not a text in UTF-8: {error}") from None
     return path
 
 

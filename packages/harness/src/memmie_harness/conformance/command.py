@@ -19,7 +19,7 @@ from memmie_harness.conformance.installed import not_installed
 from memmie_harness.conformance.matrix.command import Pages, write_matrix
 from memmie_harness.conformance.matrix.saved import parse_report
 from memmie_harness.conformance.model import ConformanceTest, Report
-from memmie_harness.conformance.output import notes_stream, say, unwritable, usage, write
+from memmie_harness.conformance.output import OutputError, notes_stream, say, unwritable, usage, write
 from memmie_harness.conformance.profile import Profile
 from memmie_harness.conformance.profile_file import ProfileError, load_profile, ready_made
 from memmie_harness.conformance.progress import Progress, summary
@@ -79,9 +79,13 @@ def run(options: Options) -> int:
     if absent and not options.installed:
         return usage("\n".join(absent.values()))
     profiles = [each for each in profiles if each.name not in absent]
-    if options.reports is not None:
-        Path(options.reports).mkdir(exist_ok=True)
+    try:
+        if options.reports is not None:
+            Path(options.reports).mkdir(exist_ok=True)
+    except OSError as error:
+        return usage(f"{options.reports} cannot be made: {error.strerror}")
     found: list[Report] = []
+    unwritten: list[str] = []
     for profile in profiles:
         if len(profiles) > 1:
             say(f"[{len(found) + 1}/{len(profiles)}] {profile.name}: {profile.title}", notes)
@@ -89,12 +93,21 @@ def run(options: Options) -> int:
         if report is None:
             return INTERRUPTED
         found.append(report)
+        try:
+            write(*_files(profile, report, options))
+        except OutputError as error:
+            unwritten.append(str(error))
     for why in absent.values():
         say(why, notes)
     if not found:
         return usage("no gateway of the kit's profiles is installed")
     saved = [parse_report(reports.as_json(report).encode(), report.target) for report in found]
-    write_matrix(saved, options.pages, list(absent))
+    try:
+        write_matrix(saved, options.pages, list(absent))
+    except OutputError as error:
+        unwritten.append(str(error))
+    if unwritten:
+        return usage("\n".join(unwritten))
     return 0 if all(report.conforms for report in found) else FAILED
 
 
@@ -124,18 +137,18 @@ def _file_name(profile: Profile) -> str:
 def _run_one(
     profile: Profile, tests: Sequence[ConformanceTest], options: Options, notes: TextIO
 ) -> Report | None:
-    """Run the tests against one gateway and write its report; return None after a signal."""
+    """Run the tests against one gateway; return None after a signal."""
     if options.patience is not None:
         profile = profile.with_patience(options.patience)
     with asyncio.Runner() as runner:
-        report = runner.run(_run(profile, tests, notes))
-    if report is None:
-        return None
-    write(options.json, reports.as_json(report))
-    write(options.junit, reports.as_junit(report))
-    if options.reports is not None:
-        write(str(Path(options.reports) / _file_name(profile)), reports.as_json(report))
-    return report
+        return runner.run(_run(profile, tests, notes))
+
+
+def _files(profile: Profile, report: Report, options: Options) -> list[tuple[str | None, str]]:
+    """Return the reports of one gateway, each with the name of its file."""
+    in_folder = str(Path(options.reports) / _file_name(profile)) if options.reports is not None else None
+    content = reports.as_json(report)
+    return [(options.json, content), (options.junit, reports.as_junit(report)), (in_folder, content)]
 
 
 def list_profiles() -> int:
@@ -175,11 +188,11 @@ async def _run(profile: Profile, tests: Sequence[ConformanceTest], notes: TextIO
 
 @contextlib.contextmanager
 def _signals_cancel_this_task() -> Iterator[None]:
-    """Cancel the current task at SIGINT or SIGTERM, so that every process that was started is stopped."""
+    """Cancel the current task at a signal that ends programs, so that every process that was started is stopped."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
-    signals = (signal.SIGINT, signal.SIGTERM)
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for signum in signals:
         loop.add_signal_handler(signum, task.cancel)
     try:

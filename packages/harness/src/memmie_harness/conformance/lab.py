@@ -10,7 +10,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Self
 
-from memmie_harness.conformance.model import Evidence, Violation
+from memmie_harness.conformance.model import Ended, Evidence, Silence, Violation
 from memmie_harness.conformance.pair import Pair, accept
 from memmie_harness.conformance.peers.heads import Head, upgrade_request
 from memmie_harness.conformance.peers.side import Side
@@ -207,7 +207,7 @@ class Lab:
         if arrival is not None:
             raise Violation(expected, f"a connection to {arrival.name}: {escape(arrival.head.raw)}")
         if isinstance(answer, Violation):
-            if may_hang_up and "connection" in answer.seen:
+            if may_hang_up and isinstance(answer, Ended):
                 return Head("HTTP/1.1 000 -", ())
             raise answer
         assert answer is not None
@@ -298,6 +298,8 @@ class Lab:
                 if error is not None and not isinstance(error, Violation):
                     raise error
                 answer = error or answering.result()
+            elif not arriving.done():
+                answer = Silence("a complete answer", f"none within {self.patience + 1:g} s")
             if isinstance(answer, Head) and answer.status == 101:
                 # This gateway answers before the backend, so the connection to a Studio may still be to come.
                 await asyncio.wait({arriving}, timeout=self.patience)

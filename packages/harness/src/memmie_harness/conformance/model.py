@@ -57,6 +57,14 @@ class Violation(Exception):  # noqa: N818 - it is a verdict about the gateway, n
         self.seen = seen
 
 
+class Ended(Violation):
+    """The connection ended, or was reset, before what a test waits for."""
+
+
+class Silence(Violation):
+    """What a test waits for did not come in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Why a test has its outcome; every byte is escaped, and tokens are replaced by their digests.

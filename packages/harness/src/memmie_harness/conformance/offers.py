@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,6 +11,10 @@ from typing import Final
 
 OfferValue = bool | int | float | str
 """The value of an offer in a profile."""
+
+
+MAX_STUDIOS: Final = 50
+"""The most Studios that the kit starts for one gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +130,22 @@ def _offers() -> dict[str, Offer]:
 
 OFFERS: Final[Mapping[str, Offer]] = MappingProxyType(_offers())
 """Every offer by its name."""
+
+
+def problem(name: str, value: OfferValue) -> str | None:
+    """Return why a value of the right type cannot be that of an offer; None if it can."""
+    if isinstance(value, bool):
+        return None
+    if not value:
+        return f"must not be {value!r}; leave the field out if the gateway does not offer this"
+    if isinstance(value, str):
+        if re.fullmatch("[!-~]+", value) is None:
+            return f"must have printable ASCII characters and no blank, but is {value!r}"
+        if (name == "path" or name.endswith("_path")) and re.fullmatch("/[^?#]*", value) is None:
+            return f"must begin with a slash and have no query, but is {value!r}"
+        return None
+    if not 0 < value < math.inf:
+        return f"must be more than 0 and finite, but is {value!r}"
+    if name == "studios" and value > MAX_STUDIOS:
+        return f"must be at most {MAX_STUDIOS}, but is {value!r}"
+    return None

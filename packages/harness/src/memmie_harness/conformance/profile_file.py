@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from memmie_harness.conformance import template
 from memmie_harness.conformance.model import MAX_NAME
-from memmie_harness.conformance.offers import OFFERS, OfferValue
+from memmie_harness.conformance.offers import OFFERS, OfferValue, problem
 from memmie_harness.conformance.profile import MAIN, Profile, Setup, Start
 from memmie_harness.targets.ready_when import ReadyWhen
 
@@ -61,7 +61,14 @@ class _Table:
         fits = (int, float) if kind is float else kind
         if not isinstance(value, fits) or (isinstance(value, bool) and kind is not bool):
             raise self.error(field, f"must be {_KINDS[kind]}, but is {value!r}")
+        if isinstance(value, str):
+            self.check_text(field, value)
         return cast("T", float(cast("float", value)) if kind is float else value)
+
+    def check_text(self, field: str, text: str) -> None:
+        """Raise a `ProfileError` if a text can be no argument of a program."""
+        if "\0" in text:
+            raise self.error(field, f"must not have a NUL character, but is {text!r}")
 
     def require(self, field: str, kind: type[T], example: str) -> T:
         """Return the value of a field that every profile has."""
@@ -127,6 +134,8 @@ def read_profile(path: Path) -> Profile:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ProfileError(f"{path}: {error.strerror}; does the file exist, and may you read it?") from None
+    except RecursionError:
+        raise ProfileError(f"{path}: its tables or lists are nested too deeply") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path}: this is not TOML: {error}") from None
     return profile_of(content, path)
@@ -147,6 +156,9 @@ def profile_of(content: Mapping[str, Any], path: Path) -> Profile:
     if not 0 < len(name) <= MAX_NAME:
         raise root.error("name", f"must have 1 to {MAX_NAME} characters, but is {name[:MAX_NAME]!r}")
     title = root.take("title", str) or name
+    for field, text in (("name", name), ("title", title)):
+        if not text.isprintable():
+            raise root.error(field, f"must have printable characters only, but is {text!r}")
     version = _words(root, "version")
     start_table = root.table("start")
     if "start" not in content:
@@ -197,6 +209,8 @@ def _texts(table: _Table, field: str) -> list[str] | None:
     texts = table.take(field, list)
     if texts is not None and not all(isinstance(text, str) and text for text in texts):
         raise table.error(field, f"must be a list of texts, but is {texts!r}")
+    for text in texts or ():
+        table.check_text(field, text)
     return texts
 
 
@@ -207,7 +221,7 @@ def _start(table: _Table, base: Start | None, folder: Path) -> Start:
     url = table.take("url", str)
     if not command and not image and not url and base is None:
         table.require("command", str, '"./gw --port {PORT} --backends {STUDIO_WS_URLS}"')
-    if url and (command or image or urlsplit(url).scheme != "http" or urlsplit(url).port is None):
+    if url and (command or image or not _is_http_with_port(url)):
         raise table.error(
             "url", "must be http://127.0.0.1:PORT, and there must be no command and no image besides it"
         )
@@ -217,10 +231,16 @@ def _start(table: _Table, base: Start | None, folder: Path) -> Start:
     for name, value in env_table.items():
         if not isinstance(value, str):
             raise env_table.error(name, f'must be a text, but is {value!r}; write {name} = "{value}"')
+        if not name or "=" in name or "\0" in name:
+            raise table.error("env", f"{name!r} is not the name of a variable")
+        env_table.check_text(name, value)
         env[name] = value
     config = table.take("config", str)
     if config is not None and not (folder / config).is_file():
         raise table.error("config", f"there is no file {folder / config}")
+    auth_port = table.take("auth_port", int)
+    if auth_port is not None and not _is_port(auth_port):
+        raise table.error("auth_port", f"must be a port, such as 8001, but is {auth_port!r}")
     changes: dict[str, Any] = {
         "command": command or None,
         "programs": _texts(table, "programs"),
@@ -229,7 +249,7 @@ def _start(table: _Table, base: Start | None, folder: Path) -> Start:
         "image": image,
         "image_command": _words(table, "image_command") or None,
         "url": url,
-        "auth_port": table.take("auth_port", int),
+        "auth_port": auth_port,
         "studio_ports": _ports(table),
         "config": folder / config if config is not None else None,
         "ready": _readiness(table),
@@ -272,9 +292,21 @@ def _readiness(table: _Table) -> ReadyWhen | None:
     return ReadyWhen(pattern, bool(port), path)
 
 
+def _is_http_with_port(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and bool(parts.hostname and parts.port)
+    except ValueError:  # such as a port above 65535
+        return False
+
+
+def _is_port(value: object) -> bool:
+    return type(value) is int and 0 < value < 65536
+
+
 def _ports(table: _Table) -> list[int] | None:
     ports = table.take("studio_ports", list)
-    if ports is not None and not all(type(port) is int and 0 < port < 65536 for port in ports):
+    if ports is not None and not all(map(_is_port, ports)):
         raise table.error("studio_ports", f"must be ports, such as [8010, 8011], but is {ports!r}")
     return ports
 
@@ -305,10 +337,8 @@ def _offers(table: _Table) -> dict[str, OfferValue]:
         value = table.take(name, kind)
         if value is None:
             continue
-        if not isinstance(value, bool) and not value:
-            raise table.error(
-                name, f"must not be {value!r}; leave the field out if the gateway does not offer this"
-            )
+        if why := problem(name, value):
+            raise table.error(name, why)
         offers[name] = value
     table.finish()
     return offers
@@ -348,7 +378,10 @@ def check_placeholders(setup: Setup, error: Callable[[str, str], ValueError]) ->
     }
     texts |= {f"start.env.{name}": value for name, value in start.env.items()}
     if start.config is not None:
-        texts[f"start.config ({start.config.name})"] = start.config.read_text(encoding="utf-8")
+        try:
+            texts[f"start.config ({start.config.name})"] = start.config.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as unreadable:
+            raise error("start.config", f"{start.config.name} is not a text in UTF-8: {unreadable}") from None
     for where, text in texts.items():
         for name in sorted(template.names_in(text)):
             if not template.known(name):

@@ -74,9 +74,9 @@ class Rounds:
                 again, passed_again = passed_again, []
             unsuspicious = passed_again
         for result in again:
-            self._note(
-                result if is_guilty else replace(result, outcome=Outcome.ERROR, evidence=_open(again, ending))
-            )
+            if not is_guilty and result.outcome is not Outcome.ERROR:
+                result = replace(result, outcome=Outcome.ERROR, evidence=_open(again, ending))  # noqa: PLW2901
+            self._note(result)
         for result in unsuspicious:
             self._note(result)
 

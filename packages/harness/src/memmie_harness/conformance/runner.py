@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -26,7 +27,7 @@ from memmie_harness.conformance.rounds import Rounds, unstarted
 from memmie_harness.conformance.stack import Launch, Stack
 from memmie_harness.targets.command import find_program, search_path
 from memmie_harness.targets.errors import TargetError
-from memmie_harness.targets.process import clean_environment
+from memmie_harness.targets.process import PIPE_SECONDS, clean_environment, kill_group
 
 AT_A_TIME: Final = 8
 """How many tests run at the same time against one gateway; most of them wait for sockets."""
@@ -140,10 +141,16 @@ async def with_crash(result: Result, stack: Stack) -> Result:
 
 
 async def _all(coroutines: Iterable[object]) -> None:
-    async with asyncio.TaskGroup() as group:
-        for coroutine in coroutines:
-            assert asyncio.iscoroutine(coroutine)
-            group.create_task(coroutine)
+    """Run coroutines at the same time; the first exception ends all of them."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for coroutine in coroutines:
+                assert asyncio.iscoroutine(coroutine)
+                group.create_task(coroutine)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[
+            0
+        ] from None  # such as a `BrokenPipeError` of the output, which the others have, too
 
 
 @asynccontextmanager
@@ -203,16 +210,22 @@ async def version_of(profile: Profile) -> str:
             stderr=asyncio.subprocess.STDOUT,
             env=environment,
             cwd=profile.main.start.folder,
+            start_new_session=True,
         )
     except (TargetError, OSError):
         return ""
+    assert process.stdout is not None
     try:
         async with asyncio.timeout(VERSION_SECONDS):
-            output, _ = await process.communicate()
-    except TimeoutError:
+            # A program need not end, and a child of it may keep the pipe open.
+            line = b""
+            while not line.strip() and (line := await process.stdout.readline()):
+                pass
+    except (TimeoutError, ValueError):  # nothing, or a line that is longer than a version
         return ""
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return output.decode("utf-8", "replace").strip().partition("\n")[0]
+        kill_group(process.pid)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PIPE_SECONDS):
+                await process.wait()
+    return line.decode("utf-8", "replace").strip()

@@ -23,7 +23,16 @@ CONTAINER: Final = "container"
 
 def is_url(choice: str) -> bool:
     """Tell whether `choice` is the address of a gateway that already runs."""
-    return urlsplit(choice).scheme in {"http", "https", "ws", "wss"}
+    return choice.partition(":")[0].lower() in {"http", "https", "ws", "wss"}
+
+
+def _has_address(url: str) -> bool:
+    """Tell whether a client can connect to this address."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as a port above 65535
+        return False
 
 
 def check_choice(choice: str, *, others: Sequence[str] = ()) -> str:
@@ -41,7 +50,7 @@ def check_choice(choice: str, *, others: Sequence[str] = ()) -> str:
             import memmie_harness.containers  # noqa: F401, PLC0415 - an extra, which may not be installed
         except ImportError as error:
             raise ValueError(str(error)) from None
-    elif choice not in {*PROCESSES, *others} and not (is_url(choice) and urlsplit(choice).hostname):
+    elif choice not in {*PROCESSES, *others} and not (is_url(choice) and _has_address(choice)):
         raise ValueError(
             f"{choice!r} is not a target. Choose {', '.join((*PROCESSES, *others, CONTAINER))} or the URL of a gateway "
             "(http://HOST:PORT or ws://HOST:PORT/PATH)"

@@ -70,9 +70,11 @@ class CommandTarget(ProcessTarget):
         if self._watch is None or self._watch.done():
             return
         self.send_signal(self._stop_signal)
-        with contextlib.suppress(TargetError):
-            await self.wait_ended(self._stop_seconds)
-        await self.kill()
+        try:
+            with contextlib.suppress(TargetError):
+                await self.wait_ended(self._stop_seconds)
+        finally:  # also after a cancellation by a second Ctrl-C
+            await self.kill()
 
     async def _wait_started(self, *, until_ready: bool) -> None:
         async def look() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from memmie_harness.targets.errors import TargetError
@@ -60,7 +61,10 @@ class ExternalTarget(LoggedTarget):
             if match is None:
                 return f"a log line like {ready.log.pattern!r}"
             if "port" in ready.log.groupindex:
-                port = int(match["port"])
+                digits = match["port"] or ""
+                if re.fullmatch("[0-9]{1,5}", digits) is None or not 0 < int(digits) < 65536:
+                    return f"a port in the log line {match[0]!r}"
+                port = int(digits)
         self._url = f"http://{LOOPBACK}:{port}"
         return await missing_at(self._url, ready)
 

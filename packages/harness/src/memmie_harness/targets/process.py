@@ -154,6 +154,9 @@ class ProcessTarget(ExternalTarget):
             raise self._failure(
                 f"gateway process {pid} was killed, because it did not end within {self._stop_seconds:g} s after SIGTERM"
             ) from None
+        except BaseException:  # such as a cancellation by a second Ctrl-C
+            await self.kill()
+            raise
         if exit_code != 0:
             raise self._failure(
                 f"gateway process {pid} ended with exit code {exit_code} after SIGTERM", exit_code
@@ -233,6 +236,7 @@ class ProcessTarget(ExternalTarget):
         await protocol.ended.wait()
         exit_code = transport.get_returncode()
         assert exit_code is not None  # noqa: S101 - it has ended
+        kill_group(self.pid)
         await asyncio.wait(readers, timeout=PIPE_SECONDS)
         for reader in readers:
             reader.cancel()
@@ -251,6 +255,16 @@ class ProcessTarget(ExternalTarget):
             if not line:
                 return
             self._log.write(line.decode("utf-8", "backslashreplace").rstrip("\r\n"))
+
+
+def kill_group(leader: int) -> None:
+    """Kill what a process has left behind; it was started in a session of its own, and its children are in its group.
+
+    Args:
+        leader: the id of the process, which has ended.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,15 @@ from memmie_harness.conformance.matrix.page import as_html
 from memmie_harness.conformance.matrix.saved import ReportError, SavedReport, read_reports
 from memmie_harness.conformance.matrix.table import matrix_of
 from memmie_harness.conformance.matrix.text import visible
-from memmie_harness.conformance.output import STANDARD, notes_stream, say, unwritable, usage, write
+from memmie_harness.conformance.output import (
+    STANDARD,
+    OutputError,
+    notes_stream,
+    say,
+    unwritable,
+    usage,
+    write,
+)
 
 WORSE: Final = 1
 """Exit code if a test got worse."""
@@ -41,12 +49,21 @@ class Pages:
 
 
 def write_matrix(reports: Sequence[SavedReport], pages: Pages, absent: Sequence[str] = ()) -> None:
-    """Write the matrix of these reports; `absent` are names of targets that are not installed."""
+    """Write the matrix of these reports.
+
+    Args:
+        reports: the reports.
+        pages: where to write it.
+        absent: names of targets that are not installed.
+
+    Raises:
+        OutputError: a file could not be written.
+    """
     matrix = matrix_of(reports, titles(), absent=absent, command=pages.command)
-    if pages.html is not None:
-        write(pages.html, as_html(matrix))
-    if pages.markdown is not None:
-        write(pages.markdown, as_markdown(matrix))
+    write(
+        (pages.html, as_html(matrix) if pages.html is not None else ""),
+        (pages.markdown, as_markdown(matrix) if pages.markdown is not None else ""),
+    )
 
 
 def run_matrix(files: Sequence[str], pages: Pages) -> int:
@@ -57,9 +74,11 @@ def run_matrix(files: Sequence[str], pages: Pages) -> int:
         return usage(problem)
     try:
         reports = read_reports(files)
+        write_matrix(reports, pages)
     except ReportError as error:
         return usage(visible(str(error)))
-    write_matrix(reports, pages)
+    except OutputError as error:
+        return usage(str(error))
     return 0
 
 
@@ -80,10 +99,14 @@ def run_compare(old: str, new: str, *, json: str | None = None, html: str | None
     except ReportError as error:
         return usage(visible(str(error)))
     say(changes.as_text(runs), notes_stream([json, html]))
-    write(json, changes.as_json(runs))
+    page = ""
     if html is not None:
         matrix = matrix_of([each.new for each in runs.comparisons], titles(), command=command)
-        write(html, as_html(matrix, runs))
+        page = as_html(matrix, runs)
+    try:
+        write((json, changes.as_json(runs)), (html, page))
+    except OutputError as error:
+        return usage(str(error))
     return WORSE if runs.worse else 0
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
-from memmie_harness.conformance.model import Violation
+from memmie_harness.conformance.model import Ended, Silence, Violation
 from memmie_harness.conformance.peers.frames import (
     BINARY,
     CLOSE,
@@ -40,6 +40,14 @@ def describe(frame: Frame) -> str:
 
 class TextInstead(Violation):
     """Text of HTTP came where a frame belongs."""
+
+
+def _chunk_size(line: bytes) -> int:
+    """Return the size in the first line of a chunk (RFC 9112 §7.1)."""
+    digits = re.match(rb"[0-9A-Fa-f]{1,16}(?=[ \t]*[;\r])", line)
+    if digits is None:
+        raise Violation("the size of a chunk", escape(line))
+    return int(digits[0], 16)
 
 
 class Side(Peer):
@@ -122,20 +130,20 @@ class Side(Peer):
             async with asyncio.timeout(self.patience):
                 data = await reading
         except TimeoutError:
-            raise Violation(
+            raise Silence(
                 f"{self.name} gets {what}", f"nothing within {self.patience:g} s; {self._pending()}"
             ) from None
         except asyncio.IncompleteReadError as error:
             self.transcript.add(self.name, "got", error.partial)
             self.transcript.note(f"{self.name} saw the end of its connection")
-            raise Violation(
+            raise Ended(
                 f"{self.name} gets {what}", f'the connection ended after "{escape(error.partial)}"'
             ) from None
         except asyncio.LimitOverrunError:
             raise Violation(f"{self.name} gets {what}", "more bytes than the kit reads") from None
         except ConnectionError:
             self.transcript.note(f"{self.name} saw its connection reset")
-            raise Violation(f"{self.name} gets {what}", "the connection was reset") from None
+            raise Ended(f"{self.name} gets {what}", "the connection was reset") from None
         self.transcript.add(self.name, "got", data)
         return data
 
@@ -186,7 +194,7 @@ class Side(Peer):
             return b""
         if "chunked" in head.get("transfer-encoding").lower():
             body = b""
-            while size := int((await self.read_until(b"\r\n")).split(b";")[0], 16):
+            while size := _chunk_size(await self.read_until(b"\r\n")):
                 body += (await self.read(size + 2))[:-2]
             await self.read_until(b"\r\n")
             return body
@@ -285,9 +293,7 @@ class Side(Peer):
         except TextInstead:
             await self.expect_end()
             return
-        except Violation as violation:
-            if "connection" not in violation.seen:
-                raise
+        except Ended:
             return
         self.send_close(1000)
         if self.mask is not None:

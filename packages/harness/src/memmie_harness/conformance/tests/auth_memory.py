@@ -122,3 +122,19 @@ async def expires(lab: Lab) -> None:
     pair.client.patience += 4
     await pair.client.expect_close(4401)
     await pair.studio.closing_frame()
+
+
+@GROUP.test(
+    "cached-until-expiry",
+    "A remembered answer about a token does not outlive the token",
+    level=FEATURE,
+    rule="spec §2, the end of a token",
+    needs=["auth_cache_seconds", "closes_at_expiry"],
+)
+async def cached_until_expiry(lab: Lab) -> None:
+    lab.stack.auth.answer(lab.token, valid(lab.user, expires=int(time.time()) + 3))
+    pair = await lab.join()
+    lab.stack.auth.answer(lab.token, status(401))
+    pair.client.patience += 4
+    await pair.client.expect_close(4401)  # now the token has expired for the gateway, too
+    await lab.refused(lab.request(), 401)

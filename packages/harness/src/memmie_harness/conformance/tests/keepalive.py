@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from memmie_harness.conformance.checks import true
 from memmie_harness.conformance.group import FEATURE, Group, row
@@ -11,7 +12,7 @@ from memmie_harness.conformance.model import Violation
 from memmie_harness.conformance.peers import PING, TEXT
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.closes import may_be_sent
-from memmie_harness.conformance.tests.data import DOWN, UP, ends
+from memmie_harness.conformance.tests.data import DOWN, UP, both, ends
 
 GROUP = Group("keepalive", "Keepalive and dead peers")
 
@@ -116,5 +117,24 @@ async def idle(lab: Lab) -> None:
     pair = await lab.join()
     pair.client.send(TEXT, "the last")
     await pair.studio.expect_message(TEXT, "the last")
-    pair.client.patience += lab.setup.number("idle_seconds") + 2
+    begun = time.monotonic()
+    seconds = lab.setup.number("idle_seconds")
+    pair.client.patience += seconds + 2
     await pair.client.expect_close(1001)
+    passed = time.monotonic() - begun
+    true(f"a Close frame after {seconds:g} s", passed > seconds / 2, f"one after {passed:.2f} s")
+
+
+@GROUP.table(
+    level=FEATURE,
+    rule="spec §7 (WS_TIMEOUT_SECONDS)",
+    needs=["idle_seconds"],
+    rows=both("idle-counts-messages", "Messages {} keep a connection open for longer than the idle time"),
+    seconds=40,
+)
+async def idle_counts_messages(lab: Lab, direction: str) -> None:
+    sender, receiver = ends(await lab.join(), direction)
+    for number in range(6):
+        await asyncio.sleep(lab.setup.number("idle_seconds") * 0.3)
+        sender.send(TEXT, str(number))
+        await receiver.expect_message(TEXT, str(number))

@@ -54,7 +54,7 @@ async def test_what_is_awaited_is_named_and_not_how_it_is_read(make: Make) -> No
         (Side.message, "client gets a frame"),
         (Side.expect_close, "client gets a Close frame"),
     ):
-        seen = await violation(read(await make(b"")))  # type: ignore[operator]
+        seen = await violation(read(await make(b"")))
         assert (seen.expected, seen.seen) == (expected, ended)
 
 
