@@ -62,3 +62,12 @@ async def test_an_invalid_size_of_a_chunk_is_a_violation(connect: Connect, size:
     head = b"HTTP/1.1 400 No\r\nTransfer-Encoding: chunked\r\n\r\n"
     with pytest.raises(Violation, match="the size of a chunk"):
         await (await connect(head + size + b"\r\nhello\r\n0\r\n\r\n", closes=True)).answer()
+
+
+async def test_what_comes_where_nothing_may_come_is_seen(connect: Connect) -> None:
+    assert await (await connect(b"late", closes=False)).leftover() == b"late"
+    with pytest.raises(Violation, match='seen: "late"'):
+        await (await connect(b"late", closes=False)).expect_silence()
+    with pytest.raises(Violation, match="the end of the connection"):
+        await (await connect(b"", closes=True)).expect_silence()
+    await (await connect(b"", closes=False)).expect_silence()
