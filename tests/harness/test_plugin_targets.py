@@ -76,7 +76,7 @@ def test_a_command_starts_the_gateway_of_each_test(pytester: pytest.Pytester) ->
         [
             "*memmie gateway log, teardown included: <CommandTarget pid=*",
             "*Running on http://127.0.0.1:*",
-            "SKIPPED *not offered: drain; the profile command says so",
+            "SKIPPED *not offered: drain; no profile says that the gateway of the command offers it; write one for --memmie-profile",
         ]
     )
 

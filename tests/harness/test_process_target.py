@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -292,3 +293,21 @@ async def test_its_repr_holds_no_settings(make_target: MakeTarget) -> None:
     await target.start()
     assert str(target.pid) in repr(target)
     await target.stop()
+
+
+async def test_a_signal_leaves_the_exit_code_to_asyncio(
+    make_target: MakeTarget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`Popen.poll` reaps a process that has just ended; then asyncio logs `Unknown child process`, and reports 255."""
+
+    def poll(_: object) -> None:
+        raise AssertionError("polled")
+
+    target = make_target()
+    await target.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess.Popen, "poll", poll)
+        target.send_signal(signal.SIGTERM)
+        target.send_signal(signal.SIGTERM)
+
+    assert await target.wait_ended() in {0, -signal.SIGTERM}

@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import replace
 from urllib.parse import unquote
 
-from tests.mutants.answers import RefusedError, closed
+from tests.mutants.answers import RefusedError, closed, without
 from tests.mutants.backends import Backend
-from tests.mutants.joint import STUDIO, Joint
+from tests.mutants.joint import STUDIO, Joint, Streams
 from tests.mutants.registry import joint_mutant, mutant
 from tests.mutants.toy import Toy
 from tests.mutants.verdicts import Verdict
@@ -306,6 +306,31 @@ class TakesTheFirstOfTwoHosts(Toy):
         first = next(field for field in head.fields if field[0] == "host")
         others = tuple(field for field in head.fields if field[0] != "host")
         return super().check_request(Head(head.first_line, (first, *others), head.body, head.names))
+
+
+@mutant("handshake/body-length", "handshake/body-chunked")
+class PassesABodyOnBehindThe101(Toy):
+    def check_upgrade(self, head: Head) -> None:
+        super().check_upgrade(without(head, *self.body_fields(head)))
+
+    async def connect(self, head: Head, client: Streams, token: str, *, answered: bool = False) -> None:
+        names = self.body_fields(head)
+        if "content-length" in names:
+            head = replace(head, body=await client[0].readexactly(11))
+        elif names:
+            head = replace(head, body=await client[0].readuntil(b"0\r\n\r\n"))
+        await super().connect(head, client, token, answered=answered)
+
+    async def dial(self, head: Head, user: str, token: str, writer: asyncio.StreamWriter | None) -> Backend:
+        backend = await super().dial(without(head, *self.body_fields(head)), user, token, writer)
+        backend[1].write(head.body)
+        return backend
+
+    @staticmethod
+    def body_fields(head: Head) -> list[str]:
+        fields = [field for field in head.fields if field[0] in {"content-length", "transfer-encoding"}]
+        known = [("content-length", "11")], [("transfer-encoding", "chunked")]
+        return [name for name, _ in fields] if fields in known else []
 
 
 @mutant("hostile/line-end-in-query")

@@ -13,6 +13,7 @@ from tests.mutants.toy_profile import profile
 from memmie_harness.conformance import catalogue
 from memmie_harness.conformance.model import Outcome
 from memmie_harness.conformance.peers import Head
+from memmie_harness.conformance.peers.heads import KEY
 from memmie_harness.conformance.reports import explain
 from memmie_harness.conformance.runner import run
 
@@ -36,6 +37,21 @@ async def test_a_mutant_is_caught(name: str) -> None:
 
     missed = [result.test.id for result in report.results if result.outcome is not Outcome.FAILED]
     assert not missed
+
+
+class TakesRequestsWithoutKey(Toy):
+    def check_upgrade(self, head: Head) -> None:
+        key = () if head.get("sec-websocket-key") else (("sec-websocket-key", KEY),)
+        super().check_upgrade(replace(head, fields=head.fields + key))
+
+
+async def test_what_is_refused_is_tested_in_other_tests_than_how_it_is_refused() -> None:
+    names = ["no-key", "refusal-is-complete", "refused-one-harms-nobody"]
+    tests = catalogue.choose([f"refusals/{name}" for name in names])
+
+    report = await run(profile(1), tests, launch=TakesRequestsWithoutKey)
+
+    assert [str(result.outcome) for result in report.results] == ["failed", "passed", "passed"]
 
 
 def test_the_table_knows_every_mutant_and_only_tests_that_exist() -> None:

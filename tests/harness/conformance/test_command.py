@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from memmie_harness import cli
-from memmie_harness.conformance.model import ConformanceTest, Evidence, Level, Outcome, Result
-from memmie_harness.conformance.progress import Progress
+from memmie_harness.conformance.model import ConformanceTest, Evidence, Level, Outcome, Report, Result
+from memmie_harness.conformance.progress import Progress, summary
 
 
 def test_profiles_and_tests_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,6 +78,11 @@ def test_progress_prints_what_failed_and_the_same_problem_once() -> None:
 
     lines = [line for line in stream.getvalue().splitlines() if line[0] != " "]
     assert lines == ["failed group/name (must): Title", "error group/name (must): Title"]
+
+
+@pytest.mark.parametrize(("number", "words"), [(1, "1 test in 2.0 s"), (2, "2 tests in 2.0 s")])
+def test_the_summary_counts_tests(number: int, words: str) -> None:
+    assert summary(Report("gw", {}, [result(Outcome.PASSED)] * number), 2).splitlines()[-1] == words
 
 
 def test_the_command_line_does_not_load_the_kit() -> None:

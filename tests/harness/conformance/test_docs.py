@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from memmie_harness.conformance.matrix.comparison import Kind
 from memmie_harness.conformance.model import Level, Outcome
 from memmie_harness.conformance.offers import OFFERS
 from memmie_harness.conformance.profile import Start
+from memmie_harness.conformance.profile_file import profile_of
 from memmie_harness.kit_options import add_conformance
 
 PAGE = (Path(__file__).parents[3] / "docs" / "conformance.md").read_text()
@@ -41,6 +43,19 @@ def options() -> set[str]:
 def test_the_table_of_offers_is_that_of_the_code() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (true|number|text) \| (.*) \|$", PAGE, re.MULTILINE)
     assert rows == [(name, KINDS[offer.kind], offer.meaning) for name, offer in OFFERS.items()]
+
+
+def test_the_examples_are_valid_profiles() -> None:
+    examples = [text for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL) if "\nname = " in text]
+    assert [profile_of(tomllib.loads(text), Path("gw.toml")).name for text in examples] == [
+        "my-gateway",
+        "my-proxy",
+    ]
+
+
+@pytest.mark.parametrize("name", ["name", "title", "version", "known_version"])
+def test_every_field_of_a_profile_is_explained(name: str) -> None:
+    assert re.search(rf"^\| `{name}`", PAGE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", template.FIXED)

@@ -83,6 +83,12 @@ def parsed(page: str) -> Page:
     return result
 
 
+def test_the_offers_that_a_test_depends_on_are_named() -> None:
+    html = as_html(matrix_of([saved(row("closes/code-1000-up", "failed"), row("a/unknown"))], {}))
+
+    assert re.findall("<dt>Offers</dt><dd>(.*?)</dd>", html) == ["forwards_closes"]
+
+
 def report(text: str, outcome: str = "failed") -> SavedReport:
     """Return a report with this text in every place that takes any text."""
     evidence = {"exchange": [text, text], "expected": text, "seen": text}

@@ -68,6 +68,10 @@ def test_a_setup_changes_what_it_names_and_keeps_the_rest(tmp_path: Path) -> Non
         ('name = "gw"\n[start]', 'start.command: is missing; write for example: command = "./gw'),
         (SMALL.replace("'two", "two"), "start.command: cannot be split into words (No closing quotation)"),
         (
+            SMALL.replace("PORT", "STUDIO_ADRESS_1"),
+            "the placeholder {STUDIO_ADRESS_1} is unknown; did you mean '{STUDIO_ADDRESS_1}'?",
+        ),
+        (
             SMALL.replace("PORT", "PROT"),
             "start.command: the placeholder {PROT} is unknown; did you mean '{PORT}'?",
         ),

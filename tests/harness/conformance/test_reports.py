@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from memmie_harness.conformance.model import ConformanceTest, Evidence, Level, Outcome, Report, Result
@@ -82,3 +83,10 @@ def test_a_report_conforms_unless_a_test_failed_or_could_not_run() -> None:
     assert not REPORT.conforms
     assert Report("gw", {}, [REPORT.results[0], REPORT.results[2]]).conforms
     assert not Report("gw", {}, [REPORT.results[3]]).conforms
+
+
+def test_the_offers_that_a_test_depends_on_are_named() -> None:
+    test = replace(result("bad", Outcome.FAILED).test, needs=frozenset({"tls", "auth"}))
+
+    assert "\n  offers:   auth, tls\n" in explain(Result(test, Outcome.FAILED, Evidence(seen="101")))
+    assert "offers" not in explain(result("bad", Outcome.FAILED))

@@ -171,30 +171,22 @@ async def test_an_output_that_is_closed_ends_the_run_by_its_own_error() -> None:
     assert [gateway.runs for gateway in gateways.made] == [False]
 
 
-async def test_a_gateway_that_crashes_is_started_again_and_the_failure_says_so() -> None:
-    gateways = fresh()
+async def test_a_gateway_that_does_not_start_again_is_an_error_of_the_tests_that_ran() -> None:
+    class Process(Listener):
+        made: list[Listener] = []  # noqa: RUF012 - as in `fresh`
+        exit_code: int | None = None
+
+        async def wait_ended(self, within: float = 5.0) -> int:
+            if self.exit_code is None:
+                raise TargetError(f"it still runs after {within} s")
+            return self.exit_code
 
     async def crashes(lab: Lab) -> None:
-        lab.stack.gateway.exit_code = -6  # type: ignore[attr-defined] # as a process has one
+        Process.starts = False
+        lab.stack.gateway.exit_code = 1  # type: ignore[attr-defined]
         raise Violation("an answer", "none")
 
-    report = await run(PROFILE, [case("crashes", crashes), case("after", passes)], launch=gateways)
+    report = await run(PROFILE, [case("crashes", crashes), case("after", passes)], launch=Process)
 
-    crashed, after = report.results
-    assert crashed.evidence.seen.startswith("none; the gateway ended with exit code -6; its last lines: line")
-    assert after.outcome is Outcome.PASSED
-    assert [(gateway.setup.name, gateway.runs) for gateway in gateways.made] == [("main", False)] * 2
-
-
-async def test_a_gateway_that_does_not_start_again_is_an_error_of_the_tests_after() -> None:
-    gateways = fresh()
-
-    async def crashes(lab: Lab) -> None:
-        gateways.starts = False
-        lab.stack.gateway.exit_code = 1  # type: ignore[attr-defined] # as a process has one
-        raise Violation("an answer", "none")
-
-    report = await run(PROFILE, [case("crashes", crashes), case("after", passes)], launch=gateways)
-
-    assert report.results[1].outcome is Outcome.ERROR
-    assert "could not be started again: it has no wheels" in report.results[1].evidence.seen
+    assert [result.outcome for result in report.results] == [Outcome.ERROR, Outcome.ERROR]
+    assert all("with the setup 'main': it has no wheels" in each.evidence.seen for each in report.results)

@@ -179,15 +179,22 @@ def _with_profile(profile: Profile, requested: StackRequest) -> Chosen:
     setup = profile.setup_for(requested.needs)
     if setup is None:
         missing = sorted(need for need in requested.needs if not profile.main.offers_all([need]))
-        raise NotOfferedError(f"not offered: {', '.join(missing)}; the profile {profile.name} says so")
+        raise NotOfferedError(f"not offered: {', '.join(missing)}; {_says(profile)}")
     fixed = fixed_studios(setup)
     chosen = Chosen(COMMAND, fixed if fixed and requested.any_studios else requested.studios, setup=setup)
     other_studios = (fixed is not None and chosen.studios != fixed) or not chosen.has_fakes
     missing = _missing(requested, settings=chosen.url is not None, studios=other_studios)
     if missing:
-        why = f"the profile {profile.name} says so" if chosen.url is None else _running(chosen.url)
+        why = _says(profile) if chosen.url is None else _running(chosen.url)
         raise NotOfferedError(f"not offered: {', '.join(missing)}; {why}")
     return chosen
+
+
+def _says(profile: Profile) -> str:
+    """Return why a gateway does not offer something."""
+    if profile.name == COMMAND:
+        return "no profile says that the gateway of the command offers it; write one for --memmie-profile"
+    return f"the profile {profile.name} says so"
 
 
 def fixed_studios(setup: Setup) -> int | None:

@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote
 
 from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import InvalidStatus
 
 from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
@@ -21,6 +23,9 @@ from memmie_harness.conformance.launch import temporary_folder
 from memmie_harness.fixture_types import Connect, HasWebSocket, MintToken, StartGateway
 from memmie_harness.stack_request import DEFAULT_STUDIOS, DEFAULT_TARGET, StackRequest
 from memmie_harness.targets import Target
+
+BODY_CHARACTERS: Final = 1000
+"""How much of the body of a refusal the error of a test shows."""
 
 
 @contextlib.asynccontextmanager
@@ -93,12 +98,25 @@ async def connector(gateway: HasWebSocket, mint: MintToken, chosen: Chosen) -> A
         if token is None and user_id is not None and chosen.takes_tokens:
             token = mint(user_id)
         ws_url = (target or gateway).ws_url
-        connection = await connect(ws_url, token, place=chosen.token_place, **options)
+        if user_id is not None and not chosen.takes_tokens:
+            # A proxy that asks nobody about tokens passes the query on, and the fake Studio wants the user in it.
+            ws_url += f"{'&' if '?' in ws_url else '?'}user_id={quote(user_id, safe='')}"
+        try:
+            connection = await connect(ws_url, token, place=chosen.token_place, **options)
+        except InvalidStatus as refused:
+            refused.add_note(_answer(refused))
+            raise
         connections.append(connection)
         return connection
 
     yield connect_user
     await asyncio.gather(*(connection.close() for connection in connections))
+
+
+def _answer(refused: InvalidStatus) -> str:
+    """Return the body of a refusal in words, because it often says why."""
+    body = (refused.response.body or b"").decode("utf-8", "backslashreplace")[:BODY_CHARACTERS]
+    return f"the body of the answer is {body!r}"
 
 
 @dataclass(frozen=True, slots=True)

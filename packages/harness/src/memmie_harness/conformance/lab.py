@@ -102,6 +102,7 @@ class Lab:
     def secret(self, token: str) -> str:
         """Keep any text out of the evidence."""
         self._tokens.append(token)
+        self.stack.secrets.append(token)
         return token
 
     def evidence(self, expected: str = "", seen: str = "") -> Evidence:

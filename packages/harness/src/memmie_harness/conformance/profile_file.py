@@ -385,7 +385,8 @@ def check_placeholders(setup: Setup, error: Callable[[str, str], ValueError]) ->
     for where, text in texts.items():
         for name in sorted(template.names_in(text)):
             if not template.known(name):
-                near = _unknown("{" + name + "}", ["{" + known + "}" for known in template.FIXED])
+                names = template.names_for(setup.studios)
+                near = _unknown("{" + name + "}", ["{" + known + "}" for known in names])
                 raise error(where, f"the placeholder {{{name}}} {near} (write {{{{ for a brace that stays)")
             number = name.removeprefix("STUDIO_ADDRESS_").removeprefix("STUDIO_PORT_")
             if number.isdecimal() and int(number) > setup.studios:

@@ -55,5 +55,6 @@ def summary(report: Report, seconds: float) -> str:
     for group, counts in groups.items():
         lines.append(f"{group:<14}" + "".join(f"{counts[outcome] or '':>13}" for outcome in columns))
     lines.append(f"{'all':<14}" + "".join(f"{report.count(outcome):>13}" for outcome in columns))
-    lines.append(f"{len(report.results)} tests in {seconds:.1f} s")
+    number = len(report.results)
+    lines.append(f"{number} test{'s' if number != 1 else ''} in {seconds:.1f} s")
     return "\n".join(lines)

@@ -48,9 +48,11 @@ def _xml(text: str) -> str:
 
 
 def explain(result: Result) -> str:
-    """Return a result in words: the rule, what was expected and seen, the note, and the exchange."""
+    """Return a result in words: the rule, the offers that the test depends on, what was expected and seen, the note, and the exchange."""
     test, evidence = result.test, result.evidence
     lines = [f"{result.outcome} {test.id} ({test.level}): {test.title}", f"  rule:     {test.rule}"]
+    if test.needs:
+        lines.append(f"  offers:   {', '.join(sorted(test.needs))}")
     if evidence.expected:
         lines.append(f"  expected: {evidence.expected}")
     if evidence.seen:

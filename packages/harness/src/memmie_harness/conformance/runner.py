@@ -23,6 +23,7 @@ from memmie_harness.conformance.model import (
     Violation,
 )
 from memmie_harness.conformance.profile import Profile, Setup
+from memmie_harness.conformance.rounds import Rounds, unstarted
 from memmie_harness.conformance.stack import Launch, Stack
 from memmie_harness.targets.command import find_program, search_path
 from memmie_harness.targets.errors import TargetError
@@ -39,9 +40,6 @@ GATEWAYS_AT_A_TIME: Final = 2
 
 VERSION_SECONDS: Final = 20.0
 """How long the version command may take."""
-
-END_SECONDS: Final = 0.1
-"""How long after a failure the end of the gateway's process is waited for."""
 
 USUAL_PATIENCE: Final = 5.0
 """The patience in seconds for which the tests' own times are meant."""
@@ -105,29 +103,15 @@ def plan(profile: Profile, test: ConformanceTest) -> Setup | Result:
     return Result(test, Outcome.NOT_OFFERED, Evidence(seen=why))
 
 
-def unstarted(test: ConformanceTest, problem: str) -> Result:
-    """Return the result of a test without a running gateway."""
-    return Result(test, Outcome.ERROR, Evidence(seen=problem))
-
-
 async def _run_shared(
     setup: Setup, tests: Sequence[ConformanceTest], launch: Launch | None, note: OnResult
 ) -> None:
     """Run tests that share a gateway; where a gateway can run one at a time, run several gateways."""
-    waiting = iter(tests)
-
-    async def work(stack: Stack | str) -> None:
-        for test in waiting:
-            note(unstarted(test, stack) if isinstance(stack, str) else await run_test(test, stack))
-
-    async def serve(at_a_time: int) -> None:
-        async with running(setup, launch) as stack:
-            await _all(work(stack) for _ in range(at_a_time))
-
+    rounds = Rounds(tests, lambda: running(setup, launch), run_test, note)
     if setup.start.one_at_a_time and not setup.start.url:
-        await _all(serve(1) for _ in range(min(len(tests), ONE_AT_A_TIME_GATEWAYS)))
+        await _all(rounds.serve(1) for _ in range(min(len(tests), ONE_AT_A_TIME_GATEWAYS)))
     elif tests:
-        await serve(1 if setup.start.one_at_a_time else AT_A_TIME)
+        await rounds.serve(1 if setup.start.one_at_a_time else AT_A_TIME)
 
 
 async def _run_own(
@@ -141,9 +125,19 @@ async def _run_own(
             if isinstance(stack, str):
                 note(unstarted(test, stack))
             else:
-                note(await run_test(test, stack))
+                note(await with_crash(await run_test(test, stack), stack))
 
     await _all(one(test) for test in tests)
+
+
+async def with_crash(result: Result, stack: Stack) -> Result:
+    """Return the result of a test with a gateway of its own; if this gateway has crashed, a failure says so."""
+    if result.outcome is not Outcome.FAILED:
+        return result
+    ending = await stack.survey()
+    if ending is None or stack.was_stopped:
+        return result
+    return replace(result, evidence=replace(result.evidence, seen=f"{result.evidence.seen}; {ending}"))
 
 
 async def _all(coroutines: Iterable[object]) -> None:
@@ -175,10 +169,6 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
     """Run one test with a running stack, and return its result; only a cancellation is raised."""
     started = time.monotonic()
     outcome, evidence = Outcome.PASSED, Evidence()
-    try:
-        await stack.revive()
-    except (TargetError, OSError) as error:
-        return unstarted(test, f"the gateway could not be started again: {error}")
     async with Lab(stack) as lab:
         # Who waits longer for single bytes gives the whole test more time, too.
         seconds = test.seconds * max(1.0, lab.patience / USUAL_PATIENCE)
@@ -196,18 +186,7 @@ async def run_test(test: ConformanceTest, stack: Stack) -> Result:
             evidence = lab.evidence("the gateway keeps the connection", str(error))
         except Exception:  # noqa: BLE001 - a defect of a test must not end the run
             outcome, evidence = Outcome.ERROR, lab.evidence(seen=traceback.format_exc())
-        if outcome is not Outcome.PASSED and (ended := await _ended(stack)):
-            evidence = replace(evidence, seen=f"{evidence.seen}; {lab.evidence(seen=ended).seen}")
     return Result(test, outcome, evidence, time.monotonic() - started)
-
-
-async def _ended(stack: Stack) -> str:
-    """Return how the gateway has ended; its connections end before its process does."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(END_SECONDS):
-            while not stack.ended:  # noqa: ASYNC110 - a gateway has no event for it
-                await asyncio.sleep(END_SECONDS / 10)
-    return stack.ended
 
 
 async def version_of(profile: Profile) -> str:

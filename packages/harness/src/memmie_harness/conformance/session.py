@@ -7,9 +7,10 @@ from contextlib import AsyncExitStack
 from typing import Self
 
 from memmie_harness.conformance.known import with_note
-from memmie_harness.conformance.model import ConformanceTest, Result
+from memmie_harness.conformance.model import ConformanceTest, Outcome, Result
 from memmie_harness.conformance.profile import Profile
-from memmie_harness.conformance.runner import plan, run_test, running, unstarted
+from memmie_harness.conformance.rounds import judged, unstarted
+from memmie_harness.conformance.runner import plan, run_test, running, with_crash
 from memmie_harness.conformance.stack import Stack
 
 
@@ -25,6 +26,7 @@ class Session:
         self._runner = asyncio.Runner()
         self._resources = AsyncExitStack()
         self._stacks: dict[str, Stack | str] = {}
+        self._last = ""
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -45,10 +47,20 @@ class Session:
             return setup
         if test.own_gateway:
             async with running(setup, None) as stack:
-                return await self._run_with(test, stack)
+                if isinstance(stack, str):
+                    return unstarted(test, stack)
+                return await with_crash(await run_test(test, stack), stack)
         if setup.name not in self._stacks:
             self._stacks[setup.name] = await self._resources.enter_async_context(running(setup, None))
-        return await self._run_with(test, self._stacks[setup.name])
-
-    async def _run_with(self, test: ConformanceTest, stack: Stack | str) -> Result:
-        return unstarted(test, stack) if isinstance(stack, str) else await run_test(test, stack)
+        stack = self._stacks[setup.name]
+        if isinstance(stack, str):
+            return unstarted(test, stack)
+        before, self._last = self._last, test.id
+        result = await run_test(test, stack)
+        if result.outcome is not Outcome.PASSED:
+            await stack.survey()
+        ending = stack.ending()
+        if ending is None:
+            return result
+        del self._stacks[setup.name]  # the next test starts it again
+        return await judged(test, lambda: running(setup, None), run_test, ending, before=before)

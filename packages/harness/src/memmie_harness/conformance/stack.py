@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
 from memmie_harness.conformance.launch import Surroundings, make_gateway, temporary_folder
@@ -15,7 +16,9 @@ from memmie_harness.conformance.peers.certificate import Certificate
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.peers.studio import ConformanceStudio, contains
 from memmie_harness.conformance.profile import Setup
+from memmie_harness.conformance.transcript import escape, hide
 from memmie_harness.targets.command import free_port
+from memmie_harness.targets.errors import TargetError
 
 
 class Gateway(Protocol):
@@ -39,6 +42,26 @@ class Gateway(Protocol):
         ...
 
 
+@runtime_checkable
+class Process(Protocol):
+    """What a gateway has besides if it is a process or a container."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        ...
+
+    async def wait_ended(self, within: float = 5.0) -> int:
+        """Wait until it has ended; raise `TargetError` if it still runs after so many seconds."""
+        ...
+
+
+LAST_LINES: Final = 20
+"""How many lines of a gateway that has ended are shown."""
+
+END_SECONDS: Final = 1.0
+"""How long the end of a process may take after its connections have ended, and an answer of one that runs."""
+
 Launch = Callable[[Setup, "Stack"], Gateway]
 """Makes the gateway of a stack with a running Auth and running Studios; it is not yet started."""
 
@@ -61,11 +84,12 @@ class Stack:
         self._launch = launch or (RunningGateway if setup.start.url else command_gateway)
         self._resources = AsyncExitStack()
         self._waiting: dict[str, Callable[[Side], None]] = {}
+        self.secrets: list[str] = []
+        """The tokens of all tests, which must not be shown where the gateway's log is."""
         self.folder = Path()
         self.certificate = Certificate() if setup.offers.get("tls") else None
         self.tls_port = free_port() if setup.offers.get("tls") else 0
         self.gateway: Gateway
-        self._reviving = asyncio.Lock()
 
     @property
     def port(self) -> int:
@@ -83,6 +107,59 @@ class Stack:
     def tls_key_file(self) -> Path:
         """The key of the certificate."""
         return self.folder / "tls-key.pem"
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process of the gateway has ended; False if it has none that is known."""
+        return isinstance(self.gateway, Process) and self.gateway.exit_code is not None
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether the gateway has ended in good order, or by the signal that stops it."""
+        code = self.gateway.exit_code if isinstance(self.gateway, Process) else None
+        return code in {0, -self.setup.start.stop_signal}
+
+    def ending(self) -> str | None:
+        """Return how the gateway ended and what it wrote last, without tokens; None if it runs."""
+        if not isinstance(self.gateway, Process) or self.gateway.exit_code is None:
+            return None
+        code = self.gateway.exit_code
+        how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
+        lines = hide(self.gateway.log_tail(LAST_LINES), self.secrets).splitlines()
+        shown = "\n".join(escape(line.encode("utf-8", "replace")) for line in lines)
+        return f"the gateway ended {how}; its last lines:\n{shown or '(nothing)'}"
+
+    async def survey(self) -> str | None:
+        """Return how the gateway ended, or None if it runs: then it answers a request, or has not ended within a second.
+
+        What a gateway got before this request, it has worked on before the answer, if it is not still at it.
+        """
+        gateway = self.gateway
+        if not isinstance(gateway, Process):
+            return None
+        if gateway.exit_code is None and await self._answers():
+            return None
+        with contextlib.suppress(TargetError):
+            await gateway.wait_ended(END_SECONDS)
+        return self.ending()
+
+    async def _answers(self) -> bool:
+        """Return whether a plain request gets an answer, or is kept waiting by a gateway that may not speak HTTP here."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                try:
+                    path = self.setup.offers.get("status_path", "/")
+                    writer.write(
+                        f"GET {path} HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n\r\n".encode()
+                    )
+                    return bool(await reader.read(1))
+                finally:
+                    writer.transport.abort()
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
     def expect(self, marker: str, arrived: Callable[[Side], None] | None) -> None:
         """Call `arrived` with each connection to a Studio that has this marker in its request; None ends this."""
@@ -128,24 +205,6 @@ class Stack:
         resources.push_async_callback(gateway.stop)
         await gateway.start()
         return gateway
-
-    @property
-    def ended(self) -> str:
-        """How the gateway has ended, with its last lines; empty if it runs, or if this cannot be seen."""
-        code = getattr(self.gateway, "exit_code", None)
-        if code is None:
-            return ""
-        return f"the gateway ended with exit code {code}; its last lines: {self.gateway.log_tail(10) or '(none)'}"
-
-    async def revive(self) -> None:
-        """Start the gateway again if it has ended, so that one crash does not fail every test after it.
-
-        Raises:
-            TargetError: it did not start.
-        """
-        async with self._reviving:
-            if self.ended:
-                await self.start_another()
 
     async def start_another(self) -> Gateway:
         """Start another gateway, to which new clients connect from now on; return the one before, which still runs.

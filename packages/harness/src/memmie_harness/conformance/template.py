@@ -20,6 +20,12 @@ def known(name: str) -> bool:
     return name in FIXED or re.fullmatch(r"STUDIO_(ADDRESS|PORT)_[1-9][0-9]?", name) is not None
 
 
+def names_for(studios: int) -> list[str]:
+    """Return the names of all placeholders of a gateway with so many Studios."""
+    numbered = [f"STUDIO_{part}_{number + 1}" for part in ("ADDRESS", "PORT") for number in range(studios)]
+    return [*FIXED, *numbered]
+
+
 def names_in(template: str) -> set[str]:
     """Return the names of the placeholders in a template, known or not."""
     return {match[1] for match in _PATTERN.finditer(template) if match[1]}

@@ -166,7 +166,9 @@ class ProcessTarget(ExternalTarget):
         """Send the process a signal; does nothing if it has already ended."""
         process = self._started()
         if process.returncode is None:
-            process.send_signal(signum)
+            # `Process.send_signal` polls first, which takes the exit code away from asyncio if the process has just ended.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signum)
 
     async def wait_ended(self, within: float = 5.0) -> int:
         """Wait until the process has ended, and return its exit code.

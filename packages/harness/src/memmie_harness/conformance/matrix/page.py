@@ -11,6 +11,7 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from memmie_harness.conformance.catalogue import all_tests
 from memmie_harness.conformance.matrix.comparison import Change, Runs
 from memmie_harness.conformance.matrix.saved import SavedTest
 from memmie_harness.conformance.matrix.table import Column, Matrix, count, version_of
@@ -98,6 +99,7 @@ def _environment() -> Environment:
     environment.globals.update(
         count=count,
         meanings=MEANINGS,
+        needs={test.id: ", ".join(sorted(test.needs)) for test in all_tests() if test.needs},
         outcomes=list(SIGNS),
         red=RED,
         signs=SIGNS,

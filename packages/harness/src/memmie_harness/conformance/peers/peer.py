@@ -113,6 +113,7 @@ class Peer:
     async def read_frame(self) -> Frame:
         """Read a frame; its mask bit must be that of the other role (RFC 6455 §5.1)."""
         raw = await self.read(2)
+        await self.check_start(raw)
         first, size = raw[0], raw[1] & 0x7F
         if size > 125:
             more = await self.read(2 if size == 126 else 8)
@@ -123,6 +124,9 @@ class Peer:
         data = await self.read(size)
         payload = masked(data, key) if is_masked else data
         return Frame(first & 0x0F, payload, bool(first & 0x80), first & 0x70, is_masked, raw + key + data)
+
+    async def check_start(self, raw: bytes) -> None:
+        """Look at the first two bytes of a frame; here, nothing is wrong with any."""
 
     def check_mask(self, *, is_masked: bool) -> None:
         """Raise an AssertionError if a frame's mask bit is not that of the other role."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
 from memmie_harness.conformance.model import Ended, Silence, Violation
@@ -38,6 +38,10 @@ def describe(frame: Frame) -> str:
     return f'{name}{flags} "{escape(frame.payload)}"'
 
 
+class TextInstead(Violation):
+    """Text of HTTP came where a frame belongs."""
+
+
 def _chunk_size(line: bytes) -> int:
     """Return the size in the first line of a chunk (RFC 9112 §7.1)."""
     digits = re.match(rb"[0-9A-Fa-f]{1,16}(?=[ \t]*[;\r])", line)
@@ -61,6 +65,8 @@ class Side(Peer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.transcript = Transcript()
+        self._reads = ""
+        """What is read in several steps, for the words of a violation."""
 
     # What the transcript needs.
 
@@ -71,11 +77,34 @@ class Side(Peer):
 
     async def read(self, size: int) -> bytes:
         """Read so many bytes."""
-        return await self._reading(f"{size} more bytes", self.reader.readexactly(size))
+        return await self._reading(self._reads or f"{size} more bytes", self.reader.readexactly(size))
 
     async def read_until(self, mark: bytes) -> bytes:
         """Read up to these bytes, and include them."""
-        return await self._reading(f"bytes that end with {escape(mark)}", self.reader.readuntil(mark))
+        what = self._reads or f"bytes that end with {escape(mark)}"
+        return await self._reading(what, self.reader.readuntil(mark))
+
+    @contextlib.contextmanager
+    def _as(self, what: str) -> Iterator[None]:
+        """Name what is read in several steps."""
+        before, self._reads = self._reads, what
+        try:
+            yield
+        finally:
+            self._reads = before
+
+    async def read_frame(self) -> Frame:
+        """Read a frame; see `Peer.read_frame`."""
+        with self._as(self._reads or "a frame"):
+            return await super().read_frame()
+
+    async def check_start(self, raw: bytes) -> None:
+        """Raise a `Violation` if HTTP begins where a frame belongs; `HT` is not the beginning of any valid frame."""
+        if raw == b"HT":
+            text = raw + await self.leftover()
+            raise TextInstead(
+                f"{self.name} gets {self._reads}", f'an HTTP answer within the WebSocket: "{escape(text)}"'
+            )
 
     async def read_rest(self) -> bytes:
         """Read until the other end has sent its last byte, or has reset the connection."""
@@ -150,7 +179,8 @@ class Side(Peer):
 
     async def answer(self) -> Head:
         """Read an answer: its head, and its body by the rules of RFC 9112 §6.3."""
-        data = await self.read_until(b"\r\n\r\n")
+        with self._as("an HTTP answer"):
+            data = await self.read_until(b"\r\n\r\n")
         head = parse_head(data)
         # RFC 9110 §2.5 leaves it to a server to refuse in HTTP/1.0, which has no 101.
         version = r"HTTP/1\.1 101\b|HTTP/1\.[01] (?!101)[0-9]{3}\b"
@@ -217,7 +247,8 @@ class Side(Peer):
 
     async def closing_frame(self) -> Frame:
         """Read up to a Close frame, which may come behind pings and pongs, and return it."""
-        frame = await self._data_frame()
+        with self._as("a Close frame"):
+            frame = await self._data_frame()
         if frame.opcode != CLOSE:
             raise Violation(f"{self.name} gets a Close frame", describe(frame))
         return frame
@@ -259,6 +290,9 @@ class Side(Peer):
         try:
             while (await self.read_frame()).opcode != CLOSE:
                 pass
+        except TextInstead:
+            await self.expect_end()
+            return
         except Ended:
             return
         self.send_close(1000)
