@@ -13,6 +13,8 @@ from tests.net.socketio import PollingPeer, SocketIoPeer, problem, upgrade
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net.socketio import upgrade as upgrading
 from memmie_gateway.net.socketio.client import TranslatedClient
 from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_harness.conformance.peers import CLOSE, CONT, PONG, TEXT
@@ -215,3 +217,52 @@ async def test_an_upgrade_in_one_piece_with_its_handshake(polling: PollingPeer) 
     assert (await peer.read_head()).status == 101
     assert await SocketIoPeer(peer).read() == "3probe"
     assert await polling.studio.read_message() == (TEXT, b'{"type":"behind"}')
+
+
+async def test_an_upgrade_has_a_time_limit_until_it_is_done(
+    polling: PollingPeer, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrading, "UPGRADE_SECONDS", 0.3)
+    after = await polling.go_on()
+    after.send('42["a"]')
+    assert await polling.studio.read_message() == (TEXT, b'{"type":"a"}')
+    assert not gateway.parts.listener.pending, "it does not count as a connection of its address"
+    over = asyncio.get_running_loop().time() + 0.4
+    await until(lambda: asyncio.get_running_loop().time() > over)
+    after.send('42["b"]')
+    assert await polling.studio.read_message() == (TEXT, b'{"type":"b"}')
+
+
+async def test_an_upgrade_that_is_never_done_ends(
+    polling: PollingPeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upgrading, "UPGRADE_SECONDS", 0.05)
+    peer = await polling.upgrade()
+    assert await peer.read_rest() == b""
+
+
+async def test_an_upgrade_during_a_post_is_refused(polling: PollingPeer, gateway: Gateway) -> None:
+    """Otherwise packets behind it would overtake those of the POST."""
+    after = SocketIoPeer(await polling.upgrade())
+    after.send("2probe")
+    assert await after.read_packet() == "3probe"
+    post = await polling.begin("POST", body=b'42["a"', length=7)
+    carrier = carrier_of(gateway)
+    await until(lambda: carrier._reading is not None)
+    after.send("5")
+    assert await after.read_close() == (1002, "this is not an upgrade")
+    post.write(b"]")
+    assert (await post.read_head()).body == b"ok"
+    assert await polling.studio.read_message() == (TEXT, b'{"type":"a"}')
+
+
+async def test_an_end_for_good_during_the_upgrade(polling: PollingPeer, gateway: Gateway) -> None:
+    after = SocketIoPeer(await polling.upgrade())
+    after.send("2probe")
+    assert await after.read_packet() == "3probe"
+    for session in gateway.parts.sessions:
+        session.end(Cause.TOKEN_ENDED)
+    after.send("5")
+    assert json.loads((await after.read())[2:])[1]["code"] == 4401
+    assert await after.read() == "41"
+    assert (await after.read_close())[0] == 4401
