@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memmie_gateway.core.websocket.control_frames import PING, control_frame
-from memmie_gateway.core.websocket.messages import BINARY, TEXT, Message, MessageReader, message_frame
+from memmie_gateway.core.websocket.messages import (
+    BINARY,
+    CONTINUATION,
+    TEXT,
+    Message,
+    MessageReader,
+    message_frame,
+)
 
 KEY = b"\x01\x02\x03\x04"
 
@@ -40,7 +47,7 @@ def test_cuts_do_not_matter(sizes: list[int], data: st.DataObject) -> None:
     at = 0
     while at < len(stream):
         end = data.draw(st.integers(at + 1, len(stream)))
-        read += reader.feed(stream[at:end])
+        read += [message for message in reader.feed(stream[at:end]) if message.opcode]
         at = end
     assert read == messages
     assert not reader.inside_message
@@ -48,10 +55,20 @@ def test_cuts_do_not_matter(sizes: list[int], data: st.DataObject) -> None:
 
 def test_fragments_are_joined_and_control_frames_pass_between_them() -> None:
     reader = MessageReader(masked=False)
-    assert reader.feed(b"\x01\x02ab" + control_frame(PING, b"p", key=None)) == [Message(PING, b"p")]
+    fragment = Message(CONTINUATION, b"")
+    assert reader.feed(b"\x01\x02ab" + control_frame(PING, b"p", key=None)) == [fragment, Message(PING, b"p")]
     assert reader.inside_message
-    assert reader.feed(b"\x00\x01c") == []
+    assert reader.feed(b"\x00\x01c") == [fragment]
     assert reader.feed(b"\x80\x01d\x82\x01e") == [Message(TEXT, b"abcd"), Message(BINARY, b"e")]
+    assert not reader.inside_message
+
+
+def test_empty_fragments_are_counted_and_not_kept() -> None:
+    reader = MessageReader(masked=False)
+    assert reader.feed(b"\x01\x00" + b"\x00\x00" * 99) == [Message(CONTINUATION, b"")] * 100
+    assert reader.inside_message
+    assert reader._fragments == []
+    assert reader.feed(b"\x80\x00") == [Message(TEXT, b"")]
     assert not reader.inside_message
 
 

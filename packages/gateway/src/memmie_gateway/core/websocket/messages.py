@@ -15,15 +15,18 @@ BINARY: Final = 0x2
 
 
 class Message(NamedTuple):
-    """A data message, or a control frame.
+    """A data message, a control frame, or the mark of a fragment that completes no message.
 
     Attributes:
-        opcode: that of its first frame.
-        payload: that of all its frames, unmasked.
+        opcode: that of its first frame; CONTINUATION for the mark, because each fragment costs work.
+        payload: that of all its frames, unmasked; empty for the mark.
     """
 
     opcode: int
     payload: bytes
+
+
+_FRAGMENT: Final = Message(CONTINUATION, b"")
 
 
 class MessageReader:
@@ -33,13 +36,14 @@ class MessageReader:
         masked: whether the frames are masked, as those of a client.
     """
 
-    __slots__ = ("_buffer", "_fragments", "_key_bytes", "_needed", "_opcode")
+    __slots__ = ("_buffer", "_fragmented", "_fragments", "_key_bytes", "_needed", "_opcode")
 
     def __init__(self, *, masked: bool) -> None:
         self._key_bytes = 4 if masked else 0
         self._buffer = bytearray()  # an incomplete frame
         self._needed = 0  # the bytes of this frame, as far as they are known
-        self._fragments: list[bytes] = []
+        self._fragmented = False  # a fragmented message is incomplete
+        self._fragments: list[bytes] = []  # its payloads, without empty ones
         self._opcode = CONTINUATION  # of the incomplete fragmented message
 
     def __repr__(self) -> str:
@@ -48,7 +52,7 @@ class MessageReader:
     @property
     def inside_message(self) -> bool:
         """Whether a message has begun and is not complete."""
-        return bool(self._buffer or self._fragments)
+        return bool(self._buffer) or self._fragmented
 
     def feed(self, data: bytes, most: int = 0) -> list[Message]:
         """Process the next bytes of the stream, and return the messages that are now complete.
@@ -84,26 +88,27 @@ class MessageReader:
             payload = data[start:after]
             if key_bytes:
                 payload = apply_mask(payload, data[start - 4 : start])
-            message = self._take(data[at], payload)
+            messages.append(self._take(data[at], payload))
             at = after
-            if message is not None:
-                messages.append(message)
-                if len(messages) == most:
-                    break
+            if len(messages) == most:
+                break
         if at < end:
             self._buffer += data[at:]
             self._needed = needed
         return messages
 
-    def _take(self, first_byte: int, payload: bytes) -> Message | None:
-        """Take a frame; return the message that it completes, if any."""
+    def _take(self, first_byte: int, payload: bytes) -> Message:
+        """Take a frame; return the message that it completes, or a CONTINUATION if it is only a part of one."""
         opcode, final = first_byte & 0x0F, first_byte & 0x80
         if opcode >= 0x8 or (final and opcode):
             return Message(opcode, payload)
-        self._fragments.append(payload)
+        if payload:
+            self._fragments.append(payload)
         self._opcode = opcode or self._opcode
         if not final:
-            return None
+            self._fragmented = True
+            return _FRAGMENT
+        self._fragmented = False
         message = Message(self._opcode, b"".join(self._fragments))
         self._fragments.clear()
         return message

@@ -19,7 +19,7 @@ class CarrierOwner(Protocol):
     """The client, as its carrier sees it."""
 
     def heard(self, packets: Sequence[Packet | None]) -> None:
-        """Packets came from the client; None stands for a control frame, which costs work, too."""
+        """Packets came from the client; None stands for a control frame or a fragment, which costs work, too."""
 
     def still_sending(self) -> None:
         """Bytes of a message came that is not complete yet."""
@@ -49,6 +49,9 @@ class Carrier(Protocol):
 
     def send(self, packets: Sequence[Packet]) -> None:
         """Send packets, in order."""
+
+    def answer(self, packet: Packet) -> None:
+        """Send the answer to a packet; if too many bytes wait, nothing is heard until the client has taken some."""
 
     def waiting(self) -> int:
         """Return the number of bytes that wait in this process."""

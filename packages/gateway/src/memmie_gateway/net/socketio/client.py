@@ -108,6 +108,9 @@ class TranslatedClient(asyncio.Transport):
     def take(self, owner: asyncio.BaseProtocol) -> bytes:
         """Begin the session; nothing was received for it before."""
         assert isinstance(owner, Leg)  # noqa: S101 - of a session
+        if self._lost:
+            self._loop.call_soon(owner.connection_lost, None)  # while a backend was dialled
+            return b""
         self._leg = owner
         self.carrier.taken()
         return self._farewell
@@ -164,7 +167,7 @@ class TranslatedClient(asyncio.Transport):
                 if not self.connect.done():
                     self.connect.set_result(heard.text)
             elif heard.kind is _ANSWER:
-                self.carrier.send([heard.text])
+                self.carrier.answer(heard.text)
         elif kind == kinds.PONG:
             if answered := self._heartbeat.answered():
                 return b"".join(map(self._pong, answered))

@@ -11,11 +11,13 @@ from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio import packets as kinds
 from memmie_gateway.core.socketio.handshake import Problem
+from memmie_gateway.core.socketio.owner_origin import OwnerOrigin
 from memmie_gateway.core.socketio.packets import PacketError, polled, split_payload
 from memmie_gateway.core.socketio.translation import RECONNECT_CODES
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 from memmie_gateway.net.socketio.answers import EngineError
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, CarrierOwner, Packet
+from memmie_gateway.net.socketio.poll import Poll
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 
 PACE_SECONDS: Final = 0.02
@@ -43,7 +45,7 @@ class PollingCarrier:
         on_end: called when the connection has ended, or goes on over a WebSocket.
 
     Attributes:
-        origin: as given.
+        origin: of its requests.
         owner: the client; None when it has left.
         probe: the WebSocket of an upgrade that is under way, which ends with this carrier; None for none.
         sid: as given.
@@ -72,10 +74,13 @@ class PollingCarrier:
         self._size = 0  # of the queue, in bytes
         self._limit = MAX_EARLY
         self._full = False
-        self._poll: _Poll | None = None
+        self._unread = False  # answers wait for the client, so nothing of it is processed
+        self._poll: Poll | None = None
         self._next_poll = self._next_post = 0.0  # earliest times of the next answers
         self._flushing: asyncio.TimerHandle | None = None
         self._post: tuple[Arrival, Handover] | None = None
+        self._answering: asyncio.TimerHandle | None = None  # answers a POST that was processed
+        self._broken = False  # a POST has broken the protocol
         self._reading: Handover | None = None  # the connection of a POST of which the body is being read
         self._inbox: deque[Packet] = deque()  # from the client
         self._paused = self._released = False
@@ -83,7 +88,7 @@ class PollingCarrier:
         self._close_queued = False  # it is the last packet in the queue
         self._told: tuple[int, str] | None = None  # close code and reason, after the last packet was queued
         self._timer = self._loop.call_later(silence, self._silent)
-        self.origin = tuple(origin)
+        self.origin = OwnerOrigin(origin)
         self.owner: CarrierOwner | None = None
         self.probe: WebSocketCarrier | None = None
         self.sid = sid
@@ -104,7 +109,7 @@ class PollingCarrier:
         if self._poll is not None or self._ended:
             raise EngineError(Problem.BAD_REQUEST)
         self._timer.cancel()
-        self._poll = _Poll(arrival, handover, self._poll_lost)
+        self._poll = Poll(arrival, handover, self._poll_lost)
         if self._released and not self._queue:
             self.send([str(kinds.NOOP)])
         self._flush_later()
@@ -149,6 +154,9 @@ class PollingCarrier:
         if self._full and self._size <= self._limit // 4 and self.owner is not None:
             self._full = False
             self.owner.drained()
+            if self._unread:
+                self._unread = False
+                self._loop.call_soon(self._work)
         if not self._queue:
             self._flushed()
 
@@ -169,7 +177,8 @@ class PollingCarrier:
         Raises:
             EngineError: another POST is under way.
         """
-        if self._reading is not None or self._post is not None or self._ended:
+        under_way = self._reading is not None or self._post is not None or self._answering is not None
+        if under_way or self._broken or self._ended:
             raise EngineError(Problem.BAD_REQUEST)
         self._reading = handover
 
@@ -191,32 +200,46 @@ class PollingCarrier:
             if len(packets) > MOST_IN_BODY:
                 raise PacketError  # noqa: TRY301 - as below
         except (PacketError, UnicodeDecodeError):
-            if self.owner is not None:
-                words = f"the body of a POST must have 1 to {MOST_IN_BODY} packets"
-                self.owner.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {words}")
+            words = f"the body of a POST must have 1 to {MOST_IN_BODY} packets"
+            self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {words}")
             raise EngineError(Problem.BAD_REQUEST) from None
         self._inbox += packets
         self._post = (arrival, handover)
         self._work()
 
+    def broke(self, cause: Cause, words: str) -> None:
+        """A POST has broken the protocol; no further one is read."""
+        self._broken = True
+        if self.owner is not None:
+            self.owner.broke(cause, words)
+
+    def _held(self) -> bool:
+        return self._paused or self._unread
+
     def _work(self) -> None:
         """Process a limited number of packets now, and the rest later."""
-        if self._paused:
+        if self._held():
             return
-        if self._inbox and self.owner is not None:
+        if self.owner is None:
+            self._inbox.clear()
+        elif self._inbox:
             some = [self._inbox.popleft() for _ in range(min(MOST_AT_ONCE, len(self._inbox)))]
             self.owner.heard(some)
             if self._inbox:
                 self._loop.call_soon(self._work)
                 return
-        if self._post is not None and not self._paused:
+        if self._post is not None and not self._held():
             post, self._post = self._post, None
             delay = self._next_post - self._loop.time()
             self._next_post = max(self._next_post, self._loop.time()) + PACE_SECONDS
             if delay > 0:
-                self._loop.call_later(delay, self._answer, *post, b"ok")
+                self._answering = self._loop.call_later(delay, self._answer_post, *post)
             else:
-                self._answer(*post, b"ok")
+                self._answer_post(*post)
+
+    def _answer_post(self, arrival: Arrival, handover: Handover) -> None:
+        self._answering = None
+        self._answer(arrival, handover, b"ok")
 
     # The upgrade.
 
@@ -264,6 +287,11 @@ class PollingCarrier:
         if self._size > self._limit and not self._full and self.owner is not None:
             self._full = True
             self.owner.full()
+
+    def answer(self, packet: Packet) -> None:
+        """Send the answer to a packet; if too many bytes wait, nothing is heard until the client has taken some."""
+        self.send([packet])
+        self._unread = self._full
 
     def waiting(self) -> int:
         """Return the number of bytes that wait in this process."""
@@ -347,21 +375,6 @@ class PollingCarrier:
         self._on_end(self)
         if self.owner is not None:
             self._loop.call_soon(self.owner.lost, exc)
-
-
-class _Poll(asyncio.Protocol):
-    """A GET that waits for its answer; it does not count as a connection of its address (spec §1)."""
-
-    def __init__(self, arrival: Arrival, handover: Handover, on_lost: Callable[[], None]) -> None:
-        self.arrival = arrival
-        self.handover = handover
-        self._on_lost = on_lost
-        handover.take(self)
-        handover.transport.resume_reading()  # to notice that the client leaves
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """The client has left; packets wait for its next GET."""
-        self._on_lost()
 
 
 def _size(packet: Packet) -> int:

@@ -214,9 +214,11 @@ class SocketIoRoute:
         if carrier is None:
             return run(self._refuse_late(arrival, handover, EngineError(Problem.UNKNOWN_SID)))
         try:
-            if carrier.origin != tuple(request.headers.all(b"origin")):
+            origin, upgrade = request.headers.all(b"origin"), wish.transport != POLLING
+            allowed = self._origins.allow(request.headers)
+            if not (allowed and carrier.origin.allows(origin, request.method, upgrade=upgrade)):
                 raise EngineError(Problem.BAD_REQUEST)
-            if wish.transport != POLLING:
+            if upgrade:
                 self._upgrade(carrier, arrival, handover)
             elif request.method == "GET":
                 carrier.poll(arrival, handover)
@@ -226,7 +228,7 @@ class SocketIoRoute:
             else:
                 raise EngineError(Problem.BAD_METHOD)
         except RefusedError as error:
-            self._refuse_now(arrival, handover, error)
+            return run(self._refuse_late(arrival, handover, error))  # only what succeeds costs no connect
         return None
 
     async def _read_post(self, carrier: PollingCarrier, arrival: Arrival, handover: Handover) -> None:
@@ -237,6 +239,11 @@ class SocketIoRoute:
                     body = await read_body(arrival.request, handover, self._options.max_body_bytes)
             except TimeoutError:
                 raise RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive") from None
+            except RefusedError as error:
+                too_big = error.cause is Cause.BODY_TOO_BIG
+                cause = Cause.CLIENT_TOO_BIG if too_big else Cause.CLIENT_VIOLATION
+                carrier.broke(cause, cause.ending.words)
+                raise
             carrier.posted(arrival, handover, body)
         except RefusedError as error:
             self._refuse_now(arrival, handover, error)

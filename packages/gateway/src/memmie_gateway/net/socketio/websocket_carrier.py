@@ -17,7 +17,7 @@ from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, CarrierOwner, Pack
 _CLIENT, _ = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
 _PAUSED: Final = 1  # by the owner
-_FULL: Final = 2  # pongs are not read, so no more of them are made
+_FULL: Final = 2  # pongs and answers are not read, so no more of them are made
 _BUSY: Final = 4  # what was read is not processed yet
 
 
@@ -96,7 +96,9 @@ class WebSocketCarrier(asyncio.Protocol):
                     self._answer(payload)
         if packets:
             self.owner.heard(packets)
-        elif self._reader.inside_message:
+        if not self._owned:
+            return  # the owner has left
+        if self._reader.inside_message:
             self.owner.still_sending()
         if problem:
             self._break(Cause.CLIENT_VIOLATION, f"{Cause.CLIENT_VIOLATION.ending.words}: {problem}")
@@ -148,6 +150,9 @@ class WebSocketCarrier(asyncio.Protocol):
         if self.transport.is_closing() or self._told:
             return
         self.transport.write(control_frame(PONG, ping, key=None))
+        self._hold_if_full()
+
+    def _hold_if_full(self) -> None:
         if self.transport.get_write_buffer_size() > self._limit:
             self._hold(_FULL)
 
@@ -179,6 +184,12 @@ class WebSocketCarrier(asyncio.Protocol):
             for packet in packets
         ]
         self.transport.write(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def answer(self, packet: Packet) -> None:
+        """Send the answer to a packet; if too many bytes wait, nothing is heard until the client has taken some."""
+        self.send([packet])
+        if not self.transport.is_closing():
+            self._hold_if_full()
 
     def waiting(self) -> int:
         """Return the number of bytes that wait in this process."""
