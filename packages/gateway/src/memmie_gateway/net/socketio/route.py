@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
+from memmie_gateway.core.http import cors
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import FIRST_MESSAGE_SOURCES, find_credentials
 from memmie_gateway.core.http.forwarding import is_host
 from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.socketio.cors import PREFLIGHT, cors_lines
 from memmie_gateway.core.socketio.handshake import POLLING, Problem, Wish, read_wish
 from memmie_gateway.core.steps import Steps, run
 from memmie_gateway.core.websocket.handshake import check_upgrade, is_upgrade
@@ -37,6 +37,9 @@ from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_gateway.net.socketio.upgrade import Upgrading
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_gateway.net.websocket import WebSocketRoute
+
+_PREFLIGHT: Final = "Allow: GET, OPTIONS, POST\r\n" + cors.lines(cors.preflight_fields(("GET", "POST")))
+"""The further header lines of the answer to a preflight."""
 
 
 class SocketIoRoute:
@@ -276,7 +279,7 @@ class SocketIoRoute:
         except RefusedError as error:
             self._refuse_now(arrival, handover, error)
         else:
-            answers.answer(arrival, handover, 204, extra=PREFLIGHT + self._cors(arrival))
+            answers.answer(arrival, handover, 204, extra=_PREFLIGHT + self._cors(arrival))
 
     def _refuse_late(self, arrival: Arrival, handover: Handover, error: RefusedError) -> Steps[None]:
         """Refuse a request that belongs to no connection, and so counts as a connect."""
@@ -296,5 +299,4 @@ class SocketIoRoute:
         answers.answer(arrival, handover, 200, body, "text/plain; charset=UTF-8", self._cors(arrival))
 
     def _cors(self, arrival: Arrival) -> str:
-        headers = arrival.request.headers
-        return cors_lines(headers, every=self._origins.every) if self._origins.allow(headers) else ""
+        return cors.lines(cors.page_of(self._origins, arrival.request.headers).fields)
