@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import select
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
 from yarl import URL
 
@@ -239,6 +241,11 @@ class _Connector(aiohttp.TCPConnector):
     look for bytes that came while a connection was idle.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        handler: type[ResponseHandler] = _Protocol
+        self._factory = functools.partial(handler, loop=self._loop)
+
     async def connect(
         self,
         req: aiohttp.ClientRequest,
@@ -263,6 +270,26 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
             raise
         return connection
+
+
+class _Protocol(ResponseHandler):
+    """Breaks an answer of which the connection ends before its body does.
+
+    aiohttp itself takes a reset for the end of a body without a known length, so that half an answer looks complete. And it
+    does not tell the reader of a body that what came next is not a valid chunk, so that the reader waits for ever.
+    """
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        if exc is not None:
+            _break(body, f"the connection was lost: {exc}")
+        super().connection_lost(exc)
+        _break(body, "the connection has ended before the body, or the body is invalid")
+
+
+def _break(body: aiohttp.StreamReader | None, words: str) -> None:
+    if body is not None and not body.is_eof() and body.exception() is None:
+        body.set_exception(aiohttp.ClientPayloadError(words))
 
 
 def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
