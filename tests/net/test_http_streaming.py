@@ -309,49 +309,6 @@ async def test_studio_breaks_off(
     assert backend.failures >= 1
 
 
-@pytest.mark.parametrize("fields", [(), ("Content-Type: text/event-stream",)])
-async def test_half_an_answer_of_unknown_length_does_not_look_complete(
-    start_gateway: StartGateway,
-    dial_http: DialHttp,
-    studio: ScriptedHttp,
-    auth: FakeAuth,
-    fields: tuple[str, ...],
-) -> None:
-    """A reset was taken for its end."""
-    client = await dial_http(await start_gateway())
-    client.write(request(token=auth.mint()))
-    asked = await studio.request()
-    asked.write(head("HTTP/1.1 200 OK", *fields) + b"half")
-    await client.read_until(b"half\r\n")
-    asked.reset()
-    assert await client.read_rest() == b"", "without the last chunk"
-
-
-@pytest.mark.parametrize("bad", [b"zz\r\n", b"-1\r\n", b"4\r\nlong than that\r\n"])
-async def test_a_chunk_of_an_answer_that_is_none_ends_it(
-    start_gateway: StartGateway,
-    dial_http: DialHttp,
-    studio: ScriptedHttp,
-    auth: FakeAuth,
-    log: GatewayLog,
-    bad: bytes,
-) -> None:
-    """The rest was awaited, in a stream of events for ever."""
-    gateway = await start_gateway()
-    client = await dial_http(gateway)
-    client.write(request(token=auth.mint()))
-    asked = await studio.request()
-    asked.write(
-        head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked", "Content-Type: text/event-stream")
-        + b"4\r\nhalf\r\n"
-    )
-    await client.read_until(b"half\r\n")
-    asked.write(bad)
-    assert b"0\r\n\r\n" not in await client.read_rest()
-    assert (await log.line("request"))["cause"] == "studio_broke_off"
-    await until(lambda: nobody_is_left(gateway))
-
-
 @pytest.mark.parametrize(
     "answer",
     [
