@@ -143,6 +143,18 @@ async def test_traversal(gateway: Gateway, studio: ScriptedHttp, auth: FakeAuth,
 
 
 @pytest.mark.parametrize(
+    "target", ["/auth/validate#", "/auth/validate#x", "http://gateway.test/auth/validate#x?y", "/api/x#y", "/auth/;/validate"]
+)  # fmt: skip
+async def test_the_target_that_was_checked_is_the_one_that_is_sent(
+    gateway: Gateway, studio: ScriptedHttp, auth: FakeAuth, target: str
+) -> None:
+    """The HTTP client left out a fragment, so `/auth/validate#` reached what `/auth/validate` may not."""
+    assert await said(gateway, request("POST", target, token=auth.mint())) == (400, "bad_request")
+    assert studio._arrived.empty()
+    assert auth.log.entries("request") == []
+
+
+@pytest.mark.parametrize(
     "hosts", [[], ["Host: a", "Host: b"], ["Host: a b"], ["Host: a/b"], ["Host: user@a"]]
 )
 async def test_a_host_that_is_none(gateway: Gateway, auth: FakeAuth, hosts: list[str]) -> None:

@@ -52,6 +52,8 @@ def test_targets(target: bytes, path: str, query: str) -> None:
         (b"/ws?a b", "1.1", ENCODE),
         (b"/ws?a=\x7f", "1.1", ENCODE),
         (b"/ws?a=1#b", "1.1", ENCODE),  # clients send no fragment
+        (b"/auth/validate#b", "1.1", ENCODE),  # the path was compared with it, and sent on without it
+        (b"http://host/auth/validate#?a=1", "1.1", ENCODE),
         (
             b"/ws?" + b"&".join([b"a=1"] * (MAX_QUERY_FIELDS + 1)),
             "1.1",

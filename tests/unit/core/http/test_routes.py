@@ -72,6 +72,7 @@ def test_the_path_at_the_service(route: str, path: str, expected: str) -> None:
     [
         "/auth/validate", "/auth/validate/", "/auth/VALIDATE", "/auth/%76alidate", "/auth/%2576alidate", "/auth/validate;x=1",
         "/auth/validate%20", "/auth/validate%2F", "/auth/valid%61te",
+        "/auth/validate%23x", "/auth/validate%3fx", "/auth/validate%0c", "/auth/validate;x/;y",
     ],
 )  # fmt: skip
 def test_validate_is_hidden_however_it_is_spelled(path: str) -> None:
@@ -91,7 +92,7 @@ def test_nothing_else_is_hidden() -> None:
         "/api/../secret", "/api/..", "/api/./x", "/api/.", "/..", "/api/%2e%2e/secret", "/api/%2E%2E", "/api/.%2e/x", "/api/%2e",
         "/api/%252e%252e/x", "/api/%25252e%25252e/x", "/api/..%2fsecret", "/api/..%5csecret", "/api/x%2f..%2fy", "/api/..;/x",
         "/api/..;a=b/x", "/api//x", "//api", "/api/", "/api/x%2f%2fy", "/api\\x", "/api/x%5cy", "/api/x%255cy", "/api/x%00", "/api/x%0d%0ay",
-        "/api/x%250ay", "/api/a%2eb",
+        "/api/x%250ay", "/api/a%2eb", "/api/;/x", "/api/;a=b/x", "/api/%3bx/y", "/;/api",
     ],
 )  # fmt: skip
 def test_traversal(path: str) -> None:
@@ -100,7 +101,7 @@ def test_traversal(path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/a..b", "/api/...", "/api/x%20y", "/api/%zz%", "/api/a%2Fb", "/api/~x;v=1.2", "/api/ä%C3%A4"],
+    ["/api/a..b", "/api/...", "/api/x%20y", "/api/%zz%", "/api/a%2Fb", "/api/~x;v=1.2", "/api/ä%C3%A4", "/api/%23x/%3Fy", "/api/x/;v"],
 )
 def test_other_paths_are_forwarded(path: str) -> None:
     assert path_problem(path) == ""

@@ -54,7 +54,7 @@ class Request(NamedTuple):
 
         Raises:
             BadRequestError: the version is not 1.0 or 1.1, or the target is neither in origin form nor in absolute
-                form, is not ASCII, or has too many query fields.
+                form, is not ASCII, has a fragment, or has too many query fields.
         """
         if version not in ("1.0", "1.1"):
             raise BadRequestError("only HTTP/1.1 is spoken here")
@@ -66,6 +66,8 @@ class Request(NamedTuple):
             path, _, query = target.decode("ascii").partition("?")
         except UnicodeDecodeError:
             raise BadRequestError(_MUST_BE_ENCODED) from None
+        if "#" in path:  # a client that sends the request on would leave out the rest, as a fragment
+            raise BadRequestError(_MUST_BE_ENCODED)
         if query:
             if not _QUERY.fullmatch(query):
                 raise BadRequestError(_MUST_BE_ENCODED)

@@ -20,6 +20,9 @@ _ROUTE: Final = re.compile(r"(/[A-Za-z0-9._~/-]*)=(studio|auth):(/[A-Za-z0-9._~/
 _VALIDATE: Final = "/api/v1/auth/validate"
 """The path at which the gateway itself asks Auth about tokens."""
 
+_BEHIND_NAME: Final = re.compile("[;?#]")
+"""Where some servers see the end of the name of a segment; an encoded `?` or `#` is among them if they decode twice."""
+
 _DECODINGS: Final = 3
 """How often a path is decoded to find out what a service may make of it; some decode twice."""
 
@@ -79,7 +82,8 @@ class HttpRoute(NamedTuple):
         if self.service is not Service.AUTH:
             return False
         seen = _decoded(self.path_for(path))[-1].replace("\\", "/").lower()
-        return seen.partition(";")[0].rstrip("/ \t") == _VALIDATE
+        names = [_BEHIND_NAME.split(segment, maxsplit=1)[0].strip() for segment in seen.split("/")]
+        return "/".join(names).rstrip("/") == _VALIDATE
 
 
 class RouteTable:
@@ -119,9 +123,11 @@ def path_problem(path: str) -> str:
             return "the path has a backslash"
         if "\0" in text or "\r" in text or "\n" in text:
             return "the path has an encoded control character"
-        segments = [segment.partition(";")[0] for segment in text.split("/")]
-        if "." in segments or ".." in segments:
+        names = [segment.partition(";")[0] for segment in text.split("/")]
+        if "." in names or ".." in names:
             return "the path has a dot segment"
+        if "" in names[1:-1]:
+            return "the path has a segment without a name"
     if "%2e" in path.lower():
         return "the path has an encoded dot"
     return ""

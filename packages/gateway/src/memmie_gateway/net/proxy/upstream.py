@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import select
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
 from yarl import URL
 
@@ -45,6 +47,9 @@ READ_BYTES: Final = 64 * 1024
 
 MAX_UNUSABLE: Final = 32
 """Maximum number of connections that are tried for one request because something was received on them before it."""
+
+TLS_TURNS: Final = 10
+"""Number of turns of the loop for which a TLS connection may have bytes that wait to be read."""
 
 _NOT_ADDED: Final = frozenset({"Accept", "Accept-Encoding", "Content-Type", "User-Agent"})
 
@@ -239,6 +244,11 @@ class _Connector(aiohttp.TCPConnector):
     look for bytes that came while a connection was idle.
     """
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        handler: type[ResponseHandler] = _Protocol
+        self._factory = functools.partial(handler, loop=self._loop)
+
     async def connect(
         self,
         req: aiohttp.ClientRequest,
@@ -249,7 +259,7 @@ class _Connector(aiohttp.TCPConnector):
         with clock.timeout(gate.seconds):  # aiohttp's own would count pauses of this process
             for _ in range(MAX_UNUSABLE):
                 connection = await super().connect(req, traces, timeout)
-                if _is_quiet(connection):
+                if await _is_quiet(connection):
                     break
                 connection.close()
             else:
@@ -257,7 +267,7 @@ class _Connector(aiohttp.TCPConnector):
         try:
             gate.connected.set_result(None)
             await gate.go
-            if not _is_quiet(connection):
+            if not await _is_quiet(connection):
                 raise aiohttp.ServerDisconnectedError("the service sent data without a request")  # noqa: TRY301
         except BaseException:
             connection.close()
@@ -265,19 +275,50 @@ class _Connector(aiohttp.TCPConnector):
         return connection
 
 
-def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
-    """Tell whether nothing was received on an idle connection, not even bytes that the loop has not read yet."""
-    protocol = connection.protocol
-    if (
-        protocol is None
-        or protocol.should_close
-        or protocol.transport is None
-        or protocol.transport.is_closing()
-    ):
-        return False
-    waiting = select.poll()
-    waiting.register(protocol.transport.get_extra_info("socket").fileno(), select.POLLIN)
-    return not waiting.poll(0)
+class _Protocol(ResponseHandler):
+    """Breaks an answer of which the connection ends before its body does.
+
+    aiohttp itself takes a reset for the end of a body without a known length, so that half an answer looks complete. And it
+    does not tell the reader of a body that what came next is not a valid chunk, so that the reader waits for ever.
+    """
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        if exc is not None:
+            _break(body, f"the connection was lost: {exc}")
+        super().connection_lost(exc)
+        _break(body, "the connection has ended before the body, or the body is invalid")
+
+
+def _break(body: aiohttp.StreamReader | None, words: str) -> None:
+    if body is not None and not body.is_eof() and body.exception() is None:
+        body.set_exception(aiohttp.ClientPayloadError(words))
+
+
+async def _is_quiet(connection: aiohttp.connector.Connection) -> bool:
+    """Tell whether nothing was received on an idle connection, not even bytes that the loop has not read yet.
+
+    Over TLS, such bytes are usually session tickets, which TLS 1.3 sends after the handshake (RFC 8446 §4.6.1). So the loop
+    gets the time to read them, which shows whether they are more than that.
+    """
+    turns = TLS_TURNS if connection.transport and connection.transport.get_extra_info("ssl_object") else 0
+    while True:
+        protocol = connection.protocol
+        if (
+            protocol is None
+            or protocol.should_close
+            or protocol.transport is None
+            or protocol.transport.is_closing()
+        ):
+            return False
+        waiting = select.poll()
+        waiting.register(protocol.transport.get_extra_info("socket").fileno(), select.POLLIN)
+        if not waiting.poll(0):
+            return True
+        if not turns:
+            return False
+        turns -= 1
+        await asyncio.sleep(0)
 
 
 async def _send_once(
