@@ -46,7 +46,8 @@ def page_of(origins: Origins, headers: Headers) -> Page:
     """Return what the page that has sent a request may do.
 
     Under `*` no page gets credentials, because then any page could act for the user of its browser. The origin `null` gets
-    none either, because every sandboxed frame has it.
+    none either, because every sandboxed frame has it. A request without an origin gets the same fields as one with an origin,
+    because a cache may keep its answer for a page.
 
     Args:
         origins: the origins of pages that are allowed.
@@ -54,7 +55,7 @@ def page_of(origins: Origins, headers: Headers) -> Page:
     """
     given = headers.all(b"origin")
     if origins.every:
-        return Page(allowed=True, fields=(("Access-Control-Allow-Origin", "*"), _EXPOSED) if given else ())
+        return Page(allowed=True, fields=(("Access-Control-Allow-Origin", "*"), _EXPOSED))
     if not given:
         return Page(allowed=True, fields=(_VARY,))
     if not origins.allow(headers):
