@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.net.certificate import client_side, make_certificate, server_side
@@ -90,23 +92,36 @@ async def test_a_chunk_of_an_answer_that_is_none_ends_it(
 def tls_studio(certificate: Path) -> Iterator[int]:
     """Answer requests over TLS in another thread, whose session tickets come when they like; yield the port."""
 
+    started: Future[tuple[int, Callable[[], object]]] = Future()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close") + b"ok")
+        task = asyncio.current_task()
+        assert task is not None
+        serving.add(task)
+        with contextlib.suppress(OSError, EOFError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close") + b"ok")
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        serving.discard(task)
 
-    async def start() -> asyncio.Server:
-        return await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_side(certificate))
+    async def run() -> None:
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server_side(certificate))
+        port = server.sockets[0].getsockname()[1]
+        started.set_result((port, lambda: loop.call_soon_threadsafe(stopping.set)))
+        await stopping.wait()
+        server.close()
+        await asyncio.gather(*serving)
 
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
+    serving: set[asyncio.Task[Any]] = set()
+    thread = threading.Thread(target=asyncio.run, args=[run()])
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    yield server.sockets[0].getsockname()[1]
-    loop.call_soon_threadsafe(server.close)
-    loop.call_soon_threadsafe(loop.stop)
+    port, stop = started.result()
+    yield port
+    stop()
     thread.join()
-    loop.close()
 
 
 async def test_session_tickets_of_a_studio_over_tls_are_no_answer(
