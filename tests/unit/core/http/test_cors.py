@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from memmie_gateway.core.http.cors import Page, is_preflight, lines, page_of, preflight_fields
+from memmie_gateway.core.http.cors import Page, is_preflight, page_of, preflight_fields
 from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.request import Request
@@ -71,8 +71,3 @@ def test_the_answer_to_a_preflight_names_what_a_page_needs() -> None:
     fields = dict(preflight_fields(("GET", "POST")))
     assert fields["Access-Control-Allow-Methods"] == "GET, POST"
     assert fields["Access-Control-Allow-Headers"] == "authorization, content-type"
-
-
-def test_fields_as_lines() -> None:
-    assert lines(()) == ""
-    assert lines((("Vary", "Origin"), ("A", "b, c"))) == "Vary: Origin\r\nA: b, c\r\n"

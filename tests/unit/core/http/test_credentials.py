@@ -387,3 +387,13 @@ def test_nothing_that_was_a_token_anywhere_reaches_a_backend(
     assert not tokens.intersection(credentials.subprotocols)
     head = head_for(asked, sources)
     assert not [token for token in tokens if token.startswith("SECRET") and token in head]
+
+
+@pytest.mark.parametrize(
+    ("subprotocols", "bearer", "selected"),
+    [((), "", ""), ((), "Bearer", "Bearer"), (("a", "b"), "Bearer", "a"), (("a",), "", "a")],
+)
+def test_the_subprotocol_that_the_gateway_itself_selects(
+    subprotocols: tuple[str, ...], bearer: str, selected: str
+) -> None:
+    assert Credentials(None, subprotocols=subprotocols, bearer=bearer).selected == selected

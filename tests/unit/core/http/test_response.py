@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from memmie_gateway.core.http.headers import Headers
-from memmie_gateway.core.http.response import Envelope, Response, http_response
+from memmie_gateway.core.http.response import Envelope, Response, header_lines, http_response
 
 
 def test_a_response_without_a_body() -> None:
@@ -38,3 +38,8 @@ def test_http_response_without_content() -> None:
     """RFC 9110 §8.6: a 204 has no Content-Length."""
     response = http_response(204, b"", "text/plain", envelope=Envelope("r1", "GET", NOW))
     assert response == b"HTTP/1.1 204 No Content\r\n" + COMMON + b"\r\n"
+
+
+def test_fields_as_lines() -> None:
+    assert header_lines(()) == ""
+    assert header_lines((("Vary", "Origin"), ("A", "b, c"))) == "Vary: Origin\r\nA: b, c\r\n"

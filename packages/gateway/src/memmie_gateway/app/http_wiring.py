@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Final
 
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.settings import Settings
@@ -21,10 +20,7 @@ from memmie_gateway.net.proxy.admission import HttpAdmission, HttpLimits, HttpSt
 from memmie_gateway.net.proxy.options import HttpOptions
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.stores.local import LocalRates, LocalSlots
-
-MAX_REMEMBERED_RATES: Final = 100_000
-"""Maximum number of addresses and of users with a stored rate."""
+from memmie_gateway.net.stores.local import MAX_REMEMBERED_RATES, LocalRates, LocalSlots
 
 
 def make_proxy(

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
+from memmie_gateway.core.http.response import header_lines
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover
@@ -108,5 +109,4 @@ class RenewRoute:
         if origin:
             fields["Access-Control-Allow-Origin"] = origin
             fields["Access-Control-Expose-Headers"] = "Retry-After"
-        extra = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        answers.answer(arrival, handover, status, body, extra=extra)
+        answers.answer(arrival, handover, status, body, extra=header_lines(fields.items()))

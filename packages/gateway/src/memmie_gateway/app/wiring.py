@@ -13,7 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpRoutes, Readiness
-from memmie_gateway.app.http_wiring import MAX_REMEMBERED_RATES, make_proxy
+from memmie_gateway.app.http_wiring import make_proxy
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.metrics_page import MetricsPage
@@ -54,7 +54,7 @@ from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.replacement import Replacements
-from memmie_gateway.net.stores.local import LocalRates, LocalSlots
+from memmie_gateway.net.stores.local import MAX_REMEMBERED_RATES, LocalRates, LocalSlots
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 
 if TYPE_CHECKING:

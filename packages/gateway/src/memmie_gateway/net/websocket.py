@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -83,27 +84,82 @@ class Events(Protocol):
         """A live session is over."""
 
 
-class Opening(Protocol):
-    """A client that is being connected, from its request to the start of its session.
+class Opening(ABC):
+    """The opening of one client's session, which is also the attempt that the dispatcher tries on backends.
+
+    Args:
+        route: the route that dials backends and starts sessions.
+        arrival: the client's request.
 
     Attributes:
-        arrival: the client's request.
+        admitted: the result of admission; None before it.
+        arrival: as given.
+        backend: the last backend that was tried; None for none.
         protocol: see `SessionInfo`.
     """
 
-    arrival: Arrival
+    __slots__ = ("_route", "admitted", "arrival", "backend")
+
     protocol: str
 
+    def __init__(self, route: WebSocketRoute, arrival: Arrival) -> None:
+        self._route = route
+        self.admitted: Admitted | None = None
+        self.arrival = arrival
+        self.backend: Backend | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.arrival!r}>"
+
     @property
+    @abstractmethod
     def upgrade(self) -> Upgrade:
         """The way in which its handshake is answered."""
 
     @property
+    @abstractmethod
     def handover(self) -> Held:
-        """The client's connection."""
+        """The client's connection, as its session sees it."""
+
+    def give_up(self, error: RefusedError) -> None:
+        """Release the client's slots, report the refusal, and answer the client unless it has left."""
+        user_id = error.user_id
+        if self.admitted is not None:
+            self.admitted.slots.release()
+            user_id = self.admitted.identity.user_id
+        told = error.cause is not Cause.CLIENT_LEFT
+        refusal = Refusal.of(self.arrival, error)._replace(
+            user_id=user_id,
+            backend=self.backend.name if self.backend is not None else "",
+            close_code=self.upgrade.close_code(error) if told else None,
+        )
+        self._route.events.refused(refusal)
+        if told:
+            self.upgrade.refuse(error)
+        else:
+            self.drop()
+
+    @abstractmethod
+    def drop(self) -> None:
+        """End what a client that has left still has here."""
+
+    # The attempt (see `Dispatcher`).
+
+    def on(self, backend: Backend, seconds: float) -> Maybe[BackendLink]:
+        """Dial a backend for at most `seconds`."""
+        admitted = self.admitted
+        assert admitted is not None  # noqa: S101 - dispatch comes after admission
+        self.backend = backend
+        head, offer = self.upgrade.request_for(backend.where, admitted.credentials, admitted.identity.user_id)
+        return self._route.dialer.dial(backend, head, offer, seconds)
+
+    def failed(self, backend: Backend, words: str) -> None:
+        """Report that a backend did not accept the connection."""
+        self._route.events.dial_failed(backend, self.arrival.id, words)
 
     def abandon(self, link: BackendLink) -> None:
         """Drop a connection that is not needed."""
+        link.connection.transport.abort()
 
 
 class WebSocketRoute:
@@ -122,6 +178,13 @@ class WebSocketRoute:
         leases: end sessions when their tokens end.
         events: notified of refusals and ends.
         rng: creates keys.
+
+    Attributes:
+        options: as given.
+        origins: the origins of pages that may connect.
+        dialer: as given.
+        events: as given.
+        rng: as given.
     """
 
     def __init__(
@@ -141,7 +204,7 @@ class WebSocketRoute:
         rng: random.Random,
     ) -> None:
         self.options = options
-        self._origins = Origins(options.allowed_origins)
+        self.origins = Origins(options.allowed_origins)
         self._session_options = session_options
         looks = Wheel(Session.look, clock.loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
         self._shared = Shared(rng, clock, looks, on_dead, self._ended)
@@ -164,39 +227,34 @@ class WebSocketRoute:
         arrival = opening.arrival
         try:
             if not handshake.is_upgrade(arrival.request):
-                yield from self._refuse_invalid(arrival, RefusedError(Cause.NOT_AN_UPGRADE))
+                yield from self._admission.refuse_invalid(arrival, RefusedError(Cause.NOT_AN_UPGRADE))
             if not self.options.enabled:
                 raise RefusedError(Cause.DISABLED)  # noqa: TRY301 - every refusal is answered below
             self._admission.ensure_open()
             problem = handshake.check_upgrade(arrival.request)
             if problem is not None:
-                yield from self._refuse_invalid(arrival, RefusedError(*problem))
+                yield from self._admission.refuse_invalid(arrival, RefusedError(*problem))
             if self.options.browser_refusals and arrival.request.headers.get(b"origin") is not None:
                 opening.tell_page()
-            if not self._origins.allow(arrival.request.headers):
+            if not self.origins.allow(arrival.request.headers):
                 yield from self._refuse_origin(arrival)
             admitted = yield from self._admission.admit(arrival, opening.late_token)
             opening.admitted = admitted
             link = yield from self._dispatcher.dispatch(admitted.identity.user_id, opening)
             self.start_session(opening, admitted, link)
         except RefusedError as error:
-            opening.refuse(error)
+            opening.give_up(error)
         except asyncio.CancelledError:
             left = opening.handover.transport.is_closing()  # otherwise the gateway is stopping
-            opening.refuse(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
+            opening.give_up(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
         except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
-            opening.refuse(RefusedError(Cause.INTERNAL))
+            opening.give_up(RefusedError(Cause.INTERNAL))
             answers.report_bug(error)
-
-    def _refuse_invalid(self, arrival: Arrival, error: RefusedError) -> Steps[None]:
-        """Refuse an invalid handshake, which counts against the connection rate as a valid one does."""
-        yield from self._admission.limit_rate(arrival.client.limit_key)
-        raise error
 
     def _refuse_origin(self, arrival: Arrival) -> Steps[None]:
         """Refuse a page of another origin, unless the limits by address refuse it, which no page is told."""
         yield from self._admission.limit_address(arrival.client.limit_key)
-        raise self._origins.refusal(arrival.request.headers)
+        raise self.origins.refusal(arrival.request.headers)
 
     def start_session(self, opening: Opening, admitted: Admitted, link: BackendLink) -> None:
         """Answer a client, and start its session.
@@ -249,30 +307,29 @@ class WebSocketRoute:
         self.events.ended(session)
 
 
-class _Opening:
-    """The opening of one client's session, which is also the attempt that the dispatcher tries on backends.
+class _Opening(Opening):
+    """The opening of a client that speaks plain WebSocket.
+
+    Args:
+        route: as for `Opening`.
+        arrival: as for `Opening`.
+        handover: the client's connection.
 
     Attributes:
-        arrival: the client's request.
-        handover: the client's connection.
+        handover: as given.
         upgrade: the way in which its handshake is answered.
-        admitted: the result of admission; None before it.
     """
 
-    __slots__ = ("_backend", "_route", "admitted", "arrival", "handover", "upgrade")
+    __slots__ = ("handover", "upgrade")
 
     protocol = "websocket"
+    handover: Handover
+    upgrade: Upgrade
 
     def __init__(self, route: WebSocketRoute, arrival: Arrival, handover: Handover) -> None:
-        self._route = route
-        self._backend: Backend | None = None
-        self.arrival = arrival
+        super().__init__(route, arrival)
         self.handover = handover
-        self.upgrade: Upgrade = NegotiatedEndToEnd(arrival, handover)
-        self.admitted: Admitted | None = None
-
-    def __repr__(self) -> str:
-        return f"<Opening {self.arrival!r}>"
+        self.upgrade = NegotiatedEndToEnd(arrival, handover)
 
     @property
     def late_token(self) -> LateToken | None:
@@ -286,42 +343,10 @@ class _Opening:
             self.arrival, self.handover, FIRST_MESSAGE_SOURCES if late else ALL_SOURCES
         )
 
+    def drop(self) -> None:
+        """Do nothing, because its connection has ended."""
+
     def _read_first_message(self, credentials: Credentials) -> Maybe[Credentials]:
         upgrade = TerminatedHere(self.arrival, self.handover, self._route.rng.randbytes(16))
         self.upgrade = upgrade
         return upgrade.token(credentials, self._route.options.first_message_seconds)
-
-    def refuse(self, error: RefusedError) -> None:
-        """Release the client's slots, report the refusal, and answer the client unless it has disconnected."""
-        user_id = error.user_id
-        if self.admitted is not None:
-            self.admitted.slots.release()
-            user_id = self.admitted.identity.user_id
-        told = error.cause is not Cause.CLIENT_LEFT
-        refusal = Refusal.of(self.arrival, error)._replace(
-            user_id=user_id,
-            backend=self._backend.name if self._backend is not None else "",
-            close_code=self.upgrade.close_code(error) if told else None,
-        )
-        self._route.events.refused(refusal)
-        if told:
-            self.upgrade.refuse(error)
-
-    # The attempt (see `Dispatcher`).
-
-    def on(self, backend: Backend, seconds: float) -> Maybe[BackendLink]:
-        """Dial a backend for at most `seconds`."""
-        assert self.admitted is not None  # noqa: S101 - dispatch comes after admission
-        self._backend = backend
-        head, offer = self.upgrade.request_for(
-            backend.where, self.admitted.credentials, self.admitted.identity.user_id
-        )
-        return self._route.dialer.dial(backend, head, offer, seconds)
-
-    def failed(self, backend: Backend, words: str) -> None:
-        """Report that a backend did not accept the connection."""
-        self._route.events.dial_failed(backend, self.arrival.id, words)
-
-    def abandon(self, link: BackendLink) -> None:
-        """Drop a connection that is not needed."""
-        link.connection.transport.abort()

@@ -67,11 +67,6 @@ def page_of(origins: Origins, headers: Headers) -> Page:
     return Page(allowed=True, fields=fields)
 
 
-def lines(fields: Lines) -> str:
-    """Return header fields as header lines, each with its line end."""
-    return "".join([f"{name}: {value}\r\n" for name, value in fields])
-
-
 def is_preflight(request: Request) -> bool:
     """Tell whether a request is a preflight, which has neither a token nor a body."""
     headers = request.headers

@@ -190,6 +190,11 @@ class Credentials(NamedTuple):
         """Leave out the token, and parts that may contain other secrets."""
         return f"Credentials(subprotocols={self.subprotocols}, bearer={self.bearer!r})"
 
+    @property
+    def selected(self) -> str:
+        """The subprotocol that the gateway selects if it answers the handshake itself; "" for none."""
+        return self.subprotocols[0] if self.subprotocols else self.bearer
+
 
 def find_credentials(request: Request, sources: tuple[TokenSource, ...] = ALL_SOURCES) -> Credentials:
     """Find the token in the first source that has one, and remove all tokens from the request."""

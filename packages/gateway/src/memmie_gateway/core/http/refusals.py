@@ -6,7 +6,7 @@ import json
 import math
 from http import HTTPStatus
 
-from memmie_gateway.core.http.response import Envelope, Response, http_response
+from memmie_gateway.core.http.response import Envelope, Response, header_lines, http_response
 from memmie_gateway.core.outcomes import Cause
 
 
@@ -64,7 +64,7 @@ def refusal_answer(error: RefusedError, envelope: Envelope) -> bytes:
     A backend's refusal is passed on by `forwarding.passed_answer`.
     """
     body, fields = refusal_parts(error)
-    extra = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    extra = header_lines(fields)
     return http_response(error.cause.ending.status, body, "application/json", extra, envelope=envelope)
 
 

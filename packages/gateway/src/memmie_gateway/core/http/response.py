@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -39,6 +40,11 @@ class Envelope(NamedTuple):
     request_id: str
     method: str
     now: float
+
+
+def header_lines(fields: Iterable[tuple[str, str]]) -> str:
+    """Return header fields as header lines, each with its line end."""
+    return "".join([f"{name}: {value}\r\n" for name, value in fields])
 
 
 def http_response(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
 from memmie_gateway.core.auth.identity import Authenticator, Identity
 from memmie_gateway.core.http.arrival import Arrival
@@ -171,6 +171,15 @@ class Admission:
         wait = (yield took) if must_wait(took) else took
         if wait:
             raise RefusedError(Cause.CONNECT_RATE, retry_after=wait)
+
+    def refuse_invalid(self, arrival: Arrival, error: RefusedError) -> Steps[NoReturn]:
+        """Refuse an invalid request, which counts against the connection rate as a valid one does.
+
+        Raises:
+            RefusedError: `error`, or the rate is exceeded.
+        """
+        yield from self.limit_rate(arrival.client.limit_key)
+        raise error
 
     def limit_address(self, address: str) -> Steps[None]:
         """Refuse a client that the limits by address refuse; it gets no slot.

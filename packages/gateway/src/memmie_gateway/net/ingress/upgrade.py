@@ -121,8 +121,7 @@ class TerminatedHere:
             RefusedError: the first message is not an auth message, or did not arrive in time.
         """
         subprotocols = credentials.subprotocols[:1]
-        selected = subprotocols[0] if subprotocols else credentials.bearer
-        self._handover.transport.write(acceptance.own_answer(self._arrival, selected))
+        self._handover.transport.write(acceptance.own_answer(self._arrival, credentials.selected))
         self._reader = FirstMessageReader(self._handover)
         try:
             with clock.timeout(seconds):

@@ -17,7 +17,7 @@ from memmie_gateway.core.http.deadlines import Deadlines, Late
 from memmie_gateway.core.http.proxied import Framing
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
 from memmie_gateway.core.http.request_ends import broke_off, why_cancelled
-from memmie_gateway.core.http.response import http_response
+from memmie_gateway.core.http.response import header_lines, http_response
 from memmie_gateway.core.http.routes import METHODS, HttpRoute, Service
 from memmie_gateway.core.limits import Slot
 from memmie_gateway.core.outcomes import Cause
@@ -358,7 +358,7 @@ class Exchange:
             handover.end(answer, linger=self.arrival.request.has_body)
 
     def _own_answer(self, status: int, body: bytes, fields: cors.Lines) -> bytes:
-        extra = "".join(f"{name}: {value}\r\n" for name, value in (*self._page.fields, *fields))
+        extra = header_lines((*self._page.fields, *fields))
         return http_response(
             status, body, "application/json", extra, envelope=answers.envelope_of(self.arrival)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
+from memmie_gateway.core.http.response import header_lines
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio.handshake import Problem
 from memmie_gateway.net.handover import Handover
@@ -34,5 +35,4 @@ def refuse_request(arrival: Arrival, handover: Handover, error: RefusedError, ex
     body, fields = refusal_parts(error)
     if isinstance(error, EngineError):
         body = error.problem.body()
-    extra += "".join(f"{name}: {value}\r\n" for name, value in fields)
-    answers.answer(arrival, handover, error.status, body, extra=extra)
+    answers.answer(arrival, handover, error.status, body, extra=extra + header_lines(fields))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -12,28 +13,24 @@ from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import FIRST_MESSAGE_SOURCES, Credentials, find_credentials
 from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.refusals import RefusedError
-from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio import translation
 from memmie_gateway.core.socketio.handshake import forwardable, open_packet
 from memmie_gateway.core.socketio.translation import Translation
-from memmie_gateway.core.steps import Maybe
 from memmie_gateway.core.websocket import acceptance, handshake
 from memmie_gateway.core.websocket.acceptance import Acceptance
 from memmie_gateway.core.websocket.handshake import Offer
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net import clock
-from memmie_gateway.net.backends.backend import Backend, BackendLink
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
-from memmie_gateway.net.ingress.admission import Admitted
 from memmie_gateway.net.ingress.first_message import MAX_FIRST_MESSAGE
 from memmie_gateway.net.socketio.answers import refuse_request
 from memmie_gateway.net.socketio.carrier import Carrier
 from memmie_gateway.net.socketio.client import LeftError, TranslatedClient
 from memmie_gateway.net.socketio.polling import Answer, PollingCarrier
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
-from memmie_gateway.net.websocket import WebSocketRoute
+from memmie_gateway.net.websocket import Opening, WebSocketRoute
 
 _VERSION: Final = ((b"sec-websocket-version", b"13"),)
 
@@ -62,8 +59,8 @@ class SocketIoOptions:
         return max(self.max_message_bytes, MAX_FIRST_MESSAGE)
 
 
-class SocketIoOpening:
-    """The opening of one client's session. It is also its `Upgrade`, and the attempt that the dispatcher tries.
+class SocketIoOpening(Opening):
+    """The opening of a client that speaks Socket.IO, which is also its `Upgrade`.
 
     Args:
         route: the route of plain WebSockets, which dials and starts sessions.
@@ -71,28 +68,18 @@ class SocketIoOpening:
         options: how the client is served.
 
     Attributes:
-        admitted: the result of admission; None before it.
-        arrival: as given.
-        backend: the last backend that was tried; None for none.
         client: the client; None until its handshake is answered.
-        protocol: see `SessionInfo`.
     """
 
     protocol = "socketio"
 
     def __init__(self, route: WebSocketRoute, arrival: Arrival, options: SocketIoOptions) -> None:
-        self._route = route
+        super().__init__(route, arrival)
         self._key = base64.b64encode(route.rng.randbytes(16))
         self._credentials = find_credentials(arrival.request, FIRST_MESSAGE_SOURCES)
         self._connected = False  # CONNECT has come, so a refusal can be answered to it
         self._options = options
-        self.admitted: Admitted | None = None
-        self.arrival = arrival
-        self.backend: Backend | None = None
         self.client: TranslatedClient | None = None
-
-    def __repr__(self) -> str:
-        return f"<SocketIoOpening {self.arrival!r}>"
 
     # Admission.
 
@@ -120,9 +107,9 @@ class SocketIoOpening:
         self._connected = True
         return forwardable(self._credentials)._replace(token=self._credentials.token or token or None)
 
+    @abstractmethod
     def _open(self) -> TranslatedClient:
         """Answer the handshake."""
-        raise NotImplementedError
 
     def _translated(self, carrier: Carrier) -> TranslatedClient:
         prefix = f"{self._route.rng.randbytes(4).hex()}."
@@ -189,31 +176,13 @@ class SocketIoOpening:
         client.lost(None)
 
     @property
+    @abstractmethod
     def gone(self) -> bool:
         """Whether the client's connection has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _refuse_request(self, error: RefusedError) -> None:
         """Answer the request, if it has no answer yet."""
-        raise NotImplementedError
-
-    # The attempt (see `Dispatcher`).
-
-    def on(self, backend: Backend, seconds: float) -> Maybe[BackendLink]:
-        """Dial a backend for at most `seconds`."""
-        assert self.admitted is not None  # noqa: S101 - dispatch comes after admission
-        self.backend = backend
-        user_id = self.admitted.identity.user_id
-        head, offer = self.request_for(backend.where, self.admitted.credentials, user_id)
-        return self._route.dialer.dial(backend, head, offer, seconds)
-
-    def failed(self, backend: Backend, words: str) -> None:
-        """Report that a backend did not accept the connection."""
-        self._route.events.dial_failed(backend, self.arrival.id, words)
-
-    def abandon(self, link: BackendLink) -> None:
-        """Drop a connection that is not needed."""
-        link.connection.transport.abort()
 
 
 class WebSocketOpening(SocketIoOpening):
@@ -233,7 +202,7 @@ class WebSocketOpening(SocketIoOpening):
         self._handover = handover
 
     def _open(self) -> TranslatedClient:
-        self._handover.transport.write(switching_answer(self.arrival, self._credentials))
+        self._handover.transport.write(acceptance.own_answer(self.arrival, self._credentials.selected))
         carrier = WebSocketCarrier(self._handover, self._options.max_body_bytes)
         client = carrier.owner = self._translated(carrier)
         carrier.send([self._open_packet(new_sid(), upgrades=False)])
@@ -297,14 +266,3 @@ class PollingOpening(SocketIoOpening):
 def new_sid() -> str:
     """Return the id of a connection: 128 bits, because who knows it has the connection."""
     return secrets.token_urlsafe(16)
-
-
-def switching_answer(arrival: Arrival, credentials: Credentials) -> bytes:
-    """Return the 101 for a client; it selects `bearer` if offered, otherwise the first subprotocol."""
-    fields = [
-        (b"sec-websocket-accept", handshake.accept_for(arrival.request.headers.all(b"sec-websocket-key")[0]))
-    ]
-    fields += [(b"sec-websocket-protocol", name.encode("latin-1")) for name in credentials.subprotocols[:1]]
-    return acceptance.client_answer(
-        Acceptance.of(Response(101, Headers(tuple(fields)))), credentials, arrival.id
-    )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from memmie_gateway.core.http import cors
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import FIRST_MESSAGE_SOURCES, find_credentials
 from memmie_gateway.core.http.forwarding import is_host
-from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
+from memmie_gateway.core.http.response import header_lines
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio.handshake import POLLING, Problem, Wish, read_wish
 from memmie_gateway.core.steps import Steps, run
+from memmie_gateway.core.websocket import acceptance
 from memmie_gateway.core.websocket.handshake import check_upgrade, is_upgrade
 from memmie_gateway.net import clock
 from memmie_gateway.net.backends.dispatcher import Dispatcher
@@ -31,14 +32,13 @@ from memmie_gateway.net.socketio.opening import (
     SocketIoOptions,
     WebSocketOpening,
     new_sid,
-    switching_answer,
 )
 from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_gateway.net.socketio.upgrade import Upgrading
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_gateway.net.websocket import WebSocketRoute
 
-_PREFLIGHT: Final = "Allow: GET, OPTIONS, POST\r\n" + cors.lines(cors.preflight_fields(("GET", "POST")))
+_PREFLIGHT: Final = "Allow: GET, OPTIONS, POST\r\n" + header_lines(cors.preflight_fields(("GET", "POST")))
 """The further header lines of the answer to a preflight."""
 
 
@@ -67,7 +67,7 @@ class SocketIoRoute:
         self._websocket = websocket
         self._admission = admission
         self._dispatcher = dispatcher
-        self._origins = Origins(websocket.options.allowed_origins)
+        self._origins = websocket.origins
         self._polling: dict[str, PollingCarrier] = {}
         self._openings: set[asyncio.Task[None]] = set()
 
@@ -127,20 +127,20 @@ class SocketIoRoute:
     def _check_get(self, arrival: Arrival) -> Steps[None]:
         self._ensure_open()
         if arrival.request.method != "GET" or is_upgrade(arrival.request):
-            yield from self._refuse_invalid(arrival, EngineError(Problem.BAD_METHOD))
+            yield from self._admission.refuse_invalid(arrival, EngineError(Problem.BAD_METHOD))
         hosts = arrival.request.headers.all(b"host")
         if len(hosts) != 1 or not is_host(hosts[0]):
             words = "exactly one Host header is needed, with a name or an address"
-            yield from self._refuse_invalid(arrival, RefusedError(Cause.BAD_REQUEST, words))
+            yield from self._admission.refuse_invalid(arrival, RefusedError(Cause.BAD_REQUEST, words))
         yield from self._check_origin(arrival)
 
     def _check_upgrade(self, arrival: Arrival) -> Steps[None]:
         self._ensure_open()
         if not is_upgrade(arrival.request):
-            yield from self._refuse_invalid(arrival, RefusedError(Cause.NOT_AN_UPGRADE))
+            yield from self._admission.refuse_invalid(arrival, RefusedError(Cause.NOT_AN_UPGRADE))
         problem = check_upgrade(arrival.request)
         if problem is not None:
-            yield from self._refuse_invalid(arrival, RefusedError(*problem))
+            yield from self._admission.refuse_invalid(arrival, RefusedError(*problem))
         yield from self._check_origin(arrival)
 
     def _ensure_open(self) -> None:
@@ -150,12 +150,7 @@ class SocketIoRoute:
 
     def _check_origin(self, arrival: Arrival) -> Steps[None]:
         if not self._origins.allow(arrival.request.headers):
-            yield from self._refuse_invalid(arrival, self._origins.refusal(arrival.request.headers))
-
-    def _refuse_invalid(self, arrival: Arrival, error: RefusedError) -> Steps[NoReturn]:
-        """Refuse an invalid request, which counts against the connection rate as a valid one does."""
-        yield from self._admission.limit_rate(arrival.client.limit_key)
-        raise error
+            yield from self._admission.refuse_invalid(arrival, self._origins.refusal(arrival.request.headers))
 
     def _connect(self, opening: SocketIoOpening, check: Steps[None]) -> Steps[None]:
         """Connect a client, or refuse it."""
@@ -166,31 +161,13 @@ class SocketIoRoute:
             link = yield from self._dispatcher.dispatch(admitted.identity.user_id, opening)
             self._websocket.start_session(opening, admitted, link)
         except RefusedError as error:
-            self._refuse(opening, error)
+            opening.give_up(error)
         except asyncio.CancelledError:
             left = opening.gone  # otherwise the gateway is stopping
-            self._refuse(opening, RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
+            opening.give_up(RefusedError(Cause.CLIENT_LEFT if left else Cause.DRAINING))
         except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
-            self._refuse(opening, RefusedError(Cause.INTERNAL))
+            opening.give_up(RefusedError(Cause.INTERNAL))
             answers.report_bug(error)
-
-    def _refuse(self, opening: SocketIoOpening, error: RefusedError) -> None:
-        """Release the client's slots, report the refusal, and answer the client unless it has left."""
-        user_id = error.user_id
-        if opening.admitted is not None:
-            opening.admitted.slots.release()
-            user_id = opening.admitted.identity.user_id
-        told = error.cause is not Cause.CLIENT_LEFT
-        refusal = Refusal.of(opening.arrival, error)._replace(
-            user_id=user_id,
-            backend=opening.backend.name if opening.backend is not None else "",
-            close_code=opening.close_code(error) if told else None,
-        )
-        self._websocket.events.refused(refusal)
-        if told:
-            opening.refuse(error)
-        else:
-            opening.drop()
 
     # Requests of clients that poll.
 
@@ -260,9 +237,8 @@ class SocketIoRoute:
         if problem is not None or polling.upgrading or not isinstance(client, TranslatedClient):
             raise EngineError(Problem.BAD_REQUEST)
         polling.upgrading = True
-        handover.transport.write(
-            switching_answer(arrival, find_credentials(arrival.request, FIRST_MESSAGE_SOURCES))
-        )
+        credentials = find_credentials(arrival.request, FIRST_MESSAGE_SOURCES)
+        handover.transport.write(acceptance.own_answer(arrival, credentials.selected))
         websocket = WebSocketCarrier(handover, self._options.max_body_bytes)
         websocket.owner = Upgrading(websocket, polling, client)
         polling.probe = websocket
@@ -284,7 +260,7 @@ class SocketIoRoute:
     def _refuse_late(self, arrival: Arrival, handover: Handover, error: RefusedError) -> Steps[None]:
         """Refuse a request that belongs to no connection, and so counts as a connect."""
         try:
-            yield from self._refuse_invalid(arrival, error)
+            yield from self._admission.refuse_invalid(arrival, error)
         except RefusedError as refused:
             self._refuse_now(arrival, handover, refused)
 
@@ -299,4 +275,4 @@ class SocketIoRoute:
         answers.answer(arrival, handover, 200, body, "text/plain; charset=UTF-8", self._cors(arrival))
 
     def _cors(self, arrival: Arrival) -> str:
-        return cors.lines(cors.page_of(self._origins, arrival.request.headers).fields)
+        return header_lines(cors.page_of(self._origins, arrival.request.headers).fields)

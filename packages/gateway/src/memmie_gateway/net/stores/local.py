@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from memmie_gateway.core.limits import Buckets, Rate, SlotCounts, TokenBucket
 from memmie_gateway.net.clock import loop_time
+
+MAX_REMEMBERED_RATES: Final = 100_000
+"""Maximum number of keys of one kind with a stored rate, such as addresses or users."""
 
 
 class LocalSlot:

@@ -8,9 +8,20 @@ from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE, MUST, SHOULD, row
 from memmie_harness.conformance.lab import Lab
 from memmie_harness.conformance.peers import TEXT, accept_for
+from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.refusals import GROUP
 
 WAITS = "spec §3 (the gateway answers the client only after Studio has accepted)"
+
+
+async def answered(lab: Lab, data: bytes) -> Side:
+    """Return a client whose backend has sent these bytes and ended the connection, and that had no answer before."""
+    client, studio = await lab.knock()
+    true("no answer before the backend has answered", not client.head.first_line, client.head.first_line)
+    studio.write(data)
+    await studio.writer.drain()
+    studio.leave()
+    return client
 
 
 @GROUP.table(
@@ -97,11 +108,7 @@ async def wrong_101(lab: Lab, changes: dict[str, str | None]) -> None:
     ],
 )
 async def backend_fails(lab: Lab, data: bytes) -> None:
-    client, studio = await lab.knock()
-    true("no answer before the backend has answered", not client.head.first_line, client.head.first_line)
-    studio.write(data)
-    await studio.writer.drain()
-    studio.leave()
+    client = await answered(lab, data)
     answer = await client.answer()
     true("an answer 5xx", 500 <= answer.status < 600, answer.first_line)
 
@@ -129,11 +136,7 @@ async def backend_fails(lab: Lab, data: bytes) -> None:
     ],
 )
 async def backend_answers_else(lab: Lab, data: bytes) -> None:
-    client, studio = await lab.knock()
-    true("no answer before the backend has answered", not client.head.first_line, client.head.first_line)
-    studio.write(data)
-    await studio.writer.drain()
-    studio.leave()
+    client = await answered(lab, data)
     seen = await client.leftover(lab.patience / 5)
     true("an answer other than 101", seen and not re.match(rb"HTTP/1\.\d 101 ", seen), seen)
 

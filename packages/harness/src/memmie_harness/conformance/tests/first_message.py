@@ -14,6 +14,7 @@ from memmie_harness.conformance.peers.auth import status
 from memmie_harness.conformance.peers.side import Side
 from memmie_harness.conformance.tests.auth import handshake
 from memmie_harness.conformance.tests.hygiene import leaks
+from memmie_harness.conformance.tests.limits import fill
 
 GROUP = Group("first-message", "The token in the first message", needs=("auth", "first_message_seconds"))
 
@@ -193,8 +194,7 @@ async def backend_refuses(lab: Lab) -> None:
     needs=["connections_per_user", "token_header"],
 )
 async def user_full(lab: Lab) -> None:
-    for _ in range(int(lab.setup.number("connections_per_user"))):
-        await lab.join()
+    await fill(lab, int(lab.setup.number("connections_per_user")))
     client = await upgraded(lab)
     client.send(TEXT, auth_message(lab.token))
     await client.expect_close(4429)

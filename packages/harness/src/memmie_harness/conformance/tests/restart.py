@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 
 from memmie_harness.conformance.checks import equal, true
 from memmie_harness.conformance.group import FEATURE
@@ -21,6 +22,15 @@ async def leave(pair: Pair) -> None:
     await pair.studio.expect_close(1001)
     pair.studio.send_close(1001)
     pair.studio.leave()
+
+
+async def restarted(lab: Lab, pairs: Sequence[Pair]) -> None:
+    """Stop the gateway, check that it tells these pairs, and start the next one."""
+    stopping = asyncio.create_task(lab.stack.gateway.stop())
+    for pair in pairs:
+        await leave(pair)
+    await stopping
+    await lab.stack.start_another()
 
 
 @GROUP.test(
@@ -78,11 +88,7 @@ async def drain_refuses(lab: Lab) -> None:
 )
 async def restart(lab: Lab) -> None:
     pairs = [await lab.join() for _ in range(3)]
-    stopping = asyncio.create_task(lab.stack.gateway.stop())
-    for pair in pairs:
-        await leave(pair)
-    await stopping
-    await lab.stack.start_another()
+    await restarted(lab, pairs)
     for _ in pairs:
         await (await lab.join()).exchange()
 
@@ -100,11 +106,7 @@ async def restart_same_backend(lab: Lab) -> None:
     tokens = [lab.mint(f"{lab.user}-{number}") for number in range(8)]
     before = [await lab.join(lab.request(token=token)) for token in tokens]
     names = [pair.studio.name for pair in before]
-    stopping = asyncio.create_task(lab.stack.gateway.stop())
-    for pair in before:
-        await leave(pair)
-    await stopping
-    await lab.stack.start_another()
+    await restarted(lab, before)
     after = [(await lab.join(lab.request(token=token))).studio.name for token in tokens]
     equal("the backends of the users", after, names)
 

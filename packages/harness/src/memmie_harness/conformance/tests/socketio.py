@@ -31,6 +31,7 @@ from memmie_harness.conformance.socketio_client import (
     opened,
 )
 from memmie_harness.conformance.tests.hygiene import leaks
+from memmie_harness.conformance.tests.limits import fill
 
 GROUP = Group("socketio", "Socket.IO", needs=("auth", "socketio_path"))
 
@@ -195,8 +196,7 @@ async def refused(lab: Lab, answer: int | None) -> None:
     needs=["connections_per_user", "token_header"],
 )
 async def user_full(lab: Lab) -> None:
-    for _ in range(int(lab.setup.number("connections_per_user"))):
-        await lab.join()
+    await fill(lab, int(lab.setup.number("connections_per_user")))
     client = await opened(lab)
     client.send(CONNECT + json.dumps({"token": lab.token}))
     await client.expect(CONNECT_ERROR)
