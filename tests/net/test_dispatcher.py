@@ -343,20 +343,20 @@ def test_a_live_session_binds() -> None:
 def test_a_live_session_binds_more_than_an_attempt() -> None:
     pool, (_, b, c) = pool_of("a", "b", "c")
     dispatcher = Dispatcher(pool, lambda _: b, TIMEOUT)
-    dispatcher._begin("u1", c)
+    dispatcher.joined("u1", c)
     assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "b"
 
 
 def test_the_last_attempt_under_way_binds() -> None:
     pool, (a, b, c) = healthy_pool_of("a", "b", "c")
     dispatcher = Dispatcher(pool, nowhere, TIMEOUT)
-    dispatcher._begin("u1", b)
-    dispatcher._begin("u1", c)
+    dispatcher.joined("u1", b)
+    dispatcher.joined("u1", c)
     assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "c"
-    dispatcher._end("u1", b)
+    dispatcher.left("u1", b)
     assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "c"
     assert run(dispatcher.dispatch("u2", ScriptedAttempt())) == "a"
-    dispatcher._end("u1", c)
+    dispatcher.left("u1", c)
     assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "a"
     assert nothing_is_left(dispatcher, [a, b, c])
 

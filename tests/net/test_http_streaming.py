@@ -546,16 +546,17 @@ async def test_a_users_websocket_follows_the_request_under_way(
 ) -> None:
     async with ScriptedHttp() as other:
         gateway = await start_gateway(STUDIO_WS_URLS=f"{studio.url},{other.url}", LB_STRATEGY="round_robin")
-        assert gateway.parts.proxy is not None
         for number in range(3):
-            user = f"u{number}"
-            client = await dial_http(gateway)
-            client.write(request(token=auth.mint(user)))
-            await until(lambda: gateway.parts.proxy.home(user) is not None)  # type: ignore[union-attr] # noqa: B023
-            home = gateway.parts.proxy.home(user)
-            assert gateway.parts.proxy.dispatcher._bound_to(user) is home
+            token = auth.mint(f"u{number}")
+            client, page = await dial_http(gateway), await dial_http(gateway)
+            client.write(request(token=token))
+            asked = {asyncio.create_task(each.request()): each for each in (studio, other)}
+            done, pending = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            pending.pop().cancel()
+            page.write(upgrade_request(token))
+            assert (await asked[done.pop()].request()).head.target.startswith("/ws")
             client.leave()
-            await until(lambda: gateway.parts.proxy.home(user) is None)  # type: ignore[union-attr] # noqa: B023
+            page.leave()
 
 
 async def test_a_request_under_way_counts_for_the_maximum_once(

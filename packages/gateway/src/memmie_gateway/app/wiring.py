@@ -175,17 +175,9 @@ def make_parts(
     )
     keepalive = Times(settings.ping_interval_seconds, settings.ping_timeout_seconds)
     elsewhere = Elsewhere()
-    home = rebalancer.bound_to if rebalancer is not None else sessions.home
-
-    def home_or_request(user_id: str) -> Backend | None:
-        found = home(user_id)
-        if found is not None or proxy is None or not proxy.homes:
-            return found
-        return proxy.home(user_id)
-
     dispatcher = Dispatcher(
         pool,
-        home_or_request if settings.http_routes else home,
+        rebalancer.bound_to if rebalancer is not None else sessions.home,
         settings.dial_timeout_seconds,
         clock.loop_time,
     )

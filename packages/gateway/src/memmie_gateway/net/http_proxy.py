@@ -72,7 +72,6 @@ class HttpProxy:
 
     Attributes: as given, and
         origins: the origins of pages that may send requests.
-        homes: the backends of requests under way, by user.
     """
 
     def __init__(
@@ -101,7 +100,6 @@ class HttpProxy:
         self._timer: asyncio.TimerHandle | None = None  # while there are live responses
         self._under_way: set[Exchange] = set()
         self._live: dict[LiveResponse, Exchange] = {}
-        self.homes: dict[str, list[Backend]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.options = options
         self.origins = Origins(options.allowed_origins)
@@ -142,11 +140,6 @@ class HttpProxy:
         self._tasks.add(handover.task)
         handover.task.add_done_callback(self._tasks.discard)
 
-    def home(self, user_id: str) -> Backend | None:
-        """Return the backend of the user's requests under way, or None if there are none."""
-        homes = self.homes.get(user_id)
-        return homes[-1] if homes else None
-
     # Start and stop.
 
     async def drain(self, seconds: float) -> None:
@@ -183,19 +176,6 @@ class HttpProxy:
     def dial_failed(self, exchange: Exchange, backend: Backend, words: str) -> None:
         """A backend could not be reached; the next one is tried."""
         self._events.dial_failed(backend, exchange.arrival.id, words)
-
-    def joined(self, exchange: Exchange, backend: Backend) -> None:
-        """A backend serves an exchange, so the user's other connections go there, too."""
-        backend.joined()
-        self.homes.setdefault(exchange.key, []).append(backend)
-
-    def left(self, exchange: Exchange, backend: Backend) -> None:
-        """A backend does not serve an exchange any more."""
-        backend.left()
-        homes = self.homes[exchange.key]
-        homes.remove(backend)
-        if not homes:
-            del self.homes[exchange.key]
 
     def keep(self, exchange: Exchange, live: LiveResponse) -> None:
         """A response is a live connection from now on."""

@@ -190,12 +190,12 @@ def passed_fields(arrival: Arrival, credentials: Credentials, starts: RequestLin
     token = credentials.token
     if headers.get(b"cookie") or headers.get(b"referer"):
         fields = _without_secrets(fields, token)
-    secret = token.encode("latin-1", "replace") if token else None
-    return [
-        start + value
-        for name, value in fields
-        if (start := starts[name]) and value.rpartition(b" ")[2] != secret
-    ]
+    lines = [start + value for name, value in fields if (start := starts[name])]
+    if token:
+        secret = b" " + token.encode("latin-1", "replace")  # each start of a line ends with a space
+        if secret in b"\n".join(lines):
+            return [line for line in lines if not line.endswith(secret)]
+    return lines
 
 
 def _without_secrets(fields: Fields, token: str | None) -> Fields:

@@ -49,7 +49,7 @@ class Attempt(Protocol[T]):
 class Dispatcher:
     """Finds a working backend for a user.
 
-    A user with an attempt under way or a live session is bound to that backend, because the user's events exist only
+    A user with an attempt, a request or a live session is bound to that backend, because the user's events exist only
     there (spec §4).
 
     Args:
@@ -70,7 +70,7 @@ class Dispatcher:
         self._home = home
         self._timeout = timeout
         self._clock = clock
-        self._under_way: dict[str, list[Backend]] = {}  # attempts by user
+        self._under_way: dict[str, list[Backend]] = {}  # attempts and requests by user
 
     def __repr__(self) -> str:
         return f"<Dispatcher under_way={sum(map(len, self._under_way.values()))}>"
@@ -87,7 +87,7 @@ class Dispatcher:
             RefusedError: no backend is available, all attempts failed, or a backend refuses this client.
         """
         attempted: list[Backend] = []
-        left = self._pool.candidates(user_id, self._bound_to(user_id))[:MAX_ATTEMPTS]
+        left = self._pool.candidates(user_id, self.bound_to(user_id))[:MAX_ATTEMPTS]
         usable = bool(left) and left[0].available  # otherwise all look bad
         cause: Cause | None = None
         internal = ""
@@ -101,7 +101,7 @@ class Dispatcher:
             if not seconds:
                 break
             attempted.append(backend)
-            self._begin(user_id, backend)
+            self.joined(user_id, backend)
             try:
                 tried = attempt.on(backend, seconds)
                 result = (yield tried) if must_wait(tried) else tried
@@ -129,31 +129,34 @@ class Dispatcher:
                     backend.failed(str(error))
                 attempt.failed(backend, str(error))
             finally:
-                self._end(user_id, backend)
+                self.left(user_id, backend)
         if cause is None:
             cause = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND
         raise RefusedError(cause, internal=internal)
 
-    def _untried(self, user_id: str, attempted: list[Backend]) -> list[Backend]:
-        candidates = self._pool.candidates(user_id, self._bound_to(user_id))
-        return [backend for backend in candidates if backend not in attempted][
-            : MAX_ATTEMPTS - len(attempted)
-        ]
-
-    def _bound_to(self, user_id: str) -> Backend | None:
+    def bound_to(self, user_id: str) -> Backend | None:
+        """Return the backend for the user's next connection or request; None if any will do."""
         home = self._home(user_id)
         if home is not None:
             return home
         under_way = self._under_way.get(user_id)
         return under_way[-1] if under_way else None
 
-    def _begin(self, user_id: str, backend: Backend) -> None:
+    def joined(self, user_id: str, backend: Backend) -> None:
+        """Count something of a user on a backend, to which the user's next connection goes, too."""
         self._under_way.setdefault(user_id, []).append(backend)
         backend.joined()
 
-    def _end(self, user_id: str, backend: Backend) -> None:
+    def left(self, user_id: str, backend: Backend) -> None:
+        """Stop counting what `joined` has counted."""
         backend.left()
         under_way = self._under_way[user_id]
         under_way.remove(backend)
         if not under_way:
             del self._under_way[user_id]
+
+    def _untried(self, user_id: str, attempted: list[Backend]) -> list[Backend]:
+        candidates = self._pool.candidates(user_id, self.bound_to(user_id))
+        return [backend for backend in candidates if backend not in attempted][
+            : MAX_ATTEMPTS - len(attempted)
+        ]

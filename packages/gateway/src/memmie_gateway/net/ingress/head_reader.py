@@ -13,6 +13,7 @@ from typing import cast
 import httptools
 
 from memmie_gateway.core.http.client_address import plain
+from memmie_gateway.core.http.headers import Fields
 from memmie_gateway.core.http.refusals import RefusedError, refusal_answer
 from memmie_gateway.core.http.request import BadRequestError, Request
 from memmie_gateway.core.http.response import Envelope
@@ -33,11 +34,11 @@ class HeadReader(asyncio.Protocol):
 
     __slots__ = (
         "_complete",
+        "_fields",
         "_head",
         "_head_complete",
         "_headers",
         "_listener",
-        "_max_headers",
         "_method",
         "_parser",
         "_target",
@@ -57,8 +58,8 @@ class HeadReader(asyncio.Protocol):
         self._method = b""
         self._target = b""
         self._version = ""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._max_headers = listener.options.max_headers
+        self._headers: list[tuple[bytes, bytes]] = []  # of the head that is being read
+        self._fields: Fields = ()  # of the first head, once it is complete
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         self._timer: asyncio.TimerHandle | None = None
         self.counted = ""
@@ -92,11 +93,14 @@ class HeadReader(asyncio.Protocol):
             parser.feed_data(data[:room])
         except httptools.HttpParserUpgrade as upgrade:
             behind = upgrade.args[0]  # the parser stops after the head of a request that asks for an upgrade
-        except httptools.HttpParserError as error:
+        except httptools.HttpParserError:
             if not self._complete:
-                self._refuse_head(error)
+                self._refuse(Cause.BAD_REQUEST)
                 return
-        if self._head_complete:
+        headers = self._fields if self._head_complete else self._headers
+        if len(headers) > self._listener.options.max_headers:
+            self._refuse(Cause.HEAD_TOO_BIG, "too many header fields")
+        elif self._head_complete:
             self._route(data[behind:])
         elif self._is_http_0_9(parser):
             self._refuse(Cause.BAD_REQUEST)
@@ -131,12 +135,8 @@ class HeadReader(asyncio.Protocol):
             self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header field."""
-        if not self._head_complete:
-            headers = self._headers
-            if len(headers) == self._max_headers:
-                raise OverflowError
-            headers.append((name.lower(), value.strip(b" \t")))
+        """Store a header field. This runs so often that the limits are checked elsewhere."""
+        self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is complete."""
@@ -144,6 +144,7 @@ class HeadReader(asyncio.Protocol):
         if parser is not None and not self._head_complete:
             # Now, because a further request in the same read changes what the parser returns.
             self._method, self._version = parser.get_method(), parser.get_http_version()
+            self._fields, self._headers = tuple(self._headers), []
             self._head_complete = True
 
     def on_message_complete(self) -> None:
@@ -159,7 +160,7 @@ class HeadReader(asyncio.Protocol):
 
     def _route(self, early: bytes) -> None:
         try:
-            request = Request.parse(self._method, self._target, self._version, tuple(self._headers))
+            request = Request.parse(self._method, self._target, self._version, self._fields)
         except BadRequestError as error:
             self._refuse(Cause.BAD_REQUEST, str(error))
             return
@@ -203,12 +204,6 @@ class HeadReader(asyncio.Protocol):
         self._listener.handlers.refused(Refusal(self.peer, error, request_id))
         answer = refusal_answer(error, Envelope(request_id, method, time.time()))
         self._hand_over().end(answer, linger=linger)
-
-    def _refuse_head(self, error: httptools.HttpParserError) -> None:
-        if isinstance(error.__context__, OverflowError):
-            self._refuse(Cause.HEAD_TOO_BIG, "too many header fields")
-        else:
-            self._refuse(Cause.BAD_REQUEST)
 
     def _wait_for_head(self) -> None:
         clock = self._listener.clock

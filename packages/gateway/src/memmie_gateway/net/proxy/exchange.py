@@ -206,7 +206,7 @@ class Exchange:
             link = await ready(run(self.proxy.dispatcher.dispatch(self.key, attempt, proves=False)))
             assert self.backend is not None  # noqa: S101 - it was dispatched there
             self._counted = self.backend
-            self.proxy.joined(self, self.backend)
+            self.proxy.dispatcher.joined(self.key, self.backend)
             return link
         try:
             return await attempt.to(self.proxy.auth_url, self.proxy.options.connect_seconds)
@@ -374,7 +374,7 @@ class Exchange:
         if self.live is not None:
             self.proxy.forget(self.live)
         if self._counted is not None:
-            self.proxy.left(self, self._counted)
+            self.proxy.dispatcher.left(self.key, self._counted)
         if self.client is None:  # the listener counts the connection
             self.lost()
 

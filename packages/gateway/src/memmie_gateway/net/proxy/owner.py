@@ -40,12 +40,6 @@ class Owner(Protocol[E_contra]):
     def took(self) -> None:
         """An exchange has taken its connection, which the listener does not count any more."""
 
-    def joined(self, exchange: E_contra, backend: Backend) -> None:
-        """A backend serves an exchange."""
-
-    def left(self, exchange: E_contra, backend: Backend) -> None:
-        """A backend does not serve an exchange any more."""
-
     def keep(self, exchange: E_contra, live: LiveResponse) -> None:
         """A response is a live connection from now on."""
 
