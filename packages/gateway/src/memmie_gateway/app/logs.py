@@ -9,6 +9,7 @@ import os
 import time
 from typing import Final, Literal, cast
 
+import pydantic_core
 import structlog
 from structlog.typing import BindableLogger, EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
@@ -22,9 +23,9 @@ LEVELS: Final = {
 }
 
 
-_JSON: Final = json.JSONEncoder(  # created once, because json.dumps creates one for every line
-    default=repr, check_circular=False
-)
+_DEL: Final = 0x7F
+
+_ANY_TEXT: Final = json.JSONEncoder(default=repr, check_circular=False, separators=(",", ":"))
 
 
 class _Lines:
@@ -83,13 +84,25 @@ def _without_blanks(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {name: value for name, value in event.items() if value is not None}
 
 
+def _json(fields: EventDict) -> str:
+    """Render fields as JSON in visible ASCII, because a terminal may act on other characters.
+
+    The encoder of pydantic takes less than half the CPU of that in the standard library, but escapes fewer characters.
+    """
+    try:
+        line = pydantic_core.to_json(fields, fallback=repr)
+    except pydantic_core.PydanticSerializationError:  # a surrogate, which UTF-8 does not have
+        return _ANY_TEXT.encode(fields)
+    return line.decode() if line.isascii() and _DEL not in line else _ANY_TEXT.encode(fields)
+
+
 class _JsonLines:
     """Renders lines without a chain of processors, because one line is written for each connection."""
 
     _logger: _Lines
 
     def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: object) -> None:
-        self._logger.msg(_JSON.encode(_fields(self._logger, method_name, event, fields)))
+        self._logger.msg(_json(_fields(self._logger, method_name, event, fields)))
 
 
 def make_logger(

@@ -193,7 +193,8 @@ def passed_fields(arrival: Arrival, credentials: Credentials, starts: RequestLin
     lines = [start + value for name, value in fields if (start := starts[name])]
     if token:
         secret = b" " + token.encode("latin-1", "replace")  # each start of a line ends with a space
-        if b"\n".join(lines).find(secret) >= 0:  # ten times as cheap as `in`, which raises an error inside (CPython 3.11)
+        # Not `secret in`, which raises an error inside and is ten times as expensive (CPython 3.11).
+        if b"\n".join(lines).find(secret) >= 0:
             return [line for line in lines if not line.endswith(secret)]
     return lines
 

@@ -192,7 +192,7 @@ class Session:
             "messages_from_studio": down.messages,
             "bytes_from_client": up.received,
         }
-        fields["bytes_from_studio"] = down.received  # with more than 15 keys, the dict would be built key by key
+        fields["bytes_from_studio"] = down.received  # a dict of more than 15 keys would be built key by key
         return fields
 
     def other(self, leg: Leg) -> Leg:
