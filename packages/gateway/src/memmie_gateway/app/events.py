@@ -6,8 +6,7 @@ from collections import Counter
 from http import HTTPStatus
 from typing import Final
 
-from structlog.typing import FilteringBoundLogger
-
+from memmie_gateway.app.logs import Log
 from memmie_gateway.app.refusal_log import RefusalLog
 from memmie_gateway.core.histogram import Histogram
 from memmie_gateway.core.http.arrival import Arrival
@@ -49,7 +48,7 @@ class Events:
         request_seconds: how long they took, by route.
     """
 
-    def __init__(self, log: FilteringBoundLogger) -> None:
+    def __init__(self, log: Log) -> None:
         self._log = log
         self.refusal_log = RefusalLog(log)
         self.refusals: Counter[tuple[str, str]] = Counter()
@@ -230,4 +229,4 @@ class Events:
         self.closes[code, closing.cause.by] += 1
         if ending.error:
             session.backend.errors[ending.code] += 1
-        self._log.info("closed", **session.describe())
+        self._log.record("closed", session.describe())

@@ -7,7 +7,8 @@ import json
 import logging
 import os
 import time
-from typing import Final, Literal, cast
+from collections.abc import Callable
+from typing import Final, Literal, Protocol, cast
 
 import pydantic_core
 import structlog
@@ -26,6 +27,13 @@ LEVELS: Final = {
 _DEL: Final = 0x7F
 
 _ANY_TEXT: Final = json.JSONEncoder(default=repr, check_circular=False, separators=(",", ":"))
+
+
+class Log(FilteringBoundLogger, Protocol):
+    """A logger of structlog that can also write fields that are a dict already."""
+
+    def record(self, event: str, fields: EventDict) -> None:
+        """Write a line at the level `info`; a method of structlog would copy the fields three times."""
 
 
 class _Lines:
@@ -96,18 +104,37 @@ def _json(fields: EventDict) -> str:
     return line.decode() if line.isascii() and _DEL not in line else _ANY_TEXT.encode(fields)
 
 
+class _LinesForPeople:
+    """Renders lines with a chain of processors."""
+
+    info: Callable[..., None]
+
+    def record(self, event: str, fields: EventDict) -> None:
+        """See `Log`."""
+        self.info(event, **fields)
+
+
 class _JsonLines:
     """Renders lines without a chain of processors, because one line is written for each connection."""
 
     _logger: _Lines
+    is_enabled_for: Callable[[int], bool]
+
+    def record(self, event: str, fields: EventDict) -> None:
+        """See `Log`."""
+        if self.is_enabled_for(logging.INFO):
+            self._write("info", event, fields)
 
     def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: object) -> None:
-        self._logger.msg(_json(_fields(self._logger, method_name, event, fields)))
+        self._write(method_name, event, fields)
+
+    def _write(self, level: str, event: str | None, fields: EventDict) -> None:
+        self._logger.msg(_json(_fields(self._logger, level, event, fields)))
 
 
 def make_logger(
     log_format: Literal["auto", "json", "console"], level: str, stream: LogStream, *, terminal: bool
-) -> FilteringBoundLogger:
+) -> Log:
     """Make a separate logger without global configuration, so that two gateways can run in one process.
 
     Args:
@@ -116,14 +143,13 @@ def make_logger(
         stream: the output.
         terminal: whether the output is a terminal.
     """
-    lines: type[BindableLogger] = structlog.make_filtering_bound_logger(LEVELS[level])
+    bound: type[BindableLogger] = structlog.make_filtering_bound_logger(LEVELS[level])
     processors: list[Processor] = []
     if log_format == "console" or (log_format == "auto" and terminal):
         colors = terminal and not os.environ.get("NO_COLOR")
         processors = [_begin, _without_blanks, _without_escapes, structlog.dev.ConsoleRenderer(colors=colors)]
+        lines = type("ConsoleLogger", (_LinesForPeople, bound), {})
     else:
-        lines = type("JsonLogger", (_JsonLines, lines), {})
+        lines = type("JsonLogger", (_JsonLines, bound), {})
     logger = structlog.wrap_logger(_Lines(stream), processors=processors, wrapper_class=lines)
-    return cast(
-        "FilteringBoundLogger", logger.bind()
-    )  # bound once, because otherwise structlog binds it for every line
+    return cast("Log", logger.bind())  # bound once, because otherwise structlog binds it for every line

@@ -10,11 +10,9 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Final, Self
 
-from structlog.typing import FilteringBoundLogger
-
 from memmie_gateway.app.healthcheck import EVERYWHERE
 from memmie_gateway.app.log_stream import LogStream
-from memmie_gateway.app.logs import make_logger
+from memmie_gateway.app.logs import Log, make_logger
 from memmie_gateway.app.random_pool import PooledRandom
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.app.wiring import VERSION, make_parts
@@ -55,7 +53,7 @@ class Gateway:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.log_stream = LogStream(sys.stdout)
-        self.log: FilteringBoundLogger = make_logger(
+        self.log: Log = make_logger(
             settings.log_format, settings.log_level, self.log_stream, terminal=sys.stdout.isatty()
         )
         self._rng = PooledRandom()

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from structlog.typing import FilteringBoundLogger
-
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpRoutes, Readiness
 from memmie_gateway.app.http_wiring import make_proxy
 from memmie_gateway.app.log_stream import LogStream
+from memmie_gateway.app.logs import Log
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.metrics_page import MetricsPage
 from memmie_gateway.app.renew import RenewRoute
@@ -111,7 +110,7 @@ class Parts:
 
 def make_parts(
     settings: Settings,
-    log: FilteringBoundLogger,
+    log: Log,
     log_stream: LogStream,
     readiness: Readiness,
     rng: random.Random,

@@ -135,13 +135,15 @@ class CachedAuthenticator:
         """
         if len(token) > self._max_token_bytes:
             raise RefusedError(Cause.TOKEN_TOO_LONG)
-        if not plausible(token):
+        if not token.isascii():
             raise RefusedError(Cause.TOKEN_REFUSED)
         digest = self._cache.digest(token)
         known = self._cache.get(digest)
         if known is not None:
             self.hits += 1
             return _identity(known)
+        if not plausible(token):  # not before, because this is known to hold for a token with a verdict
+            raise RefusedError(Cause.TOKEN_REFUSED)
         task = self._asking.get(digest)
         if self._guard.circuit is not Circuit.CLOSED and (stale := self._cache.stale(digest)) is not None:
             if task is None and (turn := self._guard.turn(address)) is Turn.TRIAL:
