@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import pytest
@@ -133,7 +133,7 @@ class Door:
         def answer() -> Credentials:
             if isinstance(late, BaseException):
                 raise late
-            return credentials._replace(token=late)
+            return replace(credentials, token=late)
 
         return turn(answer) if self.auth.later else answer()
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from tests.clock import Clock, loop_clock
@@ -194,7 +195,7 @@ async def test_a_connection_that_is_renewed_while_its_end_waits_stays(
     answers.valid("NEW", "u1")
     digest = gateway.parts.authenticator.digest("NEW")
     assert digest is not None
-    assert gateway.parts.leases.renew(old.digest, old._replace(digest=digest), "NEW") == 1
+    assert gateway.parts.leases.renew(old.digest, replace(old, digest=digest), "NEW") == 1
     await until(lambda: not len(evictions))
     await second.exchange()
 

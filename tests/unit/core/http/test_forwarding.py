@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote, urlencode
 
 import pytest
@@ -224,7 +225,7 @@ def test_scheme_and_host_are_a_trusted_proxys_or_the_gateways_own(
     proto: str,
     host: str,
 ) -> None:
-    client = CLIENT._replace(trusted_peer=trusted)
+    client = replace(CLIENT, trusted_peer=trusted)
     own = dict(
         read_fields(
             forwarding.own_fields(arrival(request(sent), client=client), "u1").encode().split(b"\r\n")
@@ -251,7 +252,7 @@ def test_scheme_and_host_are_a_trusted_proxys_or_the_gateways_own(
 def test_what_lists_of_one_length_say_about_the_client(
     chain: str, hops: bytes, told: bytes, proto: str
 ) -> None:
-    client = CLIENT._replace(chain=chain, trusted_peer=True)
+    client = replace(CLIENT, chain=chain, trusted_peer=True)
     hosts = told.replace(b",", b".test,") + b".test"
     sent: Values = {b"x-forwarded-for": (hops,), b"x-forwarded-proto": (told,), b"x-forwarded-host": (hosts,)}
     lines = forwarding.own_fields(arrival(request(sent), client=client), "u1").encode().split(b"\r\n")
@@ -267,7 +268,7 @@ def test_port_and_prefix_of_a_trusted_proxy_pass(trusted: bool) -> None:  # noqa
         b"x-forwarded-prefix": (b"/app",),
         b"x-forwarded-user": (b"root",),
     }
-    client = CLIENT._replace(trusted_peer=trusted)
+    client = replace(CLIENT, trusted_peer=trusted)
     own = forwarding.own_fields(arrival(request(sent), client=client), "u1")
     assert trusted is ("\r\nX-Forwarded-Port: 8443\r\nX-Forwarded-Prefix: /app\r\n" in own)
     assert "root" not in own
@@ -400,7 +401,7 @@ def test_a_token_that_comes_later_is_found_among_cookies_query_and_fields_too() 
         },
         target=b"/ws?k=SECRET&a",
     )
-    late = find_credentials(asked)._replace(token="SECRET")
+    late = replace(find_credentials(asked), token="SECRET")
     sent = passed(asked, credentials=late)
     assert (sent[b"cookie"], sent[b"x-a"]) == ((b"a=1",), (b"1",))
     assert not {b"x-key", b"x-original-authorization"} & set(sent)

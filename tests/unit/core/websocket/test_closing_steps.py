@@ -10,4 +10,4 @@ from memmie_gateway.core.websocket.closing_steps import Say
 
 @pytest.mark.parametrize(("side", "code"), [(Side.CLIENT, 1008), (Side.BACKEND, 1001)])
 def test_a_new_close_frame_has_the_code_for_its_side(side: Side, code: int) -> None:
-    assert Say.new(side, Cause.MESSAGE_RATE, "too fast") == (side, code, "too fast", False)
+    assert Say.new(side, Cause.MESSAGE_RATE, "too fast") == Say(side, code, "too fast", forward=False)

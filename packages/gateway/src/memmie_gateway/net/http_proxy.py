@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from memmie_gateway.core.http.arrival import Arrival
@@ -131,7 +132,7 @@ class HttpProxy:
         route = self._routes.find(arrival.request.path)
         assert route is not None  # noqa: S101 - see `serves`
         if not arrival.client.trusted_peer:  # a client must not choose the id that Studio and the log get
-            arrival = arrival._replace(id=self._rng.randbytes(16).hex())
+            arrival = replace(arrival, id=self._rng.randbytes(16).hex())
         handover.answers_half_closed = False
         exchange = Exchange(self, route, arrival)
         self._under_way.add(exchange)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
+from memmie_gateway.core.record import record
 from memmie_gateway.core.steps import Maybe
 
 MAX_CLAIMS_BYTES: Final = 2048
 """Maximum size in bytes of the claims as JSON; they are the fields of Auth's answer that the gateway does not use."""
 
 
-class Identity(NamedTuple):
+@record
+class Identity:
     """The user that a valid token belongs to.
 
     Attributes:

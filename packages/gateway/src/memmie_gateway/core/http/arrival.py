@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from memmie_gateway.core.http.client_address import Client
 from memmie_gateway.core.http.request import Request
+from memmie_gateway.core.record import record
 
 _REQUEST_ID: Final = re.compile(rb"[\x21-\x7e]{1,128}")
 _TRACEPARENT: Final = re.compile(  # W3C Trace Context §3.2: neither version ff nor an id of zeros alone
@@ -17,7 +18,8 @@ RANDOM_BYTES: Final = 40
 """Maximum number of random bytes that the ids of one request need."""
 
 
-class Arrival(NamedTuple):
+@record
+class Arrival:
     """A request, its client and its ids.
 
     Attributes:

@@ -6,7 +6,9 @@ import functools
 import ipaddress
 import re
 from collections.abc import Iterable
-from typing import Final, NamedTuple
+from typing import Final
+
+from memmie_gateway.core.record import record
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -19,7 +21,8 @@ _REMEMBERED: Final = 4096
 _WITH_PORT: Final = re.compile(r"(?:\[(.+)\]|([^:]+))(?::[0-9]{1,5})?")  # `[IPv6]` or IPv4, and maybe a port
 
 
-class Client(NamedTuple):
+@record
+class Client:
     """The address of a client.
 
     Attributes:

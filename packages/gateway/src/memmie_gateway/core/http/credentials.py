@@ -10,11 +10,12 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from memmie_gateway.core.http import query
 from memmie_gateway.core.http.headers import Fields
 from memmie_gateway.core.http.request import Request
+from memmie_gateway.core.record import record
 
 LONGEST_SUBPROTOCOL: Final = 64
 """Characters. With first-message auth, a longer subprotocol looks like a token."""
@@ -168,7 +169,8 @@ FIRST_MESSAGE_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneLike
 """The sources with first-message auth."""
 
 
-class Credentials(NamedTuple):
+@record
+class Credentials:
     """The token of a request, and the parts of the request that may be forwarded.
 
     Attributes:

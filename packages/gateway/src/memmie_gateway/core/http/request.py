@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+from typing import Final
 
 from memmie_gateway.core.http.headers import Fields, Headers
+from memmie_gateway.core.record import record
 
 MAX_QUERY_FIELDS: Final = 100
 
@@ -21,7 +22,8 @@ class BadRequestError(ValueError):
     """The request is invalid; the message for the client says why."""
 
 
-class Request(NamedTuple):
+@record
+class Request:
     """One request head.
 
     Attributes:

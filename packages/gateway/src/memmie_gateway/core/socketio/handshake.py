@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from memmie_gateway.core.http import query
@@ -81,7 +82,7 @@ def read_wish(text: str, *, polling: bool) -> Wish | Problem:
 def forwardable(credentials: Credentials) -> Credentials:
     """Return what of a request may be sent to a backend: nothing of Engine.IO."""
     rest = query.without(credentials.query, lambda name, _: query.decode(name) in _OF_ENGINE_IO)
-    return credentials._replace(query=rest, subprotocols=())
+    return replace(credentials, query=rest, subprotocols=())
 
 
 def open_packet(sid: str, times: Times, max_payload: int, *, upgrades: bool) -> str:

@@ -6,13 +6,14 @@ expected is recognised by a comparison of bytes, which costs a tenth of parsing,
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import Credentials
 from memmie_gateway.core.http.headers import LineStarts
 from memmie_gateway.core.http.response import Response
+from memmie_gateway.core.record import record
 from memmie_gateway.core.websocket.handshake import Offer, accept_for, extension_names, reserved_bits
 
 _ACCEPT: Final = b"sec-websocket-accept"
@@ -26,7 +27,8 @@ _STARTS: Final = LineStarts(
 )
 
 
-class Acceptance(NamedTuple):
+@record
+class Acceptance:
     """A 101 that is valid (see `handshake.check_response`).
 
     Attributes:
@@ -100,10 +102,12 @@ class KnownAnswer:
 
     def accepted(self, head: bytes) -> Acceptance:
         """Return what would be read from `head`, which `expected` has returned."""
-        _, subprotocol, extensions, bits, before, behind = self._accepted
+        known = self._accepted
         start = len(self._before)
         accept = head[start : len(head) - len(self._behind)]
-        return Acceptance(accept, subprotocol, extensions, bits, before, behind)
+        return Acceptance(
+            accept, known.subprotocol, known.extensions, known.reserved_bits, known.before, known.behind
+        )
 
 
 def own_answer(arrival: Arrival, subprotocol: str) -> bytes:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from memmie_gateway.core.outcomes import Cause, Side
+from memmie_gateway.core.record import record
 
 _CLIENT, _ = Side  # looking up a member of an Enum is a function call (CPython 3.11)
 
 
-class Say(NamedTuple):
+@record
+class Say:
     """Write a Close frame to `side`: with `forward` the one just received from the other side, otherwise a new one."""
 
     side: Side

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import enum
 import functools
-from typing import Final, NamedTuple
+from typing import Final
 
+from memmie_gateway.core.record import record
 from memmie_gateway.core.websocket.control_frames import (
     CLOSE,
     MAX_CONTROL_PAYLOAD,
@@ -86,7 +87,8 @@ _TABLES: Final = {
 """Kinds of frames and violations: by reserved bits, by "a fragmented message is incomplete", by first byte."""
 
 
-class CloseFrame(NamedTuple):
+@record
+class CloseFrame:
     """A received Close frame.
 
     Attributes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from memmie_gateway.core.http import forwarding
 from memmie_gateway.core.http.arrival import Arrival
@@ -17,6 +17,7 @@ from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.record import record
 from memmie_gateway.core.websocket.frames import ANY_RESERVED, RSV1
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -117,7 +118,8 @@ def extension_names(headers: Headers) -> frozenset[str]:
     return frozenset(name.partition(";")[0].strip().lower() for name in offered) if offered else _NOTHING
 
 
-class Offer(NamedTuple):
+@record
+class Offer:
     """The offer of a handshake to a backend, for checking the response.
 
     Attributes:

@@ -13,6 +13,7 @@ from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthT
 from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.histogram import LATENCY_BOUNDS, Histogram
 from memmie_gateway.core.http.query import means_user_id, without
+from memmie_gateway.core.record import record
 from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer
 from memmie_gateway.net.handover import Held
 from memmie_gateway.net.http1.url import ServiceUrl
@@ -280,7 +281,8 @@ class Backend:
         self.on_change(self)
 
 
-class BackendLink(NamedTuple):
+@record
+class BackendLink:
     """An open connection to a backend that has accepted an upgrade.
 
     Attributes:

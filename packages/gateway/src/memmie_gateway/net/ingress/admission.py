@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from memmie_gateway.core.auth.identity import Authenticator, Identity
 from memmie_gateway.core.http.arrival import Arrival
@@ -21,6 +21,7 @@ from memmie_gateway.core.http.credentials import (
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.limits import HeldSlots, Rate, Rates, Slot, Slots
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.record import record
 from memmie_gateway.core.steps import Maybe, Steps, must_wait
 
 LateToken = Callable[[Credentials], Maybe[Credentials]]
@@ -72,7 +73,8 @@ class Replacement(Slot, Protocol):
         """End the old connection; return False if it is alive again. Without this, `release` ends nothing."""
 
 
-class Admitted(NamedTuple):
+@record
+class Admitted:
     """An admitted client.
 
     Attributes:

@@ -8,6 +8,7 @@ Close frame.
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import Protocol
 
 from memmie_gateway.core.http import forwarding
@@ -132,7 +133,7 @@ class TerminatedHere:
             raise RefusedError(Cause.AUTH_LATE, str(error)) from None
         # A short token may be the subprotocol, too. It is selected already, but the backend must not get it.
         offered = () if token in subprotocols else subprotocols
-        return credentials._replace(token=token, subprotocols=offered)
+        return replace(credentials, token=token, subprotocols=offered)
 
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
         """Build the handshake for a backend with the gateway's own key."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http.client_address import Client
 from memmie_gateway.core.outcomes import Side
+from memmie_gateway.core.record import record
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive, Times
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.sessions.wheel import Wheel
@@ -78,7 +79,8 @@ class Shared(Generic[S]):
     on_end: Callable[[S], None]
 
 
-class SessionInfo(NamedTuple):
+@record
+class SessionInfo:
     """The data of a session; only its identity is replaced, when its token is renewed.
 
     Attributes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 from memmie_gateway.core.auth.identity import Identity
@@ -97,7 +98,7 @@ class SessionRegistry:
     def renew(self, session: Live, identity: Identity) -> None:
         """Let a session belong to another token of the same user."""
         self._by_token.remove(session.info.identity.digest, session)
-        session.info = session.info._replace(identity=identity)
+        session.info = replace(session.info, identity=identity)
         self._by_token.add(identity.digest, session)
 
     # Each returns a copy, so that sessions may be ended during the iteration.

@@ -6,7 +6,7 @@ import base64
 import secrets
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from memmie_gateway.core.http.arrival import Arrival
@@ -87,7 +87,7 @@ class SocketIoOpening(Opening):
     def without_token(self) -> Arrival:
         """The arrival without its token, so that admission asks for the late one in any case."""
         request = self.arrival.request
-        return self.arrival._replace(request=request._replace(query="", headers=Headers(())))
+        return replace(self.arrival, request=replace(request, query="", headers=Headers(())))
 
     async def late_token(self, _: Credentials) -> Credentials:
         """Answer the handshake, and wait for CONNECT; a token in the request comes before one in CONNECT.
@@ -105,7 +105,7 @@ class SocketIoOpening(Opening):
             words = str(error)
             raise RefusedError(Cause.AUTH_LATE if words else Cause.CLIENT_LEFT, words) from None
         self._connected = True
-        return forwardable(self._credentials)._replace(token=self._credentials.token or token or None)
+        return replace(forwardable(self._credentials), token=self._credentials.token or token or None)
 
     @abstractmethod
     def _open(self) -> TranslatedClient:
@@ -137,7 +137,7 @@ class SocketIoOpening(Opening):
         fields = [(name, value) for name, value in credentials.fields if name != b"sec-websocket-version"]
         head = handshake.upstream_head(
             self.arrival,
-            credentials._replace(fields=(*fields, *_VERSION)),
+            replace(credentials, fields=(*fields, *_VERSION)),
             user_id,
             host=url.host_header,
             path=url.path,
