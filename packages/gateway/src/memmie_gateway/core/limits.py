@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+from memmie_gateway.core.record import record
 from memmie_gateway.core.steps import Maybe
 
 TURN_SECONDS: Final = 0.05
 """Minimum time between two turns of a connection that waits for tokens, if it wants more than one of them."""
 
 
-class Rate(NamedTuple):
+@record
+class Rate:
     """A rate limit with a burst.
 
     Attributes:
@@ -170,7 +172,7 @@ class TokenBucket:
         At most the debt plus one burst is added between two calls. So a bucket that is settled only when its tokens do
         not suffice allows at most two bursts at once, and keeps to the rate over any longer time.
         """
-        rate, burst = self.quota
+        rate, burst = self.quota.per_second, self.quota.burst
         earned = min((now - self._filled) * rate, self._debt + burst)
         self._filled = now
         level = min(burst, self.left + self._part + earned)
@@ -207,7 +209,7 @@ class TokenBucket:
             wanted: number of tokens that it still wants.
             share: its last share; 0 if there was no token.
         """
-        rate, burst = self.quota
+        rate, burst = self.quota.per_second, self.quota.burst
         needed = 1.0
         if share:
             tokens = max(1, min(wanted, self.within(TURN_SECONDS)))

@@ -6,7 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from memmie_gateway.core.backends.balancer import NEVER
 from memmie_gateway.core.backends.health import REFUSED_SECONDS, Health, HealthTracker
@@ -42,7 +42,8 @@ class BackendUrl(ServiceUrl):
         return where
 
 
-class Traffic(NamedTuple):
+@record
+class Traffic:
     """Counters of traffic: of one session while it is attached to a backend, or the sum of all that have left it.
 
     Attributes:
@@ -70,7 +71,12 @@ class Traffic(NamedTuple):
         """Return the difference to `earlier`, which must be counted from the same start."""
         if earlier is NO_TRAFFIC:
             return self
-        return Traffic(*(now - before for now, before in zip(self, earlier, strict=True)))
+        return Traffic(
+            self.messages_from_client - earlier.messages_from_client,
+            self.messages_from_backend - earlier.messages_from_backend,
+            self.bytes_from_client - earlier.bytes_from_client,
+            self.bytes_from_backend - earlier.bytes_from_backend,
+        )
 
 
 NO_TRAFFIC: Final = Traffic()

@@ -153,7 +153,7 @@ class Admission:
         if slot is None:
             raise RefusedError(Cause.ADDRESS_FULL)
         try:
-            credentials, identity = yield from self._authenticate(arrival, late_token)
+            credentials, identity = yield from self._authenticate(arrival, address, late_token)
             acquired = stores.users.acquire(identity.user_id, limits.per_user)
             user_slot = (yield acquired) if must_wait(acquired) else acquired
             if user_slot is None:
@@ -197,7 +197,7 @@ class Admission:
         slot.release()
 
     def _authenticate(
-        self, arrival: Arrival, late_token: LateToken | None
+        self, arrival: Arrival, address: str, late_token: LateToken | None
     ) -> Steps[tuple[Credentials, Identity]]:
         sources = ALL_SOURCES if late_token is None else FIRST_MESSAGE_SOURCES
         credentials = find_credentials(arrival.request, sources)
@@ -206,7 +206,7 @@ class Admission:
             credentials = (yield late) if must_wait(late) else late
         if credentials.token is None:
             raise RefusedError(Cause.TOKEN_MISSING)
-        asked = self._authenticator.authenticate(credentials.token, arrival.client.limit_key)
+        asked = self._authenticator.authenticate(credentials.token, address)
         identity = (yield asked) if must_wait(asked) else asked
         return credentials, identity
 
