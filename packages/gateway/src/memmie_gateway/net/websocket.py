@@ -38,6 +38,7 @@ from memmie_gateway.net.sessions.options import SessionInfo, SessionOptions, Sha
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
 from memmie_gateway.net.sessions.wheel import Wheel
+from memmie_gateway.net.timeouts import Timeouts
 
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws")
 """The paths of the WebSocket route (spec §1)."""
@@ -207,7 +208,8 @@ class WebSocketRoute:
         self.origins = Origins(options.allowed_origins)
         self._session_options = session_options
         looks = Wheel(Session.look, clock.loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
-        self._shared = Shared(rng, clock, looks, on_dead, self._ended)
+        closings = Timeouts(session_options.close_timeout, Session.expire, clock)
+        self._shared = Shared(rng, clock, looks, closings, on_dead, self._ended)
         self._admission = admission
         self._dispatcher = dispatcher
         self.dialer = dialer

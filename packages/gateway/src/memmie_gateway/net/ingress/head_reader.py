@@ -42,7 +42,6 @@ class HeadReader(asyncio.Protocol):
         "_method",
         "_parser",
         "_target",
-        "_timer",
         "_version",
         "counted",
         "handover",
@@ -61,7 +60,6 @@ class HeadReader(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []  # of the head that is being read
         self._fields: Fields = ()  # of the first head, once it is complete
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
-        self._timer: asyncio.TimerHandle | None = None
         self.counted = ""
         self.handover: Handover | None = None
         self.peer = ""
@@ -80,7 +78,7 @@ class HeadReader(asyncio.Protocol):
         if problem := self._listener.enter(self):
             self._refuse(problem, linger=False)
             return
-        self._wait_for_head()
+        self._listener.heads.start(self)
 
     def data_received(self, data: bytes) -> None:
         """Read the head."""
@@ -126,6 +124,12 @@ class HeadReader(asyncio.Protocol):
         """The connection has ended."""
         self._listener.leave(self)
         self._stop_reading()
+
+    # Called by the listener.
+
+    def late(self) -> None:
+        """The head has not come in time."""
+        self._refuse(Cause.HEAD_LATE, linger=False)
 
     # Called by the parser. A client may send further requests after the first one; only the first one is read.
 
@@ -190,9 +194,7 @@ class HeadReader(asyncio.Protocol):
         self._parser = None  # break the reference cycle
         self._head = bytearray()
         self._headers = []
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._listener.heads.stop(self)
 
     # Refusals.
 
@@ -204,13 +206,3 @@ class HeadReader(asyncio.Protocol):
         self._listener.handlers.refused(Refusal(self.peer, error, request_id))
         answer = refusal_answer(error, Envelope(request_id, method, time.time()))
         self._hand_over().end(answer, linger=linger)
-
-    def _wait_for_head(self) -> None:
-        clock = self._listener.clock
-        self._timer = clock.loop().call_later(self._listener.options.head_seconds, self._late, clock.pauses)
-
-    def _late(self, pauses: int) -> None:
-        if self._listener.clock.paused_since(pauses):
-            self._wait_for_head()  # the gateway itself was stopped, and the head may have come meanwhile
-        else:
-            self._refuse(Cause.HEAD_LATE, linger=False)

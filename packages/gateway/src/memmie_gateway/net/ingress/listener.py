@@ -19,6 +19,7 @@ from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.handover import Handover
+from memmie_gateway.net.timeouts import Timeouts
 
 RESERVE: Final = 64
 """Number of connections beyond the maximum that are accepted for `/health`, `/ready` and `/metrics`."""
@@ -133,6 +134,9 @@ class Pending(Protocol):
     peer: str
     counted: str
 
+    def late(self) -> None:
+        """The head has not come in time."""
+
 
 class Listener:
     """Limits and counts the connections with a request that is not answered yet.
@@ -150,6 +154,7 @@ class Listener:
         handlers: as given.
         pending: the connections that wait for a request, for admission or for the end of a refusal.
         http: the connections that the HTTP routes serve.
+        heads: the time-outs of the connections whose head is being read.
     """
 
     def __init__(
@@ -165,6 +170,7 @@ class Listener:
         self.options = options
         self.handlers = handlers
         self.pending: set[Pending] = set()
+        self.heads: Timeouts[Pending] = Timeouts(options.head_seconds, lambda head: head.late(), clock)
         self.http: set[Pending] = set()
         self._rng = rng
         self._by_address = SlotCounts()

@@ -14,6 +14,7 @@ from memmie_gateway.core.record import record
 from memmie_gateway.core.websocket.keepalive import Advice, Idleness, Keepalive, Times
 from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.sessions.wheel import Wheel
+from memmie_gateway.net.timeouts import Timeouts
 
 S = TypeVar("S", bound=Hashable)
 
@@ -68,6 +69,7 @@ class Shared(Generic[S]):
         rng: creates masking keys and ping payloads.
         clock: tells the time for keepalive and the idle time-out.
         looks: calls `Session.look` when it is time, on the loop's clock.
+        closings: the time-outs of closing handshakes; they call `Session.expire`.
         on_dead: called at every look at which a side is dead, with the session, the side and the advice.
         on_end: called once for each session, when both connections have ended.
     """
@@ -75,6 +77,7 @@ class Shared(Generic[S]):
     rng: random.Random
     clock: Clock
     looks: Wheel[S]
+    closings: Timeouts[S]
     on_dead: Callable[[S, Side, Advice], None]
     on_end: Callable[[S], None]
 

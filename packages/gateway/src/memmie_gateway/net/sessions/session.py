@@ -104,7 +104,7 @@ class Session:
         self._early = (client.take(self._client), b"")
         self._backend: Leg
         self._attach(link, now)
-        self._timer: asyncio.TimerHandle | None = None  # of the closing handshake
+        self._timer: asyncio.TimerHandle | None = None  # after the time-out of the closing handshake
         shared.looks.schedule(self, self.started + options.first_look)
 
     def __repr__(self) -> str:
@@ -242,6 +242,7 @@ class Session:
             self._carry_out(steps)
         other.release(PEER_FULL)
         if closing.finished:
+            self._shared.closings.stop(self)
             if self._timer is not None:
                 self._timer.cancel()
             self._detach()
@@ -338,14 +339,9 @@ class Session:
         if self.closing is None:
             self.closing = ClosingHandshake()
             self._shared.looks.cancel(self)
-            self._expire_later()
+            self._shared.closings.start(self)
             self._client.lift_quota()
         return self.closing
-
-    def _expire_later(self) -> None:
-        self._timer = self._loop.call_later(
-            self.options.close_timeout, self._expire, self._shared.clock.pauses
-        )
 
     def _flows(self) -> Flows:
         return {_CLIENT: self._backend.flow, _BACKEND: self._client.flow}
@@ -376,13 +372,11 @@ class Session:
         if not leg.transport.is_closing():  # it may be lost while bytes from it still wait
             leg.transport.write(frame)
 
-    def _expire(self, pauses: int) -> None:
-        """End a closing handshake that takes too long, unless a slow reader still makes progress or there was a pause."""
+    def expire(self) -> None:
+        """End a closing handshake that takes too long, unless a slow reader still makes progress."""
         closing = self._begin_closing()
-        if self._shared.clock.paused_since(pauses) or closing.progresses(
-            max(self._client.backlog(), self._backend.backlog())
-        ):
-            self._expire_later()
+        if closing.progresses(max(self._client.backlog(), self._backend.backlog())):
+            self._shared.closings.start(self)
             return
         self._carry_out(closing.expire(self._flows()))
         self._timer = self._loop.call_later(1.0, self.abort)
