@@ -7,8 +7,9 @@
     nox -s chaos -- --list               all kinds of faults
 
 200 users have two connections each, through two gateways to three or four Studios. One sends numbered messages; the
-other, the witness, gets an event for each of them, and leaves and comes back now and then. Everything runs on loopback
-as processes of its own. Faults come one at a time. The seed decides order, targets and durations; it is printed first,
+other, the witness, gets an event for each of them, and leaves and comes back now and then. A third of the connections
+speak Socket.IO: over polling, with an upgrade, or over a WebSocket. 20 further users send HTTP requests. Everything runs
+on loopback as processes of its own. Faults come one at a time. The seed decides order, targets and durations; it is printed first,
 together with the schedule. But processes and sockets have their own timing, so two runs with one seed are alike, not
 equal.
 
@@ -21,10 +22,14 @@ wait in the gateways when a fault comes. The verdicts at the end:
                 back
     witnessed   a witness gets each event of its connection once, in order, without a gap
     unnoticed   a connection ends, or is late, only in the reach of a fault that may cost this, or by a move
+    told        a client learns why its connection ends, unless its gateway is ended
     refused     a client is refused only during a fault that may cost this
+    answered    an HTTP request gets Studio's answer in time, or a refusal of docs/closing.md during a fault; no POST
+                reaches a Studio twice
     moves       every move that a client saw is counted in the metric
     splits      no user is split for longer than documented, when there is no fault
-    leaks       without clients, the gateways hold no connection, descriptor, task or memory more than before
+    leaks       without clients, the gateways hold no connection, place, descriptor, task, memory or object of Socket.IO more
+                than before
     stopped     a gateway that is told to end does so in time, with exit code 0
 
 The clients and the relays are in the process of the run. If this process does not run for a while, or is busy, each
@@ -32,7 +37,7 @@ limit in seconds is longer by these pauses (`pauses.py`). An end or a refusal wi
 judged, but printed.
 
 `faults` has the faults and what each may cost, `stage.py` the processes, `link.py` the relays that cut connections,
-`people.py` the clients, `course.py` the run, and `invariants.py` the verdicts. It needs Linux. The exit code is 0 if all
+`people.py` the clients, `callers.py` those who send HTTP requests, `course.py` the run, and `invariants.py` the verdicts. It needs Linux. The exit code is 0 if all
 verdicts hold, 1 if not, and 2 for an invalid argument. The journals and logs are kept if a verdict does not hold; the
 last line says where.
 """
