@@ -61,15 +61,29 @@ async def opened(enemy: Enemy, address: int) -> Head:
     return head
 
 
-async def polling(enemy: Enemy, user: int, address: int) -> str:
-    """Connect a client over polling, and return its `sid`; "" if its address has too many connections."""
+@contextlib.asynccontextmanager
+async def polling(enemy: Enemy, user: int, address: int, *, leave: bool = True) -> AsyncIterator[str]:
+    """Connect a client over polling; its `sid` is "" if it has too many connections.
+
+    Args:
+        enemy: the attacker.
+        user: the number of the user.
+        address: the number of the address.
+        leave: whether it leaves at the end of the block; otherwise the gateway keeps it until it has not polled for too long.
+    """
     head = await opened(enemy, address)
     if head.status != 200:
-        return ""
+        yield ""
+        return
     sid = str(json.loads(head.body[1:])["sid"])
-    await enemy.ask(post(sid, connect(enemy, user)), address=address)
-    head = await enemy.ask(poll(sid), address=address)
-    return sid if head.body.startswith(b"40") else ""
+    try:
+        await enemy.ask(post(sid, connect(enemy, user)), address=address)
+        head = await enemy.ask(poll(sid), address=address)
+        yield sid if head.body.startswith(b"40") else ""
+    finally:
+        if leave:
+            with contextlib.suppress(OSError, EOFError, TimeoutError):
+                await enemy.ask(post(sid, "41"), address=address)
 
 
 @contextlib.asynccontextmanager
@@ -145,9 +159,9 @@ async def two_polls_at_once(enemy: Enemy) -> None:
 
     async def one(number: int) -> None:
         address = number // 5
-        if not (sid := await polling(enemy, number, address)):
-            return
-        async with enemy.dial(address) as first:
+        async with polling(enemy, number, address) as sid, enemy.dial(address) as first:
+            if not sid:
+                return
             first.write(poll(sid))
             await asyncio.sleep(0.1)
             for _ in range(3):
@@ -166,9 +180,9 @@ async def unfinished_posts(enemy: Enemy) -> None:
 
     async def one(number: int) -> None:
         address = number // 5
-        if not (sid := await polling(enemy, number, address)):
-            return
-        async with enemy.dial(address) as peer:
+        async with polling(enemy, number, address) as sid, enemy.dial(address) as peer:
+            if not sid:
+                return
             peer.write(post(sid, '42["heartbeat"', length=1000))
             await asyncio.sleep(0.2)
             enemy.expect(await enemy.ask(post(sid, '42["heartbeat"]'), address=address), 400)
@@ -184,10 +198,10 @@ async def upgrades_that_are_never_done(enemy: Enemy) -> None:
 
     async def one(number: int) -> None:
         address = number // 5
-        if not (sid := await polling(enemy, number, address)):
-            return
-        request = upgrade_request(target=path("websocket", sid))
-        async with enemy.dial(address) as peer:
+        async with polling(enemy, number, address) as sid, enemy.dial(address) as peer:
+            if not sid:
+                return
+            request = upgrade_request(target=path("websocket", sid))
             peer.write(request)
             enemy.expect(await enemy.answer(peer), 101)
             if number % 2:
@@ -199,21 +213,25 @@ async def upgrades_that_are_never_done(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=200)
 
 
-@attack(UNREAD)
+@attack(UNREAD, rest=60)
 async def unread_packets(enemy: Enemy) -> None:
-    """Clients post large messages and do not poll for the answers, or poll and read nothing: Studio is not read any more."""
+    """Clients post large messages and do not poll for the answers, or poll and read nothing: Studio is not read any more.
+
+    They vanish without a word, and so their connections last for another 40 seconds.
+    """
     blob = {"processor_id": "p", "schema_id": "s", "data": "x" * 30_000}
     packet = f"42{json.dumps(['create_blob', blob])}"
 
     async def one(number: int) -> None:
         address = number // 5
-        if not (sid := await polling(enemy, number, address)):
-            return
-        async with enemy.dial(address, receive_buffer=4096) as peer:
-            if number % 2:
+        async with (
+            polling(enemy, number, address, leave=False) as sid,
+            enemy.dial(address, receive_buffer=4096) as peer,
+        ):
+            if number % 2 and sid:
                 stop_reading(peer)
                 peer.write(poll(sid))
-            while enemy.going_on:
+            while sid and enemy.going_on:
                 await enemy.ask(post(sid, packet), address=address)
                 enemy.damage.sent += 1
                 await asyncio.sleep(0.1)
@@ -248,10 +266,11 @@ async def small_packets(enemy: Enemy) -> None:
 
     async def one(number: int) -> None:
         if number % 2:
-            sid = await polling(enemy, 0, number)
-            while sid and enemy.going_on:
-                enemy.damage.sent += len(packets)
-                sid = sid if (await enemy.ask(post(sid, *packets), address=number)).status == 200 else ""
+            async with polling(enemy, 0, number) as sid:
+                status = 200
+                while sid and status == 200 and enemy.going_on:
+                    enemy.damage.sent += len(packets)
+                    status = (await enemy.ask(post(sid, *packets), address=number)).status
             return
         async with websocket(enemy, 0, number) as peer:
             while peer is not None and enemy.going_on:

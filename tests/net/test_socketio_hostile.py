@@ -14,6 +14,7 @@ from tests.net.socketio import PollingPeer, SocketIoPeer, problem, upgrade
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net import clock
 from memmie_gateway.net.socketio import upgrade as upgrading
 from memmie_gateway.net.socketio.client import TranslatedClient
 from memmie_gateway.net.socketio.polling import PollingCarrier
@@ -160,6 +161,38 @@ async def test_a_bad_post_ends_the_session(
     assert (await polling.studio.read_close())[0] == 1001
     polling.studio.send_close(1001)
     assert json.loads((await polling.read())[2:])[1]["code"] == code
+
+
+async def test_a_pause_of_the_gateway_is_not_the_silence_of_a_client(
+    polling: PollingPeer, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After SIGCONT, its timers are due before it has read the next GET."""
+    carrier = carrier_of(gateway)
+    monkeypatch.setattr(clock, "pauses", lambda: 1)
+    carrier._silent(0)
+    post = await polling.begin("POST", body=b'42["a"]')
+    assert await polling.studio.read_message() == (TEXT, b'{"type":"a"}')
+    assert (await post.read_head()).body == b"ok"
+    carrier._silent(1)
+    assert (await polling.studio.read_close())[0] == 1001
+
+
+@pytest.mark.parametrize("cause", [Cause.DRAINING, Cause.MOVED])
+async def test_a_post_under_way_is_forwarded_when_the_client_is_told_to_go(
+    polling: PollingPeer, gateway: Gateway, cause: Cause
+) -> None:
+    """As messages before the Close frame of a plain client; a POST that comes later is not answered with "ok"."""
+    carrier = carrier_of(gateway)
+    post = await polling.begin("POST", body=b'42["a"', length=7)
+    await until(lambda: carrier._reading is not None)
+    (session,) = sessions_of(gateway)
+    session.end(cause)
+    assert json.loads((await polling.read())[2:])[1]["code"] == cause.close_code
+    post.write(b"]")
+    assert await polling.studio.read_message() == (TEXT, b'{"type":"a"}')
+    assert (await post.read_head()).body == b"ok"
+    assert (await polling.studio.read_close())[0] == cause.close_code
+    assert problem(await polling.ask("POST", body=b'42["b"]'))[0] == 400
 
 
 async def test_a_refused_client_keeps_nothing(gateway: Gateway, dial: Dial) -> None:
