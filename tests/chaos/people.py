@@ -25,8 +25,8 @@ from memmie_harness.client import connect
 from memmie_harness.numbered import Connect, Crowd, Life, NumberedClient, Refusal
 
 USERS: Final = 200
-CALLERS: Final = 20
-"""How many further users send HTTP requests."""
+CALLERS: Final = 0.1
+"""How many further users send HTTP requests, as a part of the others."""
 
 PING_PATIENCE_SECONDS: Final = 15.0
 """How much longer than its library a client of Socket.IO waits for a ping: for longer than a gateway is frozen."""
@@ -112,20 +112,23 @@ class People:
     Args:
         stage: where they connect.
         rng: decides how long they stay.
+        users: how many users there are, without the callers.
 
     Attributes:
         crowd: the clients.
         callers: those who send HTTP requests.
     """
 
-    def __init__(self, stage: Stage, rng: random.Random) -> None:
+    def __init__(self, stage: Stage, rng: random.Random, users: int = USERS) -> None:
         self._stage = stage
         self._rng = rng
         self._leaving = True
-        self._everybody = [self._person(index) for index in range(USERS)]
+        self._everybody = [self._person(index) for index in range(users)]
         self.crowd = Crowd([person.client for person in self])
-        users = [f"caller-{index}" for index in range(CALLERS)]
-        self.callers = [Caller(user, stage.token(user), self._rotation(at)) for at, user in enumerate(users)]
+        callers = [f"caller-{index}" for index in range(round(users * CALLERS))]
+        self.callers = [
+            Caller(user, stage.token(user), self._rotation(at)) for at, user in enumerate(callers)
+        ]
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self._everybody)

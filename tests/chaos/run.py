@@ -4,6 +4,7 @@
     nox -s chaos -- --minutes 10         longer: each kind of fault comes several times
     nox -s chaos -- --seed 7             the run with this seed again
     nox -s chaos -- --only GatewayFrozen --minutes 1     one kind of fault only
+    nox -s chaos -- --users 60           fewer users, on a slow machine
     nox -s chaos -- --list               all kinds of faults
 
 200 users have two connections each, through two gateways to three or four Studios. One sends numbered messages; the
@@ -58,7 +59,7 @@ import aiohttp
 from tests.chaos.course import Course
 from tests.chaos.faults import FAULTS, schedule
 from tests.chaos.faults.studios import StudioAdded, StudioRemoved
-from tests.chaos.people import People
+from tests.chaos.people import HASTY, USERS, People
 from tests.chaos.records import Violation
 from tests.chaos.report import Report
 from tests.chaos.service import StageError
@@ -72,7 +73,7 @@ def _already_ending() -> None:
     print("every process is being ended, wait", file=sys.stderr)
 
 
-async def perform(folder: Path, seed: int, seconds: float, only: str | None) -> bool:
+async def perform(folder: Path, seed: int, seconds: float, users: int, only: str | None) -> bool:
     """Run once; return whether all verdicts hold."""
     task = asyncio.current_task()
     assert task is not None
@@ -85,7 +86,7 @@ async def perform(folder: Path, seed: int, seconds: float, only: str | None) -> 
     for fault in faults:
         print(f"  {fault}, {fault.lasts:.1f} s")
     report = Report(stage)
-    people = People(stage, rng)
+    people = People(stage, rng, users)
     course = Course(stage, people, report.say)
     try:
         await stage.start()
@@ -107,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = {kind.__name__: kind for kind in (*FAULTS, StudioAdded, StudioRemoved)}
     parser.add_argument("--minutes", type=float, default=2.0, help="how long faults come (default: 2)")
     parser.add_argument("--seed", type=int, help="repeat the run with this seed (default: a new one)")
+    parser.add_argument(
+        "--users", type=int, default=USERS, help=f"how many users there are (default: {USERS})"
+    )
     parser.add_argument("--only", choices=sorted(names), metavar="FAULT", help="only this kind of fault")
     parser.add_argument("--list", action="store_true", help="print all kinds of faults")
     options = parser.parse_args(arguments)
@@ -119,11 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.minutes <= 0:
         parser.error("--minutes must be more than 0")
+    if options.users < HASTY:
+        parser.error(f"--users must be at least {HASTY}")
     seed = random.SystemRandom().randrange(10_000) if options.seed is None else options.seed
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     held = False
     try:
-        held = asyncio.run(perform(folder, seed, 60 * options.minutes, options.only))
+        held = asyncio.run(perform(folder, seed, 60 * options.minutes, options.users, options.only))
     except (StageError, TargetError, aiohttp.ClientError, TimeoutError) as error:
         print(f"the run could not go on: {error!r}", file=sys.stderr)
     except asyncio.CancelledError:
@@ -134,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shutil.rmtree(folder)
     else:
         only = f" --only {options.only}" if options.only else ""
-        print(f"repeat: nox -s chaos -- --seed {seed} --minutes {options.minutes:g}{only}")
+        users = f" --users {options.users}" if options.users != USERS else ""
+        print(f"repeat: nox -s chaos -- --seed {seed} --minutes {options.minutes:g}{users}{only}")
         print(f"journals and logs: {folder}")
     return 0 if held else 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -17,6 +18,7 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net import clock
 from memmie_gateway.net.socketio import upgrade as upgrading
 from memmie_gateway.net.socketio.client import TranslatedClient
+from memmie_gateway.net.socketio.garbage import LARGE
 from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_harness.conformance.peers import CLOSE, CONT, PONG, TEXT
 
@@ -109,6 +111,31 @@ async def test_fragments_before_connect_are_limited(gateway: Gateway, dial: Dial
     client.peer.send(TEXT, "4", fin=False)
     client.peer.write(client.peer.frame(CONT, "", fin=False) * 100)
     assert (await client.read_close())[0] == 1008
+
+
+async def test_a_large_event_counts_as_several_messages(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """The gateway reads all of it, and does not look for garbage meanwhile: that would double the time for everybody."""
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    collected: list[str] = []
+
+    def collecting(phase: str, _: dict[str, int]) -> None:
+        collected.append(phase)
+
+    data = f"[{','.join(['[]'] * 20_000)}]"
+    gc.callbacks.append(collecting)
+    try:
+        client.send(f'42["a",{data}]')
+        assert (await client.studio.read_message())[1] == f'{{"type":"a","data":{data}}}'.encode()
+    finally:
+        gc.callbacks.remove(collecting)
+    assert len(collected) < 10
+    assert gc.isenabled()
+    for _ in range(len(data) // LARGE):
+        assert await client.studio.read_message() == (PONG, b"")
+    client.send('42["b"]')
+    assert await client.studio.read_message() == (TEXT, b'{"type":"b"}')
 
 
 async def test_answers_that_are_not_read_stop_a_websocket(
