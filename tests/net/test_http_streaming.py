@@ -6,10 +6,8 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
 
 import pytest
-from tests.clock import waiting_clock
 from tests.net.pair import GatewayLog, StartGateway, later, nobody_is_left, until
 from tests.net.scripted_http import HttpPeer, ScriptedHttp, head, request
 
@@ -393,40 +391,7 @@ async def drip(peer: HttpPeer) -> None:
         await asyncio.sleep(0.05)
 
 
-# Streams of events, and long answers.
-
-
-SCALED_HOUR: Final = 1.5
-"""Seconds; the defaults of all time-outs are divided by the same number, 2400."""
-
-
-@pytest.mark.one_loop
-async def test_a_stream_of_events_lasts_for_an_hour(
-    start_gateway: StartGateway, dial_http: DialHttp, studio: ScriptedHttp, auth: FakeAuth
-) -> None:
-    """With an event in every quarter of an hour, which is longer than each time-out."""
-    gateway = await start_gateway(
-        HTTP_IDLE_SECONDS="0.025",
-        HTTP_TOTAL_SECONDS="0.25",
-        HTTP_BODY_SECONDS="0.025",
-        HTTP_LIVE_SECONDS="0.0125",
-    )
-    client = await dial_http(gateway)
-    with waiting_clock():
-        client.write(request(target=f"/api/events?token={auth.mint()}", extra=["Accept: text/event-stream"]))
-        asked = await studio.request()
-        assert asked.head.target == "/api/events"
-        asked.write(head("HTTP/1.1 200 OK", "Content-Type: text/event-stream", "Transfer-Encoding: chunked"))
-        await client.read_head()
-        for number in range(4):
-            await asyncio.sleep(SCALED_HOUR / 4)
-            event = b"data: %d\n\n" % number
-            asked.write(b"%x\r\n%b\r\n" % (len(event), event))
-            assert await client.read_chunk() == event
-            assert len(gateway.parts.sessions) == 1, "it is a live connection"
-        client.leave()
-        assert await asked.read_rest() == b""
-        await until(lambda: nobody_is_left(gateway))
+# Long answers; `test_event_streams.py` has more about streams of events.
 
 
 async def streaming(
