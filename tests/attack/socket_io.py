@@ -19,7 +19,7 @@ GUESSES: Final = "somebody guesses the `sid` of a connection"
 UNUSED: Final = "connections are opened and never used"
 PILES: Final = "requests of one connection pile up"
 UNREAD: Final = "a client stops polling, and its packets pile up"
-SMALL: Final = "many small packets keep the gateway busy"
+BUSY: Final = "many small packets, or large ones, keep the gateway busy"
 BROKEN: Final = "packets that are cut, nested, huge or in the wrong order"
 
 MOST_PER_ADDRESS: Final = 10
@@ -258,7 +258,7 @@ async def unread_answers_of_the_gateway(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=20)
 
 
-@attack(SMALL, rest=45)
+@attack(BUSY, rest=45)
 async def small_packets(enemy: Enemy) -> None:
     """One user sends thousands of packets that mean nothing, over both transports; each counts in the message rate."""
     frames = build(TEXT, b"6", mask=MASK) * 1000
@@ -325,7 +325,7 @@ async def broken_packets(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=20)
 
 
-@attack(BROKEN)
+@attack(BUSY, rest=45)
 async def large_events(enemy: Enemy) -> None:
     """Clients send valid events of a megabyte, which the gateway reads as a whole, one after the other."""
     lists = json.dumps(["x", [[number, {"a": "b"}] for number in range(50_000)]])
