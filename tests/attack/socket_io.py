@@ -31,6 +31,8 @@ CONNECT_BURST: Final = 50
 
 SEPARATOR: Final = "\x1e"
 
+# A client that polls has two connections at once, so half as many clients have all that the attack may have.
+
 
 def path(transport: str, sid: str = "") -> str:
     """Return the target of a request of Engine.IO."""
@@ -171,7 +173,7 @@ async def two_polls_at_once(enemy: Enemy) -> None:
             enemy.check(head.status == 200, f"the first poll got {head.first_line}")
             enemy.damage.sent += 1
 
-    await enemy.storm(one, at_once=30)
+    await enemy.storm(one, at_once=min(30, enemy.many // 2))
 
 
 @attack(PILES)
@@ -189,7 +191,7 @@ async def unfinished_posts(enemy: Enemy) -> None:
             enemy.damage.sent += 1
             await enemy.rest()
 
-    await enemy.storm(one, at_once=200)
+    await enemy.storm(one, at_once=min(200, enemy.many // 2))
 
 
 @attack(PILES)
@@ -210,7 +212,7 @@ async def upgrades_that_are_never_done(enemy: Enemy) -> None:
             enemy.damage.sent += 1
             await enemy.rest()
 
-    await enemy.storm(one, at_once=200)
+    await enemy.storm(one, at_once=min(200, enemy.many // 2))
 
 
 @attack(UNREAD, rest=60)
@@ -236,7 +238,7 @@ async def unread_packets(enemy: Enemy) -> None:
                 enemy.damage.sent += 1
                 await asyncio.sleep(0.1)
 
-    await enemy.storm(one, at_once=20)
+    await enemy.storm(one, at_once=min(20, enemy.many // 2))
 
 
 @attack(UNREAD)

@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-LARGE: Final = 16 * 1024
+LARGE: Final = 8 * 1024
 """Number of characters from which a text is large. One megabyte of JSON takes tens of milliseconds, in which others wait."""
 
 T = TypeVar("T")
