@@ -31,8 +31,6 @@ CONNECT_BURST: Final = 50
 
 SEPARATOR: Final = "\x1e"
 
-# A client that polls has two connections at once, so half as many clients have all that the attack may have.
-
 
 def path(transport: str, sid: str = "") -> str:
     """Return the target of a request of Engine.IO."""
@@ -153,6 +151,9 @@ async def guessed_sids(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=50)
     most = CONNECT_BURST + CONNECT_RATE * (enemy.seconds + 1)
     enemy.check(read <= most, f"{read} guesses of one address were looked up in {enemy.seconds:g} s")
+
+
+# Some clients have two connections at once, so half as many clients have all connections that the attack may have.
 
 
 @attack(PILES)
@@ -323,6 +324,28 @@ async def broken_packets(enemy: Enemy) -> None:
                 enemy.send(peer, TEXT, packet.encode())
                 got = await closed_with(peer)
                 enemy.check(got == code, f"{packet[:20]!r} ({len(packet)} bytes) was answered with {got}")
+
+    await enemy.storm(one, at_once=20)
+
+
+@attack(BROKEN)
+async def huge_posts(enemy: Enemy) -> None:
+    """Clients post more than a message may have, or more packets than a body may have: 413 or 400, and the connection ends."""
+
+    async def one(number: int) -> None:
+        address = number // 5
+        async with polling(enemy, number, address) as sid:
+            if not sid:
+                return
+            bodies = (
+                post(sid, "4" + "x" * (1 << 20)),
+                post(sid, *["6"] * 4097),
+                post(sid, "6", length=1 << 40),
+                post(sid, "6", "", "6"),
+            )
+            enemy.expect(await enemy.ask(bodies[number % len(bodies)], address=address), 400, 413)
+            enemy.damage.sent += 1
+            enemy.expect(await enemy.ask(post(sid, "6"), address=address), 400)
 
     await enemy.storm(one, at_once=20)
 
