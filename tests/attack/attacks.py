@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import uvloop
-from tests.attack import connects, frames, heads, identities, messages, proxied, requests, tokens
+from tests.attack import connects, frames, heads, identities, messages, proxied, requests, socket_io, tokens
 from tests.attack.enemy import ATTACKS, Damage, Enemy, Scene
 
 __all__ = ["ATTACKS", "perform"]
 
-MODULES: Final = (connects, frames, heads, identities, messages, proxied, requests, tokens)
+MODULES: Final = (connects, frames, heads, identities, messages, proxied, requests, socket_io, tokens)
 """Importing them fills `ATTACKS`."""
 
 NICE: Final = 5

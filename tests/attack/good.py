@@ -1,24 +1,40 @@
-"""The good clients beside an attack: a hundred that send numbered messages all the time, and newcomers."""
+"""The good clients beside an attack: a hundred that send messages or requests all the time, and newcomers.
+
+Of ten clients, six have a plain WebSocket, one each uses a transport of Socket.IO, and one sends HTTP requests.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
+from tests import socketio_connection
 from tests.attack.auth import token_of
+from tests.attack.heads import get
 from tests.attack.stage import Stage
+from tests.one_request import ask
+from tests.socketio_connection import Transport
 from websockets.exceptions import WebSocketException
 
 from memmie_harness.client import HeartbeatError, connect, heartbeat
-from memmie_harness.numbered import Crowd, NumberedClient
+from memmie_harness.numbered import Connect, Crowd, NumberedClient
 
 CLIENTS: Final = 100
+
+KINDS: Final = ("WebSocket", "Socket.IO", "HTTP")
+"""The protocols of good clients."""
+
+SOCKETIO_NAMES: Final = {6 + number: f"socketio-{transport}" for number, transport in enumerate(Transport)}
+HTTP_NUMBER: Final = 9
+"""The last digits of the clients that have no plain WebSocket."""
 
 EVERY_SECONDS: Final = 0.2
 """Between two messages of a client; each client has a slightly longer time than the one before, so they do not send in step."""
@@ -34,53 +50,143 @@ LOOK_SECONDS: Final = 0.5
 _numbers = itertools.count()
 
 
-def make_crowd(stage: Stage) -> Crowd:
-    """Make the good clients, each with a user and an address of its own."""
-    return Crowd(
-        [
-            NumberedClient(
-                f"good-{number}",
-                token_of(f"good-{number}"),
-                lambda: stage.ws_url,
-                every=EVERY_SECONDS + number / 1000,
-                local_addr=(f"127.1.0.{1 + number}", 0),
-            )
-            for number in range(CLIENTS)
+class HttpClient:
+    """A client that asks Studio for its blobs, one request after the other.
+
+    Args:
+        user_id: the user.
+        address: the gateway's host and port.
+        every: seconds between an answer and the next request.
+        source: the client's address.
+
+    Attributes:
+        round_trips: seconds of each answer.
+        problems: in words, what was not an answer of Studio.
+    """
+
+    def __init__(self, user_id: str, address: tuple[str, int], every: float, source: str) -> None:
+        self.user_id = user_id
+        self.round_trips: list[float] = []
+        self.problems: list[str] = []
+        self._address = address
+        self._every = every
+        self._request = get("/api/v1/blobs", f"Authorization: Bearer {token_of(user_id)}")
+        self._source = (source, 0)
+
+    async def run(self) -> None:
+        """Send requests; until cancelled."""
+        while True:
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    answer = await ask(*self._address, self._request, self._source)
+            except (OSError, TimeoutError) as error:
+                self.problems.append(f"{self.user_id} got no answer: {error!r:.100}")
+            else:
+                self.round_trips.append(time.monotonic() - began)
+                if answer.status != 200:
+                    self.problems.append(
+                        f"{self.user_id} was refused: {answer.status} {answer.body.decode()!r:.100}"
+                    )
+            await asyncio.sleep(self._every)
+
+
+class Neighbours:
+    """The good clients, each with a user and an address of its own.
+
+    Args:
+        ws_url: the gateway's WebSocket address.
+
+    Attributes:
+        crowd: those that send numbered messages, over WebSockets and Socket.IO.
+        http: those that send HTTP requests.
+    """
+
+    def __init__(self, ws_url: str) -> None:
+        url = urlsplit(ws_url)
+        assert url.hostname is not None
+        assert url.port is not None
+        address = (url.hostname, url.port)
+        sources = [f"127.1.0.{1 + number}" for number in range(CLIENTS)]
+        every = [EVERY_SECONDS + number / 1000 for number in range(CLIENTS)]
+        how: dict[str, Connect] = {
+            f"socketio-{transport}": functools.partial(socketio_connection.connect, transport=transport)
+            for transport in Transport
+        }
+        names = [SOCKETIO_NAMES.get(number % 10, "good") for number in range(CLIENTS)]
+        self.crowd = Crowd(
+            [
+                NumberedClient(
+                    f"{name}-{number}",
+                    token_of(f"{name}-{number}"),
+                    lambda: ws_url,
+                    every=every[number],
+                    connect=how.get(name, connect),
+                    local_addr=(sources[number], 0),
+                )
+                for number, name in enumerate(names)
+                if number % 10 != HTTP_NUMBER
+            ]
+        )
+        self.http = [
+            HttpClient(f"http-{number}", address, every[number], sources[number])
+            for number in range(HTTP_NUMBER, CLIENTS, 10)
         ]
-    )
+
+    @contextlib.asynccontextmanager
+    async def running(self, within: float) -> AsyncIterator[None]:
+        """Connect them all within so many seconds, and end them at the end of the block."""
+        async with self.crowd.running(within):
+            tasks = [asyncio.create_task(each.run()) for each in self.http]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    def round_trips(self) -> dict[str, dict[str, list[float]]]:
+        """Return the seconds of all round trips, by protocol and user."""
+        by_kind: dict[str, dict[str, list[float]]] = {kind: {} for kind in KINDS}
+        for client in self.crowd:
+            kind = KINDS[1] if client.user_id.startswith("socketio") else KINDS[0]
+            by_kind[kind][client.user_id] = [each for life in client.lives for each in life.round_trips]
+        by_kind[KINDS[2]] = {client.user_id: client.round_trips for client in self.http}
+        return by_kind
+
+    def harm(self) -> list[str]:
+        """Return in words what must not happen to them: a refusal, an end, a wrong message."""
+        found = []
+        for client in self.crowd:
+            found += [
+                f"{client.user_id} was refused: {each.status} {each.words:.100}" for each in client.refusals
+            ]
+            found += [
+                f"{client.user_id} was closed: {life.code} {life.reason}"
+                for life in client.lives
+                if life.ended is not None
+            ]
+        return found + self.crowd.problems() + [words for each in self.http for words in each.problems]
 
 
 class Stopwatch:
-    """Reads the round trips of a crowd from one moment to the next."""
+    """Reads the round trips of good clients from one moment to the next."""
 
-    def __init__(self, crowd: Crowd) -> None:
-        self._crowd = crowd
+    def __init__(self, neighbours: Neighbours) -> None:
+        self._neighbours = neighbours
         self._read: dict[str, int] = {}
         self.lap()
 
-    def lap(self) -> list[float]:
-        """Return the round trips since the last lap, in seconds, rising."""
-        times: list[float] = []
-        for client in self._crowd:
-            of_client = [each for life in client.lives for each in life.round_trips]
-            times += of_client[self._read.get(client.user_id, 0) :]
-            self._read[client.user_id] = len(of_client)
-        return sorted(times)
-
-
-def harm(crowd: Crowd) -> list[str]:
-    """Return in words what has happened to good clients that must not happen: a refusal, an end, a wrong message."""
-    found = []
-    for client in crowd:
-        found += [
-            f"{client.user_id} was refused: {each.status} {each.words:.100}" for each in client.refusals
-        ]
-        found += [
-            f"{client.user_id} was closed: {life.code} {life.reason}"
-            for life in client.lives
-            if life.ended is not None
-        ]
-    return found + crowd.problems()
+    def lap(self) -> dict[str, list[float]]:
+        """Return the round trips since the last lap, by protocol: in seconds, rising."""
+        new: dict[str, list[float]] = {}
+        for kind, of_kind in self._neighbours.round_trips().items():
+            times: list[float] = []
+            for user, of_user in of_kind.items():
+                times += of_user[self._read.get(user, 0) :]
+                self._read[user] = len(of_user)
+            new[kind] = sorted(times)
+        return new
 
 
 @dataclass

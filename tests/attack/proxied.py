@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Final
 
 from tests.attack.auth import token_of
@@ -98,6 +99,28 @@ async def unread_forwarded_answers(enemy: Enemy) -> None:
             await enemy.rest()
 
     await enemy.storm(one, at_once=500)
+
+
+@attack(ANSWERS)
+async def slow_readers_of_large_answers(enemy: Enemy) -> None:
+    """Clients read a large answer byte by byte, or not at all; what waits for each in the gateway has a limit."""
+    large = json.dumps({"processor_id": "p", "schema_id": "s", "data": "x" * 900_000}).encode()
+    upload = asking(enemy, "/api/v1/blobs", f"Content-Length: {len(large)}", method="POST")
+    head = await enemy.ask(upload + large, address=1)
+    enemy.expect(head, 201)
+    question = asking(enemy, f"/api/v1/blobs/{json.loads(head.body)['id']}")
+
+    async def one(number: int) -> None:
+        async with enemy.dial(number // 20, receive_buffer=4096) as peer:
+            stop_reading(peer)
+            peer.write(question)
+            while enemy.going_on:
+                await asyncio.sleep(0.2)
+                if number % 2:
+                    await peer.reader.read(1)
+                    enemy.damage.sent += 1
+
+    await enemy.storm(one, at_once=100)
 
 
 @attack(SMUGGLING)

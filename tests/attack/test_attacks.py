@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from tests.attack.attacks import ATTACKS
-from tests.attack.good import Stopwatch, harm
-from tests.attack.run import Verdict
+from tests.attack.good import KINDS, Neighbours, Stopwatch
+from tests.attack.run import Times, Verdict
 from tests.attack.stage import Held
 
-from memmie_harness.numbered import Crowd, Life, NumberedClient, Refusal
+from memmie_harness.numbered import Life, Refusal
 
 THREAT_MODEL = Path(__file__).resolve().parents[2] / "docs" / "threat-model.md"
 
@@ -26,47 +26,60 @@ def test_an_attack_says_what_it_does_and_is_in_the_threat_model(name: str) -> No
     assert f"`attack/{module}.py`" in row
 
 
-def served() -> NumberedClient:
-    """A client that has sent three messages and got their acks."""
-    client = NumberedClient("good-1", "t", lambda: "")
-    client.lives.append(Life(0.0, sent=[1, 2, 3], acknowledged=[1, 2, 3], round_trips=[0.003, 0.001, 0.002]))
-    return client
+def neighbours() -> Neighbours:
+    """Good clients that have sent three messages and got their acks."""
+    good = Neighbours("ws://127.0.0.1:1/ws")
+    for client in good.crowd:
+        client.lives.append(
+            Life(0.0, sent=[1, 2, 3], acknowledged=[1, 2, 3], round_trips=[0.003, 0.001, 0.002])
+        )
+    return good
 
 
-def test_a_client_that_was_served_is_not_harmed() -> None:
-    assert harm(Crowd([served()])) == []
+def test_clients_that_were_served_are_not_harmed() -> None:
+    good = neighbours()
+    assert good.harm() == []
+    assert (len(good.crowd), len(good.http)) == (90, 10)
 
 
 def test_every_harm_is_found() -> None:
-    refused, closed, lost, doubled = served(), served(), served(), served()
+    good = neighbours()
+    refused, closed, lost, doubled = list(good.crowd)[:4]
     refused.refusals.append(Refusal(0.0, 429, "too many"))
     closed.life.ended, closed.life.code, closed.life.reason = 1.0, 1008, "too fast"
     lost.life.acknowledged.remove(2)
     doubled.life.acknowledged.append(3)
-    for client, words in (
-        (refused, "refused: 429 too many"),
-        (closed, "closed: 1008 too fast"),
-        (lost, "got acks for [1, 3]"),
-        (doubled, "1 duplicated"),
+    good.http[0].problems.append("http-9 was refused: 429")
+    for words in (
+        "refused: 429 too many",
+        "closed: 1008 too fast",
+        "got acks for [1, 3]",
+        "1 duplicated",
+        "http-9 was refused",
     ):
-        assert any(words in each for each in harm(Crowd([served(), client]))), words
+        assert any(words in each for each in good.harm()), words
 
 
 def test_a_stopwatch_reads_what_is_new() -> None:
-    client = served()
-    watch = Stopwatch(Crowd([client]))
+    good = neighbours()
+    watch = Stopwatch(good)
+    client = good.crowd[0]
     client.life.round_trips += [0.02, 0.01]
     client.lives.append(Life(1.0, round_trips=[0.03]))
-    assert watch.lap() == [0.01, 0.02, 0.03]
-    assert watch.lap() == []
+    good.crowd[6].life.round_trips.append(0.04)
+    good.http[0].round_trips.append(0.05)
+    assert watch.lap() == {"WebSocket": [0.01, 0.02, 0.03], "Socket.IO": [0.04], "HTTP": [0.05]}
+    assert watch.lap() == {"WebSocket": [], "Socket.IO": [], "HTTP": []}
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("calm", "attacked", "holds"),
-    [(0.001, 0.049, True), (0.001, 0.051, False), (0.02, 0.19, True), (0.02, 0.21, False), (0.03, 9.0, True)],
+    [(0.001, 0.049, True), (0.001, 0.051, False), (0.02, 0.19, True), (0.02, 0.21, False), (0.06, 9.0, True)],
 )
-def test_the_limit_depends_on_the_machine(calm: float, attacked: float, *, holds: bool) -> None:
-    assert Verdict("", calm=calm, attacked=attacked).holds is holds
+def test_the_limit_depends_on_the_machine(kind: str, calm: float, attacked: float, *, holds: bool) -> None:
+    fast = [Times(each, 0.001, 0.001) for each in KINDS]
+    assert Verdict("", times=[*fast, Times(kind, calm, attacked)]).holds is holds
 
 
 def test_a_problem_is_a_failure_however_fast_the_round_trips_are() -> None:

@@ -44,7 +44,8 @@ STALL_WITHIN_SECONDS: Final = 5.0
 its pings and health checks may take 3 seconds, and all dials of a client 5."""
 
 VERDICTS: Final = (
-    "delivered", "acked", "forwarded", "witnessed", "unnoticed", "refused", "moves", "splits", "leaks", "stopped",
+    "delivered", "acked", "forwarded", "witnessed", "unnoticed", "told", "refused", "answered", "moves", "splits", "leaks",
+    "stopped",
 )  # fmt: skip
 
 Say = Callable[[str], None]
@@ -198,9 +199,16 @@ class Course:
             self._violate_unless_stalled(
                 "unnoticed", invariants.unnoticed(user, ended, self.spells, self.pauses)
             )
+            self._violate_unless_stalled("told", invariants.told(user, ended, self.spells, self.pauses))
             self._violate_unless_stalled(
                 "refused", invariants.refused(user, person.refusals, self.spells, self.pauses)
             )
+        for caller in self._people.callers:
+            user, calls = caller.user_id, caller.calls
+            self._violate_unless_stalled(
+                "answered", invariants.answered(user, calls, self.spells, self._over, self.pauses)
+            )
+            self._violate("answered", invariants.posted(user, calls, journals.get(user, [])))
         counted = sum(gateway.moves for gateway in self._stage.gateways)
         self._violate("moves", invariants.moves_counted(moves, counted))
 

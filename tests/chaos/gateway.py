@@ -4,7 +4,7 @@ Names are looked up in a file that the chaos run writes. It is named by `CHAOS_N
 is not there does not exist, and one without an address cannot be looked up now.
 
 `CHAOS_AGAIN_SECONDS` replaces the ten minutes in which a user is moved at most once, because a run is shorter. On SIGUSR1
-the process writes how many asyncio tasks it has.
+the process writes what it holds: asyncio tasks, places under the limits, and objects of clients that speak Socket.IO.
 """
 
 from __future__ import annotations
@@ -22,10 +22,17 @@ from typing import Any, Final
 import uvloop
 
 from memmie_gateway.app.cli import main
+from memmie_gateway.core.limits import SlotCounts
 from memmie_gateway.core.sessions import rebalance
+from memmie_gateway.net.socketio.client import TranslatedClient
+from memmie_gateway.net.socketio.polling import PollingCarrier
+from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 
 SUFFIX: Final = ".chaos"
 """The domain of every service."""
+
+SOCKETIO: Final = frozenset({PollingCarrier, TranslatedClient, WebSocketCarrier})
+"""What a client that speaks Socket.IO has in a gateway. Nothing of it may wait for the garbage collector, either."""
 
 
 def look_up(host: str, port: int) -> list[tuple[Any, ...]]:
@@ -54,10 +61,18 @@ def use_names(loop_class: Any) -> None:
     loop_class.getaddrinfo = getaddrinfo
 
 
-def report_tasks(*_: object) -> None:
-    """Write the number of unfinished tasks as a line of the log."""
-    tasks = sum(issubclass(type(each), asyncio.Task) and not each.done() for each in gc.get_objects())
-    sys.stdout.write(json.dumps({"event": "chaos_tasks", "count": tasks}) + "\n")
+def report_held(*_: object) -> None:
+    """Write what the process holds as a line of the log."""
+    held = {"tasks": 0, "places": 0, "socketio": 0}
+    for each in gc.get_objects():
+        kind = type(each)  # isinstance would ask objects that stand for others
+        if issubclass(kind, asyncio.Task):
+            held["tasks"] += not each.done()
+        elif kind is SlotCounts:
+            held["places"] += sum(each._held.values())
+        elif kind in SOCKETIO:
+            held["socketio"] += 1
+    sys.stdout.write(json.dumps({"event": "chaos_held", **held}) + "\n")
     sys.stdout.flush()
 
 
@@ -65,5 +80,5 @@ if __name__ == "__main__":
     vars(rebalance)["AGAIN_SECONDS"] = float(os.environ["CHAOS_AGAIN_SECONDS"])
     use_names(uvloop.Loop)
     use_names(asyncio.BaseEventLoop)
-    signal.signal(signal.SIGUSR1, report_tasks)
+    signal.signal(signal.SIGUSR1, report_held)
     sys.exit(main(["serve"]))

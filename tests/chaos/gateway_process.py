@@ -93,11 +93,11 @@ class Gateway:
     async def usage(self, http: aiohttp.ClientSession) -> Usage:
         """Return what its process holds, from its metrics, its tasks and /proc."""
         pid, url = self.target.pid, self.target.url
-        known = sum(line["event"] == "chaos_tasks" for line in self.target.logs())
+        known = sum(line["event"] == "chaos_held" for line in self.target.logs())
         self.target.send_signal(signal.SIGUSR1)
 
         def newest() -> Any:
-            lines = [line for line in self.target.logs() if line["event"] == "chaos_tasks"]
+            lines = [line for line in self.target.logs() if line["event"] == "chaos_held"]
             return lines[-1] if len(lines) > known else None
 
         async with asyncio.timeout(START_SECONDS):
@@ -111,7 +111,9 @@ class Gateway:
             to_auth=open_to.pop(AUTH),
             to_studios=sum(open_to.values()),
             descriptors=descriptors,
-            tasks=newest()["count"],
+            tasks=newest()["tasks"],
+            places=newest()["places"],
+            socketio=newest()["socketio"],
             memory=memory,
         )
 

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tests.chaos.pauses import NO_PAUSES, Pauses
-from tests.chaos.records import Spell, Usage, Violation, Watch
+from tests.chaos.records import Call, Spell, Usage, Violation, Watch
 
+from memmie_gateway.core.outcomes import Cause
+from memmie_harness.life import NO_CLOSE_FRAME
 from memmie_harness.numbered import Life, Refusal
 
 MOVED: Final = (1012, "moving to another Studio, reconnect")
@@ -35,6 +37,17 @@ CLOSE_TIMEOUT_SECONDS: Final = 4.0
 
 LATE_SECONDS: Final = 4.0
 """A client that waits longer than this for an acknowledgement has noticed something."""
+
+HTTP_TOTAL_SECONDS: Final = 8.0
+"""How long an HTTP request and its answer may take; the gateways have this setting."""
+
+CALL_SECONDS: Final = HTTP_TOTAL_SECONDS + LATE_SECONDS
+"""A caller that waits longer than this for an answer has noticed something."""
+
+REFUSALS: Final = frozenset(
+    (cause.ending.status, cause.ending.code) for cause in Cause if cause.ending.status
+)
+"""Status and code of every refusal in docs/closing.md."""
 
 AGAIN_SECONDS: Final = 30.0
 """A gateway of a run moves a user at most once in this time; it is ten minutes otherwise (spec §3)."""
@@ -152,6 +165,22 @@ def unnoticed(
     ]
 
 
+def told(
+    user: str, lives: Iterable[Life], spells: Sequence[Spell], pauses: Pauses = NO_PAUSES
+) -> list[Violation]:
+    """A client learns why its connection ends, unless its gateway is ended."""
+    return [
+        Violation(f"{user}: {_name(life)} ended without a word", life.ended)
+        for life in lives
+        if life.ended is not None
+        and life.code == NO_CLOSE_FRAME
+        and not any(
+            spell.ends and life.url in spell.gateways and spell.lasts(life.ended, GRACE_SECONDS, pauses)
+            for spell in spells
+        )
+    ]
+
+
 def late(
     user: str,
     waits: float,
@@ -193,6 +222,58 @@ def refused(
     ]
 
 
+def answered(
+    user: str, calls: Iterable[Call], spells: Sequence[Spell], over: float, pauses: Pauses = NO_PAUSES
+) -> list[Violation]:
+    """An HTTP request gets an answer in time: Studio's, or a refusal of docs/closing.md if a fault may cost this.
+
+    Only a gateway that is ended does not answer, and only one that is frozen may be late.
+
+    Args:
+        user: the user's id.
+        calls: the user's requests.
+        spells: the faults.
+        over: the end of the run.
+        pauses: the pauses of the run.
+    """
+    found = []
+    for call in calls:
+        ended = over if call.ended is None else call.ended
+        name = f"{user}: {call.method} number {call.number} through {call.url}"
+        around = [
+            spell
+            for spell in spells
+            if spell.began <= ended and spell.lasts(max(call.began, spell.began), GRACE_SECONDS, pauses)
+        ]
+        here = [spell for spell in around if call.url in spell.gateways]
+        waited = ended - call.began - pauses.within(call.began, ended)
+        if waited > CALL_SECONDS and not any(spell.late or spell.ends for spell in here):
+            found.append(Violation(f"{name} had no answer for {waited:.1f} s {call.words}", ended))
+        if call.ended is None or call.status == (201 if call.method == "POST" else 200):
+            continue
+        how = f"{call.status} {call.words}"
+        if not call.status:
+            if not any(spell.ends for spell in here):
+                found.append(Violation(f"{name} got no answer: {call.words}", ended))
+        elif (call.status, call.words) not in REFUSALS:
+            found.append(Violation(f"{name} got {how}, which is not in docs/closing.md", ended))
+        elif not any(spell.ends or spell.late or spell.refused for spell in around):
+            found.append(Violation(f"{name} got {how} outside of every fault", ended))
+    return found
+
+
+def posted(user: str, calls: Iterable[Call], journal: Journal) -> list[Violation]:
+    """A POST reaches a Studio at most once, and exactly once if the answer says so."""
+    arrived = Counter(number for _, number in journal)
+    found = []
+    for call in calls:
+        count = arrived[call.number]
+        if call.method == "POST" and (count > 1 or (call.status == 201 and not count)):
+            words = f"{user}: POST number {call.number} got {call.status} and reached Studios {count} times"
+            found.append(Violation(words, call.ended))
+    return found
+
+
 def moves_counted(seen: int, counted: float) -> list[Violation]:
     """Every move that a client saw is counted in `gateway_evictions_total{evidence="move"}`."""
     return [] if seen <= counted else [Violation(f"clients saw {seen} moves, the metric counted {counted:g}")]
@@ -214,6 +295,8 @@ def leaks(gateway: str, before: Usage, crowded: Usage, after: Usage) -> list[Vio
         "connections to Studios": (after.to_studios, 0),
         "descriptors": (after.descriptors, before.descriptors + MORE_DESCRIPTORS),
         "tasks": (after.tasks, before.tasks + MORE_TASKS),
+        "places of users and addresses": (after.places, 0),
+        "objects of Socket.IO": (after.socketio, 0),
         "bytes of memory": (after.memory, max(before.memory, crowded.memory) + MORE_MEMORY),
     }
     return [

@@ -1,20 +1,36 @@
-"""The people of a chaos run: 200 users with a client and a witness each, and what is seen of them all together."""
+"""The people of a chaos run: 200 users with a client and a witness each, and what is seen of them all together.
+
+Every third client and every third witness speak Socket.IO, but never both of one user: a third of them with each
+transport. Further users send HTTP requests only.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 import random
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from tests import socketio_connection
+from tests.chaos.callers import EVERY_SECONDS as CALL_EVERY_SECONDS
+from tests.chaos.callers import Caller
 from tests.chaos.invariants import MOVED
 from tests.chaos.stage import MESSAGE_RATE, Stage
 from tests.chaos.witness import Witness
+from tests.socketio_connection import Transport
 
-from memmie_harness.numbered import Crowd, Life, NumberedClient, Refusal
+from memmie_harness.client import connect
+from memmie_harness.numbered import Connect, Crowd, Life, NumberedClient, Refusal
 
 USERS: Final = 200
+CALLERS: Final = 0.1
+"""How many further users send HTTP requests, as a part of the others."""
+
+PING_PATIENCE_SECONDS: Final = 15.0
+"""How much longer than its library a client of Socket.IO waits for a ping: for longer than a gateway is frozen."""
+
 EVERY_SECONDS: Final = 1.0
 """Between two messages of a client."""
 
@@ -82,20 +98,37 @@ class Person:
         return max(moves, default=float("-inf"))
 
 
+def how_to_connect(index: int) -> Connect:
+    """Return what opens the connections of a client: every third one speaks Socket.IO."""
+    if index % 3:
+        return connect
+    transport = list(Transport)[index // 3 % 3]
+    return functools.partial(socketio_connection.connect, transport=transport, patience=PING_PATIENCE_SECONDS)
+
+
 class People:
     """All users. The two connections of each begin at different gateways.
 
     Args:
         stage: where they connect.
         rng: decides how long they stay.
+        users: how many users there are, without the callers.
+
+    Attributes:
+        crowd: the clients.
+        callers: those who send HTTP requests.
     """
 
-    def __init__(self, stage: Stage, rng: random.Random) -> None:
+    def __init__(self, stage: Stage, rng: random.Random, users: int = USERS) -> None:
         self._stage = stage
         self._rng = rng
         self._leaving = True
-        self._everybody = [self._person(index) for index in range(USERS)]
+        self._everybody = [self._person(index) for index in range(users)]
         self.crowd = Crowd([person.client for person in self])
+        callers = [f"caller-{index}" for index in range(round(users * CALLERS))]
+        self.callers = [
+            Caller(user, stage.token(user), self._rotation(at)) for at, user in enumerate(callers)
+        ]
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self._everybody)
@@ -111,8 +144,9 @@ class People:
             every=BURST_EVERY_SECONDS if hasty else EVERY_SECONDS,
             window=BURST if hasty else 4,
             burst=BURST if hasty else 1,
+            connect=how_to_connect(index),
         )
-        witness = Witness(user, token, self._rotation(index + 1), self._own_rng())
+        witness = Witness(user, token, self._rotation(index + 1), self._own_rng(), how_to_connect(index + 1))
         return Person(client, witness, HELD_SECONDS if hasty else 0.0)
 
     def _own_rng(self) -> random.Random:
@@ -126,6 +160,8 @@ class People:
     async def come_and_go(self) -> None:
         """Let the witnesses connect, a little later than the clients, and everybody leave now and then; until cancelled."""
         async with asyncio.TaskGroup() as group:
+            for caller in self.callers:
+                group.create_task(caller.run(self._rng.uniform(0, CALL_EVERY_SECONDS)))
             for person in self:
                 group.create_task(self._come(person.witness, self._own_rng()))
                 group.create_task(self._leave(person.client, self._own_rng()))
@@ -141,8 +177,10 @@ class People:
                 await client.leave()
 
     def stay(self) -> None:
-        """Let nobody leave any more."""
+        """Let nobody leave any more, and send no more HTTP requests."""
         self._leaving = False
+        for caller in self.callers:
+            caller.finish()
         for person in self:
             person.witness.stay()
 

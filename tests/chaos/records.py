@@ -74,6 +74,29 @@ class Watch:
     left: bool = False
 
 
+@dataclass
+class Call:
+    """One HTTP request.
+
+    Attributes:
+        url: the WebSocket address of the gateway that was asked.
+        method: the method.
+        number: the number in its body, if it has one; each number is sent once.
+        began: when it was sent.
+        ended: when the answer had come, or the connection had ended; None before.
+        status: the status of the answer; 0 if there was none, or only a part of one.
+        words: the code of a refusal, or what happened instead of an answer.
+    """
+
+    url: str
+    method: str
+    number: int
+    began: float
+    ended: float | None = None
+    status: int = 0
+    words: str = ""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What a gateway holds.
@@ -85,6 +108,8 @@ class Usage:
         to_studios: the same for all Studios together.
         descriptors: open file descriptors of its process.
         tasks: unfinished asyncio tasks of its process.
+        places: connections and requests that count for a user or an address.
+        socketio: what its process has of clients that speak Socket.IO: their ids, transports and translations.
         memory: resident memory of its process, in bytes.
     """
 
@@ -94,12 +119,15 @@ class Usage:
     to_studios: int
     descriptors: int
     tasks: int
+    places: int
+    socketio: int
     memory: int
 
     def __str__(self) -> str:
         return (
             f"{self.connections:g} clients, {self.to_auth} connections to Auth, {self.to_studios} to Studios, "
-            f"{self.descriptors} descriptors, {self.tasks} tasks, {self.memory / 2**20:.0f} MiB"
+            f"{self.descriptors} descriptors, {self.tasks} tasks, {self.places} places, {self.socketio} objects of Socket.IO, "
+            f"{self.memory / 2**20:.0f} MiB"
         )
 
 

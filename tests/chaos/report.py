@@ -54,10 +54,12 @@ class Report:
     def _figures(course: Course, people: People, seconds: float) -> None:
         lives = [life for person in people for life in person.client.lives]
         watches = [watch for person in people for watch in person.witness.watches]
+        calls = [call for caller in people.callers for call in caller.calls]
         print(
             f"\n{sum(len(life.sent) for life in lives)} messages sent, {people.acknowledged} acknowledged, "
             f"{sum(len(watch.sequence) for watch in watches)} events witnessed; {len(lives)} connections of clients, "
-            f"{len(watches)} of witnesses; longest split {course.splits.longest:.1f} s\n"
+            f"{len(watches)} of witnesses; {len(calls)} HTTP requests, {sum(call.status >= 300 for call in calls)} of them "
+            f"refused; longest split {course.splits.longest:.1f} s\n"
             f"the run itself paused for {course.pauses.total:.1f} of {seconds:.0f} s, for {course.pauses.longest:.2f} s at "
             "most\n"
         )

@@ -4,11 +4,13 @@
     nox -s chaos -- --minutes 10         longer: each kind of fault comes several times
     nox -s chaos -- --seed 7             the run with this seed again
     nox -s chaos -- --only GatewayFrozen --minutes 1     one kind of fault only
+    nox -s chaos -- --users 60           fewer users, on a slow machine
     nox -s chaos -- --list               all kinds of faults
 
 200 users have two connections each, through two gateways to three or four Studios. One sends numbered messages; the
-other, the witness, gets an event for each of them, and leaves and comes back now and then. Everything runs on loopback
-as processes of its own. Faults come one at a time. The seed decides order, targets and durations; it is printed first,
+other, the witness, gets an event for each of them, and leaves and comes back now and then. A third of the connections
+speak Socket.IO: over polling, with an upgrade, or over a WebSocket. 20 further users send HTTP requests. Everything runs
+on loopback as processes of its own. Faults come one at a time. The seed decides order, targets and durations; it is printed first,
 together with the schedule. But processes and sockets have their own timing, so two runs with one seed are alike, not
 equal.
 
@@ -21,10 +23,14 @@ wait in the gateways when a fault comes. The verdicts at the end:
                 back
     witnessed   a witness gets each event of its connection once, in order, without a gap
     unnoticed   a connection ends, or is late, only in the reach of a fault that may cost this, or by a move
+    told        a client learns why its connection ends, unless its gateway is ended
     refused     a client is refused only during a fault that may cost this
+    answered    an HTTP request gets Studio's answer in time, or a refusal of docs/closing.md during a fault; no POST
+                reaches a Studio twice
     moves       every move that a client saw is counted in the metric
     splits      no user is split for longer than documented, when there is no fault
-    leaks       without clients, the gateways hold no connection, descriptor, task or memory more than before
+    leaks       without clients, the gateways hold no connection, place, descriptor, task, memory or object of Socket.IO more
+                than before
     stopped     a gateway that is told to end does so in time, with exit code 0
 
 The clients and the relays are in the process of the run. If this process does not run for a while, or is busy, each
@@ -32,7 +38,7 @@ limit in seconds is longer by these pauses (`pauses.py`). An end or a refusal wi
 judged, but printed.
 
 `faults` has the faults and what each may cost, `stage.py` the processes, `link.py` the relays that cut connections,
-`people.py` the clients, `course.py` the run, and `invariants.py` the verdicts. It needs Linux. The exit code is 0 if all
+`people.py` the clients, `callers.py` those who send HTTP requests, `course.py` the run, and `invariants.py` the verdicts. It needs Linux. The exit code is 0 if all
 verdicts hold, 1 if not, and 2 for an invalid argument. The journals and logs are kept if a verdict does not hold; the
 last line says where.
 """
@@ -53,7 +59,7 @@ import aiohttp
 from tests.chaos.course import Course
 from tests.chaos.faults import FAULTS, schedule
 from tests.chaos.faults.studios import StudioAdded, StudioRemoved
-from tests.chaos.people import People
+from tests.chaos.people import HASTY, USERS, People
 from tests.chaos.records import Violation
 from tests.chaos.report import Report
 from tests.chaos.service import StageError
@@ -67,7 +73,7 @@ def _already_ending() -> None:
     print("every process is being ended, wait", file=sys.stderr)
 
 
-async def perform(folder: Path, seed: int, seconds: float, only: str | None) -> bool:
+async def perform(folder: Path, seed: int, seconds: float, users: int, only: str | None) -> bool:
     """Run once; return whether all verdicts hold."""
     task = asyncio.current_task()
     assert task is not None
@@ -80,7 +86,7 @@ async def perform(folder: Path, seed: int, seconds: float, only: str | None) -> 
     for fault in faults:
         print(f"  {fault}, {fault.lasts:.1f} s")
     report = Report(stage)
-    people = People(stage, rng)
+    people = People(stage, rng, users)
     course = Course(stage, people, report.say)
     try:
         await stage.start()
@@ -102,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = {kind.__name__: kind for kind in (*FAULTS, StudioAdded, StudioRemoved)}
     parser.add_argument("--minutes", type=float, default=2.0, help="how long faults come (default: 2)")
     parser.add_argument("--seed", type=int, help="repeat the run with this seed (default: a new one)")
+    parser.add_argument(
+        "--users", type=int, default=USERS, help=f"how many users there are (default: {USERS})"
+    )
     parser.add_argument("--only", choices=sorted(names), metavar="FAULT", help="only this kind of fault")
     parser.add_argument("--list", action="store_true", help="print all kinds of faults")
     options = parser.parse_args(arguments)
@@ -114,11 +123,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.minutes <= 0:
         parser.error("--minutes must be more than 0")
+    if options.users < HASTY:
+        parser.error(f"--users must be at least {HASTY}")
     seed = random.SystemRandom().randrange(10_000) if options.seed is None else options.seed
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     held = False
     try:
-        held = asyncio.run(perform(folder, seed, 60 * options.minutes, options.only))
+        held = asyncio.run(perform(folder, seed, 60 * options.minutes, options.users, options.only))
     except (StageError, TargetError, aiohttp.ClientError, TimeoutError) as error:
         print(f"the run could not go on: {error!r}", file=sys.stderr)
     except asyncio.CancelledError:
@@ -129,7 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         shutil.rmtree(folder)
     else:
         only = f" --only {options.only}" if options.only else ""
-        print(f"repeat: nox -s chaos -- --seed {seed} --minutes {options.minutes:g}{only}")
+        users = f" --users {options.users}" if options.users != USERS else ""
+        print(f"repeat: nox -s chaos -- --seed {seed} --minutes {options.minutes:g}{users}{only}")
         print(f"journals and logs: {folder}")
     return 0 if held else 1
 

@@ -20,7 +20,7 @@ import aiohttp
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from tests.chaos.gateway_process import Gateway
-from tests.chaos.invariants import CLOSE_TIMEOUT_SECONDS
+from tests.chaos.invariants import CLOSE_TIMEOUT_SECONDS, HTTP_TOTAL_SECONDS
 from tests.chaos.link import Link
 from tests.chaos.service import AUTH, Service
 
@@ -43,7 +43,7 @@ SETTINGS: Final = {
     "MAX_CONNECTIONS_PER_IP": 0,
     "CONNECT_RATE_PER_IP": 0,
     "MAX_CONNECTIONS_PER_USER": 20,
-    # Most clients need three frames in a second.
+    # Most clients need three frames in a second, and a caller one request.
     "MESSAGE_RATE_PER_USER": MESSAGE_RATE,
     "MESSAGE_BURST_PER_USER": MESSAGE_RATE,
     # The clocks run fast, but leave a busy machine its time.
@@ -54,6 +54,8 @@ SETTINGS: Final = {
     "DIAL_TIMEOUT_SECONDS": 5,
     "DRAIN_SECONDS": 1,
     "CLOSE_TIMEOUT_SECONDS": CLOSE_TIMEOUT_SECONDS,
+    "HTTP_IDLE_SECONDS": 5,
+    "HTTP_TOTAL_SECONDS": HTTP_TOTAL_SECONDS,
     "HEALTH_INTERVAL_SECONDS": 1,
     "HEALTH_RECOVERY_SECONDS": 0.25,
     "HEALTH_TIMEOUT_SECONDS": 3,

@@ -1,6 +1,8 @@
 """A fake Studio that writes a journal: each numbered message is on disk before it is acknowledged.
 
-A Studio that is killed loses its log, but not the journal. It has one line a message: `USER NUMBER CONNECTION`.
+A Studio that is killed loses its log, but not the journal. It has one line a message: `USER NUMBER CONNECTION`. The number
+is the id of the message, or `data.id` if a gateway has made the id. For a blob that comes in a POST, the number is
+`data.number`, and the connection is `POST`.
 
 A connection that has sent `watch` gets an event for each numbered message of its user that comes on another connection.
 The events of one connection have a sequence of their own, so what is lost or doubled on the way shows at once. Each
@@ -14,15 +16,20 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from memmie_fake_base import cli
 from memmie_fake_studio.connection import Connection
+from memmie_fake_studio.content import Blob, Content
 from memmie_fake_studio.conversation import Conversation
 from memmie_fake_studio.events import ContentEvents
 from memmie_fake_studio.hub import encode
+from memmie_fake_studio.routes import Routes
 from memmie_fake_studio.studio import FakeStudio
 from memmie_fake_studio.wire import Message
+
+POST: Final = "POST"
+"""The connection of a message that came over HTTP."""
 
 
 @dataclass
@@ -79,12 +86,25 @@ class Witnessed(Conversation):
         if request["type"] == "watch":
             data["pushed"] = journal.watch(connection)
         elif request["type"] == "heartbeat" and not connection.is_health_check:
-            journal.write(connection.user_id, request["id"], connection.id)
-            journal.tell(connection.user_id, request["id"], self._studio.open_ids)
+            number = request.get("data", request)["id"]
+            journal.write(connection.user_id, number, connection.id)
+            journal.tell(connection.user_id, number, self._studio.open_ids)
         else:
             super().answer(connection, message)
             return
         connection.reply(encode({"id": request["id"], "type": "ack", "data": data}))
+
+
+class JournaledContent(Content):
+    """Blobs that are in the journal before they are created."""
+
+    def __init__(self, max_items: int, journal: Journal) -> None:
+        super().__init__(max_items)
+        self._journal = journal
+
+    def create_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
+        self._journal.write(user_id, body["data"]["number"], POST)
+        return super().create_blob(user_id, body)
 
 
 class JournalStudio(FakeStudio):
@@ -93,7 +113,9 @@ class JournalStudio(FakeStudio):
     def __init__(self, host: str, port: int, journal: Journal) -> None:
         super().__init__(host, port, log_messages=False)
         self.journal = journal
-        self._conversation = Witnessed(self, self._content, ContentEvents(self._hub))
+        content, events = JournaledContent(self.settings.max_items, journal), ContentEvents(self._hub)
+        self._conversation = Witnessed(self, content, events)
+        self._routes = Routes(content, events, self._authenticator)
 
     @property
     def open_ids(self) -> set[str]:

@@ -12,7 +12,7 @@ from tests.chaos.faults import FAULTS, schedule
 from tests.chaos.faults.studios import StudioAdded
 from tests.chaos.invariants import DRAINED, MOVED
 from tests.chaos.pauses import Pauses
-from tests.chaos.records import Spell, Usage, Watch
+from tests.chaos.records import Call, Spell, Usage, Watch
 from tests.chaos.splits import Splits
 from tests.chaos.stage import Stage
 from tests.chaos.witness import read_journals
@@ -128,8 +128,9 @@ WHOLE = life([1, 2, 3], [1], 5.0, *DRAINED)
         pytest.param(life([1, 2, 3], [1], 5.0, *MOVED), at("c1", 1), 1, id="or by a move"),
         pytest.param(life([1, 2, 3], [1], 5.0, 1006, ""), at("c1", 1), 0, id="nobody told it to go"),
         pytest.param(replace(WHOLE, code=1000, left=True), at("c1", 1, 2), 1, id="or when the client leaves"),
-        pytest.param(replace(WHOLE, unsure=True), at("c1", 1, 2), 0, id="the last one may not have left"),
-        pytest.param(replace(WHOLE, unsure=True), at("c1", 1), 1, id="but the others have"),
+        pytest.param(replace(WHOLE, unsure=1), at("c1", 1, 2), 0, id="the last one may not have left"),
+        pytest.param(replace(WHOLE, unsure=1), at("c1", 1), 1, id="but the others have"),
+        pytest.param(replace(WHOLE, unsure=2), at("c1", 1), 0, id="the last two, in one body"),
         pytest.param(WHOLE, [], 1, id="nothing arrived"),
     ],
 )
@@ -165,7 +166,63 @@ def test_a_refusal_outside_a_fault_is_found() -> None:
     assert invariants.refused("u", [refusal], [KILLED])
 
 
-HELD = Usage(connections=0, pending=1, to_auth=0, to_studios=0, descriptors=20, tasks=10, memory=100 * 2**20)
+def test_an_end_without_a_word_is_found() -> None:
+    gone = life([1], [1], 11.0)
+    drained = replace(KILLED, studios=[], gateways=[A])
+    assert invariants.told("u", [gone], [drained]) == []
+    assert invariants.told("u", [replace(gone, code=1012)], [KILLED]) == []
+    assert invariants.told("u", [gone], [KILLED])
+    assert invariants.told("u", [gone], [replace(drained, gateways=[B])])
+
+
+def call(status: int, words: str = "", method: str = "GET", ended: float | None = 11.5) -> Call:
+    return Call(A, method, 7, 11.0, ended, status, words)
+
+
+FROZEN = Spell("frozen", 10.0, 12.0, late=True, gateways=[A])
+
+
+@pytest.mark.parametrize(
+    ("asked", "spell", "found"),
+    [
+        pytest.param(call(200), None, 0, id="an answer"),
+        pytest.param(call(201, method="POST"), None, 0, id="an answer to a POST"),
+        pytest.param(call(201), None, 1, id="not an answer to a GET"),
+        pytest.param(call(503, "no_studio"), KILLED, 0, id="a refusal during a fault"),
+        pytest.param(call(503, "no_studio"), None, 1, id="a refusal without a fault"),
+        pytest.param(call(503, "something"), KILLED, 1, id="a code that is nowhere"),
+        pytest.param(call(500, "no_studio"), KILLED, 1, id="the status of another code"),
+        pytest.param(call(0, "cut"), KILLED, 1, id="no answer, and the gateway is there"),
+        pytest.param(call(0, "cut"), replace(KILLED, gateways=[A]), 0, id="no answer of an ended gateway"),
+        pytest.param(call(200, ended=30.0), None, 1, id="a late answer"),
+        pytest.param(call(0, ended=None), KILLED, 1, id="no answer at the end of the run"),
+        pytest.param(call(200, ended=30.0), FROZEN, 0, id="a late answer of a frozen gateway"),
+        pytest.param(call(200, ended=30.0), replace(FROZEN, gateways=[B]), 1, id="of the other one"),
+    ],
+)
+def test_a_request_without_a_good_answer_is_found(asked: Call, spell: Spell | None, found: int) -> None:
+    assert len(invariants.answered("u", [asked], [spell] if spell else [], 40.0)) == found
+
+
+def test_a_post_that_is_sent_twice_or_lost_is_found() -> None:
+    created, refused = call(201, method="POST"), call(502, "studio_broke_off", method="POST")
+    assert invariants.posted("u", [created], at("POST", 7)) == []
+    assert invariants.posted("u", [refused], []) == invariants.posted("u", [refused], at("POST", 7)) == []
+    assert invariants.posted("u", [created], at("POST", 8))
+    assert invariants.posted("u", [refused], at("POST", 7, 7))
+
+
+HELD = Usage(
+    connections=0,
+    pending=1,
+    to_auth=0,
+    to_studios=0,
+    descriptors=20,
+    tasks=10,
+    places=0,
+    socketio=0,
+    memory=100 * 2**20,
+)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +234,8 @@ HELD = Usage(connections=0, pending=1, to_auth=0, to_studios=0, descriptors=20, 
         pytest.param(replace(HELD, to_studios=1), id="a connection to a Studio"),
         pytest.param(replace(HELD, descriptors=40), id="descriptors"),
         pytest.param(replace(HELD, tasks=40), id="tasks"),
+        pytest.param(replace(HELD, places=1), id="a place of a user"),
+        pytest.param(replace(HELD, socketio=1), id="a client of Socket.IO"),
         pytest.param(replace(HELD, memory=200 * 2**20), id="memory"),
     ],
 )

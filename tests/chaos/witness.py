@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.chaos.records import Watch
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from memmie_harness.client import connect
-from memmie_harness.numbered import COME_BACK_SECONDS, OPEN_SECONDS, Life, Refusal
+from memmie_harness.numbered import COME_BACK_SECONDS, OPEN_SECONDS, Connect, Connection, Life, Refusal
 
 ASK_SECONDS: Final = 5.0
 """How often a witness asks Studio how many events it was sent."""
@@ -43,19 +41,23 @@ class Witness:
         token: the user's token.
         address: called at each attempt for the WebSocket address.
         rng: decides how long it stays.
+        connect: opens a connection.
 
     Attributes:
         watches: its connections, oldest first.
         refusals: attempts to connect that failed.
     """
 
-    def __init__(self, user_id: str, token: str, address: Callable[[], str], rng: random.Random) -> None:
+    def __init__(
+        self, user_id: str, token: str, address: Callable[[], str], rng: random.Random, connect: Connect
+    ) -> None:
         self.user_id = user_id
         self.watches: list[Watch] = []
         self.refusals: list[Refusal] = []
         self._token = token
         self._address = address
         self._rng = rng
+        self._connect = connect
         self._finishing = False
 
     @property
@@ -74,7 +76,7 @@ class Witness:
         while True:
             url = self._address()
             try:
-                connection = await connect(url, self._token, open_timeout=OPEN_SECONDS)
+                connection = await self._connect(url, self._token, open_timeout=OPEN_SECONDS)
             except InvalidStatus as error:
                 words = bytes(error.response.body or b"").decode("utf-8", "replace")
                 self.refusals.append(Refusal(time.monotonic(), error.response.status_code, words))
@@ -88,7 +90,7 @@ class Witness:
         """Leave no more."""
         self._finishing = True
 
-    async def _watch(self, connection: ClientConnection, url: str) -> None:
+    async def _watch(self, connection: Connection, url: str) -> None:
         watch = Watch(Life(time.monotonic(), url=url))
         self.watches.append(watch)
         asking = asyncio.create_task(self._ask(connection, watch))
@@ -104,7 +106,7 @@ class Witness:
             await connection.close()
             watch.life.note_close(connection)
 
-    async def _ask(self, connection: ClientConnection, watch: Watch) -> None:
+    async def _ask(self, connection: Connection, watch: Watch) -> None:
         leaves = time.monotonic() + self._rng.uniform(0, 2 * STAY_SECONDS)
         with contextlib.suppress(ConnectionClosed):
             while self._finishing or time.monotonic() < leaves:

@@ -1,11 +1,16 @@
-"""Hostile clients of the HTTP routes: smuggling, traversal, slow and huge bodies. Nothing reaches Studio that should not."""
+"""Hostile clients of the HTTP routes: smuggling, traversal, slow and huge bodies. Nothing reaches Studio that should not.
+
+`HTTP_UPLOAD_MIB` is the size of the large upload.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from tests.net.pair import StartGateway, nobody_is_left, until
@@ -15,6 +20,9 @@ from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 
 MIB = 1 << 20
+
+UPLOAD_MIB: Final = int(os.environ.get("HTTP_UPLOAD_MIB", "128"))
+"""Size of the upload that must need no memory."""
 
 
 @pytest.fixture
@@ -219,7 +227,7 @@ async def test_an_upload_needs_no_memory(
 ) -> None:
     """The fast client meets a slower Studio; all three are in this process, whose memory must not grow."""
     gateway = await start_gateway(HTTP_MAX_BODY_BYTES="0")
-    size = 128 * MIB
+    size = UPLOAD_MIB * MIB
     client = await HttpPeer.connect(gateway.port)
     client.write(request("POST", token=auth.mint(), extra=[f"Content-Length: {size}"]))
     asked = await studio.request()

@@ -391,26 +391,7 @@ async def drip(peer: HttpPeer) -> None:
         await asyncio.sleep(0.05)
 
 
-# Streams of events, and long answers.
-
-
-async def test_a_stream_of_events_outlives_every_time_out(
-    start_gateway: StartGateway, dial_http: DialHttp, studio: ScriptedHttp, auth: FakeAuth
-) -> None:
-    gateway = await start_gateway(
-        HTTP_IDLE_SECONDS="0.2", HTTP_TOTAL_SECONDS="0.4", HTTP_BODY_SECONDS="0.2", HTTP_LIVE_SECONDS="0.1"
-    )
-    client = await dial_http(gateway)
-    client.write(request(target=f"/api/events?token={auth.mint()}", extra=["Accept: text/event-stream"]))
-    asked = await studio.request()
-    assert asked.head.target == "/api/events"
-    asked.write(head("HTTP/1.1 200 OK", "Content-Type: text/event-stream", "Transfer-Encoding: chunked"))
-    await client.read_head()
-    for number in range(3):
-        await asyncio.sleep(0.5)  # longer than each of them: an hour in scaled time
-        event = b"data: %d\n\n" % number
-        asked.write(b"%x\r\n%b\r\n" % (len(event), event))
-        assert await client.read_chunk() == event
+# Long answers; `test_event_streams.py` has more about streams of events.
 
 
 async def streaming(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -14,8 +15,10 @@ from tests.net.socketio import PollingPeer, SocketIoPeer, problem, upgrade
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net import clock
 from memmie_gateway.net.socketio import upgrade as upgrading
 from memmie_gateway.net.socketio.client import TranslatedClient
+from memmie_gateway.net.socketio.garbage import LARGE
 from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_harness.conformance.peers import CLOSE, CONT, PONG, TEXT
 
@@ -110,6 +113,31 @@ async def test_fragments_before_connect_are_limited(gateway: Gateway, dial: Dial
     assert (await client.read_close())[0] == 1008
 
 
+async def test_a_large_event_counts_as_several_messages(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """The gateway reads all of it, and does not look for garbage meanwhile: that would double the time for everybody."""
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    collected: list[str] = []
+
+    def collecting(phase: str, _: dict[str, int]) -> None:
+        collected.append(phase)
+
+    data = f"[{','.join(['[]'] * 20_000)}]"
+    gc.callbacks.append(collecting)
+    try:
+        client.send(f'42["a",{data}]')
+        assert (await client.studio.read_message())[1] == f'{{"type":"a","data":{data}}}'.encode()
+    finally:
+        gc.callbacks.remove(collecting)
+    assert len(collected) < 10
+    assert gc.isenabled()
+    for _ in range(len(data) // LARGE):
+        assert await client.studio.read_message() == (PONG, b"")
+    client.send('42["b"]')
+    assert await client.studio.read_message() == (TEXT, b'{"type":"b"}')
+
+
 async def test_answers_that_are_not_read_stop_a_websocket(
     gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
 ) -> None:
@@ -160,6 +188,38 @@ async def test_a_bad_post_ends_the_session(
     assert (await polling.studio.read_close())[0] == 1001
     polling.studio.send_close(1001)
     assert json.loads((await polling.read())[2:])[1]["code"] == code
+
+
+async def test_a_pause_of_the_gateway_is_not_the_silence_of_a_client(
+    polling: PollingPeer, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After SIGCONT, its timers are due before it has read the next GET."""
+    carrier = carrier_of(gateway)
+    monkeypatch.setattr(clock, "pauses", lambda: 1)
+    carrier._silent(0)
+    post = await polling.begin("POST", body=b'42["a"]')
+    assert await polling.studio.read_message() == (TEXT, b'{"type":"a"}')
+    assert (await post.read_head()).body == b"ok"
+    carrier._silent(1)
+    assert (await polling.studio.read_close())[0] == 1001
+
+
+@pytest.mark.parametrize("cause", [Cause.DRAINING, Cause.MOVED])
+async def test_a_post_under_way_is_forwarded_when_the_client_is_told_to_go(
+    polling: PollingPeer, gateway: Gateway, cause: Cause
+) -> None:
+    """As messages before the Close frame of a plain client; a POST that comes later is not answered with "ok"."""
+    carrier = carrier_of(gateway)
+    post = await polling.begin("POST", body=b'42["a"', length=7)
+    await until(lambda: carrier._reading is not None)
+    (session,) = sessions_of(gateway)
+    session.end(cause)
+    assert json.loads((await polling.read())[2:])[1]["code"] == cause.close_code
+    post.write(b"]")
+    assert await polling.studio.read_message() == (TEXT, b'{"type":"a"}')
+    assert (await post.read_head()).body == b"ok"
+    assert (await polling.studio.read_close())[0] == cause.close_code
+    assert problem(await polling.ask("POST", body=b'42["b"]'))[0] == 400
 
 
 async def test_a_refused_client_keeps_nothing(gateway: Gateway, dial: Dial) -> None:

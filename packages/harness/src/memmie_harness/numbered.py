@@ -12,14 +12,24 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from memmie_harness.client import connect
+from memmie_harness.life import Connect, Connection, Life, Refusal
 from memmie_harness.numbers import Numbers
+
+__all__ = [
+    "COME_BACK_SECONDS",
+    "OPEN_SECONDS",
+    "Connect",
+    "Connection",
+    "Crowd",
+    "Life",
+    "NumberedClient",
+    "Refusal",
+]
 
 OPEN_SECONDS = 10.0
 """How long one attempt to connect may take."""
@@ -29,68 +39,6 @@ LEAVE_SECONDS = 5.0
 
 COME_BACK_SECONDS = 0.05
 """How long a client waits after a refusal or a close before it tries again."""
-
-NO_CLOSE_FRAME = 1006
-"""What a client takes for the code where the connection ended without a Close frame (RFC 6455 §7.1.5)."""
-
-
-@dataclass
-class Life:
-    """One connection of a client, from its opening to its end; times are `time.monotonic` seconds.
-
-    Attributes:
-        opened: When the upgrade was answered.
-        sent: Numbers in the order they were sent.
-        acknowledged: Numbers in the order their acks came.
-        first_ack: When the first ack came; ``None`` if none has.
-        slowest: The longest an ack took, in seconds.
-        round_trips: How long each ack took, in seconds, in the order they came.
-        ended: When the client knew of the end; ``None`` while it lives.
-        code: The close code; `NO_CLOSE_FRAME` where none was received.
-        reason: The close reason.
-        url: The WebSocket address it was opened at.
-        studio: The Studio that answered, if its acks have `data.studio`; empty if not.
-        unsure: Whether the last message of `sent` may not have left, because the connection ended at that moment.
-        left: Whether the client itself closed it.
-    """
-
-    opened: float
-    sent: list[int] = field(default_factory=list)
-    acknowledged: list[int] = field(default_factory=list)
-    first_ack: float | None = None
-    slowest: float = 0.0
-    round_trips: list[float] = field(default_factory=list)
-    ended: float | None = None
-    code: int | None = None
-    reason: str = ""
-    url: str = ""
-    studio: str = ""
-    unsure: bool = False
-    left: bool = False
-
-    @property
-    def close(self) -> tuple[int | None, str]:
-        """Code and reason."""
-        return self.code, self.reason
-
-    def end(self, connection: ClientConnection) -> None:
-        """Note that it ends now, and how, if that is known yet; a client that is cancelled learns it later or never."""
-        self.ended = time.monotonic()
-        self.note_close(connection)
-
-    def note_close(self, connection: ClientConnection) -> None:
-        """Note how it was closed."""
-        self.code = connection.close_code
-        self.reason = connection.close_reason or ""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An attempt to connect that failed; `status` 0 where there was no HTTP answer."""
-
-    at: float
-    status: int
-    words: str
 
 
 class NumberedClient:
@@ -103,6 +51,7 @@ class NumberedClient:
         every: Seconds between two messages, or two bursts.
         window: How many messages may be unacknowledged at a time.
         burst: How many messages are sent at once.
+        connect: Opens a connection.
         **options: More arguments of `connect`, such as `local_addr`.
 
     Attributes:
@@ -119,6 +68,7 @@ class NumberedClient:
         every: float = 0.1,
         window: int = 4,
         burst: int = 1,
+        connect: Connect = connect,
         **options: Any,
     ) -> None:
         self.user_id = user_id
@@ -129,11 +79,12 @@ class NumberedClient:
         self._every = every
         self._window = window
         self._burst = burst
+        self._connect = connect
         self._options = options
         self._numbers = 0
         self._unacknowledged: dict[int, float] = {}  # number to when it was sent, oldest first
         self._finishing = False
-        self._connection: ClientConnection | None = None
+        self._connection: Connection | None = None
         self._unexpected: list[str] = []
         self._news = asyncio.Event()
         self._acked = asyncio.Event()
@@ -200,7 +151,7 @@ class NumberedClient:
         while not self._finishing or self.unacknowledged:
             url = self._address()
             try:
-                connection = await connect(
+                connection = await self._connect(
                     url,
                     self.token,
                     open_timeout=OPEN_SECONDS,
@@ -252,7 +203,7 @@ class NumberedClient:
         self._finishing = True
         await self.until(lambda client: not client.unacknowledged, within, "get an ack for every message")
 
-    async def _live(self, connection: ClientConnection, url: str) -> None:
+    async def _live(self, connection: Connection, url: str) -> None:
         life = Life(time.monotonic(), url=url)
         self.lives.append(life)
         self._connection = connection
@@ -272,30 +223,37 @@ class NumberedClient:
             life.note_close(connection)
             self._news.set()
 
-    async def _send(self, connection: ClientConnection, life: Life) -> None:
+    async def _send(self, connection: Connection, life: Life) -> None:
         with contextlib.suppress(ConnectionClosed):
-            for number in list(self._unacknowledged):
-                await self._send_one(connection, life, number)
+            await self._send_all(connection, life, list(self._unacknowledged))
             while True:
                 await asyncio.sleep(self._every)
-                for _ in range(self._burst):
+                left = self._burst
+                while left:
                     await self._window_opens()
                     if self._finishing:
                         return
-                    self._numbers += 1
-                    await self._send_one(connection, life, self._numbers)
+                    count = min(left, self._window - self.unacknowledged)
+                    left -= count
+                    first, self._numbers = self._numbers + 1, self._numbers + count
+                    await self._send_all(connection, life, range(first, first + count))
 
     async def _window_opens(self) -> None:
         while self.unacknowledged >= self._window:
             self._acked.clear()
             await self._acked.wait()
 
-    async def _send_one(self, connection: ClientConnection, life: Life, number: int) -> None:
-        life.sent.append(number)
-        self._unacknowledged[number] = time.monotonic()
-        life.unsure = True
+    async def _send_all(self, connection: Connection, life: Life, numbers: Sequence[int]) -> None:
+        """Send messages at once, in order, because a connection that polls sends in one body what is there."""
+        for number in numbers:  # before anything can end this, or a number would be left out
+            life.sent.append(number)
+            self._unacknowledged[number] = time.monotonic()
+        life.unsure += len(numbers)
+        await asyncio.gather(*(self._send_one(connection, life, number) for number in numbers))
+
+    async def _send_one(self, connection: Connection, life: Life, number: int) -> None:
         await connection.send(json.dumps({"id": str(number), "type": "heartbeat"}))
-        life.unsure = False
+        life.unsure -= 1
 
     def _receive(self, life: Life, message: str | bytes) -> None:
         answer = json.loads(message)

@@ -24,6 +24,7 @@ from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.core.websocket.messages import BINARY, TEXT, MessageReader, message_frame
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Carrier, Packet
+from memmie_gateway.net.socketio.garbage import LARGE, translated
 from memmie_gateway.net.socketio.heartbeat import Heartbeat
 
 _MESSAGE, _ANSWER, _CONNECT, _LEAVE = Kind.MESSAGE, Kind.ANSWER, Kind.CONNECT, Kind.LEAVE
@@ -147,7 +148,7 @@ class TranslatedClient(asyncio.Transport):
             self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {problem}")
 
     def _hear(self, packet: Packet | None) -> bytes:
-        """Return the frame for one packet. Each packet is one frame, and so counts in the user's message rate."""
+        """Return the frame for one packet, and one more for each `LARGE` characters: they count in the user's message rate."""
         if self._ended:
             return b""
         if packet is None:
@@ -158,9 +159,12 @@ class TranslatedClient(asyncio.Transport):
             if isinstance(read.data, bytes):
                 self.translation.hear_binary()
                 return self._pong(b"")
-            heard = self.translation.hear(read.data)
+            heard = translated(self.translation.hear, read.data)
             if heard.kind is _MESSAGE:
-                return message_frame(TEXT, heard.text.encode(), self._rng.randbytes(4))
+                frame = message_frame(TEXT, heard.text.encode(), self._rng.randbytes(4))
+                return (
+                    frame + self._pong(b"") * (len(read.data) // LARGE) if len(read.data) >= LARGE else frame
+                )
             if heard.kind is _LEAVE:
                 return self._leave(1000, "")
             if heard.kind is _CONNECT:
@@ -255,7 +259,7 @@ class TranslatedClient(asyncio.Transport):
         messages = self._reader.feed(data, MOST_AT_ONCE)
         for opcode, payload in messages:
             if opcode == TEXT:
-                packets.append(self.translation.translate(payload.decode(errors="replace")))
+                packets.append(translated(self.translation.translate, payload.decode(errors="replace")))
             elif opcode == BINARY:
                 packets += binary_event(payload)
             elif opcode == PING:

@@ -14,6 +14,7 @@ from memmie_gateway.core.socketio.handshake import Problem
 from memmie_gateway.core.socketio.owner_origin import OwnerOrigin
 from memmie_gateway.core.socketio.packets import PacketError, polled, split_payload
 from memmie_gateway.core.socketio.translation import RECONNECT_CODES
+from memmie_gateway.net import clock
 from memmie_gateway.net.handover import MAX_EARLY, Handover
 from memmie_gateway.net.socketio.answers import EngineError
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, CarrierOwner, Packet
@@ -87,7 +88,7 @@ class PollingCarrier:
         self._closing = self._shut = self._ended = False
         self._close_queued = False  # it is the last packet in the queue
         self._told: tuple[int, str] | None = None  # close code and reason, after the last packet was queued
-        self._timer = self._loop.call_later(silence, self._silent)
+        self._timer = self._end_if_silent()
         self.origin = OwnerOrigin(origin)
         self.owner: CarrierOwner | None = None
         self.probe: WebSocketCarrier | None = None
@@ -121,11 +122,17 @@ class PollingCarrier:
     def _wait_for_poll(self) -> None:
         self._timer.cancel()
         if not self._ended:
-            self._timer = self._loop.call_later(self._silence, self._silent)
+            self._timer = self._end_if_silent()
 
-    def _silent(self) -> None:
-        """The client has sent no GET for too long."""
-        self._end(TimeoutError("no request came"))
+    def _end_if_silent(self) -> asyncio.TimerHandle:
+        return self._loop.call_later(self._silence, self._silent, clock.pauses())
+
+    def _silent(self, pauses: int) -> None:
+        """The client has sent no GET for too long, unless the gateway was stopped meanwhile and has not read it yet."""
+        if clock.pauses() != pauses:
+            self._wait_for_poll()
+        else:
+            self._end(TimeoutError("no request came"))
 
     def _flush_later(self) -> None:
         if self._poll is not None and self._flushing is None:
@@ -157,14 +164,15 @@ class PollingCarrier:
             if self._unread:
                 self._unread = False
                 self._loop.call_soon(self._work)
-        if not self._queue:
-            self._flushed()
+        self._flushed()
 
     def _flushed(self) -> None:
         """All packets were sent, and the client polls; during an upgrade it learns the end over the WebSocket."""
-        if self._released:
+        if self._released or self._queue or self._ended:
             return
         if self._told is not None and self.owner is not None and not self._closing:
+            if self._under_way:
+                return  # what the client has sent before it knew of the end is forwarded
             self.owner.closed(*self._told)  # the client does not answer the end
         if self._closing:
             self._end(None)
@@ -177,14 +185,20 @@ class PollingCarrier:
         Raises:
             EngineError: another POST is under way.
         """
-        under_way = self._reading is not None or self._post is not None or self._answering is not None
-        if under_way or self._broken or self._ended:
+        if self._under_way or self._answering is not None or self._broken or self._ended:
             raise EngineError(Problem.BAD_REQUEST)
         self._reading = handover
 
     def post_failed(self) -> None:
         """Note that the body of a POST was not read."""
-        self._reading = None
+        if self._reading is not None:
+            self._reading = None
+            self._flushed()
+
+    @property
+    def _under_way(self) -> bool:
+        """Whether a POST is being read, or was not processed as a whole."""
+        return self._reading is not None or self._post is not None or bool(self._inbox)
 
     def posted(self, arrival: Arrival, handover: Handover, body: bytes) -> None:
         """Process the packets of a POST, and then answer it.
@@ -236,6 +250,7 @@ class PollingCarrier:
                 self._answering = self._loop.call_later(delay, self._answer_post, *post)
             else:
                 self._answer_post(*post)
+            self._flushed()
 
     def _answer_post(self, arrival: Arrival, handover: Handover) -> None:
         self._answering = None
@@ -246,8 +261,7 @@ class PollingCarrier:
     @property
     def settled(self) -> bool:
         """Whether everything that the client has sent was processed, and so it can go on over a WebSocket."""
-        under_way = self._reading is not None or self._post is not None or bool(self._inbox)
-        return not (under_way or self._ended or self._shut)
+        return not (self._under_way or self._ended or self._shut)
 
     def release_polls(self, released: bool) -> None:  # noqa: FBT001 - the name says it
         """Answer the GET that waits and those that come, or not any more; a client upgrades only after its answer."""
@@ -322,8 +336,7 @@ class PollingCarrier:
             self.send([str(kinds.CLOSE)])
             self._close_queued = True
         self._told = (code, reason)
-        if not self._queue:
-            self._loop.call_soon(self._flushed)
+        self._loop.call_soon(self._flushed)
 
     def is_closing(self) -> bool:
         """Tell whether the connection has ended, or is being closed."""
