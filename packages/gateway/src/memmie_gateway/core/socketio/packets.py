@@ -1,6 +1,6 @@
 """The packets of Engine.IO 4 and Socket.IO 5, with the codecs of python-engineio and python-socketio.
 
-The usual packets, which are nearly all, are read and written without the codecs, because these take many times as long.
+The usual packets, which are nearly all, are read and written without the codecs, because these take several times as long.
 Tests compare the two.
 
 Their data stays text here, because each kind of packet has its own rules for it (see `translation`).
