@@ -66,7 +66,9 @@ class Measurement:
     title: str
     about: str
     figures: tuple[Figure, ...]
+    protocol: str = "websocket"
     opened: float = 1.0
+    windows: int = 1
     once: bool = False
     needs_gateway: bool = False
 
@@ -85,6 +87,7 @@ class Case:
     size: Count | None = None  # of a message in bytes; None without messages
     rate: Positive | None = None  # messages a second of each connection; None if it is not fixed
     seconds: Positive | None = None  # length of the window; None without one
+    at_once: Count | None = None  # messages under way at the same time, in all; None if no number is fixed
 
     def __str__(self) -> str:
         return " × ".join(self._parts)  # noqa: RUF001 - a multiplication sign
@@ -102,6 +105,8 @@ class Case:
             parts.append(f"{self.rate:g}/s")
         if self.size is not None:
             parts.append(f"{self.size} B" if self.size % 1024 else f"{self.size // 1024} KiB")
+        if self.at_once is not None:
+            parts.append(f"{self.at_once} at once")
         return parts
 
 
@@ -183,7 +188,8 @@ class Cell:
     def called(self) -> str:
         """What tables and charts call the peer: a connect is cheaper for one that asks no Auth."""
         asks_none = self.peer in PEERS and not PEERS[self.peer].asks_auth
-        return f"{self.peer} (no auth)" if asks_none and self.case.measurement == "connects" else self.peer
+        matters = self.case.measurement in {"connects", "http"}  # where Auth could be asked in the window
+        return f"{self.peer} (no auth)" if asks_none and matters else self.peer
 
     @property
     def median(self) -> str:

@@ -34,6 +34,10 @@ LATENCY_WINDOWS: Final = 3
 OVERHEAD_SECONDS: Final = 120.0
 """How much longer than its window a measurement may take: connecting, warming up, closing."""
 
+ECHO: Final = "loadtests.traffic.echo"
+BACKENDS: Final = {"connects": "loadtests.traffic.answering", "http": "loadtests.traffic.service"}
+"""The modules of the backends: of those measurements that do not use the echo backend."""
+
 TOKEN_SECONDS: Final = 24 * 3600  # longer than any benchmark
 
 
@@ -51,14 +55,15 @@ class Task:
     @property
     def seconds(self) -> float:
         """About how long it takes."""
-        connecting = MEASUREMENTS[self.case.measurement].opened * self.case.connections * CONNECT_SECONDS
+        measurement = MEASUREMENTS[self.case.measurement]
+        connecting = measurement.opened * self.case.connections * CONNECT_SECONDS
         window = self.case.seconds + WARM_UP_SECONDS if self.case.seconds else 0.0
-        return START_SECONDS + connecting + window
+        return START_SECONDS + connecting + measurement.windows * window
 
 
 def cases(options: Namespace) -> Iterator[Case]:
     """Return what the options of the command line measure, in the order of the tables."""
-    size, seconds = options.sizes[0], options.seconds
+    size, connections, seconds = options.sizes[0], options.connections[0], options.seconds
     for name in MEASUREMENTS:
         if name not in options.measure:
             continue
@@ -72,6 +77,11 @@ def cases(options: Namespace) -> Iterator[Case]:
             yield Case(name, options.connects)
         elif name == "memory":
             yield Case(name, max(options.connections), size)
+        elif name == "socketio":
+            for at_once in dict.fromkeys((1, connections)):
+                yield Case(name, connections, size, None, seconds, at_once)
+        elif name == "http":
+            yield Case(name, connections, seconds=seconds)
         else:
             yield Case(name, options.hold, size, 1, seconds)
 
@@ -83,15 +93,15 @@ def tasks(options: Namespace, peers: Sequence[Peer]) -> list[Task]:
         for number in range(1, options.rounds + 1)
         for case in cases(options)
         for peer in peers
-        if _is_measured(case, number, peer.name, [each.name for each in peers])
+        if _is_measured(case, number, peer, [each.name for each in peers])
     ]
 
 
-def _is_measured(case: Case, number: int, peer: str, peers: Sequence[str]) -> bool:
+def _is_measured(case: Case, number: int, peer: Peer, peers: Sequence[str]) -> bool:
     measurement = MEASUREMENTS[case.measurement]
-    if measurement.needs_gateway and peer == DIRECT:
+    if measurement.protocol not in peer.paths or (measurement.needs_gateway and peer.name == DIRECT):
         return False
-    return not measurement.once or (number == 1 and (peer == OURS or OURS not in peers))
+    return not measurement.once or (number == 1 and (peer.name == OURS or OURS not in peers))
 
 
 def duration(tasks: Sequence[Task]) -> str:
@@ -105,14 +115,15 @@ def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None
     raise_open_files(max(task.case.connections for task in todo))
     say("starting the backends, and Auth with a user for each connection")
     auth_command = ["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
-    backend_command = ["-m", "loadtests.traffic.echo"]
-    answering_command = ["-m", "loadtests.traffic.answering"]
     on = record.cores.load
-    with (
-        serving("the fake Auth", [sys.executable, *auth_command], cores=on) as auth,
-        serving("the echo backend", [sys.executable, *backend_command], cores=on) as echo,
-        serving("the backend of the connects", [sys.executable, *answering_command], cores=on) as answering,
-    ):
+    with contextlib.ExitStack() as stack:
+        auth = stack.enter_context(serving("the fake Auth", [sys.executable, *auth_command], cores=on))
+        backends = {
+            module: stack.enter_context(
+                serving(f"the backend {module}", [sys.executable, "-m", module], cores=on)
+            )
+            for module in dict.fromkeys(_backend_of(task.case) for task in todo)
+        }
         users = range(max(task.case.connections for task in todo))
         try:
             auth_url = f"http://127.0.0.1:{auth.port}"
@@ -122,9 +133,10 @@ def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None
         say("all are running")
         for number, task in enumerate(todo):
             say(f"[{number + 1}/{len(todo)}] {task} · about {duration(todo[number:])} left")
-            backend = answering if task.case.measurement == "connects" else echo
             try:
-                record.rows.append(_measure(task, record.cores, backend, auth, tokens))
+                record.rows.append(
+                    _measure(task, record.cores, backends[_backend_of(task.case)], auth, tokens)
+                )
             except LoadTestError as error:
                 record.problems.append(f"{task}: {quoted(error)}")
                 say(f"FAILED {record.problems[-1]}")
@@ -133,14 +145,19 @@ def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None
                     write_whole(file, document(record))
 
 
+def _backend_of(case: Case) -> str:
+    return BACKENDS.get(case.measurement, ECHO)
+
+
 def _measure(task: Task, cores: Cores, backend: Server, auth: Server, tokens: Sequence[str]) -> Row:
     case, peer = task.case, task.peer
-    given = {name: getattr(case, name) for name in ("size", "rate", "seconds")}
+    given = {name: getattr(case, name) for name in ("size", "rate", "seconds", "at_once")}
+    protocol = MEASUREMENTS[case.measurement].protocol
     backend_url, auth_url = f"ws://127.0.0.1:{backend.port}/ws", f"http://127.0.0.1:{auth.port}"
     # A fresh process: how its memory happens to be laid out must not decide a whole run.
     with peer.start(backend_url, auth_url, connections=case.connections, cores=cores.gateway) as endpoint:
         target = Target(
-            url=endpoint.url,
+            url=endpoint.urls[protocol],
             headers=[peer.headers(token) for token in tokens[: case.connections]],
             gateway_pids=list(endpoint.pids),
             backend_pids=[backend.pid],

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import psutil
@@ -102,9 +102,9 @@ class Template(string.Template):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A peer that is running: the URL that clients connect to, and all its processes, none if there is nothing to measure."""
+    """A peer that is running: its URLs by protocol, and all its processes, none if there is nothing to measure."""
 
-    url: str
+    urls: Mapping[str, str]
     pids: tuple[int, ...]
 
 
@@ -115,6 +115,7 @@ class Peer:
     name: str
     about: str
     asks_auth: bool = False
+    paths: Mapping[str, str] = field(default_factory=lambda: {"websocket": "/ws"})
     install: str = ""
     programs: tuple[str, ...] = ()
     python: str = ""
@@ -148,7 +149,7 @@ class Peer:
         if program is None:
             return ""
         if self.python:
-            return importlib.metadata.version(self.python)
+            return importlib.metadata.version(self.version or self.python)
         version = program_version(program, self.version)
         if self.go:
             library = program_version("dpkg-query", "-W", "-f", "${Version}", GO_PACKAGE)
@@ -167,7 +168,7 @@ class Peer:
         if program is None:
             if self.install:
                 raise LoadTestError(f"{self.name} is not installed: {self.install}")
-            yield Endpoint(backend_url, ())
+            yield Endpoint({"websocket": backend_url}, ())
             return
         if self.go:
             program = go_program(program, READY_MADE / self.go)
@@ -194,7 +195,8 @@ class Peer:
             ready = announced_port if self.announces else answers
             command = [program, *map(filled, self.arguments)]
             with serving(self.name, command, cores=cores, environment=environment, ready=ready) as server:
-                yield Endpoint(f"ws://127.0.0.1:{server.port}/ws", self._lasting(server.pid))
+                urls = {name: f"ws://127.0.0.1:{server.port}{path}" for name, path in self.paths.items()}
+                yield Endpoint(urls, self._lasting(server.pid))
 
     def _lasting(self, pid: int) -> tuple[int, ...]:
         if not self.children:
@@ -221,8 +223,15 @@ def _values(backend_url: str, auth_url: str, connections: int) -> dict[str, obje
     }
 
 
-_TABLE: Final = tomllib.loads((HERE / "peers.toml").read_text())
-PEERS: Final = {peer.name: peer for peer in TypeAdapter(list[Peer]).validate_python(_TABLE["peer"])}
+def _tables() -> dict[str, dict[str, Any]]:
+    """Return the table of each peer, with the fields of the one that it is like."""
+    complete: dict[str, dict[str, Any]] = {}
+    for table in tomllib.loads((HERE / "peers.toml").read_text())["peer"]:
+        complete[table["name"]] = {**complete.get(table.pop("like", ""), {}), **table}
+    return complete
+
+
+PEERS: Final = TypeAdapter(dict[str, Peer]).validate_python(_tables())
 """Every peer, by name, in the order of the tables."""
 
 

@@ -45,6 +45,11 @@ def answered(frame: bytes) -> bytes:
     return bytes((kind, len(payload))) + payload
 
 
+def is_pong(answer: bytes) -> bool:
+    """Whether the connection goes on after this answer."""
+    return answer[:1] == bytes((_PONG,))
+
+
 class Backend:
     """The listener and its connections."""
 
@@ -87,7 +92,7 @@ class Backend:
             elif descriptor not in self._heads:
                 answer = answered(data)
                 made.send(answer)
-                if answer[:1] != bytes((_PONG,)):
+                if not is_pong(answer):
                     self._end(descriptor)
             elif (head := self._heads.pop(descriptor) + data).endswith(b"\r\n\r\n"):
                 made.send(accepted(head))

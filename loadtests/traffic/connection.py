@@ -53,6 +53,9 @@ class Traffic:
         self.quiet = asyncio.Event()  # set when the last of them arrives
         self.going = True  # whether a closed loop goes on
         self.latencies = array("d")  # of a closed loop
+        self.idle: deque[Connection] = (
+            deque()
+        )  # connections whose turn comes, if not all of them send at once
         # Gets an exception when a connection fails, and never a result.
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -129,6 +132,8 @@ class Traffic:
 class Connection(WSListener):
     """One WebSocket, number `number` of the measurement; its messages have `size` bytes."""
 
+    message_type = WSMsgType.BINARY
+
     def __init__(self, traffic: Traffic, number: int, size: int = NUMBER.size) -> None:
         super().__init__()
         self.number = number
@@ -149,18 +154,25 @@ class Connection(WSListener):
     def send(self, due: float) -> None:
         """Send the next message; its latency counts from `due` (`time.perf_counter`)."""
         self._sent += 1
-        NUMBER.pack_into(self._message, 0, self.number, self._sent)
         self._traffic.awaited += 1
         self._due.append(due)
-        self._transport.send(WSMsgType.BINARY, self._message)
+        self._transport.send(self.message_type, self.message(self._sent))
+
+    def message(self, number: int) -> bytes | bytearray:
+        """Return a message."""
+        NUMBER.pack_into(self._message, 0, self.number, number)
+        return self._message
+
+    def is_echo(self, payload: bytes, number: int) -> bool:
+        """Whether this answers the message with this number."""
+        return payload == self.message(number)
 
     def on_ws_frame(self, _: WSTransport, frame: WSFrame) -> None:
         """Take the echo of the oldest message without one."""
-        NUMBER.pack_into(self._message, 0, self.number, self._received + 1)
         if (
             not self._due
-            or frame.get_payload_as_bytes() != self._message
-            or frame.msg_type != WSMsgType.BINARY
+            or not self.is_echo(frame.get_payload_as_bytes(), self._received + 1)
+            or frame.msg_type != self.message_type
             or not frame.fin
         ):
             self._not_the_echo(frame)

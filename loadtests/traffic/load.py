@@ -3,8 +3,8 @@
 It makes one measurement: it reads `{"measurement": …, "target": {…}, "options": {…}}` from standard input and prints
 `{"result": {…}}` or, with exit code 1, `{"problem": …}`. Each measurement raises a LoadTestError if a connection fails or
 a message is lost, and if the gateway or the backend ends. Its options are `size` (bytes of a message), `rate` (messages
-a second of each connection), `seconds` (length of the window) and `patience` (seconds after the window until a message
-without an echo counts as lost).
+a second of each connection), `at_once` (messages under way at the same time, in all), `seconds` (length of the window) and
+`patience` (seconds after the window until a message without an echo counts as lost).
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import logging
 import sys
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import psutil
 import uvloop
@@ -27,8 +29,17 @@ import uvloop
 from loadtests.common.errors import LoadTestError
 from loadtests.common.usage import open_files, rss_bytes
 from loadtests.traffic import results
-from loadtests.traffic.connection import PATIENCE_SECONDS, Connection, Schedule, Timed, Traffic
+from loadtests.traffic.connection import (
+    HANDSHAKE_SECONDS,
+    PATIENCE_SECONDS,
+    Connection,
+    Schedule,
+    Timed,
+    Traffic,
+)
+from loadtests.traffic.events import SOCKETIO_PATH, EventClient, MessageClient
 from loadtests.traffic.handshakes import AT_ONCE, Wave, handshakes
+from loadtests.traffic.http_clients import POST_BYTES, Clients
 from loadtests.traffic.results import Meter, Percentiles, Target
 
 LOOP_WARM_UP_SECONDS: Final = 0.5
@@ -61,7 +72,40 @@ async def round_trips(
     loop = Traffic()
     connections = await loop.connect(target.url, target.headers, _Looping, size)
     _stop_collecting_garbage()
-    for connection in connections:
+    window, latencies = await _closed_loop(target, loop, connections, seconds, patience)
+    result = results.RoundTrips(window, len(latencies), Percentiles.of(latencies))
+    await loop.close(connections)
+    return result
+
+
+async def socketio(
+    target: Target, *, size: int, at_once: int, seconds: float, patience: float = PATIENCE_SECONDS
+) -> results.SocketIo:
+    """Measure events of Socket.IO with their acknowledgements, and then with events as their answers.
+
+    A URL with another path than Socket.IO's gets the messages that the backend gets in its place.
+    """
+    loop = Traffic()
+    kind = EventClient if urlsplit(target.url).path == SOCKETIO_PATH else MessageClient
+    connections = await loop.connect(target.url, target.headers, kind, size)
+    await loop.last_echoes(HANDSHAKE_SECONDS)  # of the packets that connect
+    _stop_collecting_garbage()
+    found = []
+    for acknowledged in (True, False):
+        for connection in connections:
+            connection.acknowledged = acknowledged
+        loop.going, loop.idle = True, deque(connections[at_once:])
+        window, latencies = await _closed_loop(target, loop, connections[:at_once], seconds, patience)
+        found.append(results.Exchange(window, len(latencies)))
+    await loop.close(connections)
+    return results.SocketIo(*found)
+
+
+async def _closed_loop(
+    target: Target, loop: Traffic, first: Sequence[Connection], seconds: float, patience: float
+) -> tuple[results.Span, array[float]]:
+    """Let the first connections begin, and return what the window costs, and the latencies in it."""
+    for connection in first:
         connection.send(time.perf_counter())
     await loop.run(min(LOOP_WARM_UP_SECONDS, seconds))
     meter = Meter(target)
@@ -72,9 +116,25 @@ async def round_trips(
     if not latencies:
         raise LoadTestError(f"no echo arrived in {seconds:g} s")
     await loop.last_echoes(patience)
-    result = results.RoundTrips(window, len(latencies), Percentiles.of(latencies))
-    await loop.close(connections)
-    return result
+    return window, latencies
+
+
+async def http(target: Target, *, seconds: float, patience: float = PATIENCE_SECONDS) -> results.Http:
+    """Measure requests without a body and with one, then requests on a new connection each."""
+    _stop_collecting_garbage()
+    found = []
+    with Clients(target.url, target.headers) as clients:
+        for method, body_bytes, close in (("GET", 0, False), ("POST", POST_BYTES, False), ("GET", 0, True)):
+            clients.begin(method, body_bytes, close=close)
+            clients.run(min(LOOP_WARM_UP_SECONDS, seconds))
+            meter = Meter(target)
+            count = clients.run(seconds)
+            window = meter.lap()
+            if not count:
+                raise LoadTestError(f"no {method} was answered in {seconds:g} s")
+            clients.last_answers(patience)
+            found.append(results.Exchange(window, count))
+    return results.Http(*found)
 
 
 async def latency(
@@ -219,6 +279,8 @@ MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
     "connects": connects,
     "memory": memory,
     "hold": hold,
+    "socketio": socketio,
+    "http": http,
 }
 
 

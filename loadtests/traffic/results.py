@@ -23,7 +23,7 @@ Whole = Annotated[int, Interval(ge=0, le=10**18)]
 class Target:
     """What the load goes to."""
 
-    url: str  # the WebSocket to connect to
+    url: str  # to connect to
     headers: list[dict[str, str]] = field(
         repr=False
     )  # of each connection's request, with the token of its user
@@ -151,7 +151,32 @@ class Hold:
     ports: Whole  # how many connections the machine can have to one address and port
 
 
-Result = RoundTrips | FixedRate | Connects | Memory | Hold
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A closed loop of messages or requests, of which a fixed number is under way."""
+
+    window: Span  # what the measured window cost
+    count: Count  # answers that arrived in it
+
+
+@dataclass(frozen=True, slots=True)
+class SocketIo:
+    """Events of Socket.IO clients."""
+
+    acknowledged: Exchange  # each with an acknowledgement
+    answered: Exchange  # each with an event as its answer
+
+
+@dataclass(frozen=True, slots=True)
+class Http:
+    """HTTP requests."""
+
+    get: Exchange  # without a body, of clients that keep their connections
+    post: Exchange  # with a body, of clients that keep their connections
+    alone: Exchange  # without a body, each on a connection of its own
+
+
+Result = RoundTrips | FixedRate | Connects | Memory | Hold | SocketIo | Http
 
 RESULTS: Final[dict[str, type[Result]]] = {
     "round-trips": RoundTrips,
@@ -159,5 +184,7 @@ RESULTS: Final[dict[str, type[Result]]] = {
     "connects": Connects,
     "memory": Memory,
     "hold": Hold,
+    "socketio": SocketIo,
+    "http": Http,
 }
 """What each measurement finds."""

@@ -38,6 +38,8 @@ async def test_a_run_fills_the_tables_and_the_json(tmp_path: Path) -> None:
         str(file),
         "--peers",
         "direct,gateway,websockets",
+        "--measure",
+        "round-trips,latency,connects,memory,hold",
         "--html",
         str(tmp_path / "bench.html"),
     )
@@ -66,6 +68,38 @@ def _check_rows(rows: dict[tuple[str, str], Any]) -> None:
         connects["new"]["opening"]["auth"] > connects["known"]["opening"]["auth"]
     )  # it asks Auth once a token
     assert hold["connections"] == 20
+
+
+async def test_events_and_http_requests_are_measured_where_a_peer_serves_them(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    code, table, progress = await finished(
+        "--connections",
+        "1",
+        "--sizes",
+        "128",
+        "--seconds",
+        "0.1",
+        "--rounds",
+        "1",
+        "--peers",
+        "gateway,websockets,gateway-plain,python-socketio",
+        "--measure",
+        "socketio,http",
+        "--json",
+        str(file),
+    )
+    assert code == 0, progress
+    assert "CPU per event answered by one, µs" in table
+    assert "cpu-per-acknowledged-event 1 × 128 B × 1 at once ÷ python-socketio must be at most 0.7" in table  # noqa: RUF001 - a multiplication sign
+    report: dict[str, Any] = json.loads(file.read_text())
+    rows = {(row["case"]["measurement"], row["peer"]): row["result"] for row in report["rows"]}
+    peers = ("gateway", "gateway-plain", "python-socketio")
+    assert rows.keys() == {("http", "gateway"), *(("socketio", peer) for peer in peers)}
+    for result in rows.values():
+        for exchange in result.values():
+            assert exchange["count"] > 2
+            assert exchange["window"]["gateway"] > 0
+    assert rows["socketio", "python-socketio"]["answered"]["window"]["backend"] == 0  # it answers itself
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -21,12 +22,15 @@ from websockets.exceptions import ConnectionClosed
 pytest.importorskip("picows", reason="the load group is not installed")
 
 from loadtests.common.errors import LoadTestError
+from loadtests.common.supervisor import serving
 from loadtests.peers import peer
 from loadtests.peers.peer import PEERS, Endpoint, Peer, handshake_status, program_version
+from loadtests.traffic.http_clients import POST_BYTES, Clients
 from memmie_fake_auth import FakeAuth
 
-THOSE_THAT_ASK: Final = [name for name, peer in PEERS.items() if peer.asks_auth]
+THOSE_THAT_ASK: Final = [name for name, peer in PEERS.items() if peer.asks_auth and "websocket" in peer.paths]
 THOSE_THAT_RUN: Final = [name for name in PEERS if name != "direct"]
+THOSE_FOR_WEBSOCKETS: Final = [name for name in THOSE_THAT_RUN if "websocket" in PEERS[name].paths]
 
 
 def installed(name: str) -> Peer:
@@ -60,17 +64,19 @@ async def handshake(port: int, token: str | None = None) -> int | None:
 
 
 def port_of(endpoint: Endpoint) -> int:
-    return int(endpoint.url.removesuffix("/ws").rpartition(":")[2])
+    port = urlsplit(endpoint.urls["websocket"]).port
+    assert port is not None
+    return port
 
 
-@pytest.mark.parametrize("name", THOSE_THAT_RUN)
+@pytest.mark.parametrize("name", THOSE_FOR_WEBSOCKETS)
 async def test_a_message_comes_back_and_nothing_stays(name: str) -> None:
     peer = installed(name)
     async with FakeAuth() as auth, running(peer, auth) as endpoint:
         processes = [psutil.Process(pid) for pid in endpoint.pids]
         assert processes
         async with connect(
-            endpoint.url, additional_headers=peer.headers(auth.mint("u1")), proxy=None
+            endpoint.urls["websocket"], additional_headers=peer.headers(auth.mint("u1")), proxy=None
         ) as client:
             for message in ("a text", b"some bytes", b"m" * 100_000):
                 await client.send(message)
@@ -113,6 +119,29 @@ async def test_auth_is_not_asked_about_a_known_token_again(name: str) -> None:
         for token in tokens * 3:
             assert await handshake(port_of(endpoint), token) == 101
         assert len(auth.log.entries("request", path="/api/v1/auth/validate")) == len(tokens)
+
+
+@pytest.mark.parametrize("name", [name for name, peer in PEERS.items() if "http" in peer.paths])
+async def test_http_requests_pass_with_a_valid_token(name: str) -> None:
+    peer = installed(name)
+    with serving("the backend", [sys.executable, "-m", "loadtests.traffic.service"]) as backend:
+        async with FakeAuth() as auth:
+            starting = peer.start(f"ws://127.0.0.1:{backend.port}/ws", auth.url, connections=10, cores=None)
+            endpoint = await asyncio.to_thread(starting.__enter__)
+            try:
+                await asyncio.to_thread(_request_twice, endpoint.urls["http"], peer.headers(auth.mint("u1")))
+                if peer.asks_auth:
+                    with pytest.raises(LoadTestError, match=r"is not its answer .* 401 "):
+                        await asyncio.to_thread(_request_twice, endpoint.urls["http"], {})
+            finally:
+                await asyncio.to_thread(starting.__exit__, *sys.exc_info())
+
+
+def _request_twice(url: str, headers: dict[str, str]) -> None:
+    with Clients(url, [headers]) as clients:
+        for method, size, close in (("GET", 0, False), ("POST", POST_BYTES, False), ("GET", 0, True)):
+            clients.begin(method, size, close=close)
+            clients.last_answers(10)
 
 
 async def test_nginx_keeps_its_connections_to_auth() -> None:

@@ -35,8 +35,10 @@ def test_members_stay_as_they_are_written() -> None:
 
 @given(st.lists(JSON, max_size=4), st.dictionaries(st.text(), JSON, max_size=4))
 def test_it_reads_what_json_reads(items: list[object], named: dict[str, object]) -> None:
-    assert [piece.value for piece in array(json.dumps(items, indent=1))] == items
-    assert {name: piece.value for name, piece in members(json.dumps(named)).items()} == named
+    for written in ({"indent": 1}, {}, {"separators": (",", ":")}):
+        in_array, in_object = json.dumps(items, **written), json.dumps(named, **written)
+        assert [piece.value for piece in array(in_array)] == items
+        assert {name: piece.value for name, piece in members(in_object).items()} == named
 
 
 NO_ARRAYS = ["", "{}", "1", "[", "[1", "[1,", "[1,]", "[,]", "[1 2]", "[]]", "[1]x", "[NaN]", "[-Infinity]"]

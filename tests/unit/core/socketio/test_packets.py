@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from memmie_gateway.core.socketio import packets
 from memmie_gateway.core.socketio.packets import (
     PacketError,
+    SocketPacket,
     engine_message,
+    message_text,
     polled,
     read_engine_packet,
+    read_event,
     read_socket_packet,
     split_payload,
 )
@@ -68,6 +73,45 @@ def test_messages_are_built() -> None:
     assert engine_message(packets.ACK, "[]", number=3) == "433[]"
     assert engine_message(packets.CONNECT_ERROR, "{}", "/x") == "44/x,{}"
     assert engine_message(packets.DISCONNECT) == "41"
+
+
+@pytest.mark.parametrize(
+    "encoded", ["4", '42["a"]', "4²", "47", "٤2[]", "2", "3probe", "b4AA=", "", b"4", b'42["a"]']
+)
+def test_a_text_message_is_read_as_the_codec_reads_it(encoded: str | bytes) -> None:
+    text = message_text(encoded)
+    assert (text is not None) == (isinstance(encoded, str) and encoded.startswith("4"))
+    if text is not None:
+        packet = read_engine_packet(encoded)
+        assert (packet.packet_type, packet.data) == (packets.MESSAGE, text)
+
+
+@given(st.text(alphabet='20179²٤-/,["a]', max_size=12).map("2{}".format) | st.text(max_size=8))
+def test_an_event_is_read_as_the_codec_reads_it(text: str) -> None:
+    event = read_event(text)
+    if event is not None:
+        packet = read_socket_packet(text)
+        assert (packet.packet_type, packet.namespace, packet.attachment_count) == (packets.EVENT, None, 0)
+        assert (packet.id, packet.data) == event
+
+
+@pytest.mark.parametrize("text", ["2", "2/x,[]", "21-[]", "2٤[]", f"2{'1' * 16}[]", "3[]", ' 2["a"]', "2 []"])
+def test_any_other_packet_is_left_to_the_codec(text: str) -> None:
+    assert read_event(text) is None
+
+
+def test_usual_events_need_no_codec() -> None:
+    assert read_event('2["a",{"b":1-1}]') == (None, '["a",{"b":1-1}]')
+    assert read_event('2007["a"]') == (7, '["a"]')
+
+
+@pytest.mark.parametrize("kind", range(7))
+@pytest.mark.parametrize("data", [None, '["a",1.10]'])
+@pytest.mark.parametrize("number", [None, 0, 12])
+def test_a_message_is_built_as_the_codec_builds_it(kind: int, data: str | None, number: int | None) -> None:
+    if kind not in (packets.BINARY_EVENT, packets.BINARY_ACK):
+        encoded = SocketPacket(kind, data, None, number, binary=False).encode()
+        assert engine_message(kind, data, number=number) == f"4{encoded}"
 
 
 def test_a_body_is_split_and_made() -> None:

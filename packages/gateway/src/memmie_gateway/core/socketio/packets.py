@@ -1,5 +1,8 @@
 """The packets of Engine.IO 4 and Socket.IO 5, with the codecs of python-engineio and python-socketio.
 
+The usual packets, which are nearly all, are read and written without the codecs, because these take several times as long.
+Tests compare the two.
+
 Their data stays text here, because each kind of packet has its own rules for it (see `translation`).
 
     https://socket.io/docs/v4/engine-io-protocol, https://socket.io/docs/v4/socket-io-protocol
@@ -7,6 +10,7 @@ Their data stays text here, because each kind of packet has its own rules for it
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from engineio import packet as engineio_packet
@@ -20,6 +24,9 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range
 
 SEPARATOR: Final = "\x1e"
 """Stands between the packets of one HTTP body."""
+
+_MESSAGE: Final = str(MESSAGE)
+_EVENT: Final = re.compile(rf"{EVENT}([0-9]{{0,15}})(?=\[)")
 
 DEFAULT_NAMESPACE: Final = "/"
 
@@ -89,6 +96,25 @@ def read_engine_packet(encoded: str | bytes) -> EnginePacket:
     return packet
 
 
+def message_text(encoded: str | bytes) -> str | None:
+    """Return the text of an Engine.IO packet that is a text message; None for any other, which `read_engine_packet` reads."""
+    return encoded[1:] if isinstance(encoded, str) and encoded[:1] == _MESSAGE else None
+
+
+def read_event(text: str) -> tuple[int | None, str] | None:
+    """Read a Socket.IO packet that is an EVENT of the default namespace with an array.
+
+    Returns:
+        The number of the acknowledgement that its sender wants, None for none, and its JSON text; None for any other
+        packet, which `read_socket_packet` reads.
+    """
+    found = _EVENT.match(text)
+    if found is None:
+        return None
+    number = found[1]
+    return int(number) if number else None, text[found.end() :]
+
+
 def read_socket_packet(text: str) -> SocketPacket:
     """Read a Socket.IO packet, which is the text of an Engine.IO message.
 
@@ -115,8 +141,10 @@ def engine_message(
         namespace: the namespace; None for the default one.
         number: that of the acknowledgement, None for none.
     """
+    if namespace is None:
+        return f"{_MESSAGE}{kind}{'' if number is None else number}{data or ''}"
     encoded: str = SocketPacket(kind, data, namespace, number, binary=False).encode()
-    return f"{MESSAGE}{encoded}"
+    return f"{_MESSAGE}{encoded}"
 
 
 def split_payload(body: str) -> list[str]:

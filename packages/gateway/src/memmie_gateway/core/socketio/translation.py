@@ -92,6 +92,8 @@ class Translation:
         Raises:
             PacketError: the packet is invalid, or not allowed now.
         """
+        if self.connected and not self._attachments and (event := packets.read_event(packet)) is not None:
+            return self._hear_event(*event)
         read = packets.read_socket_packet(packet)
         kind = read.packet_type
         if self._attachments:
@@ -105,10 +107,10 @@ class Translation:
         if not self.connected:
             raise PacketError("the client is not connected yet")
         if kind == packets.EVENT:
-            return self._hear_event(read)
+            return self._hear_event(read.id, read.data or "")
         if kind == packets.BINARY_EVENT:
             self._attachments = read.attachment_count
-            return self._refuse(read, "binary events are not supported")
+            return self._refuse(read.id, "binary events are not supported")
         if kind == packets.ACK:
             return Heard(_NOTHING)  # nobody has asked for it
         raise PacketError("this packet is not for a client to send")
@@ -149,20 +151,20 @@ class Translation:
             raise PacketError("CONNECT: the token must be a string")
         return Heard(_CONNECT, token.value)
 
-    def _hear_event(self, read: SocketPacket) -> Heard:
+    def _hear_event(self, number: int | None, text: str) -> Heard:
         try:
-            arguments = array(read.data or "")
+            arguments = array(text)
         except JsonError as error:
             raise PacketError(f"EVENT: {error}") from None
         if not arguments or not isinstance(arguments[0].value, str):
             raise PacketError("EVENT: the first item must be the name")
         if len(arguments) > 2:
-            return self._refuse(read, "an event has only one argument besides its name")
+            return self._refuse(number, "an event has only one argument besides its name")
         name = arguments[0].text
         data = f',"data":{arguments[1].text}' if len(arguments) == 2 else ""
-        if read.id is None:
+        if number is None:
             return Heard(_MESSAGE, f'{{"type":{name}{data}}}')
-        return Heard(_MESSAGE, f'{{"id":"{self._await(read.id)}","type":{name}{data}}}')
+        return Heard(_MESSAGE, f'{{"id":"{self._await(number)}","type":{name}{data}}}')
 
     def _await(self, number: int) -> str:
         """Return the id of a message that wants an acknowledgement."""
@@ -172,10 +174,10 @@ class Translation:
             self._awaited.popitem(last=False)
         return message_id
 
-    def _refuse(self, read: SocketPacket, words: str) -> Heard:
+    def _refuse(self, number: int | None, words: str) -> Heard:
         """Answer a packet that cannot be translated with an error, as the backend answers a message."""
         message = _json({"type": "error", "error": words})
-        return Heard(_ANSWER, _error(message) if read.id is None else _ack(read.id, message))
+        return Heard(_ANSWER, _error(message) if number is None else _ack(number, message))
 
     # From the backend.
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio import packets as kinds
-from memmie_gateway.core.socketio.packets import PacketError, read_engine_packet
+from memmie_gateway.core.socketio.packets import PacketError, message_text, read_engine_packet
 from memmie_gateway.core.socketio.translation import Kind, Translation, binary_event, last_packets
 from memmie_gateway.core.websocket.control_frames import CLOSE, PING, PONG, close_payload, control_frame
 from memmie_gateway.core.websocket.frames import parse_close_payload
@@ -148,30 +148,17 @@ class TranslatedClient(asyncio.Transport):
             self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {problem}")
 
     def _hear(self, packet: Packet | None) -> bytes:
-        """Return the frame for one packet, and one more for each `LARGE` characters: they count in the user's message rate."""
+        """Return the frame for one packet. Each packet is one frame, and so counts in the user's message rate."""
         if self._ended:
             return b""
         if packet is None:
             return self._pong(b"")
+        if (text := message_text(packet)) is not None:
+            return self._hear_text(text)
         read = read_engine_packet(packet)
         kind = read.packet_type
         if kind == kinds.MESSAGE:
-            if isinstance(read.data, bytes):
-                self.translation.hear_binary()
-                return self._pong(b"")
-            heard = translated(self.translation.hear, read.data)
-            if heard.kind is _MESSAGE:
-                frame = message_frame(TEXT, heard.text.encode(), self._rng.randbytes(4))
-                return (
-                    frame + self._pong(b"") * (len(read.data) // LARGE) if len(read.data) >= LARGE else frame
-                )
-            if heard.kind is _LEAVE:
-                return self._leave(1000, "")
-            if heard.kind is _CONNECT:
-                if not self.connect.done():
-                    self.connect.set_result(heard.text)
-            elif heard.kind is _ANSWER:
-                self.carrier.answer(heard.text)
+            self.translation.hear_binary()
         elif kind == kinds.PONG:
             if answered := self._heartbeat.answered():
                 return b"".join(map(self._pong, answered))
@@ -179,6 +166,21 @@ class TranslatedClient(asyncio.Transport):
             return self._leave(1000, "")
         elif kind == kinds.OPEN:
             raise PacketError("this packet is not for a client to send")
+        return self._pong(b"")
+
+    def _hear_text(self, text: str) -> bytes:
+        """Return the frame for a Socket.IO packet, and one more for each `LARGE` characters, because reading them takes long."""
+        kind, told = translated(self.translation.hear, text)
+        if kind is _MESSAGE:
+            frame = message_frame(TEXT, told.encode(), self._rng.randbytes(4))
+            return frame if len(text) < LARGE else frame + self._pong(b"") * (len(text) // LARGE)
+        if kind is _LEAVE:
+            return self._leave(1000, "")
+        if kind is _CONNECT:
+            if not self.connect.done():
+                self.connect.set_result(told)
+        elif kind is _ANSWER:
+            self.carrier.answer(told)
         return self._pong(b"")
 
     def _ping(self) -> None:
