@@ -14,6 +14,7 @@ from memmie_harness.dev.report import (
     as_json,
     as_text,
     client_lines,
+    http_line,
     page_line,
     variables_line,
     wants_colour,
@@ -53,6 +54,8 @@ def test_text_has_every_address_and_the_token_once() -> None:
     text = as_text(RUNNING, colour=False)
 
     assert RUNNING.token is not None
+    assert text.count(http_line(RUNNING)) == 1
+    text = text.replace(http_line(RUNNING), "")  # it has the gateway's address in it, too
     # The gateway's two addresses share what follows the scheme.
     for expected in (RUNNING.gateway, RUNNING.websocket, RUNNING.auth, *RUNNING.studios, RUNNING.token):
         assert text.count(expected) == 1
@@ -72,6 +75,7 @@ def test_text_says_which_services_are_the_users_own() -> None:
     # The fake Studio's heartbeat and the fake Auth's tokens mean nothing there.
     assert "heartbeat" not in text.partition("ready in")[0]
     assert "--token-for" not in text
+    assert "curl" not in text
     assert "pages " not in text
 
 
@@ -108,6 +112,8 @@ def test_lines_to_paste_are_what_the_clients_take() -> None:
         "wscat": ["wscat", "-H", "Authorization: Bearer $TOKEN", "-c", "$URL"],
         "python": [sys.executable, "-m", "websockets", "$URL?token=$TOKEN"],
     }
+    blobs = "http://127.0.0.1:8000/api/v1/blobs"
+    assert shlex.split(http_line(RUNNING)) == ["curl", "-H", "Authorization: Bearer $TOKEN", blobs]
 
 
 class Terminal(io.StringIO):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.mutants import feature_mutants, head_mutants, mutants
+from tests.mutants import feature_mutants, head_mutants, http_mutants, mutants
 from tests.mutants.registry import MUTANTS
 from tests.mutants.toy import Toy
 from tests.mutants.toy_profile import profile
@@ -27,7 +27,7 @@ from memmie_harness.conformance.stack import Stack
 TABLE = Path(__file__).parent / "table.json"
 """The ids of all tests that fail for each mutant, by its name."""
 
-DEFINED_IN = (mutants, feature_mutants, head_mutants)
+DEFINED_IN = (mutants, feature_mutants, head_mutants, http_mutants)
 """The modules that have added the mutants."""
 
 Table = Mapping[str, Sequence[str]]

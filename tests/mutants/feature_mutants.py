@@ -109,7 +109,7 @@ class ForgetsHomesAtARestart(Toy):
         return zlib.crc32(self.salt + user.encode()) % len(self.studios)
 
 
-@mutant("balancing/failover", "balancing/one-bad-backend")
+@mutant("balancing/failover", "balancing/one-bad-backend", "http/backend-down")
 class TriesOneBackend(Toy):
     def choose(self, user: str) -> list[SplitResult]:
         return super().choose(user)[:1]

@@ -26,8 +26,9 @@ from tests.mutants.answers import (
     without,
 )
 from tests.mutants.backends import Backends
+from tests.mutants.http_side import HttpSide
 from tests.mutants.joint import Joint, Streams, Times
-from tests.mutants.late_tokens import Leases, read_first_message, refuse_by_close
+from tests.mutants.late_tokens import read_first_message, refuse_by_close
 from tests.mutants.rewriting import SCHEME
 from tests.mutants.socket_io import SocketJoint, open_socket_io, read_connect, refuse_connect
 from tests.mutants.verdicts import Verdict, Verdicts
@@ -44,7 +45,7 @@ STOP_SECONDS = 3.0
 NOBODY = Head("", ())
 
 
-class Toy(Leases, Backends):
+class Toy(HttpSide):
     """The gateway; it is made as `runner.run` makes gateways."""
 
     joint_kind: type[Joint] = Joint
@@ -58,14 +59,11 @@ class Toy(Leases, Backends):
         self.url = ""
         self.lines: list[str] = []
         self.connections: Counter[str] = Counter()
+        self.bursts = Counter()
         self.messages = 0
         self.leases = {}
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
-
-    def seconds(self, offer: str) -> float:
-        """Return a time of the setup; 0 if it is not offered."""
-        return float(self.offers.get(offer, 0))
 
     # What the kit needs.
 
@@ -136,6 +134,9 @@ class Toy(Leases, Backends):
             path = self.check_request(head)
             if path == self.offers.get("renew_path"):
                 await self.renew(head, reader)
+            if self.is_http(path):
+                await self.http(head, path, (reader, writer))
+                return
             self.check_upgrade(head)
             if path == self.offers.get("socketio_path"):
                 await self.socket_io(head, reader, writer)
@@ -169,6 +170,8 @@ class Toy(Leases, Backends):
             raise PlainAnswer(plain(200, b"ok"))
         if path == "/metrics":
             raise PlainAnswer(plain(200, self.metrics()))
+        if self.is_http(path):
+            return path
         if path not in {"/ws", self.offers.get("socketio_path"), self.offers.get("renew_path")}:
             raise RefusedError(404)
         return path

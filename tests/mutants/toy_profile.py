@@ -36,16 +36,30 @@ OFFERS: dict[str, OfferValue] = {
     "metrics_path": "/metrics",
     "metric_connections": "toy_connections",
     "metric_messages": "toy_messages_total",
+    "http_path": "/api",
+    "http_auth_path": "/auth",
+    "http_any_origin": True,
 }  # fmt: skip
 
 MORE: dict[str, dict[str, OfferValue]] = {
     "keepalive": {"ping_seconds": 0.5, "ping_timeout_seconds": 0.5},
     "idle": {"idle_seconds": 0.5},
-    "origin": {"checks_origin": "https://app.test"},
+    "origin": {
+        "checks_origin": "https://app.test",
+        "http_any_origin": False,
+        "http_origin": "https://app.test",
+    },
     "first-message": {"first_message_seconds": 0.5},
     "backends": {"studios": 3, "sticky": True, "failover": True, "ejection_users": EJECTION_USERS},
     "tls": {"tls": True},
     "socketio": {"socketio_path": "/socket.io/", "socketio_ping_seconds": 0.5},
+    "http": {
+        "http_body_bytes": 1 << 16,
+        "http_body_seconds": 0.4,
+        "http_idle_seconds": 0.6,
+        "http_burst_per_user": 10,
+        "http_live_seconds": 0.2,
+    },
 }
 """What further setups offer besides."""
 

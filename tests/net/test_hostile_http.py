@@ -162,6 +162,17 @@ async def test_the_target_that_was_checked_is_the_one_that_is_sent(
     assert auth.log.entries("request") == []
 
 
+@pytest.mark.parametrize("target", ["/api/x?", "/api/a%2Fb;c/~%7E!$'()*+,=:@%c3?&&a=%zz;b=c+d&?"])
+async def test_the_bytes_of_a_target_stay_as_they_are(
+    gateway: Gateway, studio: ScriptedHttp, auth: FakeAuth, target: str
+) -> None:
+    """The mark of an empty query was lost."""
+    client = await HttpPeer.connect(gateway.port)
+    client.write(request(target=target, token=auth.mint()))
+    assert (await studio.request()).head.target == target
+    client.leave()
+
+
 @pytest.mark.parametrize(
     "hosts", [[], ["Host: a", "Host: b"], ["Host: a b"], ["Host: a/b"], ["Host: user@a"]]
 )

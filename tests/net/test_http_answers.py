@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from tests.net.certificate import client_side, make_certificate, server_side
@@ -19,6 +20,12 @@ from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 
 DialHttp = Callable[[Gateway], Awaitable[HttpPeer]]
+
+
+class StartBeforeTls(Protocol):
+    """Starts a gateway before a Studio over TLS."""
+
+    async def __call__(self, answer: bytes, *, says_goodbye: bool = True) -> Gateway: ...
 
 
 @pytest.fixture
@@ -85,12 +92,42 @@ async def test_a_chunk_of_an_answer_that_is_none_ends_it(
     await until(lambda: nobody_is_left(gateway))
 
 
+async def test_requests_without_a_token_are_no_evidence_about_a_backend(
+    start_gateway: StartGateway, dial_http: DialHttp, studio: ScriptedHttp, auth: FakeAuth
+) -> None:
+    """All of them counted as one user, who could make a fifth; and each answer forgot the failures of all others."""
+    routes = "/api=studio:/api,/api/open=studio:/api/open:open"
+    gateway = await start_gateway(HTTP_ROUTES=routes, HEALTH_CHECK="off", HEALTH_FALL="1")
+    (backend,) = gateway.parts.pool.active
+
+    async def asked(user_id: str, end: Callable[[HttpPeer], None]) -> None:
+        client = await dial_http(gateway)
+        target, token = ("/api/x", auth.mint(user_id)) if user_id else ("/api/open/x", "")
+        client.write(request(target=target, token=token))
+        end(await studio.request())
+        await client.read_head()
+
+    for number in range(4):
+        await asked(f"u{number}", HttpPeer.reset)
+    await asked("", HttpPeer.reset)
+    assert backend.available, "four users are not enough, and nobody is no user"
+    await asked("", lambda studio: studio.answer(b"", "Connection: close"))
+    await asked("u4", HttpPeer.reset)
+    assert not backend.available, "an answer to nobody is no evidence either"
+
+
 # TLS.
 
 
 @contextlib.contextmanager
-def tls_studio(certificate: Path) -> Iterator[int]:
-    """Answer requests over TLS in another thread, whose session tickets come when they like; yield the port."""
+def tls_studio(certificate: Path, answer: bytes, *, says_goodbye: bool = True) -> Iterator[int]:
+    """Answer requests over TLS in another thread, whose session tickets come when they like; yield the port.
+
+    Args:
+        certificate: its certificate and key.
+        answer: the answer to each request, after which the connection ends.
+        says_goodbye: whether TLS ends with a closure alert.
+    """
 
     started: Future[tuple[int, Callable[[], object]]] = Future()
 
@@ -100,7 +137,13 @@ def tls_studio(certificate: Path) -> Iterator[int]:
         serving.add(task)
         with contextlib.suppress(OSError, EOFError):
             await reader.readuntil(b"\r\n\r\n")
-            writer.write(head("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close") + b"ok")
+            writer.write(answer)
+            await writer.drain()
+            if not says_goodbye:
+                sock = writer.get_extra_info("socket")
+                with socket.fromfd(sock.fileno(), sock.family, sock.type) as below:
+                    below.shutdown(socket.SHUT_WR)
+                await reader.read()
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()
@@ -124,27 +167,56 @@ def tls_studio(certificate: Path) -> Iterator[int]:
     thread.join()
 
 
+@pytest.fixture
+async def start_before_tls(
+    start_gateway: StartGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[StartBeforeTls]:
+    """`gateway = await start_before_tls(answer)`: a gateway that trusts a Studio with this answer to all requests."""
+    certificate = make_certificate(tmp_path)
+    with contextlib.ExitStack() as studios:
+
+        async def start(answer: bytes, *, says_goodbye: bool = True) -> Gateway:
+            port = studios.enter_context(tls_studio(certificate, answer, says_goodbye=says_goodbye))
+            gateway = await start_gateway(STUDIO_WS_URLS=f"wss://127.0.0.1:{port}/ws", HEALTH_CHECK="off")
+            assert gateway.parts.proxy is not None
+            upstream = gateway.parts.proxy.upstream
+            await upstream.stop()
+            monkeypatch.setattr(upstream, "_tls", client_side(certificate))
+            await upstream.start()
+            return gateway
+
+        yield start
+
+
 async def test_session_tickets_of_a_studio_over_tls_are_no_answer(
-    start_gateway: StartGateway,
-    dial_http: DialHttp,
-    auth: FakeAuth,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    start_before_tls: StartBeforeTls, dial_http: DialHttp, auth: FakeAuth
 ) -> None:
     """A few of a hundred requests got 502, because tickets came between the handshake and the request."""
-    certificate = make_certificate(tmp_path)
-    context = client_side(certificate)
-    with tls_studio(certificate) as port:
-        gateway = await start_gateway(STUDIO_WS_URLS=f"wss://127.0.0.1:{port}/ws", HEALTH_CHECK="off")
-        assert gateway.parts.proxy is not None
-        upstream = gateway.parts.proxy.upstream
-        await upstream.stop()
-        monkeypatch.setattr(upstream, "_tls", context)
-        await upstream.start()
-        for number in range(40):
-            clients = [await dial_http(gateway) for _ in range(3)]
-            for client in clients:
-                client.write(request(token=auth.mint(f"u{number}")))
-            for client in clients:
-                assert (await client.read_head()).status == 200
-                client.leave()
+    gateway = await start_before_tls(
+        head("HTTP/1.1 200 OK", "Content-Length: 2", "Connection: close") + b"ok"
+    )
+    for number in range(40):
+        clients = [await dial_http(gateway) for _ in range(3)]
+        for client in clients:
+            client.write(request(token=auth.mint(f"u{number}")))
+        for client in clients:
+            assert (await client.read_head()).status == 200
+            client.leave()
+
+
+@pytest.mark.parametrize("says_goodbye", [True, False])
+@pytest.mark.parametrize("size", [4, 1 << 20])
+async def test_an_answer_over_tls_without_a_length_ends_with_a_closure_alert(
+    start_before_tls: StartBeforeTls,
+    dial_http: DialHttp,
+    auth: FakeAuth,
+    size: int,
+    *,
+    says_goodbye: bool,
+) -> None:
+    """RFC 9112 §9.8; without the alert, anybody on the way could cut an answer so that it looked complete."""
+    gateway = await start_before_tls(head("HTTP/1.1 200 OK") + b"x" * size, says_goodbye=says_goodbye)
+    client = await dial_http(gateway)
+    client.write(request(token=auth.mint()))
+    await client.read_head()
+    assert (await client.read_rest()).endswith(b"0\r\n\r\n") is says_goodbye

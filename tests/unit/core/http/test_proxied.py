@@ -46,7 +46,8 @@ def forwarded(route: HttpRoute, asked: Request, user_id: str | None = "u 1") -> 
     credentials = credentials_for(route, asked)
     fields = request_fields(arrival(asked), route, credentials, user_id, "studio:8010")
     assert len({name.lower() for name, _ in fields}) == len(fields)
-    return target_for(route, asked, credentials), {name.lower(): value for name, value in fields}
+    target = target_for(route, asked, credentials, marked=False)
+    return target, {name.lower(): value for name, value in fields}
 
 
 # The request.
@@ -66,6 +67,15 @@ def test_the_user_and_the_client_are_told_and_nothing_else_is_added() -> None:
         "traceparent": TRACE,
         "accept": "*/*",
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [(b"/api/x?", "/api/x?"), (b"/api/x?token=t1&a=?", "/api/x?a=?"), (b"/api/x?token=?", "/api/x")],
+)
+def test_the_mark_of_an_empty_query_stays(target: bytes, expected: str) -> None:
+    asked = request(target=target)
+    assert target_for(API, asked, credentials_for(API, asked), marked=True) == expected
 
 
 @pytest.mark.parametrize("name", FORGED)

@@ -22,6 +22,11 @@ from memmie_harness.conformance.tests import (
     handshake,
     hostile,
     hostile_heads,
+    http_bodies,
+    http_heads,
+    http_limits,
+    http_pages,
+    http_routes,
     hygiene,
     identity,
     keepalive,
@@ -55,6 +60,7 @@ GROUPS: Final[Sequence[Group]] = (
     hostile.GROUP,
     tls.GROUP,
     socketio.GROUP,
+    http_routes.GROUP,
 )
 """The groups, in the order of reports."""
 
@@ -64,6 +70,10 @@ FURTHER: Final[Sequence[ModuleType]] = (
     auth_memory,
     backend_answers,
     hostile_heads,
+    http_heads,
+    http_bodies,
+    http_pages,
+    http_limits,
     hygiene,
     restart,
 )

@@ -216,10 +216,10 @@ class Lab:
         return answer
 
     async def knock(self, request: bytes | None = None, *, client: Side | None = None) -> tuple[Side, Side]:
-        """Send a handshake, and return the client and the Studio that has read it and has not answered.
+        """Send a handshake or another request, and return the client and the Studio that has read it and has not answered.
 
         Args:
-            request: the handshake, by default `self.request()`; empty sends nothing, because it was sent already.
+            request: the request, by default `self.request()`; empty sends nothing, because it was sent already.
             client: the client, by default a new one.
         """
         client = client or await self.dial()
@@ -231,8 +231,8 @@ class Lab:
         if arrival is not None:
             return client, arrival
         if isinstance(answer, Head):
-            raise Refused("the handshake reaches a Studio", answer)
-        raise Violation("the handshake reaches a Studio", answer.seen if answer is not None else "no answer")
+            raise Refused("the request reaches a Studio", answer)
+        raise Violation("the request reaches a Studio", answer.seen if answer is not None else "no answer")
 
     async def arrival(self) -> Side:
         """Return the next connection of this test at a Studio; its request was read and not answered."""

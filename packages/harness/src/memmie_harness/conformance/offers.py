@@ -125,6 +125,26 @@ def _offers() -> dict[str, Offer]:
             "speaks Socket.IO over WebSocket at this path, and translates it for the backend"
         ),
         "socketio_ping_seconds": seconds("pings Socket.IO clients at this interval"),
+        # HTTP beside WebSocket.
+        "http_path": name(
+            "forwards HTTP requests below this path to the backend, streamed both ways and with the same path"
+        ),
+        "http_auth_path": name(
+            "forwards HTTP requests below this path to `/api/v1/auth` of Auth, without a token"
+        ),
+        "http_any_origin": can("lets pages of every origin use HTTP, and answers preflights itself"),
+        "http_origin": name(
+            "lets only pages of this origin use HTTP, with credentials, and answers preflights itself"
+        ),
+        "http_body_bytes": size("refuses bodies over HTTP that are larger than this with 413"),
+        "http_body_seconds": seconds("refuses bodies over HTTP that take longer than this with 408"),
+        "http_idle_seconds": seconds(
+            "answers 504 over HTTP if the backend sends nothing for this time, but does not end a stream of events"
+        ),
+        "http_burst_per_user": size("refuses HTTP requests of a user beyond so many at once with 429"),
+        "http_live_seconds": seconds(
+            "counts an answer over HTTP that is longer under way than this as a connection of its user"
+        ),
     }
 
 

@@ -24,6 +24,7 @@ HINT: Final = "The token is valid for a day. `memmie dev --token-for USER` print
 
 SOCKET_IO: Final = "Or in a page or Node.js, with socket.io-client: io(gateway, { auth: { token } })"
 """What the text says about Socket.IO; the addresses and the token are there already."""
+
 NO_PAGES: Final = "none may use the API of the fakes; --cors-origin ORIGIN allows one"
 """What the text says where no origin of pages was given; the gateway then lets every page connect."""
 
@@ -79,6 +80,7 @@ def as_text(running: Running, *, colour: bool) -> str:
                 else ["Or in a web page, with the token for TOKEN:", f"  {page_line(running)}"]
             ),
             SOCKET_IO,
+            *(["Or over HTTP:", f"  {http_line(running)}"] if fake_studios else []),
             "",
             *([HINT, ""] if running.token else []),
             *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
@@ -91,6 +93,11 @@ def as_text(running: Running, *, colour: bool) -> str:
 def variables_line(running: Running) -> str:
     """Return the shell's line that sets `URL` and `TOKEN`, which the lines of the clients use."""
     return f"URL={running.websocket} TOKEN={running.token or 'a-token-of-your-Auth'}"
+
+
+def http_line(running: Running) -> str:
+    """Return the shell command that asks the fake Studio for the blobs of the user with `$TOKEN`."""
+    return f'curl -H "Authorization: Bearer $TOKEN" {running.gateway}/api/v1/blobs'
 
 
 def page_line(running: Running) -> str:

@@ -111,11 +111,18 @@ def credentials_for(route: HttpRoute, request: Request) -> Credentials:
     return Credentials(None, request.headers.fields, query)
 
 
-def target_for(route: HttpRoute, request: Request, credentials: Credentials) -> str:
-    """Return the request target at the service: nothing of path and query is changed except what is removed."""
+def target_for(route: HttpRoute, request: Request, credentials: Credentials, *, marked: bool) -> str:
+    """Return the request target at the service: nothing of path and query is changed except what is removed.
+
+    Args:
+        route: the route of the request.
+        request: the client's request.
+        credentials: the parts of the request that may be forwarded.
+        marked: whether the client's target ends with a question mark, which stays if the query is empty.
+    """
     query = forwarding.clean_query(credentials)
     path = route.path_for(request.path)
-    return f"{path}?{query}" if query else path
+    return f"{path}?{query}" if query or (marked and not request.query) else path
 
 
 def request_fields(

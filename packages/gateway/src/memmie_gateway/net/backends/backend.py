@@ -240,12 +240,19 @@ class Backend:
     def broke(self, user_id: str, reason: str) -> None:
         """Count a connection that broke; further ones do not count until a health check has looked.
 
-        If no health check can look whether this is so only for this user, it is as weak as an answer with an error.
+        If no health check can look whether this is so only for this user, it is as weak as an answer with an error. A
+        connection without a user is then no evidence at all, because one client can open any number of them.
+
+        Args:
+            user_id: the user; "" if the connection needed no token.
+            reason: what happened in words.
         """
         if self.checked_at:
             self._doubt(changed=self.tracker.doubt(reason))
-        else:
+        elif user_id:
             self.refused(user_id, reason)
+        else:
+            self.failures += 1
 
     def _doubt(self, *, changed: bool) -> None:
         self.failures += 1

@@ -23,6 +23,7 @@ class Attempt:
         route: its route.
         credentials: the parts of the request that may be forwarded.
         user_id: the user; None on a route without authentication.
+        marked: whether the client's target ends with a question mark.
         read: reads the body of the request.
         on_tried: called before each attempt with the backend.
         on_failed: called when a backend could not be reached, with the reason.
@@ -31,6 +32,7 @@ class Attempt:
     __slots__ = (
         "_arrival",
         "_credentials",
+        "_marked",
         "_on_failed",
         "_on_tried",
         "_read",
@@ -46,6 +48,8 @@ class Attempt:
         route: HttpRoute,
         credentials: Credentials,
         user_id: str | None,
+        *,
+        marked: bool,
         read: ReadBody,
         on_tried: Callable[[Backend], None],
         on_failed: Callable[[Backend, str], None],
@@ -55,6 +59,7 @@ class Attempt:
         self._route = route
         self._credentials = credentials
         self._user_id = user_id
+        self._marked = marked
         self._read = read
         self._on_tried = on_tried
         self._on_failed = on_failed
@@ -71,7 +76,7 @@ class Attempt:
         return await self._upstream.connect(
             where,
             request.method,
-            proxied.target_for(route, request, credentials),
+            proxied.target_for(route, request, credentials, marked=self._marked),
             proxied.request_fields(arrival, route, credentials, self._user_id, where.host_header),
             self._read if proxied.body_of(request).length != 0 else None,
             seconds,

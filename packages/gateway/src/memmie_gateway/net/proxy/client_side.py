@@ -48,6 +48,7 @@ class ClientSide(asyncio.Protocol):
         error: why the body is refused; None if it is not.
         blocked: whether the client takes nothing for now, although bytes wait for it.
         starved: whether the rest of the body is awaited.
+        marked: whether the target ends with a question mark.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class ClientSide(asyncio.Protocol):
         self.gone = False
         self.error: RefusedError | None = None
         self.blocked = False
+        self.marked = False
         self.transport = handover.transport
         early = handover.take(self)
         self._head_bytes = len(early)
@@ -206,6 +208,10 @@ class ClientSide(asyncio.Protocol):
             self._on_gone()
 
     # Called by the parser.
+
+    def on_url(self, part: bytes) -> None:
+        """Look at the end of the target: a request does not keep the mark of an empty query."""
+        self.marked = part.endswith(b"?")
 
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body."""

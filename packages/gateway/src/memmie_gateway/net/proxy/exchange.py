@@ -223,9 +223,10 @@ class Exchange:
             self.route,
             credentials,
             self.user_id if self.route.authenticated else None,
-            self.client.read,
-            self._tried,
-            self._failed,
+            marked=self.client.marked,
+            read=self.client.read,
+            on_tried=self._tried,
+            on_failed=self._failed,
         )
 
     def _tried(self, backend: Backend) -> None:
@@ -240,7 +241,7 @@ class Exchange:
         except BrokenError as error:
             raise self._broken(str(error)) from None
         self._watch.moved()
-        if self.backend is not None and answer.head.status < 500:
+        if self.backend is not None and self.user_id and answer.head.status < 500:
             self.backend.worked()
         return answer
 

@@ -33,6 +33,7 @@ from memmie_gateway.net.http1.exhaustion import raise_exhaustion
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http1.system_errors import words_of
 from memmie_gateway.net.http1.url import ServiceUrl
+from memmie_gateway.net.proxy.answer_protocol import AnswerProtocol
 from memmie_gateway.net.proxy.asking import BrokenError, ReadBody
 
 IDLE_SECONDS: Final = 1.5
@@ -192,11 +193,12 @@ class Upstream:
         loop = asyncio.get_running_loop()
         gate = _Gate(loop.create_future(), loop.create_future(), seconds)
         self._names.learn(where)
-        path, mark, query = target.partition("?")
-        host = f"[{where.host}]" if ":" in where.host else where.host
-        url = URL(
-            f"{'https' if where.secure else 'http'}://{host}:{where.port}{path}{mark}{query}", encoded=True
-        )
+        scheme = "https" if where.secure else "http"
+        if target.endswith("?"):  # parsing drops the mark of an empty query
+            url = URL.build(scheme=scheme, host=where.host, port=where.port, path=target, encoded=True)
+        else:
+            host = f"[{where.host}]" if ":" in where.host else where.host
+            url = URL(f"{scheme}://{host}:{where.port}{target}", encoded=True)
         _GATE.set(gate)  # the task has a copy of this context
         task = loop.create_task(
             self._request(method, url, fields, _parts(body) if body is not None else None)
@@ -246,7 +248,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        handler: type[ResponseHandler] = _Protocol
+        handler: type[ResponseHandler] = AnswerProtocol
         self._factory = functools.partial(handler, loop=self._loop)
 
     async def connect(
@@ -273,26 +275,6 @@ class _Connector(aiohttp.TCPConnector):
             connection.close()
             raise
         return connection
-
-
-class _Protocol(ResponseHandler):
-    """Breaks an answer of which the connection ends before its body does.
-
-    aiohttp itself takes a reset for the end of a body without a known length, so that half an answer looks complete. And it
-    does not tell the reader of a body that what came next is not a valid chunk, so that the reader waits for ever.
-    """
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        body = self._payload
-        if exc is not None:
-            _break(body, f"the connection was lost: {exc}")
-        super().connection_lost(exc)
-        _break(body, "the connection has ended before the body, or the body is invalid")
-
-
-def _break(body: aiohttp.StreamReader | None, words: str) -> None:
-    if body is not None and not body.is_eof() and body.exception() is None:
-        body.set_exception(aiohttp.ClientPayloadError(words))
 
 
 async def _is_quiet(connection: aiohttp.connector.Connection) -> bool:

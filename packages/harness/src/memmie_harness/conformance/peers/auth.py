@@ -7,10 +7,14 @@ import contextlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Self
+from dataclasses import replace
+from typing import Final, Self
 
 from memmie_fake_auth import FakeAuth
-from memmie_harness.conformance.peers.heads import parse_head
+from memmie_harness.conformance.peers.heads import Head, parse_head
+
+_QUESTION: Final = "/api/v1/auth/validate"
+"""The path of a question about a token (spec §2)."""
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 """Writes an answer, or anything else; the connection is closed when it returns."""
@@ -25,6 +29,8 @@ class CountedAuth:
         """How often each token was asked about."""
         self.probes = 0
         """How many requests had no token, for example `GET /health`."""
+        self.others: list[Head] = []
+        """The requests that were not questions about a token, with their bodies."""
         self.port = 0
         self._answers: dict[str, Answer] = {}
         self._server: asyncio.Server | None = None
@@ -97,6 +103,8 @@ class CountedAuth:
         raw = await reader.readuntil(b"\r\n\r\n")
         head = parse_head(raw)
         body = await reader.readexactly(int(head.get("content-length") or "0"))
+        if head.target.partition("?")[0] != _QUESTION:
+            self.others.append(replace(head, body=body))
         token = _token(head.get("authorization"), body)
         if token is None:
             self.probes += 1

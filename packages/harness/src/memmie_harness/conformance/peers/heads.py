@@ -27,6 +27,11 @@ class Head:
         return int(self.first_line.split(" ")[1])
 
     @property
+    def has_body(self) -> bool:
+        """Whether the answer to a method other than HEAD has a body (RFC 9112 §6.3)."""
+        return self.status >= 200 and self.status not in {204, 304}
+
+    @property
     def target(self) -> str:
         """The target of a request."""
         return self.first_line.split(" ")[1]

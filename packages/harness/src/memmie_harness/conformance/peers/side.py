@@ -6,9 +6,11 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from memmie_harness.conformance.model import Ended, Silence, Violation
+from memmie_harness.conformance.peers.body import Body
 from memmie_harness.conformance.peers.frames import (
     BINARY,
     CLOSE,
@@ -40,14 +42,6 @@ def describe(frame: Frame) -> str:
 
 class TextInstead(Violation):
     """Text of HTTP came where a frame belongs."""
-
-
-def _chunk_size(line: bytes) -> int:
-    """Return the size in the first line of a chunk (RFC 9112 §7.1)."""
-    digits = re.match(rb"[0-9A-Fa-f]{1,16}(?=[ \t]*[;\r])", line)
-    if digits is None:
-        raise Violation("the size of a chunk", escape(line))
-    return int(digits[0], 16)
 
 
 class Side(Peer):
@@ -179,6 +173,13 @@ class Side(Peer):
 
     async def answer(self) -> Head:
         """Read an answer: its head, and its body by the rules of RFC 9112 §6.3."""
+        head = await self.answer_head()
+        body = await Body(self, head).rest() if head.has_body else b""
+        self.head = replace(head, body=body)
+        return self.head
+
+    async def answer_head(self) -> Head:
+        """Read the head of an answer."""
         with self._as("an HTTP answer"):
             data = await self.read_until(b"\r\n\r\n")
         head = parse_head(data)
@@ -186,20 +187,8 @@ class Side(Peer):
         version = r"HTTP/1\.1 101\b|HTTP/1\.[01] (?!101)[0-9]{3}\b"
         if re.match(version, head.first_line) is None:
             raise Violation("an answer in HTTP/1.1", escape(data))
-        self.head = parse_head(data, await self._body(head))
-        return self.head
-
-    async def _body(self, head: Head) -> bytes:
-        if head.status < 200 or head.status in {204, 304}:
-            return b""
-        if "chunked" in head.get("transfer-encoding").lower():
-            body = b""
-            while size := _chunk_size(await self.read_until(b"\r\n")):
-                body += (await self.read(size + 2))[:-2]
-            await self.read_until(b"\r\n")
-            return body
-        length = head.get("content-length")
-        return await self.read(int(length)) if length.isdecimal() else await self.read_rest()
+        self.head = head
+        return head
 
     # Frames.
 
