@@ -33,8 +33,15 @@ PACKAGES = ["fake_base", "fake_auth", "fake_studio", "gateway", "harness"]
 CODE = ["packages", "tests", "loadtests", "docs", "noxfile.py"]
 DIST = Path("dist")
 
-SIDE_BY_SIDE = ["-n", str(3 * (os.cpu_count() or 1) // 2), "--dist", "worksteal"]
-"""Tests wait for sockets and processes about a third of their time: that many more workers than cores."""
+CORES = os.cpu_count() or 1
+SIDE_BY_SIDE = ["-n", str(2 * CORES), "--dist", "worksteal"]
+"""Tests wait for sockets, timers and processes half of their time, so there are twice as many workers as cores."""
+
+CORE_TESTS = "tests/unit/core"
+"""The tests of the session `core`, which are not repeated in the session `tests`: a run of both has each test once."""
+
+THOUSAND = "tests/integration/test_thousand_connections.py"
+"""A test that takes ten seconds by day, and 30 in CI."""
 
 PIN_FILES = {
     "tools.txt": ["--only-group", "tools"],
@@ -104,27 +111,28 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy, strict, over code, tests and noxfile."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")  # Locust's types, too
-    session.run("mypy", *(f"packages/{package}/src" for package in PACKAGES))
-    session.run("mypy", "tests", "loadtests", "docs", "noxfile.py")
+    mypy = ["mypy", "--num-workers", str(CORES)]
+    session.run(*mypy, *(f"packages/{package}/src" for package in PACKAGES))
+    session.run(*mypy, "tests", "loadtests", "docs", "noxfile.py")
 
 
 @nox.session
 def core(session: nox.Session) -> None:
-    """Each module of core/ reaches 100 % branch coverage from its own test file alone."""
+    """The tests of core/: each module reaches 100 % branch coverage from its own test file alone."""
     _install_editable(session)
     data = {"COVERAGE_FILE": str(Path(session.create_tmp()).resolve() / "coverage")}
     session.run(
-        "pytest", "-q", "-n", "auto", "tests/unit/core", "--cov=memmie_gateway.core", "--cov-branch",
-        "--cov-context=test", "--cov-report=", env=data,
+        "pytest", "-q", "-n", "auto", CORE_TESTS, "--cov=memmie_gateway.core", "--cov-branch", "--cov-report=",
+        env=data,
     )  # fmt: skip
-    session.run("python", "tests/unit/core/own_coverage.py", data["COVERAGE_FILE"])
+    session.run("python", f"{CORE_TESTS}/own_coverage.py", data["COVERAGE_FILE"])
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test that needs no container, against the built wheels. Arguments go to pytest."""
+    """All other tests that need no container, against the built wheels. Arguments go to pytest."""
     _install_wheels(session)
-    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *(session.posargs or [f"--ignore={CORE_TESTS}"]))
 
 
 @nox.session(python=PYTHONS, default=False)
@@ -284,15 +292,16 @@ def load(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def smoke(session: nox.Session) -> None:
-    """The tests that need Locust, and a short run of a load scenario, as in CI. `-- --slow` runs all these tests."""
+    """The tests that need Locust, a short load scenario, and what is longer in CI. `-- --slow` runs all tests of these."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
     names = ("load_command", "load_foreign", "load_lies", "load_locust", "tokens")
     tests = ["-p", "no:locust", *(f"tests/loadtests/test_{name}.py" for name in names)]
-    session.run("pytest", *SIDE_BY_SIDE, "-m", "not slow", *tests)
+    session.run("pytest", "-n", str(3 * CORES // 2), "--dist", "worksteal", "-m", "not slow", *tests)
     if "--slow" in session.posargs:
         session.run("pytest", "-m", "slow", *tests)  # one after the other: each starts eight processes
     # The thresholds hold on a machine that does nothing else.
     session.run("python", "loadtests/load.py", "steady", "--connections", "200", "--seconds", "15")
+    session.run("pytest", "-p", "no:locust", THOUSAND, env={"HEARTBEAT_SECONDS": "30"})
 
 
 @nox.session(default=False)

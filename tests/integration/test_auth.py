@@ -24,6 +24,8 @@ VALIDATE = "/api/v1/auth/validate"
 Metric = Callable[..., Awaitable[float]]
 Refused = Callable[..., Awaitable[Any]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 
 def questions(auth: FakeAuth) -> list[dict[str, Any]]:
     return auth.log.entries("request", path=VALIDATE)

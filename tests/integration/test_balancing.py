@@ -22,6 +22,8 @@ Metric = Callable[..., Awaitable[float]]
 Ready = Callable[[Target], Awaitable[tuple[int, dict[str, Any]]]]
 Refused = Callable[..., Awaitable[Any]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 NO_LIMITS = {"MAX_CONNECTIONS_PER_IP": 0, "CONNECT_RATE_PER_IP": 0}
 
 

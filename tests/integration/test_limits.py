@@ -24,6 +24,8 @@ Metric = Callable[..., Awaitable[float]]
 RawUpgrade = Callable[[Target, str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 Refused = Callable[..., Awaitable[Any]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 
 def from_address(address: str) -> dict[str, Any]:
     return {"additional_headers": {"X-Forwarded-For": address}}

@@ -21,13 +21,15 @@ from memmie_fake_auth import FakeAuth
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect
-from memmie_harness.targets import ProcessTarget
+from memmie_harness.targets import Target
 from memmie_harness.targets.process import clean_environment
 from memmie_harness.wiring import gateway_environment
 
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Dial = Callable[..., Awaitable[ClientConnection]]
 Refused = Callable[..., Awaitable[Any]]
+
+pytestmark = pytest.mark.memmie(target="inprocess")
 
 
 PACKAGE = Path(memmie_gateway.__file__).parent
@@ -49,7 +51,7 @@ def is_about(event: str, request_id: str) -> Callable[[dict[str, Any]], bool]:
 
 @pytest.mark.memmie(studios=1)
 async def test_an_ended_connection_is_one_line_that_tells_all(
-    memmie_gateway: ProcessTarget, memmie_connect: Connect, memmie_studios: list[FakeStudio], closed: Closed
+    memmie_gateway: Target, memmie_connect: Connect, memmie_studios: list[FakeStudio], closed: Closed
 ) -> None:
     [studio] = memmie_studios
     by_client = await memmie_connect("u1", additional_headers={"X-Request-ID": "r1"})
@@ -91,7 +93,7 @@ async def test_an_ended_connection_is_one_line_that_tells_all(
 
 
 async def test_a_refusal_is_one_line_that_says_why(
-    memmie_gateway: ProcessTarget, refusal: Refused, dial_refusal: Refused, http: aiohttp.ClientSession
+    memmie_gateway: Target, refusal: Refused, dial_refusal: Refused, http: aiohttp.ClientSession
 ) -> None:
     await refusal(token="wrong", additional_headers={"X-Request-ID": "r1"})
     await dial_refusal(f"{memmie_gateway.url.replace('http', 'ws')}/nowhere")
@@ -119,7 +121,7 @@ async def test_a_refusal_is_one_line_that_says_why(
 
 @pytest.mark.memmie(studios=1, env={"MAX_CONNECTIONS_PER_USER": 1})
 async def test_a_refusal_tells_who_and_where_as_far_as_it_is_known(
-    memmie_gateway: ProcessTarget, memmie_connect: Connect, memmie_studios: list[FakeStudio], refusal: Refused
+    memmie_gateway: Target, memmie_connect: Connect, memmie_studios: list[FakeStudio], refusal: Refused
 ) -> None:
     await memmie_connect("u1")
     await refusal("u1", additional_headers={"X-Request-ID": "full"})
@@ -134,7 +136,7 @@ async def test_a_refusal_tells_who_and_where_as_far_as_it_is_known(
 
 @pytest.mark.memmie(studios=1, env={"TRUSTED_PROXIES": "127.0.0.0/8"})
 async def test_a_refusal_at_the_edge_tells_of_the_client_and_not_of_its_proxy(
-    memmie_gateway: ProcessTarget, dial_refusal: Refused
+    memmie_gateway: Target, dial_refusal: Refused
 ) -> None:
     headers = {"X-Request-ID": "edge", "X-Forwarded-For": "192.0.2.7"}
     await dial_refusal(f"{memmie_gateway.url.replace('http', 'ws')}/nowhere", additional_headers=headers)
@@ -145,7 +147,7 @@ async def test_a_refusal_at_the_edge_tells_of_the_client_and_not_of_its_proxy(
 
 @pytest.mark.memmie(studios=1)
 async def test_a_connection_has_one_request_id_everywhere(
-    memmie_gateway: ProcessTarget, memmie_connect: Connect, memmie_studios: list[FakeStudio]
+    memmie_gateway: Target, memmie_connect: Connect, memmie_studios: list[FakeStudio]
 ) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     own = await memmie_connect("u1", additional_headers={"X-Request-ID": "my-id", "traceparent": trace})
@@ -164,9 +166,9 @@ async def test_a_connection_has_one_request_id_everywhere(
         await memmie_gateway.wait_for_log(is_about("closed", request_id))
 
 
-@pytest.mark.memmie(studios=1)
+@pytest.mark.memmie(studios=1, target="process")
 async def test_what_a_client_writes_cannot_forge_a_line(
-    memmie_gateway: ProcessTarget, memmie_connect: Connect
+    memmie_gateway: Target, memmie_connect: Connect
 ) -> None:
     forged = '{"event": "closed", "user_id": "somebody else"}'
     connection = await memmie_connect("u1", additional_headers={"X-Request-ID": "a b"})

@@ -16,7 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from memmie_fake_studio import FakeStudio
 from memmie_harness.client import heartbeat
 from memmie_harness.fixture_types import Connect
-from memmie_harness.targets import ProcessTarget
+from memmie_harness.targets import ProcessTarget, Target
 
 Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Metric = Callable[..., Awaitable[float]]
@@ -111,9 +111,9 @@ async def test_every_metric_has_its_name_its_type_and_its_labels_in_both_formats
     assert 0.5 < resident / psutil.Process(memmie_gateway.pid).memory_info().rss < 2  # it is that process's
 
 
-@pytest.mark.memmie(studios=1, env={"MAX_CONNECTIONS_PER_USER": 1})
+@pytest.mark.memmie(studios=1, env={"MAX_CONNECTIONS_PER_USER": 1}, target="inprocess")
 async def test_what_happened_is_counted_once(
-    memmie_gateway: ProcessTarget,
+    memmie_gateway: Target,
     memmie_connect: Connect,
     memmie_studios: list[FakeStudio],
     refusal: Refused,
@@ -152,9 +152,9 @@ async def test_what_happened_is_counted_once(
     assert await metric(gateway, "gateway_pending_connections") == 0
 
 
-@pytest.mark.memmie(studios=1)
+@pytest.mark.memmie(studios=1, target="inprocess")
 async def test_no_label_grows_with_users_or_requests(
-    memmie_gateway: ProcessTarget,
+    memmie_gateway: Target,
     memmie_connect: Connect,
     refusal: Refused,
     http: aiohttp.ClientSession,

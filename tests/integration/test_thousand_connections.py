@@ -1,9 +1,13 @@
-"""The promise to handle 1000 concurrent connections, and what one of them costs in memory."""
+"""The promise to handle 1000 concurrent connections, and what one of them costs in memory.
+
+`HEARTBEAT_SECONDS` is how long they send heartbeats; in CI, the session `smoke` sets 30.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import statistics
 import struct
@@ -18,7 +22,7 @@ from memmie_harness.fixture_types import StartGateway
 from memmie_harness.targets import ProcessTarget
 
 CONNECTIONS = 1000
-SECONDS = 30
+SECONDS = int(os.environ.get("HEARTBEAT_SECONDS", "10"))
 MAX_BYTES_PER_CONNECTION = 40 * 1024
 
 MASK = b"mask"
@@ -145,7 +149,7 @@ async def beat(clients: list[LightClient], seconds: int) -> None:
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.memmie(env={"MAX_CONNECTIONS_PER_IP": 0, "CONNECT_RATE_PER_IP": 0, "DRAIN_SECONDS": 0})
-async def test_a_thousand_connections_lose_no_heartbeat_in_thirty_seconds(
+async def test_a_thousand_connections_lose_no_heartbeat(
     memmie_start_gateway: StartGateway, memmie_auth: FakeAuth
 ) -> None:
     gateway = await memmie_start_gateway()

@@ -23,6 +23,8 @@ Closed = Callable[[ClientConnection], Awaitable[tuple[int | None, str]]]
 Dial = Callable[..., Awaitable[ClientConnection]]
 Metric = Callable[..., Awaitable[float]]
 
+pytestmark = pytest.mark.memmie(target="inprocess")
+
 NO_RATE = {"MESSAGE_RATE_PER_USER": 0}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memmie_gateway.core.websocket.control_frames import PING, control_frame
@@ -35,6 +35,7 @@ def test_the_frames_are_those_of_the_rfc() -> None:
     assert message_frame(TEXT, b"Hello", key) == b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58"
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 3) | st.sampled_from([125, 126, 300]), min_size=1, max_size=6),
     st.data(),
