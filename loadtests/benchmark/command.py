@@ -148,6 +148,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rates": _rate,
         "--connects": whole(3, MOST_CONNECTIONS),
         "--hold": whole(1, MOST_CONNECTIONS),
+        "--storm": whole(1, MOST_CONNECTIONS),
         "--seconds": seconds,
         "--rounds": whole(1, 1000),
         "--json": _new_file,

@@ -35,7 +35,11 @@ OVERHEAD_SECONDS: Final = 120.0
 """How much longer than its window a measurement may take: connecting, warming up, closing."""
 
 ECHO: Final = "loadtests.traffic.echo"
-BACKENDS: Final = {"connects": "loadtests.traffic.answering", "http": "loadtests.traffic.service"}
+BACKENDS: Final = {
+    "connects": "loadtests.traffic.answering",
+    "storm": "loadtests.traffic.answering",
+    "http": "loadtests.traffic.service",
+}
 """The modules of the backends: of those measurements that do not use the echo backend."""
 
 TOKEN_SECONDS: Final = 24 * 3600  # longer than any benchmark
@@ -75,6 +79,8 @@ def cases(options: Namespace) -> Iterator[Case]:
                 yield Case(name, n, size, rate, LATENCY_WINDOWS * seconds)
         elif name == "connects":
             yield Case(name, options.connects)
+        elif name == "storm":
+            yield from (Case(name, n) for n in dict.fromkeys(options.storm))
         elif name == "memory":
             yield Case(name, max(options.connections), size)
         elif name == "socketio":

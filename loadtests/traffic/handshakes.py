@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -27,6 +28,9 @@ _READ_BYTES: Final = 4096
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 _ACCEPT: Final = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """The key of every handshake and what must answer it: the example of RFC 6455 §1.3."""
+
+_RESET: Final = struct.pack("ii", 1, 0)
+"""The value of SO_LINGER with which a socket is reset when it is closed."""
 
 _CLOSE: Final = b"\x88\x82\0\0\0\0\x03\xe8"
 _ANSWER: Final = b"\x88\x02\x03\xe8"
@@ -116,6 +120,13 @@ class Wave:
         for descriptor, answer in answers.items():
             missing = "the server did not hang up" if answer else "no answer to its Close frame"
             raise self._failed(descriptor, f"{missing} in {CLOSE_SECONDS:g} s")
+        self._poll.close()
+
+    def reset(self) -> None:
+        """Break all connections at once, as a failing network or load balancer does (RST)."""
+        for each in self._sockets.values():
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            each.close()
         self._poll.close()
 
     def _check(self, descriptor: int, answer: bytes) -> None:

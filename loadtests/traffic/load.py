@@ -216,6 +216,26 @@ def _connecting(target: Target, headers: Sequence[dict[str, str]]) -> results.Co
     return results.Connecting(len(requests), results.total(opening), results.total(closing))
 
 
+async def storm(target: Target) -> results.Storm:
+    """Break all connections at once, and open them again at once."""
+    requests = handshakes(target.url, target.headers)
+    waves = [
+        Wave(target.url, requests[first : first + AT_ONCE], first)
+        for first in range(0, len(requests), AT_ONCE)
+    ]
+    for wave in waves:
+        wave.open()
+    again = Wave(target.url, requests, 0)
+    _stop_collecting_garbage()
+    meter = Meter(target)
+    for wave in waves:
+        wave.reset()
+    again.open()
+    back = meter.lap()
+    again.close()
+    return results.Storm(len(requests), back)
+
+
 async def memory(target: Target, *, size: int) -> results.Memory:
     """Measure the gateway's memory before and after connecting, and after messages on every connection."""
     before = _rss_before(target)
@@ -277,6 +297,7 @@ MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Any]]]] = {
     "round-trips": round_trips,
     "latency": latency,
     "connects": connects,
+    "storm": storm,
     "memory": memory,
     "hold": hold,
     "socketio": socketio,

@@ -125,6 +125,14 @@ class Connects:
 
 
 @dataclass(frozen=True, slots=True)
+class Storm:
+    """All clients come back at once, after all their connections broke at once."""
+
+    count: Count  # how many they are
+    back: Span  # from when the connections broke until the last client has its 101
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Resident memory of the gateway."""
 
@@ -176,12 +184,13 @@ class Http:
     alone: Exchange  # without a body, each on a connection of its own
 
 
-Result = RoundTrips | FixedRate | Connects | Memory | Hold | SocketIo | Http
+Result = RoundTrips | FixedRate | Connects | Storm | Memory | Hold | SocketIo | Http
 
 RESULTS: Final[dict[str, type[Result]]] = {
     "round-trips": RoundTrips,
     "latency": FixedRate,
     "connects": Connects,
+    "storm": Storm,
     "memory": Memory,
     "hold": Hold,
     "socketio": SocketIo,

@@ -22,7 +22,20 @@ pytest.importorskip("picows", reason="the load group is not installed")
 from loadtests.benchmark.command import main
 
 ROOT = Path(__file__).parents[2]
-QUICK = ["--connections", "10", "--sizes", "128", "--rates", "10x20", "--connects", "10", "--hold", "20"]
+QUICK = [
+    "--connections",
+    "10",
+    "--sizes",
+    "128",
+    "--rates",
+    "10x20",
+    "--connects",
+    "10",
+    "--hold",
+    "20",
+    "--storm",
+    "30",
+]
 QUICK += ["--seconds", "0.3", "--rounds", "1"]
 
 
@@ -39,17 +52,17 @@ async def test_a_run_fills_the_tables_and_the_json(tmp_path: Path) -> None:
         "--peers",
         "direct,gateway,websockets",
         "--measure",
-        "round-trips,latency,connects,memory,hold",
+        "round-trips,latency,connects,storm,memory,hold",
         "--html",
         str(tmp_path / "bench.html"),
     )
     assert code == 0, progress
-    assert "[1/11] round 1, round-trips, 10 × 128 B, direct · about " in progress  # noqa: RUF001 - a multiplication sign
+    assert "[1/12] round 1, round-trips, 10 × 128 B, direct · about " in progress  # noqa: RUF001 - a multiplication sign
     assert "gateway ÷ peer" in table
     assert "gateway holds 20; next to run out: at " in table
     report: dict[str, Any] = json.loads(file.read_text())
     assert report["problems"] == []
-    assert len(report["rows"]) == 11
+    assert len(report["rows"]) == 12
     assert (tmp_path / "bench.html").read_text().startswith("<!doctype html>")
     _check_rows({(row["case"]["measurement"], row["peer"]): row["result"] for row in report["rows"]})
 
@@ -68,6 +81,10 @@ def _check_rows(rows: dict[tuple[str, str], Any]) -> None:
         connects["new"]["opening"]["auth"] > connects["known"]["opening"]["auth"]
     )  # it asks Auth once a token
     assert hold["connections"] == 20
+    storm = rows["storm", "gateway"]
+    assert storm["count"] == 30
+    assert 0 < storm["back"]["gateway"] <= storm["back"]["seconds"] * 1.1
+    assert storm["back"]["auth"] == 0  # every token is known
 
 
 async def test_events_and_http_requests_are_measured_where_a_peer_serves_them(tmp_path: Path) -> None:
