@@ -1,5 +1,8 @@
 """The packets of Engine.IO 4 and Socket.IO 5, with the codecs of python-engineio and python-socketio.
 
+The usual packets, which are nearly all, are read and written without the codecs, because these take several times as long.
+Tests compare the two.
+
 Their data stays text here, because each kind of packet has its own rules for it (see `translation`).
 
     https://socket.io/docs/v4/engine-io-protocol, https://socket.io/docs/v4/socket-io-protocol
@@ -94,17 +97,12 @@ def read_engine_packet(encoded: str | bytes) -> EnginePacket:
 
 
 def message_text(encoded: str | bytes) -> str | None:
-    """Return the text of an Engine.IO packet that is a text message; None for any other, which `read_engine_packet` reads.
-
-    Nearly every packet is one, and the codec takes many times as long for the same.
-    """
+    """Return the text of an Engine.IO packet that is a text message; None for any other, which `read_engine_packet` reads."""
     return encoded[1:] if isinstance(encoded, str) and encoded[:1] == _MESSAGE else None
 
 
 def read_event(text: str) -> tuple[int | None, str] | None:
     """Read a Socket.IO packet that is an EVENT of the default namespace with an array.
-
-    Nearly every packet is one, and the codec takes many times as long for the same.
 
     Returns:
         The number of the acknowledgement that its sender wants, None for none, and its JSON text; None for any other
@@ -143,7 +141,7 @@ def engine_message(
         namespace: the namespace; None for the default one.
         number: that of the acknowledgement, None for none.
     """
-    if namespace is None:  # the codec takes longer for the same
+    if namespace is None:
         return f"{_MESSAGE}{kind}{'' if number is None else number}{data or ''}"
     encoded: str = SocketPacket(kind, data, namespace, number, binary=False).encode()
     return f"{_MESSAGE}{encoded}"
