@@ -23,14 +23,11 @@ from loadtests.report.__main__ import main as report
 from loadtests.traffic.results import (
     Connecting,
     Connects,
-    Exchange,
     FixedRate,
     Hold,
-    Http,
     Memory,
     Percentiles,
     RoundTrips,
-    SocketIo,
     Span,
     total,
 )
@@ -227,29 +224,6 @@ def test_each_figure_of_latency_is_made_of_its_own_numbers() -> None:
             "load-busy": 3,
             "backend-busy": 2,
         }
-    )
-
-
-def test_each_figure_of_events_and_of_requests_is_made_of_its_own_numbers() -> None:
-    first, second = Exchange(Span(2.0, 0.4, 0.1, 0, 0.2), 1000), Exchange(Span(2.0, 0.6, 0, 0, 0), 3000)
-    third = Exchange(Span(1.0, 0.3, 0, 0, 0), 1000)
-    events, requests = (
-        Case("socketio", 50, size=128, seconds=2.0, at_once=1),
-        Case("http", 50, seconds=2.0),
-    )
-    busy = {"gateway-busy": 20, "load-busy": 10, "backend-busy": 5}
-    assert figures_of(record(Row(events, "gateway", 1, SocketIo(first, second))), events) == pytest.approx(
-        {
-            "cpu-per-acknowledged-event": 400,
-            "cpu-per-answered-event": 200,
-            "acknowledged-events-per-second": 500,
-            **busy,
-        }
-    )
-    assert figures_of(
-        record(Row(requests, "gateway", 1, Http(first, second, third))), requests
-    ) == pytest.approx(
-        {"cpu-per-get": 400, "cpu-per-post": 200, "cpu-per-get-alone": 300, "gets-per-second": 500, **busy}
     )
 
 

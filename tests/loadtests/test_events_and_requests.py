@@ -15,6 +15,8 @@ from websockets.asyncio.server import ServerConnection, serve
 
 pytest.importorskip("picows", reason="the load group is not installed")
 
+from loadtests.analysis.measurements import MEASUREMENTS
+from loadtests.traffic.results import Exchange, Http, SocketIo, Span
 from loadtests.traffic.service import Service
 
 SIZE: Final = 100
@@ -202,3 +204,25 @@ async def test_a_request_with_a_wrong_answer_is_a_problem(wrong: bytes | None, w
         code, answer = await measured(url, "http", patience=0.5, seconds=0.3)
     assert code == 1
     assert words in answer["problem"]
+
+
+def test_each_figure_of_events_and_of_requests_is_made_of_its_own_numbers() -> None:
+    first, second = Exchange(Span(2.0, 0.4, 0.1, 0, 0.2), 1000), Exchange(Span(2.0, 0.6, 0, 0, 0), 3000)
+    third = Exchange(Span(1.0, 0.3, 0, 0, 0), 1000)
+    results = {"socketio": SocketIo(first, second), "http": Http(first, second, third)}
+    found = {
+        name: {figure.name: figure.value(result) for figure in MEASUREMENTS[name].figures}
+        for name, result in results.items()
+    }
+    busy = {"gateway-busy": 20, "load-busy": 10, "backend-busy": 5}
+    assert found["socketio"] == pytest.approx(
+        {
+            "cpu-per-acknowledged-event": 400,
+            "cpu-per-answered-event": 200,
+            "acknowledged-events-per-second": 500,
+            **busy,
+        }
+    )
+    assert found["http"] == pytest.approx(
+        {"cpu-per-get": 400, "cpu-per-post": 200, "cpu-per-get-alone": 300, "gets-per-second": 500, **busy}
+    )
