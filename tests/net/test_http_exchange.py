@@ -19,6 +19,8 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.auth.question import AuthUrl
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.backends.dialer import DialError
+from memmie_gateway.net.http1.resolver import Resolver
+from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.proxy.asking import BrokenError
 from memmie_gateway.net.proxy.exchange import Exchange
@@ -239,7 +241,12 @@ async def test_bytes_that_come_between_connecting_and_sending_are_no_answer(gate
         writer.transport.abort()
 
 
-async def test_a_studio_that_accepts_no_connection_is_given_up(gateway: Gateway) -> None:
+async def test_a_studio_that_accepts_no_connection_is_given_up(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And its name is looked up again for the next connection."""
+    doubted: list[ServiceUrl] = []
+    monkeypatch.setattr(Resolver, "doubt", lambda _, where: doubted.append(where))
     with socket.socket() as listener, socket.socket() as first:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -247,6 +254,7 @@ async def test_a_studio_that_accepts_no_connection_is_given_up(gateway: Gateway)
         where = AuthUrl.parse(f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(DialError):
             await proxy_of(gateway).upstream.connect(where, "GET", "/", [("Host", "x")], None, 0.1)
+        assert doubted == [where]
 
 
 async def test_a_lack_of_descriptors_does_not_count_against_studio(

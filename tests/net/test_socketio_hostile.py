@@ -304,7 +304,7 @@ async def test_the_write_buffer_after_an_upgrade_is_that_of_the_settings(
     after.send('42["a"]')
     assert await after.studio.read_message() == (TEXT, b'{"type":"a"}')
     assert client.carrier.transport is not None
-    assert client.carrier.transport.get_write_buffer_limits()[1] == 123456  # type: ignore[attr-defined]
+    assert client.carrier.transport.get_write_buffer_limits()[1] == 123456
 
 
 async def test_a_client_that_is_held_back_is_also_held_back_after_its_upgrade(
