@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -49,7 +50,10 @@ def install(folder: Path = ROOT / ".nox" / "socketio-client") -> Path:
         HERE / "node" / "page.html",
         ROOT / "docs" / "reconnecting.js",
     ):
-        shutil.copy(script, folder)
+        copy = folder / script.name
+        if not copy.exists() or copy.read_bytes() != script.read_bytes():
+            made = Path(shutil.copy(script, folder / f"{script.name}.{os.getpid()}"))
+            made.replace(copy)  # in one step, because another worker may read it
     return folder
 
 

@@ -129,7 +129,7 @@ async def test_they_come_back_after_a_dead_studio_and_after_a_drain(
 async def test_a_token_that_expires_in_mid_session(stack: Stack, start: StartClients) -> None:
     """Nobody comes back with the old token, and everybody with a new one."""
     gateway = await stack.gateway()
-    clients = await start(gateway, dict.fromkeys(ALL, stack.auth.mint(ttl_seconds=3)))
+    clients = await start(gateway, dict.fromkeys(ALL, stack.auth.mint(ttl_seconds=5)))
     await each(clients, is_connected)
 
     async def ends(name: str, client: Client) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from tests.net.pair import until
 from tests.real_clients.clients import Client
 from tests.real_clients.crowd import (
     ALL,
@@ -21,9 +22,14 @@ from tests.real_clients.crowd import (
 )
 from tests.real_clients.stack import Stack
 
+from memmie_gateway import Gateway
 from memmie_harness.client import connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="package")]
+
+
+def ws_url(gateway: Gateway) -> str:
+    return f"ws{gateway.url.removeprefix('http')}/ws"
 
 
 async def learns(name: str, client: Client, status: int, code: str) -> None:
@@ -86,9 +92,7 @@ async def test_the_limits_of_a_user(stack: Stack, start: StartClients) -> None:
                 async with http.get(f"{gateway.url}/api/v1/books?token={token}") as answer:
                     assert answer.status == 200
             else:
-                await first.enter_async_context(
-                    await connect(f"ws{gateway.url.removeprefix('http')}/ws", token)
-                )
+                await first.enter_async_context(await connect(ws_url(gateway), token))
         clients = await start(gateway, tokens)
         await each(
             clients,
@@ -100,8 +104,12 @@ async def test_the_limits_of_a_user(stack: Stack, start: StartClients) -> None:
             ),
         )
 
+    def has_left(name: str) -> bool:
+        return all(live.info.identity.user_id != name for live in gateway.parts.sessions)
+
     async def gets_the_place(name: str, client: Client) -> None:
         if name in SOCKETIO:  # its library does not try again by itself after such a refusal
+            await until(lambda: has_left(name))
             await client.tell("again", tokens[name])
         words = [""]
         while words[0] != "answer":  # a page with a WebSocket is also connected for a moment if it is refused
@@ -116,7 +124,7 @@ async def test_the_limits_of_a_user(stack: Stack, start: StartClients) -> None:
     ("settings", "codes"),
     [
         pytest.param(
-            {"MAX_CONNECTIONS_PER_IP": "1", "HTTP_CONNECTIONS_PER_IP": "1", "HTTP_LIVE_SECONDS": "60"},
+            {"MAX_CONNECTIONS_PER_IP": "20", "HTTP_CONNECTIONS_PER_IP": "1", "HTTP_LIVE_SECONDS": "60"},
             ("too_many_connections_from_address", "too_many_connections_from_address"),
             id="places",
         ),
@@ -134,19 +142,19 @@ async def test_the_limits_of_an_address(
 ) -> None:
     """They try again by themselves, until the next gateway on this address has room for all."""
     gateway, token = await stack.gateway(**settings), stack.auth.mint()
-    async with (
-        aiohttp.ClientSession() as http,
-        await connect(f"ws{gateway.url.removeprefix('http')}/ws", token),
-        http.get(f"{gateway.url}/api/v1/events?token={token}") as first,
-    ):
-        assert first.status == 200
+    async with AsyncExitStack() as first:
+        for _ in range(int(settings.get("MAX_CONNECTIONS_PER_IP", "1"))):
+            await first.enter_async_context(await connect(ws_url(gateway), token))
+        http = await first.enter_async_context(aiohttp.ClientSession())
+        url = f"{gateway.url}/api/v1/events?token={token}"
+        assert (await first.enter_async_context(http.get(url))).status == 200
         clients = await start(gateway, dict.fromkeys(ALL, token))
         await each(
             clients,
             lambda name, client: learns_a_status(name, client, 429, codes[name in STREAMS]),
         )
-    port = str(gateway.port)
-    await gateway.stop()
+        port = str(gateway.port)
+        await gateway.stop()
     await stack.gateway(PORT=port)
 
     async def gets_in(name: str, client: Client) -> None:

@@ -110,7 +110,7 @@ function kinds({ io, WebSocket, EventSource }) {
 const bearer = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
 
 async function ask(url, token, tell) {
-  const { status } = await fetch(`${url}/api/v1/books`, { headers: bearer(token) });
+  const { status } = await fetch(`${url}/api/v1/books`, { headers: bearer(token) }).catch(({ name }) => ({ status: name }));
   tell("answer", { type: status === 200 ? "ack" : `${status}` });
 }
 
