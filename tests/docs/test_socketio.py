@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.programs import running
-from tests.real_clients.clients import install
+from tests.real_clients.hosts import install
 
 from memmie_fake_studio import FakeStudio
 from memmie_gateway.core.outcomes import Cause

@@ -7,14 +7,14 @@ import ssl
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.docs.programs import missing
 
 
 def make_certificate(folder: Path) -> Path:
     """Write a key and its certificate into one file, and return it; skip the test where that is not possible."""
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("there is no openssl to make a certificate with")
+        missing("openssl, which makes a certificate, is not installed")
     file = folder / "both.pem"
     subject = ["-subj", "/CN=tls.test", "-addext", "subjectAltName=IP:127.0.0.1"]
     made = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.docs.programs import node, running
+from tests.docs.programs import missing, node, running
 from tests.net.pair import StartGateway
 from tests.net.scripted_http import ScriptedHttp, head
 
@@ -77,7 +77,7 @@ async def test_curl(
 ) -> None:
     curl = shutil.which("curl")
     if curl is None:
-        pytest.skip("curl is not installed")
+        missing("curl is not installed")
     gateway = await start_gateway()
     token = auth.mint()
 

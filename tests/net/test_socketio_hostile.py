@@ -16,11 +16,13 @@ from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net import clock
+from memmie_gateway.net.socketio import polling as polling_carrier
 from memmie_gateway.net.socketio import upgrade as upgrading
 from memmie_gateway.net.socketio.client import TranslatedClient
 from memmie_gateway.net.socketio.garbage import LARGE
+from memmie_gateway.net.socketio.heartbeat import MOST_PAYLOADS
 from memmie_gateway.net.socketio.polling import PollingCarrier
-from memmie_harness.conformance.peers import CLOSE, CONT, PONG, TEXT
+from memmie_harness.conformance.peers import CLOSE, CONT, PING, PONG, TEXT
 
 pytestmark = pytest.mark.one_loop
 
@@ -326,3 +328,60 @@ async def test_an_end_for_good_during_the_upgrade(polling: PollingPeer, gateway:
     assert json.loads((await after.read())[2:])[1]["code"] == 4401
     assert await after.read() == "41"
     assert (await after.read_close())[0] == 4401
+
+
+async def test_a_refused_client_that_polls_once_is_forgotten_soon(
+    gateway: Gateway, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only after the silence that a connected client may keep."""
+    monkeypatch.setattr(polling_carrier, "LINGER_SECONDS", 0.05)
+    client = await PollingPeer.dial(dial, gateway)
+    await client.post('40{"token":"wrong"}')
+    assert (await client.get())[0].startswith("44")
+    await until(lambda: not gateway.parts.socketio._polling)  # type: ignore[union-attr]
+
+
+async def test_of_many_pings_of_studio_the_last_ones_are_answered(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Otherwise a Studio, or who controls it, fills the memory by the pings to a client that answers none."""
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    pings = [b"%d" % number for number in range(MOST_PAYLOADS + 2)]
+    client.studio.write(b"".join(client.studio.frame(PING, payload) for payload in pings))
+    assert await client.read_packet() == "2"
+    client.send("3")
+    for payload in pings[2:]:
+        assert await client.studio.read_message() == (PONG, payload)
+
+
+async def test_the_write_buffer_after_an_upgrade_is_that_of_the_settings(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    gateway = await start_gateway(WRITE_BUFFER_BYTES="123456")
+    polling = await (await PollingPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    client = client_of(gateway)
+    after = await polling.go_on()
+    after.send('42["a"]')
+    assert await after.studio.read_message() == (TEXT, b'{"type":"a"}')
+    assert client.carrier.transport is not None
+    assert client.carrier.transport.get_write_buffer_limits()[1] == 123456
+
+
+async def test_a_client_that_is_held_back_is_also_held_back_after_its_upgrade(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Another connection of its user has used the quota up, so it starts held."""
+    gateway = await start_gateway(MESSAGE_RATE_PER_USER="0.01", MESSAGE_BURST_PER_USER="5")
+    token = auth.mint("u1")
+    first = await (await SocketIoPeer.dial(dial, gateway)).connect(token, studio)
+    for _ in range(5):
+        first.send('42["a"]')
+        assert await first.studio.read_message() == (TEXT, b'{"type":"a"}')
+    polling = await (await PollingPeer.dial(dial, gateway)).connect(token, studio)
+    carrier = carrier_of(gateway)
+    client = carrier.owner
+    assert isinstance(client, TranslatedClient)
+    await until(lambda: carrier._paused)
+    await polling.go_on()
+    await until(lambda: client.carrier is not carrier)
+    assert client.carrier._holds, "it is not read"  # type: ignore[attr-defined]

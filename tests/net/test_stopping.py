@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -27,6 +30,24 @@ async def test_a_client_that_has_said_nothing_is_dropped(start_gateway: StartGat
     await until(lambda: not nobody_is_left(gateway))
     await gateway.stop()
     assert await client.read_rest() == b""
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_client_that_has_just_connected_is_dropped(start_gateway: StartGateway, turns: int) -> None:
+    """The loop has accepted it, but perhaps not made a transport for it."""
+    gateway = await start_gateway()
+    gc.disable()  # it would close a connection that was forgotten
+    try:
+        with socket.create_connection(("127.0.0.1", gateway.port)) as client:
+            client.setblocking(False)  # noqa: FBT003 - the name says it
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await gateway.stop()
+            async with asyncio.timeout(PATIENCE):
+                with contextlib.suppress(ConnectionResetError):
+                    assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+    finally:
+        gc.enable()
 
 
 async def test_a_question_that_nobody_waits_for_any_more_is_not_waited_for(

@@ -1,23 +1,18 @@
-"""The real clients, each with the same interface: `socket.io-client` in Node.js, and python-socketio."""
+"""The interface of all real clients; here are python-socketio's and curl, and `hosts` has the others."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
+import re
 import shutil
-import subprocess
-import tempfile
-from asyncio.subprocess import PIPE, Process
-from pathlib import Path
 from typing import Any, Final, Protocol
 
-import pytest
 import socketio
+from tests.docs.programs import missing, running
 
 from memmie_harness.conformance.peers import PATIENCE
-
-HERE: Final = Path(__file__).parent
 
 TRANSPORTS: Final[dict[str, list[str] | None]] = {
     "default": None,
@@ -27,10 +22,14 @@ TRANSPORTS: Final[dict[str, list[str] | None]] = {
 
 
 class Client(Protocol):
-    """A client with automatic reconnection."""
+    """A client that reconnects by itself where that helps.
+
+    It tells `connect`, `disconnect` (with the reason), `event` (with name and data), `answer` (to `ask`), and that it is
+    refused: `connect_error` in Socket.IO, `error` in Node's WebSocket, `refused` over HTTP.
+    """
 
     async def tell(self, verb: str, *rest: Any) -> None:
-        """Let the client do something: `emit`, `ask` (for an acknowledgement), `transport` or `leave`."""
+        """Let the client do something: `ask` for an answer, `leave`, or try `again` with another token."""
 
     async def heard(self) -> list[Any]:
         """Return the next thing that happened: its name, and what belongs to it."""
@@ -39,105 +38,133 @@ class Client(Protocol):
         """End the client."""
 
 
-def install(folder: Path) -> Path:
-    """Install the pinned `socket.io-client` once for this lock file; return the folder of the script that uses it."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("Node.js with npm is not installed")
-    done = folder / "node_modules" / ".package-lock.json"
-    lock = (HERE / "node" / "package-lock.json").read_text()
-    if not done.exists() or (folder / "package-lock.json").read_text() != lock:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder.parent
-        ) as new:  # xdist's workers may do this at the same time
-            made = Path(new) / "made"
-            shutil.copytree(HERE / "node", made)
-            subprocess.run(
-                ["npm", "ci", "--silent", "--no-audit", "--no-fund"],  # noqa: S607 - found above
-                cwd=made,
-                check=True,
-                timeout=50,
-            )
-            shutil.rmtree(folder, ignore_errors=True)
-            made.replace(folder)
-    shutil.copy(HERE / "node" / "client.js", folder)
-    return folder
-
-
-class NodeClient:
-    """`socket.io-client`, in a process of its own."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    @classmethod
-    async def start(cls, folder: Path, url: str, token: str, transports: list[str] | None) -> NodeClient:
-        options = json.dumps({"url": url, "token": token, "transports": transports})
-        return cls(
-            await asyncio.create_subprocess_exec(
-                "node", "client.js", options, cwd=folder, stdin=PIPE, stdout=PIPE, limit=1 << 22
-            )
-        )
-
-    async def tell(self, verb: str, *rest: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([verb, *rest]).encode() + b"\n")
-        await self._process.stdin.drain()
-
-    async def heard(self) -> list[Any]:
-        assert self._process.stdout is not None
-        async with asyncio.timeout(PATIENCE):
-            words: list[Any] = json.loads(await self._process.stdout.readline())
-        return words
-
-    async def end(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.communicate()
-
-
-class PythonClient:
-    """python-socketio's client."""
+class Inbox:
+    """What a client has told."""
 
     def __init__(self) -> None:
+        self.told: asyncio.Queue[list[Any]] = asyncio.Queue()
+
+    async def heard(self) -> list[Any]:
+        async with asyncio.timeout(PATIENCE):
+            return await self.told.get()
+
+
+class PythonClient(Inbox):
+    """python-socketio's client."""
+
+    def __init__(self, url: str, transports: list[str] | None) -> None:
+        super().__init__()
         self._client = socketio.AsyncClient(reconnection_delay=0.02, reconnection_delay_max=0.05)
-        self._heard: asyncio.Queue[list[Any]] = asyncio.Queue()
-        self._client.on("*", lambda name, *data: self._heard.put_nowait(["event", name, *data]))
-        self._client.on("connect", lambda: self._heard.put_nowait(["connect"]))
+        self._client.on("*", lambda name, *data: self.told.put_nowait(["event", name, *data]))
+        self._client.on("connect", lambda: self.told.put_nowait(["connect"]))
         self._client.on("connect_error", self._refused)
-        self._client.on("disconnect", lambda reason: self._heard.put_nowait(["disconnect", reason]))
+        self._client.on("disconnect", lambda reason: self.told.put_nowait(["disconnect", reason]))
         self._connecting: asyncio.Task[None]
+        self._transports = transports
+        self._url = url
 
     @classmethod
     async def start(cls, url: str, token: str, transports: list[str] | None) -> PythonClient:
-        self = cls()
-
-        async def connect() -> None:
-            with contextlib.suppress(socketio.exceptions.ConnectionError):  # it is told by an event
-                await self._client.connect(url, auth={"token": token}, transports=transports)
-
-        self._connecting = asyncio.create_task(connect())
+        self = cls(url, transports)
+        self._connecting = asyncio.create_task(self._connect(token))
         return self
 
+    async def _connect(self, token: str) -> None:
+        with contextlib.suppress(socketio.exceptions.ConnectionError):  # it is told by an event
+            await self._client.connect(self._url, auth={"token": token}, transports=self._transports)
+
     def _refused(self, error: Any) -> None:
-        told = isinstance(error, dict)
-        self._heard.put_nowait(["connect_error", error["message"] if told else error, told and error["data"]])
+        """Note CONNECT_ERROR, the JSON of a refused request, or the words of the library."""
+        told = isinstance(error, dict) and "message" in error
+        self.told.put_nowait(
+            ["connect_error", *((error["message"], error["data"]) if told else (error, None))]
+        )
 
     async def tell(self, verb: str, *rest: Any) -> None:
         await self._connecting
-        if verb == "emit":
+        if verb == "again":
+            self._connecting = asyncio.create_task(self._connect(*rest))
+        elif verb == "emit":
             await self._client.emit(*rest)
         elif verb == "ask":
-            self._heard.put_nowait(["answer", await self._client.call(*rest, timeout=5)])
+            self.told.put_nowait(["answer", await self._client.call(*rest, timeout=5)])
         elif verb == "transport":
-            self._heard.put_nowait(["transport", self._client.transport()])
+            self.told.put_nowait(["transport", self._client.transport()])
         else:
             await self._client.disconnect()
-
-    async def heard(self) -> list[Any]:
-        async with asyncio.timeout(PATIENCE):
-            return await self._heard.get()
 
     async def end(self) -> None:
         self._connecting.cancel()
         await self._client.shutdown()
+        if self._client.eio.http is not None:
+            await self._client.eio.http.close()  # it is left open after a connection that failed
+
+
+class CurlClient(Inbox):
+    """curl, which reads a stream of events, and tries again after one that has ended."""
+
+    WORDS: Final = re.compile(rb'HTTP/1\.1 (\d+)[^\n]*\n|data: ([^\n]*)\n|"code": "(\w+)"}')
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self._url = url
+        self._token = ""
+        self._reading: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, url: str, token: str) -> CurlClient:
+        self = cls(url)
+        await self.tell("again", token)
+        return self
+
+    def _command(self, *options: str) -> list[str]:
+        curl = shutil.which("curl")
+        if curl is None:
+            missing("curl is not installed")
+        return [
+            curl,
+            "--silent",
+            *options,
+            "--header",
+            f"Authorization: Bearer {self._token}" if self._token else "X: x",
+        ]
+
+    async def _read(self) -> None:
+        retry = ("--retry", "1000", "--retry-delay", "1", "--retry-all-errors", "--no-buffer", "--include")
+        async with running(*self._command(*retry, f"{self._url}/api/v1/events")) as process:
+            assert process.stdout is not None
+            data, status = b"", 0
+            while part := await process.stdout.read(1 << 16):
+                data += part
+                end = 0
+                for found in self.WORDS.finditer(data):
+                    end = found.end()
+                    if found[1]:
+                        status = int(found[1])
+                        if status == 200:
+                            self.told.put_nowait(["connect"])
+                    elif found[2]:
+                        event = json.loads(found[2])
+                        self.told.put_nowait(["event", event["type"], event["data"]])
+                    else:
+                        self.told.put_nowait(["refused", status, found[3].decode()])
+                data = data[end:]
+
+    async def tell(self, verb: str, *rest: Any) -> None:
+        if verb == "again":
+            await self.end()
+            (self._token,) = rest
+            self._reading = asyncio.create_task(self._read())
+        elif verb == "ask":
+            command = self._command("--output", "/dev/null", "--write-out", "%{http_code}")
+            async with running(*command, f"{self._url}/api/v1/books") as process:
+                assert process.stdout is not None
+                status = (await process.stdout.read()).decode()
+            self.told.put_nowait(["answer", {"type": "ack" if status == "200" else status}])
+        else:
+            await self.end()
+
+    async def end(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])

@@ -29,6 +29,9 @@ BACKLOG: Final = 4096
 _OVERTIME: Final = 2.0
 """Seconds after the end of the last closing handshake, after which a stopping gateway aborts all sessions."""
 
+_ACCEPT_TURNS: Final = 2
+"""Turns of the loop from accepting a connection to its transport."""
+
 
 class Gateway:
     """The gateway.
@@ -106,7 +109,7 @@ class Gateway:
             started.callback(parts.deserted.stop)
             started.callback(parts.ejector.stop)
             self._server = await _listen(parts.listener, settings.host, settings.port)
-            started.callback(self._server.close)
+            started.push_async_callback(_stop_listening, self._server)
             self.update_backends(map(BackendUrl.parse, settings.studio_ws_urls))
             parts.lag.start()
             if parts.rebalancer is not None:
@@ -218,6 +221,20 @@ async def _listen(listener: Listener, host: str, port: int) -> asyncio.Server:
         dualstack_ipv6=socket.has_dualstack_ipv6(),  # asyncio's own socket would be for IPv6 only
     )
     return await loop.create_server(make_protocol, sock=sock, backlog=BACKLOG)
+
+
+async def _stop_listening(server: asyncio.Server) -> None:
+    """Close the port, after all connections that were accepted have reached their protocol.
+
+    The loop of asyncio forgets a connection that it has accepted, but for which it has not made a transport yet when its server
+    is closed: the client gets neither an answer nor an end. So it accepts no more first. uvloop accepts in one step.
+    """
+    loop = asyncio.get_running_loop()
+    for sock in server.sockets:
+        loop.remove_reader(sock.fileno())
+    for _ in range(_ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    server.close()
 
 
 def _close(session: Live) -> None:
