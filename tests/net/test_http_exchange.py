@@ -99,16 +99,20 @@ async def test_without_a_user_each_address_has_a_backend_of_its_own(
     start_gateway: StartGateway, ask: Ask
 ) -> None:
     gateway = await start_gateway(HTTP_ROUTES="/open=studio:/api:open", TRUSTED_PROXIES="127.0.0.0/8")
-    proxy = proxy_of(gateway)
+    dispatcher = proxy_of(gateway).dispatcher
     clients = []
     for number in (1, 2, 2):
         extra = [f"X-Forwarded-For: 192.0.2.{number}"]
         clients.append((await ask(gateway, request(target="/open/x", extra=extra)))[0])
-    await until(lambda: sum(map(len, proxy.homes.values())) == 3)
-    assert len(proxy.homes) == 2
+    await until(lambda: repr(dispatcher) == "<Dispatcher under_way=3>")
+    assert [dispatcher.bound_to(f"\x00192.0.2.{number}") is not None for number in (1, 2, 3)] == [
+        True,
+        True,
+        False,
+    ]
     for client in clients:
         client.leave()
-    await until(lambda: not proxy.homes)
+    await until(lambda: repr(dispatcher) == "<Dispatcher under_way=0>")
 
 
 # The client's side.
