@@ -13,12 +13,13 @@ from structlog.typing import FilteringBoundLogger
 
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpRoutes, Readiness
-from memmie_gateway.app.http_wiring import make_proxy
+from memmie_gateway.app.http_wiring import forwards, make_proxy
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.metrics_page import MetricsPage
 from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
+from memmie_gateway.app.socketio_wiring import make_passthrough, make_translator
 from memmie_gateway.core.auth.circuit import AuthHealth
 from memmie_gateway.core.auth.lease import TokenEnds
 from memmie_gateway.core.auth.verdicts import VerdictCache
@@ -58,6 +59,7 @@ from memmie_gateway.net.stores.local import MAX_REMEMBERED_RATES, LocalRates, Lo
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 
 if TYPE_CHECKING:
+    from memmie_gateway.net.socketio.passthrough import PassthroughRoute
     from memmie_gateway.net.socketio.route import SocketIoRoute
 
 VERSION: Final = version("memmie-gateway")
@@ -88,6 +90,7 @@ class Parts:
         rebalancer: moves users to the backend where they belong; None for strategies without homes.
         sessions: the live sessions, and the HTTP responses that are live connections.
         socketio: translates Socket.IO; None if that is switched off.
+        passthrough: forwards Socket.IO unchanged; None if that is switched off.
     """
 
     admission: Admission
@@ -107,6 +110,7 @@ class Parts:
     rebalancer: Rebalancer | None
     sessions: SessionRegistry
     socketio: SocketIoRoute | None
+    passthrough: PassthroughRoute | None
 
 
 def make_parts(
@@ -185,7 +189,7 @@ def make_parts(
 
     dispatcher = Dispatcher(
         pool,
-        home_or_request if settings.http_routes else home,
+        home_or_request if forwards(settings) else home,
         settings.dial_timeout_seconds,
         clock.loop_time,
     )
@@ -230,10 +234,19 @@ def make_parts(
         events=events,
         rng=rng,
     )
-    translator = None
-    if settings.socketio == "translate":
-        translator = _make_translator(settings, websocket, admission, dispatcher, elsewhere, keepalive)
-    socketio = websocket if settings.socketio == "passthrough" else translator
+    translator = make_translator(settings, websocket, admission, dispatcher, elsewhere, keepalive)
+    passthrough = make_passthrough(
+        settings,
+        websocket,
+        proxy,
+        admission=admission,
+        dispatcher=dispatcher,
+        sessions=sessions,
+        leases=leases,
+        pool=pool,
+        events=events,
+    )
+    socketio = translator or passthrough
     collector = GatewayCollector(
         pool=pool,
         resolver=resolver,
@@ -311,29 +324,8 @@ def make_parts(
         rebalancer,
         sessions,
         translator,
+        passthrough,
     )
-
-
-def _make_translator(
-    settings: Settings,
-    websocket: WebSocketRoute,
-    admission: Admission,
-    dispatcher: Dispatcher,
-    elsewhere: Elsewhere,
-    keepalive: Times,
-) -> SocketIoRoute:
-    # Only here, because the packages with the codecs import much more than the codecs.
-    from memmie_gateway.net.socketio.opening import SocketIoOptions  # noqa: PLC0415
-    from memmie_gateway.net.socketio.route import SocketIoRoute  # noqa: PLC0415
-
-    options = SocketIoOptions(
-        polling=settings.polling,
-        body_seconds=settings.head_seconds,
-        connect_seconds=settings.first_message_seconds,
-        times=handshake.times_for(keepalive),
-        max_message_bytes=settings.max_message_bytes,
-    )
-    return SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher, elsewhere=elsewhere)
 
 
 def _make_rebalancer(

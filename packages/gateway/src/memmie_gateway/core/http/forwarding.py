@@ -198,6 +198,19 @@ def passed_fields(arrival: Arrival, credentials: Credentials, starts: RequestLin
     ]
 
 
+def without_copies(credentials: Credentials, token: str) -> Credentials:
+    """Return what may be forwarded of a request of a connection that was opened with a token, without copies of this token.
+
+    The request may have another token, or none.
+    """
+    secret = token.encode("latin-1", "replace")
+    fields = _without_secrets(credentials.fields, token)
+    return credentials._replace(
+        fields=tuple([field for field in fields if field[1].rpartition(b" ")[2] != secret]),
+        query=clean_query(credentials._replace(token=token)),
+    )
+
+
 def _without_secrets(fields: Fields, token: str | None) -> Fields:
     """Drop cookies that are the token, and the query of Referer, which may hold the token."""
     kept = []
