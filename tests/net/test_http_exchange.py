@@ -24,6 +24,7 @@ from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.proxy.asking import BrokenError
 from memmie_gateway.net.proxy.exchange import Exchange
+from memmie_gateway.net.proxy.routed import RoutedExchange
 from memmie_harness.conformance.peers import upgrade_request
 
 pytestmark = pytest.mark.one_loop
@@ -180,6 +181,7 @@ async def test_an_answer_that_ends_while_it_becomes_live_keeps_no_place(
     service.write(EVENTS)
     await client.read_head()
     exchange = exchange_of(gateway)
+    assert isinstance(exchange, RoutedExchange)
     exchange._become_live()
     exchange.cut(Cause.DRAINING)
     assert await client.read_rest() == b""

@@ -34,6 +34,7 @@ class Counted:
         ("release", "-", False),
         ("resume", "", True),
         ("release resume", "-", False),
+        ("release retake", "-+", True),
         ("suspend", "-", False),
         ("suspend resume resume", "-+", True),
         ("suspend suspend resume", "-+", True),

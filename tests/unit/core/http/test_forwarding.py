@@ -408,6 +408,19 @@ def test_a_token_that_comes_later_is_found_among_cookies_query_and_fields_too() 
     assert forwarding.target("/ws", "", "u1", late) == "/ws?user_id=u1&a"
 
 
+def test_copies_of_the_token_of_a_connection_do_not_pass_with_another_token_either() -> None:
+    values: Values = {
+        b"cookie": (b"a=1; b=T1; c=T2",),
+        b"x-key": (b"T1", b"Bearer T1", b"T2"),
+        b"authorization": (b"Bearer T2",),
+    }
+    found = find_credentials(request(values, target=b"/ws?a=1&key=T1&token=T2"))
+    rest = forwarding.without_copies(found, "T1")
+    assert rest.query == "a=1"
+    assert passed(request(values), credentials=rest)[b"cookie"] == (b"a=1",)
+    assert b"x-key" not in passed(request(values), credentials=rest)
+
+
 def test_cookies_pass_where_no_token_was_found() -> None:
     assert passed(request({b"cookie": (b"s=%41",)}))[b"cookie"] == (b"s=%41",)
 

@@ -20,10 +20,12 @@ from memmie_gateway.core.http.proxied import (
     request_fields,
     request_problem,
     target_for,
+    why_refused,
 )
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.http.routes import HttpRoute
+from memmie_gateway.core.outcomes import Cause
 
 API = HttpRoute.parse("/api=studio:/api")
 OPEN = HttpRoute.parse("/public=studio:/public:open")
@@ -187,6 +189,22 @@ def test_traversal_is_a_problem() -> None:
 )
 def test_methods(method: bytes, *, served: bool) -> None:
     assert is_served(request(method=method)) is served
+
+
+@pytest.mark.parametrize(
+    ("asked", "cause"),
+    [
+        (request(), None),
+        (request({b"expect": (b"100-Continue",)}), None),
+        (request({b"expect": (b"more",)}), Cause.EXPECTATION_REFUSED),
+        (request({b"upgrade": (b"h2c",)}), Cause.WRONG_PROTOCOL),
+        (request(method=b"TRACE"), Cause.METHOD_REFUSED),
+        (request(target=b"/api/../x"), Cause.BAD_REQUEST),
+    ],
+)
+def test_what_is_not_forwarded(asked: Request, cause: Cause | None) -> None:
+    error = why_refused(asked)
+    assert (error.cause if error is not None else None) is cause
 
 
 def test_a_trusted_proxy_is_believed() -> None:

@@ -19,6 +19,7 @@ from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.proxy.exchange import Exchange
 from memmie_gateway.net.sessions.live import Live
 from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.socketio.passed_session import CLOSED, PassedSession
 
 OTHER: Final = "other"
 """The label for values that others can choose and that are not on a list, because each label value costs memory."""
@@ -27,6 +28,9 @@ REQUEST_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 """Bounds in seconds of the buckets of the duration of HTTP requests."""
 
 _ASSUMED: Final = "HEALTH_CHECK is off, so it counts as healthy until connections to it fail"
+
+NO_CODE, NO_CLOSE_FRAME = 1005, 1006
+"""What metrics show for a connection that ended without a close code, and for one that did not end in its protocol."""
 
 _STATUSES: Final = frozenset(HTTPStatus) | {Cause.CLIENT_LEFT.ending.status}
 
@@ -224,9 +228,17 @@ class Events:
         closing = session.closing
         assert closing is not None  # noqa: S101 - an ended session has a closing handshake
         assert closing.cause is not None  # noqa: S101 - and a cause
-        ending = closing.cause.ending
-        code = str(closing.code) if closing.code in CLOSE_CODES else OTHER
-        self.closes[code, closing.cause.by] += 1
-        if ending.error:
-            session.backend.errors[ending.code] += 1
+        self._closed(session, closing.cause, closing.code)
+
+    def polled(self, session: PassedSession) -> None:
+        """Log and count the end of a connection over long-polling that passes unchanged; it has no Close frame."""
+        assert session.closing is not None  # noqa: S101 - it has ended
+        code = NO_CODE if session.closing in CLOSED else session.closing.ending.to_client or NO_CLOSE_FRAME
+        self._closed(session, session.closing, code)
+
+    def _closed(self, session: Live, cause: Cause, code: int) -> None:
+        shown = str(code) if code in CLOSE_CODES else OTHER
+        self.closes[shown, cause.by] += 1
+        if cause.ending.error:
+            session.backend.errors[cause.ending.code] += 1
         self._log.record("closed", session.describe())

@@ -38,13 +38,12 @@ def make_proxy(
     events: Events,
     elsewhere: Elsewhere,
 ) -> HttpProxy | None:
-    """Make the HTTP proxy; None if there are no HTTP routes. For the arguments see `HttpProxy` and `wiring.make_parts`."""
-    if not settings.http_routes:
+    """Make the HTTP proxy; None if nothing is forwarded. For the arguments see `HttpProxy` and `wiring.make_parts`."""
+    if not forwards(settings):
         return None
     # It imports aiohttp, which takes 0.1 s and 8 MB.
     from memmie_gateway.net.proxy.upstream import Upstream  # noqa: PLC0415
 
-    close = settings.unhealthy_sessions == "close"
     return HttpProxy(
         settings.routes,
         HttpOptions(
@@ -55,7 +54,7 @@ def make_proxy(
             idle_seconds=settings.http_idle_seconds,
             total_seconds=settings.http_total_seconds,
             live_seconds=settings.http_live_seconds,
-            silent_seconds=settings.health_timeout_seconds if close else 0,
+            silent_seconds=silent_seconds(settings),
         ),
         auth_url=AuthUrl.parse(settings.auth_url),
         admission=HttpAdmission(
@@ -81,6 +80,16 @@ def make_proxy(
         clock=clock,
         events=events,
         rng=rng,
-        any_healthy=lambda: any(backend.healthy for backend in pool.active),
+        any_healthy=pool.any_healthy,
         elsewhere=elsewhere,
     )
+
+
+def forwards(settings: Settings) -> bool:
+    """Tell whether HTTP requests are forwarded: those for the routes, or long-polling."""
+    return bool(settings.http_routes) or (settings.socketio == "passthrough" and settings.polling)
+
+
+def silent_seconds(settings: Settings) -> float:
+    """Return the time after which what comes over HTTP from a dead backend is cut; 0 for never."""
+    return settings.health_timeout_seconds if settings.unhealthy_sessions == "close" else 0

@@ -31,6 +31,7 @@ from memmie_gateway.net.sessions.rebalancer import Rebalancer
 from memmie_gateway.net.sessions.rechecker import Rechecker
 from memmie_gateway.net.sessions.registry import SessionRegistry
 from memmie_gateway.net.sessions.session import Session
+from memmie_gateway.net.socketio.passed_session import PassedSession
 
 _UP: Final = "client->backend"
 _DOWN: Final = "backend->client"
@@ -139,9 +140,12 @@ class GatewayCollector:
             "Bytes received, frame headers included.",
             labels=["direction", "backend"],
         )
-        # Live HTTP responses are in the registry, too, but are not WebSockets.
-        sessions = [session for session in self._sessions if isinstance(session, Session)]
-        count = Counter(session.backend for session in sessions)
+        # Live HTTP responses are in the registry, too, but are neither WebSockets nor Socket.IO. And a client of Socket.IO that
+        # has upgraded is there twice for a moment.
+        sessions = [session for session in self._sessions if isinstance(session, Session | PassedSession)]
+        count = Counter(
+            session.backend for session in sessions if isinstance(session, Session) or not session.lent
+        )
         traffic = {backend: backend.traffic for backend in self._pool}
         for session in sessions:
             traffic[session.backend] = traffic[session.backend].plus(session.traffic())

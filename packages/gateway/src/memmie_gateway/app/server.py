@@ -105,6 +105,8 @@ class Gateway:
             started.push_async_callback(parts.listener.stop)
             if parts.socketio is not None:
                 started.push_async_callback(parts.socketio.stop)
+            if parts.passthrough is not None:
+                started.callback(parts.passthrough.stop)
             started.callback(parts.evictor.stop)
             started.callback(parts.deserted.stop)
             started.callback(parts.ejector.stop)

@@ -59,8 +59,8 @@ class Settings(HttpSettings):
     )
     polling: bool = Field(
         default=True,
-        description="Accept HTTP long-polling as a transport of Socket.IO, and its upgrade to WebSocket. "
-        "If false, clients must use `transports: ['websocket']`.",
+        description="Accept HTTP long-polling as a transport of Socket.IO, and its upgrade to WebSocket, "
+        "with `SOCKETIO=translate` and with `SOCKETIO=passthrough`. If false, clients must use `transports: ['websocket']`.",
     )
     max_connections: PositiveCount = Field(
         10_000,

@@ -18,6 +18,7 @@ from memmie_gateway.app.metrics import GatewayCollector, LoopLag, make_registry
 from memmie_gateway.app.metrics_page import MetricsPage
 from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
+from memmie_gateway.app.socketio_wiring import make_passthrough, make_translator
 from memmie_gateway.core.auth.circuit import AuthHealth
 from memmie_gateway.core.auth.lease import TokenEnds
 from memmie_gateway.core.auth.verdicts import VerdictCache
@@ -57,6 +58,7 @@ from memmie_gateway.net.stores.local import MAX_REMEMBERED_RATES, LocalRates, Lo
 from memmie_gateway.net.websocket import PATHS, WebSocketOptions, WebSocketRoute
 
 if TYPE_CHECKING:
+    from memmie_gateway.net.socketio.passthrough import PassthroughRoute
     from memmie_gateway.net.socketio.route import SocketIoRoute
 
 VERSION: Final = version("memmie-gateway")
@@ -87,6 +89,7 @@ class Parts:
         rebalancer: moves users to the backend where they belong; None for strategies without homes.
         sessions: the live sessions, and the HTTP responses that are live connections.
         socketio: translates Socket.IO; None if that is switched off.
+        passthrough: forwards Socket.IO unchanged; None if that is switched off.
     """
 
     admission: Admission
@@ -106,6 +109,7 @@ class Parts:
     rebalancer: Rebalancer | None
     sessions: SessionRegistry
     socketio: SocketIoRoute | None
+    passthrough: PassthroughRoute | None
 
 
 def make_parts(
@@ -221,10 +225,19 @@ def make_parts(
         events=events,
         rng=rng,
     )
-    translator = None
-    if settings.socketio == "translate":
-        translator = _make_translator(settings, websocket, admission, dispatcher, elsewhere, keepalive)
-    socketio = websocket if settings.socketio == "passthrough" else translator
+    translator = make_translator(settings, websocket, admission, dispatcher, elsewhere, keepalive)
+    passthrough = make_passthrough(
+        settings,
+        websocket,
+        proxy,
+        admission=admission,
+        dispatcher=dispatcher,
+        sessions=sessions,
+        leases=leases,
+        pool=pool,
+        events=events,
+    )
+    socketio = translator or passthrough
     collector = GatewayCollector(
         pool=pool,
         resolver=resolver,
@@ -302,29 +315,8 @@ def make_parts(
         rebalancer,
         sessions,
         translator,
+        passthrough,
     )
-
-
-def _make_translator(
-    settings: Settings,
-    websocket: WebSocketRoute,
-    admission: Admission,
-    dispatcher: Dispatcher,
-    elsewhere: Elsewhere,
-    keepalive: Times,
-) -> SocketIoRoute:
-    # Only here, because the packages with the codecs import much more than the codecs.
-    from memmie_gateway.net.socketio.opening import SocketIoOptions  # noqa: PLC0415
-    from memmie_gateway.net.socketio.route import SocketIoRoute  # noqa: PLC0415
-
-    options = SocketIoOptions(
-        polling=settings.polling,
-        body_seconds=settings.head_seconds,
-        connect_seconds=settings.first_message_seconds,
-        times=handshake.times_for(keepalive),
-        max_message_bytes=settings.max_message_bytes,
-    )
-    return SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher, elsewhere=elsewhere)
 
 
 def _make_rebalancer(

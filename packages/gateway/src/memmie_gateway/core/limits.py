@@ -76,10 +76,14 @@ class HeldSlots:
     def resume(self) -> None:
         """End `suspend`: the client is alive, so it counts again. Without `suspend` this does nothing."""
         if self._suspended:
-            self._suspended = False
-            self.held = True
-            for slot in self._slots:
-                slot.retake()
+            self.retake()
+
+    def retake(self) -> None:
+        """Take all slots again after `release`, even if this exceeds a limit."""
+        self._suspended = False
+        self.held = True
+        for slot in self._slots:
+            slot.retake()
 
 
 class Slots(Protocol):

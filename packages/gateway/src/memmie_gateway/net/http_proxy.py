@@ -2,7 +2,8 @@
 
     arrival → admission → dispatch → connect → request → answer
 
-`proxy.exchange` is one request. Here is what all of them share, and which of them are under way.
+`proxy.exchange` is one request. Here is what all of them share, and which of them are under way. Long-polling between
+clients and a Studio that speak Socket.IO with each other is forwarded by the same exchanges (`socketio.passthrough`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from memmie_gateway.net.proxy.asking import Upstream
 from memmie_gateway.net.proxy.exchange import Exchange
 from memmie_gateway.net.proxy.live_response import LiveResponse
 from memmie_gateway.net.proxy.options import HttpOptions
+from memmie_gateway.net.proxy.routed import RoutedExchange
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.registry import SessionRegistry
 
@@ -131,10 +133,15 @@ class HttpProxy:
         """Serve a request whose path has a route."""
         route = self._routes.find(arrival.request.path)
         assert route is not None  # noqa: S101 - see `serves`
-        if not arrival.client.trusted_peer:  # a client must not choose the id that Studio and the log get
-            arrival = replace(arrival, id=self._rng.randbytes(16).hex())
+        self.begin(RoutedExchange(self, route, self.with_own_id(arrival)), handover)
+
+    def with_own_id(self, arrival: Arrival) -> Arrival:
+        """Return a request with an id that no client has chosen, because Studio and the log get it."""
+        return arrival if arrival.client.trusted_peer else replace(arrival, id=self._rng.randbytes(16).hex())
+
+    def begin(self, exchange: Exchange, handover: Handover) -> None:
+        """Run an exchange on the connection of its client."""
         handover.answers_half_closed = False
-        exchange = Exchange(self, route, arrival)
         self._under_way.add(exchange)
         handover.start(exchange.run(handover))
         assert handover.task is not None  # noqa: S101 - it was started
@@ -213,7 +220,8 @@ class HttpProxy:
     def done(self, exchange: Exchange, error: RefusedError | None = None) -> None:
         """A request was answered; with an error, the answer was cut."""
         self._events.counted(exchange)
-        self._events.requested(exchange, error)
+        if exchange.logged:
+            self._events.requested(exchange, error)
 
     def refused(self, exchange: Exchange, error: RefusedError) -> None:
         """A request was refused."""

@@ -7,6 +7,7 @@ The response of a backend that refuses the client is passed on by `passed_answer
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -197,6 +198,20 @@ def passed_fields(arrival: Arrival, credentials: Credentials, starts: RequestLin
         if b"\n".join(lines).find(secret) >= 0:
             return [line for line in lines if not line.endswith(secret)]
     return lines
+
+
+def without_copies(credentials: Credentials, token: str) -> Credentials:
+    """Return what may be forwarded of a request of a connection that was opened with a token, without copies of this token.
+
+    The request may have another token, or none.
+    """
+    secret = token.encode("latin-1", "replace")
+    fields = _without_secrets(credentials.fields, token)
+    return replace(
+        credentials,
+        fields=tuple([field for field in fields if field[1].rpartition(b" ")[2] != secret]),
+        query=clean_query(replace(credentials, token=token)),
+    )
 
 
 def _without_secrets(fields: Fields, token: str | None) -> Fields:

@@ -15,9 +15,11 @@ from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import HEAD_SOURCES, Credentials, find_credentials
 from memmie_gateway.core.http.headers import LineStarts
 from memmie_gateway.core.http.query import means_user_id, without
+from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.http.routes import METHODS, HttpRoute, Service, path_problem
+from memmie_gateway.core.outcomes import Cause
 
 _STARTS: Final = forwarding.RequestLineStarts(
     frozenset(
@@ -90,6 +92,20 @@ def request_problem(request: Request) -> str:
 def is_served(request: Request) -> bool:
     """Tell whether requests with this method are forwarded."""
     return request.method in METHODS
+
+
+def why_refused(request: Request) -> RefusedError | None:
+    """Return why a request is not forwarded, or None."""
+    if request.headers.get(b"upgrade") is not None:
+        return RefusedError(Cause.WRONG_PROTOCOL)
+    if not is_served(request):
+        detail = f"{request.method} is not allowed here"
+        return RefusedError(Cause.METHOD_REFUSED, detail, allow=",".join(METHODS))
+    if problem := request_problem(request):
+        return RefusedError(Cause.BAD_REQUEST, problem)
+    if any(value.lower() != b"100-continue" for value in request.headers.all(b"expect")):
+        return RefusedError(Cause.EXPECTATION_REFUSED)
+    return None
 
 
 def body_of(request: Request) -> Body:

@@ -121,18 +121,42 @@ class Dispatcher:
                 # Perhaps only the ports for this backend are exhausted, and there are some for the next one.
                 cause, internal = Cause.GATEWAY_FULL, str(error)
             except DialError as error:
-                if isinstance(error, DialRefusedError):
-                    backend.refused(user_id, str(error))
-                elif isinstance(error, DialUnansweredError):
-                    backend.unanswered(user_id, str(error))
-                else:
-                    backend.failed(str(error))
+                _note_failure(backend, user_id, error)
                 attempt.failed(backend, str(error))
             finally:
                 self.left(user_id, backend)
         if cause is None:
             cause = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND
         raise RefusedError(cause, internal=internal)
+
+    def dispatch_to(
+        self, backend: Backend, user_id: str, attempt: Attempt[T], *, proves: bool = True
+    ) -> Steps[T]:
+        """Return the result of an attempt on the one backend that knows a connection of the user.
+
+        For the arguments see `dispatch`.
+
+        Raises:
+            RefusedError: the attempt failed, or the backend refuses this client.
+        """
+        self.joined(user_id, backend)
+        try:
+            tried = attempt.on(backend, self._timeout)
+            result = (yield tried) if must_wait(tried) else tried
+        except BackendRefusedError as error:
+            backend.worked()
+            raise RefusedError(Cause.BACKEND_REFUSED, internal=str(error), response=error.response) from None
+        except ExhaustionError as error:
+            raise RefusedError(Cause.GATEWAY_FULL, internal=str(error)) from None
+        except DialError as error:
+            _note_failure(backend, user_id, error)
+            attempt.failed(backend, str(error))
+            raise RefusedError(Cause.BACKEND_FAILED, internal=str(error)) from None
+        finally:
+            self.left(user_id, backend)
+        if proves:
+            backend.worked()
+        return result
 
     def bound_to(self, user_id: str) -> Backend | None:
         """Return the backend for the user's next connection or request; None if any will do."""
@@ -160,3 +184,13 @@ class Dispatcher:
         return [backend for backend in candidates if backend not in attempted][
             : MAX_ATTEMPTS - len(attempted)
         ]
+
+
+def _note_failure(backend: Backend, user_id: str, error: DialError) -> None:
+    """Count a failed attempt as evidence against its backend."""
+    if isinstance(error, DialRefusedError):
+        backend.refused(user_id, str(error))
+    elif isinstance(error, DialUnansweredError):
+        backend.unanswered(user_id, str(error))
+    else:
+        backend.failed(str(error))

@@ -81,6 +81,10 @@ class BackendPool:
         """Tell whether a backend is in use, and not taken out."""
         return self._active.get(backend.url) is backend
 
+    def any_healthy(self) -> bool:
+        """Tell whether an active backend is known to be healthy."""
+        return any(backend.healthy for backend in self._active.values())
+
     def candidates(self, user_id: str, bound_to: Backend | None = None) -> list[Backend]:
         """Return the backends for a user, best first; the list is empty only if there is no backend at all.
 

@@ -76,11 +76,15 @@ class Attempt:
         return await self._upstream.connect(
             where,
             request.method,
-            proxied.target_for(route, request, credentials, marked=self._marked),
+            self._target(where),
             proxied.request_fields(arrival, route, credentials, self._user_id, where.host_header),
             self._read if proxied.body_of(request).length != 0 else None,
             seconds,
         )
+
+    def _target(self, _: ServiceUrl) -> str:
+        """Return the path and the query at a service."""
+        return proxied.target_for(self._route, self._arrival.request, self._credentials, marked=self._marked)
 
     def failed(self, backend: Backend, words: str) -> None:
         """Report that a backend could not be reached."""

@@ -33,7 +33,7 @@ class ClientSide(asyncio.Protocol):
 
     Args:
         request: the request.
-        handover: holds the connection; its bytes begin with the head of the request.
+        handover: holds the connection; if the request has a body, its bytes begin with the head of the request.
         holder: told when the connection has ended.
         max_body: maximum size of the body in bytes; 0 for no limit.
         on_moved: called when the client has sent or taken something.
@@ -75,9 +75,9 @@ class ClientSide(asyncio.Protocol):
         self._wake: asyncio.Future[None] | None = None  # waits for the body
         self._room: asyncio.Future[None] | None = None  # waits until the client takes more of the answer
         self._expects = request.version == "1.1" and request.headers.has(b"expect", b"100-continue")
-        self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
+        self._parser = httptools.HttpRequestParser(self) if request.has_body else None
         self.received = 0
-        self.complete = False
+        self.complete = not request.has_body
         self.gone = False
         self.error: RefusedError | None = None
         self.blocked = False
@@ -86,7 +86,8 @@ class ClientSide(asyncio.Protocol):
         early = handover.take(self)
         self._head_bytes = len(early)
         self.transport.resume_reading()  # it is paused if many bytes came with the head
-        self.data_received(early)
+        if not self.complete:
+            self.data_received(early)
 
     def __repr__(self) -> str:
         return f"<ClientSide received={self.received}{' complete' * self.complete}{' gone' * self.gone}>"

@@ -3,11 +3,14 @@
     admit → choose a service and connect → send the request → answer, both bodies streamed → end
 
 All of it is one task. It is cancelled if the client leaves, if something is late, and if the exchange is cut.
+
+How a request is admitted, and to which service it goes, depends on its kind: see `routed`, and `net.socketio.polls`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 
 from memmie_gateway.core.auth.identity import Identity
 from memmie_gateway.core.http import cors, proxied
@@ -18,25 +21,22 @@ from memmie_gateway.core.http.proxied import Framing
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
 from memmie_gateway.core.http.request_ends import broke_off, why_cancelled
 from memmie_gateway.core.http.response import header_lines, http_response
-from memmie_gateway.core.http.routes import METHODS, HttpRoute, Service
+from memmie_gateway.core.http.routes import HttpRoute
 from memmie_gateway.core.limits import Slot
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.steps import ready, run
 from memmie_gateway.net.backends.backend import Backend
-from memmie_gateway.net.backends.dialer import DialError
 from memmie_gateway.net.handover import Handover
-from memmie_gateway.net.http1.exhaustion import ExhaustionError
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link
 from memmie_gateway.net.proxy.attempt import Attempt
 from memmie_gateway.net.proxy.client_side import ClientSide
-from memmie_gateway.net.proxy.live_response import LiveResponse, probe_peer
+from memmie_gateway.net.proxy.live_response import LiveResponse
 from memmie_gateway.net.proxy.owner import Owner
 from memmie_gateway.net.proxy.watch import Watch
-from memmie_gateway.net.sessions.options import SessionInfo
 
 
-class Exchange:
+class Exchange(ABC):
     """One request and its answer.
 
     Args:
@@ -61,10 +61,10 @@ class Exchange:
         "_answer",
         "_counted",
         "_late",
+        "_max_body",
         "_page",
         "_slot",
         "_task",
-        "_timer",
         "_watch",
         "arrival",
         "backend",
@@ -94,10 +94,10 @@ class Exchange:
         self._answer: Answer | None = None
         self._counted: Backend | None = None
         self._late: Late | None = None
+        self._max_body = proxy.options.max_body_bytes
         self._page = cors.page_of(proxy.origins, arrival.request.headers)
         self._slot: Slot | None = None
         self._task: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         now = proxy.clock.time()
         options = proxy.options
         deadlines = Deadlines(
@@ -107,6 +107,11 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"<Exchange {self.arrival!r} status={self.status}>"
+
+    @property
+    def logged(self) -> bool:
+        """Whether its end has a line of its own in the log."""
+        return True
 
     @property
     def user_id(self) -> str:
@@ -151,83 +156,62 @@ class Exchange:
 
     # The steps.
 
+    @abstractmethod
     async def _serve(self, handover: Handover) -> None:
-        proxy, arrival, route = self.proxy, self.arrival, self.route
-        request = arrival.request
-        self._slot = await proxy.admission.enter(arrival, route)
-        self.client = ClientSide(
-            request,
+        """Serve the client.
+
+        Raises:
+            RefusedError: the client is refused.
+        """
+
+    def _take(self, handover: Handover) -> ClientSide:
+        """Take the client's connection."""
+        client = self.client = ClientSide(
+            self.arrival.request,
             handover,
             self,
-            max_body=proxy.options.max_body_bytes,
+            max_body=self._max_body,
             on_moved=self._watch.moved,
             on_blocked=self._watch.check,
             on_gone=self._gone,
         )
-        proxy.took()
+        self.proxy.took()
         self._watch.check()
-        if request.headers.get(b"upgrade") is not None:
-            raise RefusedError(Cause.WRONG_PROTOCOL)
-        if not proxied.is_served(request):
-            detail = f"{request.method} is not allowed here"
-            raise RefusedError(Cause.METHOD_REFUSED, detail, allow=",".join(METHODS))
-        if problem := proxied.request_problem(request):
-            raise RefusedError(Cause.BAD_REQUEST, problem)
-        if any(value.lower() != b"100-continue" for value in request.headers.all(b"expect")):
-            raise RefusedError(Cause.EXPECTATION_REFUSED)
-        if not self._page.allowed:
-            raise proxy.origins.refusal(request.headers)
-        if route.hides(request.path):
-            raise RefusedError(Cause.NO_ROUTE)
-        if cors.is_preflight(request):
-            self._answer_preflight(self.client)
-            return
-        length = proxied.body_of(request).length
-        if length is not None and proxy.options.max_body_bytes and length > proxy.options.max_body_bytes:
-            raise RefusedError(Cause.BODY_TOO_BIG)  # before the client is asked for it
-        credentials = proxied.credentials_for(route, request)
-        if route.authenticated:
-            self.identity = await proxy.admission.identify(arrival, credentials)
-        link = await self._connect(credentials)
-        answer = self._answer = await self._ask(link)
+        return client
+
+    def _check_length(self) -> None:
+        """Refuse a body that is too large, before the client is asked for it.
+
+        Raises:
+            RefusedError: the body is too large.
+        """
+        length = proxied.body_of(self.arrival.request).length
+        if length is not None and self._max_body and length > self._max_body:
+            raise RefusedError(Cause.BODY_TOO_BIG)
+
+    async def _forward(self, client: ClientSide, credentials: Credentials) -> None:
+        """Send the request to the service, and pass its answer on."""
+        answer = self._answer = await self._ask(await self._connect(credentials))
         if problem := proxied.answer_problem(answer.head):
             raise RefusedError(broke_off(self.route.service), internal=problem)
-        await self._pass_on(self.client, answer)
+        await self._pass_on(client, answer)
 
-    def _answer_preflight(self, client: ClientSide) -> None:
-        self.status = 204
-        client.end(self._own_answer(204, b"", cors.preflight_fields(METHODS)))
-        self.proxy.done(self)
-
+    @abstractmethod
     async def _connect(self, credentials: Credentials) -> Link:
-        attempt = self._attempt(credentials)
-        if self.route.service is Service.STUDIO:
-            # A connection, which may have been open before, does not show that the backend works.
-            link = await ready(run(self.proxy.dispatcher.dispatch(self.key, attempt, proves=False)))
-            assert self.backend is not None  # noqa: S101 - it was dispatched there
-            self._counted = self.backend
-            self.proxy.dispatcher.joined(self.key, self.backend)
-            return link
-        try:
-            return await attempt.to(self.proxy.auth_url, self.proxy.options.connect_seconds)
-        except ExhaustionError as error:
-            raise RefusedError(Cause.GATEWAY_FULL, internal=str(error)) from None
-        except DialError as error:
-            raise RefusedError(Cause.AUTH_UNAVAILABLE, internal=str(error)) from None
+        """Connect to a service.
 
-    def _attempt(self, credentials: Credentials) -> Attempt:
-        assert self.client is not None  # noqa: S101 - the request has been let in
-        return Attempt(
-            self.proxy.upstream,
-            self.arrival,
-            self.route,
-            credentials,
-            self.user_id if self.route.authenticated else None,
-            marked=self.client.marked,
-            read=self.client.read,
-            on_tried=self._tried,
-            on_failed=self._failed,
-        )
+        Raises:
+            RefusedError: no service accepts the connection.
+        """
+
+    async def _dispatch(self, attempt: Attempt) -> Link:
+        """Connect to a backend of the user."""
+        # A connection, which may have been open before, does not show that the backend works.
+        link = await ready(run(self.proxy.dispatcher.dispatch(self.key, attempt, proves=False)))
+        assert self.backend is not None  # noqa: S101 - it was dispatched there
+        self._counted = self.backend
+        self.proxy.dispatcher.joined(self.key, self.backend)
+        return link
 
     def _tried(self, backend: Backend) -> None:
         self.backend = backend
@@ -252,10 +236,6 @@ class Exchange:
         self.status = answer.head.status
         if proxied.is_event_stream(answer.head):
             self._watch.deadlines.stream()
-        if self.backend is not None:
-            loop = asyncio.get_running_loop()
-            wait = max(0.0, self.proxy.options.live_seconds - self.seconds)
-            self._timer = loop.call_later(wait, self._become_live)
         await client.write(head)
         while True:
             try:
@@ -271,35 +251,6 @@ class Exchange:
         answer.close(complete=client.complete)
         client.end(proxied.chunk(b"") if framing is Framing.CHUNKED else b"")
         self.proxy.done(self)
-
-    # A live response.
-
-    def _become_live(self) -> None:
-        self._timer = None
-        if self.proxy.admission.draining:
-            self.cut(Cause.DRAINING)
-            return
-        self.proxy.background(self._keep())
-
-    async def _keep(self) -> None:
-        """Take the places of a live connection, or cut the answer."""
-        arrival = self.arrival
-        try:
-            slots = await self.proxy.admission.keep(arrival.client.limit_key, self.user_id)
-        except RefusedError as error:
-            self.cut(error.cause)
-            return
-        if self._task is None or self.backend is None or self.cause is not None:
-            slots.release()  # it has ended meanwhile
-            return
-        self._release_slot()
-        info = SessionInfo(
-            arrival.id, arrival.request.path, arrival.client, self.identity or Identity(self.key)
-        )
-        self.live = LiveResponse(info, self.backend, slots, self.started, self.cut)
-        assert self.client is not None  # noqa: S101 - it gets the answer
-        probe_peer(self.client.transport)
-        self.proxy.keep(self, self.live)
 
     # The end.
 
@@ -367,13 +318,9 @@ class Exchange:
     def _clean_up(self) -> None:
         self._task = None
         self._watch.stop()
-        if self._timer is not None:
-            self._timer.cancel()
         if self._answer is not None:
             self._answer.close(complete=False)
             self._answer = None
-        if self.live is not None:
-            self.proxy.forget(self.live)
         if self._counted is not None:
             self.proxy.dispatcher.left(self.key, self._counted)
         if self.client is None:  # the listener counts the connection
@@ -386,7 +333,7 @@ class Exchange:
 
     # Told by the client's side, or by the handover that sends its last bytes.
 
-    def taken(self) -> None:
+    def taken(self) -> None:  # noqa: B027 - every kind does nothing
         """Nothing takes a connection after its answer."""
 
     def lost(self) -> None:

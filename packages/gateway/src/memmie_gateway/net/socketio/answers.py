@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.refusals import RefusedError, refusal_parts
 from memmie_gateway.core.http.response import header_lines
@@ -9,6 +11,9 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio.handshake import Problem
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
+
+TEXT: Final = "text/plain; charset=UTF-8"
+"""The content type of packets."""
 
 
 class EngineError(RefusedError):

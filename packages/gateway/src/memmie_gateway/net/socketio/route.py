@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Final
+from typing import Any
 
-from memmie_gateway.core.http import cors
 from memmie_gateway.core.http.arrival import Arrival
 from memmie_gateway.core.http.credentials import FIRST_MESSAGE_SOURCES, find_credentials
-from memmie_gateway.core.http.forwarding import is_host
 from memmie_gateway.core.http.refusals import RefusedError
-from memmie_gateway.core.http.response import header_lines
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio.handshake import POLLING, Problem, Wish, read_wish
 from memmie_gateway.core.steps import Steps, run
 from memmie_gateway.core.websocket import acceptance
-from memmie_gateway.core.websocket.handshake import check_upgrade, is_upgrade
+from memmie_gateway.core.websocket.handshake import check_upgrade
 from memmie_gateway.net import clock
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission
 from memmie_gateway.net.ingress.body import read_body
-from memmie_gateway.net.ingress.listener import Elsewhere, Refusal
-from memmie_gateway.net.socketio.answers import EngineError, refuse_request
+from memmie_gateway.net.ingress.listener import Elsewhere
+from memmie_gateway.net.socketio.answers import EngineError
 from memmie_gateway.net.socketio.client import TranslatedClient
+from memmie_gateway.net.socketio.door import Door
 from memmie_gateway.net.socketio.opening import (
     PollingOpening,
     SocketIoOpening,
@@ -37,9 +35,6 @@ from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_gateway.net.socketio.upgrade import Upgrading
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_gateway.net.websocket import WebSocketRoute
-
-_PREFLIGHT: Final = "Allow: GET, OPTIONS, POST\r\n" + header_lines(cors.preflight_fields(("GET", "POST")))
-"""The further header lines of the answer to a preflight."""
 
 
 class SocketIoRoute:
@@ -67,7 +62,7 @@ class SocketIoRoute:
         self._websocket = websocket
         self._admission = admission
         self._dispatcher = dispatcher
-        self._origins = websocket.origins
+        self._door = Door(websocket, admission)
         self._polling: dict[str, PollingCarrier] = {}
         self._openings: set[asyncio.Task[None]] = set()
 
@@ -87,9 +82,9 @@ class SocketIoRoute:
         """Serve a request."""
         request = arrival.request
         if request.method == "OPTIONS":
-            rest = run(self._preflight(arrival, handover))
+            rest = run(self._door.preflight(arrival, handover))
         elif isinstance(wish := read_wish(request.query, polling=self._options.polling), Problem):
-            rest = run(self._refuse_late(arrival, handover, EngineError(wish)))
+            rest = run(self._door.refuse_late(arrival, handover, EngineError(wish)))
         elif wish.sid:
             rest = self._find(wish, arrival, handover)
         elif wish.transport == POLLING:
@@ -97,7 +92,7 @@ class SocketIoRoute:
             return
         else:
             opening = WebSocketOpening(self._websocket, arrival, self._options, handover)
-            rest = run(self._connect(opening, self._check_upgrade(arrival)))
+            rest = run(self._connect(opening, self._door.check_upgrade(arrival)))
         if rest is not None:
             handover.start(rest)
 
@@ -110,10 +105,10 @@ class SocketIoRoute:
             self._options,
             handover,
             make_carrier=self._make_carrier,
-            refuse=self._answer_refusal,
-            answer=self._answer_packets,
+            refuse=self._door.answer_refusal,
+            answer=self._door.answer_packets,
         )
-        rest = run(self._connect(opening, self._check_get(arrival)))
+        rest = run(self._connect(opening, self._door.check_get(arrival)))
         if rest is not None:
             task = asyncio.get_running_loop().create_task(rest)
             self._openings.add(task)
@@ -123,34 +118,6 @@ class SocketIoRoute:
     def _opened(self, task: asyncio.Task[None]) -> None:
         self._openings.discard(task)
         self._elsewhere.count -= 1
-
-    def _check_get(self, arrival: Arrival) -> Steps[None]:
-        self._ensure_open()
-        if arrival.request.method != "GET" or is_upgrade(arrival.request):
-            yield from self._admission.refuse_invalid(arrival, EngineError(Problem.BAD_METHOD))
-        hosts = arrival.request.headers.all(b"host")
-        if len(hosts) != 1 or not is_host(hosts[0]):
-            words = "exactly one Host header is needed, with a name or an address"
-            yield from self._admission.refuse_invalid(arrival, RefusedError(Cause.BAD_REQUEST, words))
-        yield from self._check_origin(arrival)
-
-    def _check_upgrade(self, arrival: Arrival) -> Steps[None]:
-        self._ensure_open()
-        if not is_upgrade(arrival.request):
-            yield from self._admission.refuse_invalid(arrival, RefusedError(Cause.NOT_AN_UPGRADE))
-        problem = check_upgrade(arrival.request)
-        if problem is not None:
-            yield from self._admission.refuse_invalid(arrival, RefusedError(*problem))
-        yield from self._check_origin(arrival)
-
-    def _ensure_open(self) -> None:
-        if not self._websocket.options.enabled:
-            raise RefusedError(Cause.DISABLED)
-        self._admission.ensure_open()
-
-    def _check_origin(self, arrival: Arrival) -> Steps[None]:
-        if not self._origins.allow(arrival.request.headers):
-            yield from self._admission.refuse_invalid(arrival, self._origins.refusal(arrival.request.headers))
 
     def _connect(self, opening: SocketIoOpening, check: Steps[None]) -> Steps[None]:
         """Connect a client, or refuse it."""
@@ -176,7 +143,7 @@ class SocketIoRoute:
         carrier = PollingCarrier(
             new_sid(),
             arrival.request.headers.all(b"origin"),
-            answer=self._answer_packets,
+            answer=self._door.answer_packets,
             max_payload=options.max_message_bytes,
             silence=options.times.interval + options.times.timeout,
             on_end=self._forget,
@@ -192,12 +159,10 @@ class SocketIoRoute:
         request = arrival.request
         carrier = self._polling.get(wish.sid)
         if carrier is None:
-            return run(self._refuse_late(arrival, handover, EngineError(Problem.UNKNOWN_SID)))
+            return run(self._door.refuse_late(arrival, handover, EngineError(Problem.UNKNOWN_SID)))
         try:
-            origin, upgrade = request.headers.all(b"origin"), wish.transport != POLLING
-            allowed = self._origins.allow(request.headers)
-            if not (allowed and carrier.origin.allows(origin, request.method, upgrade=upgrade)):
-                raise EngineError(Problem.BAD_REQUEST)
+            upgrade = wish.transport != POLLING
+            self._door.check_owner(arrival, carrier.origin, upgrade=upgrade)
             if upgrade:
                 self._upgrade(carrier, arrival, handover)
             elif request.method == "GET":
@@ -208,7 +173,9 @@ class SocketIoRoute:
             else:
                 raise EngineError(Problem.BAD_METHOD)
         except RefusedError as error:
-            return run(self._refuse_late(arrival, handover, error))  # only what succeeds costs no connect
+            return run(
+                self._door.refuse_late(arrival, handover, error)
+            )  # only what succeeds costs no connect
         return None
 
     async def _read_post(self, carrier: PollingCarrier, arrival: Arrival, handover: Handover) -> None:
@@ -226,7 +193,7 @@ class SocketIoRoute:
                 raise
             carrier.posted(arrival, handover, body)
         except RefusedError as error:
-            self._refuse_now(arrival, handover, error)
+            self._door.refuse_now(arrival, handover, error)
         finally:
             carrier.post_failed()  # if it was not posted
 
@@ -244,35 +211,3 @@ class SocketIoRoute:
         polling.probe = websocket
         websocket.begin()
         websocket.taken()  # it does not count as a connection of its address (spec §1)
-
-    # Answers.
-
-    def _preflight(self, arrival: Arrival, handover: Handover) -> Steps[None]:
-        try:
-            yield from self._admission.limit_rate(arrival.client.limit_key)
-            if not self._origins.allow(arrival.request.headers):
-                raise self._origins.refusal(arrival.request.headers)
-        except RefusedError as error:
-            self._refuse_now(arrival, handover, error)
-        else:
-            answers.answer(arrival, handover, 204, extra=_PREFLIGHT + self._cors(arrival))
-
-    def _refuse_late(self, arrival: Arrival, handover: Handover, error: RefusedError) -> Steps[None]:
-        """Refuse a request that belongs to no connection, and so counts as a connect."""
-        try:
-            yield from self._admission.refuse_invalid(arrival, error)
-        except RefusedError as refused:
-            self._refuse_now(arrival, handover, refused)
-
-    def _refuse_now(self, arrival: Arrival, handover: Handover, error: RefusedError) -> None:
-        self._websocket.events.refused(Refusal.of(arrival, error))
-        self._answer_refusal(arrival, handover, error)
-
-    def _answer_refusal(self, arrival: Arrival, handover: Handover, error: RefusedError) -> None:
-        refuse_request(arrival, handover, error, self._cors(arrival))
-
-    def _answer_packets(self, arrival: Arrival, handover: Handover, body: bytes) -> None:
-        answers.answer(arrival, handover, 200, body, "text/plain; charset=UTF-8", self._cors(arrival))
-
-    def _cors(self, arrival: Arrival) -> str:
-        return header_lines(cors.page_of(self._origins, arrival.request.headers).fields)

@@ -1,0 +1,555 @@
+"""Long-polling to a Studio that speaks Socket.IO itself, byte by byte: what reaches it, and what does not (spec §1)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
+from tests.net.scripted_http import HttpPeer, ScriptedHttp
+from tests.net.scripted_studio import accept
+from tests.net.socketio import PollingPeer, problem, upgrade
+
+from memmie_fake_auth import FakeAuth
+from memmie_gateway import Gateway
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net.socketio import passthrough
+from memmie_gateway.net.socketio.passed_session import PassedSession
+from memmie_gateway.net.stores.local import LocalSlots
+from memmie_harness.conformance.peers import TEXT, Head, Peer
+
+pytestmark = pytest.mark.one_loop
+
+TEXT_FIELDS = ("Content-Type: text/plain; charset=UTF-8", "Connection: close")
+
+ABOUT = {"upgrades": ["websocket"], "pingInterval": 25000, "pingTimeout": 20000, "maxPayload": 1000000}
+
+Open = Callable[..., Awaitable[PollingPeer]]
+"""Opens a connection with this gateway."""
+
+
+@pytest.fixture
+async def studio() -> AsyncIterator[ScriptedHttp]:
+    async with ScriptedHttp() as studio:
+        yield studio
+
+
+@pytest.fixture
+def start(start_gateway: StartGateway) -> StartGateway:
+    async def started(**settings: str) -> Gateway:
+        return await start_gateway(**{"SOCKETIO": "passthrough", **settings})
+
+    return started
+
+
+async def request_of(studio: ScriptedHttp) -> HttpPeer:
+    """Return the next request that has reached Studio."""
+    peer = await studio.arrival()
+    assert isinstance(peer, HttpPeer)
+    return peer
+
+
+def open_packet(sid: str, **changes: Any) -> bytes:
+    return b"0" + json.dumps({"sid": sid, **ABOUT, **changes}).encode()
+
+
+@pytest.fixture
+def opened(dial: Dial, studio: ScriptedHttp, auth: FakeAuth) -> Open:
+    """`client = await opened(gateway, "sid-1")`: Studio has given it this `sid`."""
+
+    async def open_(
+        gateway: Gateway, sid: str = "sid-1", *extra: str, user: str = "u1", **changes: Any
+    ) -> PollingPeer:
+        token = f"Authorization: Bearer {auth.mint(user)}"
+        client = PollingPeer(dial, gateway, token, *extra)
+        peer = await client.begin("GET")
+        (await request_of(studio)).answer(open_packet(sid, **changes), *TEXT_FIELDS)
+        answer = await peer.read_head()
+        assert answer.status == 200, answer
+        client.open = json.loads(answer.body[1:])
+        assert client.open["sid"] == sid
+        return client
+
+    return open_
+
+
+def polled(gateway: Gateway) -> list[PassedSession]:
+    """Return the connections that poll."""
+    assert gateway.parts.passthrough is not None
+    return list(gateway.parts.passthrough._by_sid.values())
+
+
+def places(gateway: Gateway, user: str = "u1") -> int:
+    """Return the number of places that a user has."""
+    users = gateway.parts.admission.stores.users
+    assert isinstance(users, LocalSlots)
+    return users._counts.held(user)
+
+
+async def polling(client: PollingPeer, studio: ScriptedHttp) -> tuple[Peer, HttpPeer]:
+    """Let a client poll; return both ends."""
+    peer = await client.begin("GET")
+    return peer, await request_of(studio)
+
+
+def same(first: Head, other: Head) -> bool:
+    """Tell whether two answers differ in nothing but what each answer has of its own."""
+    own = ("x-request-id", "date")
+    fields = [[field for field in head.fields if field[0].lower() not in own] for head in (first, other)]
+    return (first.status, first.body, fields[0]) == (other.status, other.body, fields[1])
+
+
+async def test_what_reaches_studio(
+    start: StartGateway, dial: Dial, studio: ScriptedHttp, auth: FakeAuth
+) -> None:
+    """Neither a token nor another user, and no `sid` but the one that the gateway has found."""
+    gateway = await start(STUDIO_WS_URLS=f"{studio.url}?key=1")
+    token = auth.mint("u1")
+    client = PollingPeer(dial, gateway, "X-User-ID: u2", f"Cookie: a=1; t={token}")
+    peer = await client.begin("GET", query=f"a=1&EIO=4&transport=polling&token={token}&user_id=u2&t=x")
+    request = await request_of(studio)
+    assert request.head.target == "/ws?key=1&user_id=u1&EIO=4&transport=polling&a=1"
+    assert request.head.get("x-user-id") == "u1"
+    assert request.head.get("cookie") == "a=1"
+    request.answer(open_packet("sid-1"), *TEXT_FIELDS)
+    assert (await peer.read_head()).body == open_packet("sid-1")
+
+    for method, body in (("GET", b""), ("POST", b"40")):
+        query = f"EIO=4;transport=polling;%73id=sid-1&sid=sid-1&user_id=u2&a=1&token={auth.mint('u2')}"
+        peer = await client.begin(method, "X-Real-IP: 1.2.3.4", query=query, body=body)
+        request = await request_of(studio)
+        assert parse_qsl(request.head.target.partition("?")[2]) == [
+            ("key", "1"),
+            ("user_id", "u1"),
+            ("EIO", "4"),
+            ("transport", "polling"),
+            ("sid", "sid-1"),
+            ("a", "1"),
+        ]
+        assert (request.head.get("x-user-id"), request.head.get("cookie")) == ("u1", "a=1")
+        assert request.head.get("x-real-ip") == "127.0.0.1"
+        assert await request.read(len(body)) == body
+        request.answer(b"ok", *TEXT_FIELDS, "Set-Cookie: b=2", "Access-Control-Allow-Origin: https://x")
+        answer = await peer.read_head()
+        assert (answer.status, answer.body, answer.get("set-cookie")) == (200, b"ok", "b=2")
+        assert answer.get("access-control-allow-origin") == "*"
+
+
+async def test_a_sid_of_somebody_else_is_unknown(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, auth: FakeAuth
+) -> None:
+    """One that Studio has given on another way, one of a connection that has ended, and a guess look alike."""
+    gateway = await start(CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="6")
+    client = await opened(gateway, "sid-1")
+    ended = await opened(gateway, "sid-2", user="u2")
+    polled(gateway)[1].end(Cause.MOVED)
+    queries = [f"EIO=4&transport=polling&sid={sid}" for sid in ("guess", "sid-2", "given-by-studio-itself")]
+    answers = [await client.ask("GET", query=query) for query in queries]
+    assert [problem(answer) for answer in answers] == [(400, 1)] * 3
+    assert same(answers[0], answers[1])
+    assert same(answers[0], answers[2])
+    peer = await client._dial(gateway)
+    peer.write(upgrade("EIO=4&transport=websocket&sid=guess"))
+    assert problem(await peer.read_head()) == (400, 1)
+    assert (await client.ask("GET", query=queries[0])).status == 429, "a guess is a connect"
+    assert studio._arrived.empty(), "nothing has reached Studio"
+    peer, request = await polling(client, studio)  # its own requests are none
+    request.answer(b"2", *TEXT_FIELDS)
+    assert (await peer.read_head()).body == b"2"
+    del ended, auth
+    assert "sid-" not in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "answer"),
+    [
+        ("PUT", "EIO=4&transport=polling&sid=sid-1", (400, 2)),
+        ("GET", "EIO=4&transport=polling&sid=sid-1&j=0", (400, 3)),
+        ("GET", "EIO=4&transport=polling&sid=sid-1&sid=sid-2", (400, 3)),
+        ("GET", "EIO=3&transport=polling&sid=sid-1", (400, 5)),
+        ("GET", "EIO=4&transport=flash&sid=sid-1", (400, 0)),
+        ("GET", "EIO=4&transport=websocket&sid=sid-1", (400, 3)),
+        ("POST", "EIO=4&transport=polling", (400, 2)),
+    ],
+)
+async def test_requests_that_are_refused_change_nothing(
+    start: StartGateway, opened: Open, method: str, query: str, answer: tuple[int, int]
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    assert problem(await client.ask(method, query=query)) == answer
+    assert len(polled(gateway)) == 1
+
+
+async def test_what_opens_nothing(
+    start: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedHttp
+) -> None:
+    gateway = await start(ALLOWED_ORIGINS="https://a")
+    bearer = f"Authorization: Bearer {auth.mint()}"
+    for extra, status in (
+        ((), 401),
+        (("Authorization: Bearer no",), 401),
+        ((bearer, "Origin: https://b"), 403),
+    ):
+        assert (await PollingPeer(dial, gateway, *extra).ask("GET")).status == status
+    client = PollingPeer(dial, gateway, bearer)
+    assert problem(await client.ask("GET", "Content-Length: 1", query=client.query)) == (400, 3)
+    assert (await client.ask("GET", query="EIO=4&transport=websocket")).status == 426
+    assert studio._arrived.empty()
+    page = PollingPeer(dial, gateway, "Origin: https://a", "Access-Control-Request-Method: POST")
+    preflight = await page.ask("OPTIONS")
+    assert (preflight.status, preflight.get("access-control-allow-origin")) == (204, "https://a")
+    assert preflight.get("access-control-allow-credentials") == "true"
+
+
+async def test_polling_may_be_switched_off(start: StartGateway, dial: Dial, auth: FakeAuth) -> None:
+    gateway = await start(POLLING="false", HTTP_ROUTES="")
+    assert gateway.parts.proxy is None
+    client = PollingPeer(dial, gateway, f"Authorization: Bearer {auth.mint()}")
+    assert problem(await client.ask("GET")) == (400, 0)
+
+
+async def test_every_request_has_the_origin_of_the_first(
+    start: StartGateway, opened: Open, studio: ScriptedHttp
+) -> None:
+    gateway = await start(ALLOWED_ORIGINS="https://a,https://b")
+    client = await opened(gateway, "sid-1", "Origin: https://a")
+    for origin in ("Origin: https://b", "Origin: https://c", "X-None: 1"):
+        client._extra = (client._extra[0], origin)
+        assert problem(await client.ask("GET")) == (400, 3)
+        assert problem(await client.ask("POST", body=b"40")) == (400, 3)
+        peer = await client._dial(gateway)
+        peer.write(upgrade("EIO=4&transport=websocket&sid=sid-1", origin))
+        assert problem(await peer.read_head()) == (400, 3)
+    client._extra = (client._extra[0], "Origin: https://a")
+    peer, request = await polling(client, studio)
+    request.answer(b"2", *TEXT_FIELDS)
+    answer = await peer.read_head()
+    assert (answer.status, answer.get("access-control-allow-origin")) == (200, "https://a")
+
+
+async def test_one_get_and_one_post_at_a_time(
+    start: StartGateway, opened: Open, studio: ScriptedHttp
+) -> None:
+    client = await opened(await start())
+    poll, request = await polling(client, studio)
+    assert problem(await client.ask("GET")) == (400, 3)
+    post = await client.begin("POST", body=b"40")
+    posted = await request_of(studio)
+    assert problem(await client.ask("POST", body=b"40")) == (400, 3)
+    posted.answer(b"ok", *TEXT_FIELDS)
+    request.answer(b"40", *TEXT_FIELDS)
+    assert ((await post.read_head()).body, (await poll.read_head()).body) == (b"ok", b"40")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "fields"),
+    [
+        ("200 OK", b"hello", ()),
+        ("200 OK", b"0" + b"x" * 100_000, ()),
+        ("200 OK", open_packet("a b"), ()),
+        ("200 OK", open_packet("sid-1"), ("Content-Encoding: gzip",)),
+        ("201 Created", open_packet("sid-1"), ()),
+        ("403 Forbidden", b"no", ()),
+        ("500 Internal Server Error", b"", ()),
+    ],
+)
+async def test_an_answer_that_opens_no_connection_passes(
+    start: StartGateway,
+    dial: Dial,
+    auth: FakeAuth,
+    studio: ScriptedHttp,
+    status: str,
+    body: bytes,
+    fields: tuple[str, ...],
+) -> None:
+    gateway = await start()
+    client = PollingPeer(dial, gateway, f"Authorization: Bearer {auth.mint()}")
+    peer = await client.begin("GET", "Accept-Encoding: gzip")
+    request = await request_of(studio)
+    assert not request.head.get("accept-encoding")
+    request.answer(body, *TEXT_FIELDS, *fields, status=status)
+    answer = await peer.read_head()
+    assert (answer.status, answer.body) == (int(status[:3]), body)
+    await until(lambda: not places(gateway))
+    assert not polled(gateway)
+    assert problem(await client.ask("GET", query="EIO=4&transport=polling&sid=sid-1")) == (400, 1)
+
+
+async def test_a_sid_that_is_given_twice_opens_no_second_connection(
+    start: StartGateway, opened: Open, dial: Dial, auth: FakeAuth, studio: ScriptedHttp
+) -> None:
+    gateway = await start()
+    await opened(gateway, "sid-1")
+    client = PollingPeer(dial, gateway, f"Authorization: Bearer {auth.mint('u2')}")
+    peer = await client.begin("GET")
+    (await request_of(studio)).answer(open_packet("sid-1"), *TEXT_FIELDS)
+    answer = await peer.read_head()
+    assert (answer.status, json.loads(answer.body)["code"]) == (502, "studio_broke_off")
+    assert (len(polled(gateway)), places(gateway, "u2")) == (1, 0)
+
+
+async def test_a_client_that_leaves_while_it_opens_leaves_nothing(
+    start: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedHttp
+) -> None:
+    gateway = await start()
+    client = PollingPeer(dial, gateway, f"Authorization: Bearer {auth.mint()}")
+    peer = await client.begin("GET")
+    request = await request_of(studio)
+    peer.leave()
+    assert await request.read_rest() == b""
+    await until(lambda: nobody_is_left(gateway) and not places(gateway))
+
+
+# Ends.
+
+
+async def test_without_a_get_it_is_lost(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    gateway = await start()
+    client = await opened(gateway, pingInterval=100, pingTimeout=100)
+    peer, request = await polling(client, studio)
+    await asyncio.sleep(0.05)  # a GET is under way for some of the time
+    request.answer(b"2", *TEXT_FIELDS)
+    await peer.read_head()
+    line = await log.line("closed")
+    assert (line["cause"], line["error"], line["protocol"]) == ("client_gone", "no request came", "socketio")
+    assert line["seconds"] > 0.24
+    assert problem(await client.ask("GET")) == (400, 1)
+    assert not places(gateway)
+
+
+async def test_a_studio_that_does_not_answer_in_its_own_time(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway, pingInterval=100, pingTimeout=100)
+    peer, _ = await polling(client, studio)
+    assert (await peer.read_head()).status == 504
+    assert (await log.line("closed"))["cause"] == "studio_timeout"
+    assert not places(gateway)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_error_of_studio_ends_it(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, method: str
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    peer = await client.begin(method, body=b"40" if method == "POST" else b"")
+    body = b'{"code":1,"message":"Session ID unknown"}'
+    (await request_of(studio)).answer(body, *TEXT_FIELDS, status="400 Bad Request")
+    answer = await peer.read_head()
+    assert (answer.status, answer.body) == (400, body)
+    line = await log.line("closed")
+    assert (line["by"], line["cause"], line["code"]) == ("studio", "studio_closed", None)
+    assert (places(gateway), polled(gateway)) == (0, [])
+
+
+async def test_either_side_may_close_it(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    poll, _ = await polling(client, studio)
+    post = await client.begin("POST", body=b"41\x1e1")
+    (await request_of(studio)).answer(b"ok", *TEXT_FIELDS)
+    assert (await post.read_head()).body == b"ok"
+    answer = await poll.read_head()
+    assert (answer.status, answer.body) == (200, b"6"), (
+        "a GET that waits is answered, although Studio does not"
+    )
+    client = await opened(gateway, "sid-2")
+    poll, request = await polling(client, studio)
+    request.answer(b"42[]\x1e1", *TEXT_FIELDS)
+    assert (await poll.read_head()).body == b"42[]\x1e1"
+    assert [line["cause"] for line in log.lines("closed")] == ["client_closed", "studio_closed"]
+    assert (places(gateway), polled(gateway), log.lines("refused")) == (0, [], [])
+
+
+async def test_a_studio_that_is_gone(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    peer, request = await polling(client, studio)
+    await studio.stop()
+    request.leave()
+    assert (await peer.read_head()).status == 502
+    assert (await log.line("closed"))["cause"] == "studio_broke_off"
+    assert problem(await client.ask("GET")) == (400, 1)
+    await studio.start()
+
+
+async def test_a_dead_studio_while_another_one_is_healthy(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    async with ScriptedHttp() as other:
+        urls = f"{studio.url},{other.url}"
+        gateway = await start(STUDIO_WS_URLS=studio.url, HEALTH_TIMEOUT_SECONDS="0.1")
+        await opened(gateway)
+        gateway.update_backends(
+            [type(gateway.parts.pool.active[0].where).parse(url) for url in urls.split(",")]
+        )
+        await until(lambda: all(each.healthy for each in gateway.parts.pool.active))
+        (session,) = polled(gateway)
+        while not session.backend.dead:
+            session.backend.probed.bad("no answer")
+        assert (await log.line("closed"))["cause"] == "studio_unhealthy"
+
+
+async def test_on_drain_a_get_that_waits_is_told(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    peer, _ = await polling(client, studio)
+    await gateway.stop()
+    answer = await peer.read_head()
+    assert (answer.status, answer.get("retry-after")) == (503, "1")
+    assert (await log.line("closed"))["cause"] == "shutting_down"
+
+
+# What clients send.
+
+
+async def test_a_body_streams_and_has_a_size(start: StartGateway, opened: Open, studio: ScriptedHttp) -> None:
+    gateway = await start(MAX_MESSAGE_BYTES="500000")
+    client = await opened(gateway)
+    body = b"4" + b"x" * 499_000
+    peer = await client.begin("POST", body=body[:1000], length=len(body))
+    request = await request_of(studio)
+    assert await request.read(1000) == body[:1000]
+    peer.write(body[1000:])
+    assert await request.read(len(body) - 1000) == body[1000:]
+    request.answer(b"ok", *TEXT_FIELDS)
+    assert (await peer.read_head()).body == b"ok"
+    peer = await client.begin("POST", body=b"", length=500_001)
+    assert (await peer.read_head()).status == 413
+    assert (polled(gateway), places(gateway)) == ([], 0)
+
+
+async def test_packets_count_in_the_message_rate(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start(
+        MESSAGE_RATE_PER_USER="50", MESSAGE_BURST_PER_USER="10", MESSAGE_RATE_MAX_DELAY_SECONDS="1"
+    )
+    client = await opened(gateway)
+    began = asyncio.get_running_loop().time()
+    peer = await client.begin("POST", body=b"\x1e".join([b"2"] * 20))
+    request = await request_of(studio)
+    assert await request.read(39) == b"\x1e".join([b"2"] * 20)
+    assert asyncio.get_running_loop().time() - began > 0.15, "ten of them have to wait"
+    request.answer(b"ok", *TEXT_FIELDS)
+    assert (await peer.read_head()).body == b"ok"
+    peer = await client.begin("POST", body=b"\x1e".join([b"2"] * 200))
+    assert await peer.read_rest() == b""
+    line = await log.line("closed")
+    assert (line["cause"], line["by"]) == ("message_rate_exceeded", "client")
+    assert places(gateway) == 0
+
+
+# The upgrade.
+
+
+async def begin_upgrade(client: PollingPeer, gateway: Gateway, *extra: str) -> Peer:
+    peer = await client._dial(gateway)
+    peer.write(upgrade(client.query.replace("polling", "websocket"), *client._extra, *extra))
+    return peer
+
+
+async def test_a_websocket_takes_the_place_of_its_connection(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start(MAX_CONNECTIONS_PER_USER="1", CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="1")
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    upgraded = await studio.arrival()
+    assert upgraded.head.target == "/ws?user_id=u1&EIO=4&transport=websocket&sid=sid-1"
+    assert upgraded.head.get("x-user-id") == "u1"
+    accept(upgraded)
+    assert (await websocket.read_head()).status == 101
+    websocket.send(TEXT, "2probe")
+    assert await upgraded.read_message() == (TEXT, b"2probe")
+    assert places(gateway) == 1
+    websocket.send_close(1000)
+    await upgraded.read_close()
+    upgraded.send_close(1000)
+    line = await log.line("closed")
+    assert (line["protocol"], line["cause"], line["messages_from_client"]) == ("socketio", "client_closed", 1)
+    assert (places(gateway), polled(gateway)) == (0, [])
+    assert nobody_is_left(gateway)
+
+
+async def test_after_a_failed_upgrade_it_goes_on_polling(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    poll, request = await polling(client, studio)
+    websocket = await begin_upgrade(client, gateway)
+    accept(upgraded := await studio.arrival())
+    await websocket.read_head()
+    assert problem(await (await begin_upgrade(client, gateway)).read_head()) == (400, 3), "there is only one"
+    websocket.leave()
+    await upgraded.read_close()
+    upgraded.send_close(1000)
+    await log.line("closed")
+    assert places(gateway) == 1
+    request.answer(b"2", *TEXT_FIELDS)
+    assert (await poll.read_head()).body == b"2"
+    polled(gateway)[0].end(Cause.MOVED)
+    assert places(gateway) == 0
+
+
+async def test_studio_may_refuse_the_upgrade(start: StartGateway, opened: Open, studio: ScriptedHttp) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    (await request_of(studio)).answer(b"no", status="400 Bad Request")
+    answer = await websocket.read_head()
+    assert (answer.status, answer.body) == (400, b"no")
+    assert (places(gateway), len(polled(gateway))) == (1, 1)
+
+
+async def test_an_end_during_the_upgrade_frees_the_place_with_the_websocket(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the WebSocket seems to be dead for a moment, it counts once."""
+    monkeypatch.setattr(passthrough, "UPGRADED_SECONDS", 0.0)
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    gateway = await start()
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    accept(await studio.arrival())
+    await websocket.read_head()
+    await until(lambda: not polled(gateway))  # it does not poll any more
+    (session,) = gateway.parts.sessions
+    assert places(gateway) == 1
+    session.slots.suspend()
+    assert places(gateway) == 0
+    session.slots.resume()
+    assert places(gateway) == 1
+    websocket.leave()
+    await until(lambda: places(gateway) == 0)
+
+
+async def test_an_end_while_studio_is_asked_for_the_upgrade(
+    start: StartGateway, opened: Open, studio: ScriptedHttp
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    upgraded = await studio.arrival()
+    polled(gateway)[0].end(Cause.TOKEN_ENDED)
+    accept(upgraded)
+    assert (await websocket.read_head()).status == 400
+    assert places(gateway) == 0
