@@ -22,13 +22,25 @@ _coverage_key: pytest.StashKey[Coverage] = pytest.StashKey()
 _file_key: pytest.StashKey[str] = pytest.StashKey()
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop coverage, if there is one, where only xdist works; the tests run in its workers."""
+    if session.config.getoption("dist", "no") != "no" and not hasattr(session.config, "workerinput"):
+        _stop(session)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Stop coverage, if there is one: all modules of core/ are imported."""
+    _stop(session)
+
+
+def _stop(session: pytest.Session) -> None:
     if "coverage" in sys.modules:
         from coverage import Coverage  # noqa: PLC0415 - only pytest-cov imports it
 
-        if (coverage := Coverage.current()) is not None:
-            session.config.stash[_coverage_key] = coverage
+        while (
+            coverage := Coverage.current()
+        ) is not None:  # pytest-cov starts a second one in a worker, which counts
+            session.config.stash.setdefault(_coverage_key, coverage)
             coverage.stop()
 
 
@@ -41,7 +53,9 @@ def pytest_fixture_setup(request: pytest.FixtureRequest) -> Generator[None, obje
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Measure a test."""
+    """Measure a test, unless its examples are random: what they reach differs from run to run, and takes longest."""
+    if pyfuncitem.get_closest_marker("hypothesis") is not None:
+        return (yield)
     with _measured(pyfuncitem):
         return (yield)
 

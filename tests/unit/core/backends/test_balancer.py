@@ -126,7 +126,18 @@ def test_the_first_choice_is_the_one_that_sticky_prefers(names: list[str], user:
     assert first_choice(available, user) == (preferred[0] if preferred else None)
 
 
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_the_first_choice_of_a_few(count: int) -> None:
+    available = studios(count)
+    assert first_choice(available, "u1") == next(iter(balancer(STICKY).prefer(available, "u1")), None)
+
+
 # Round robin.
+
+
+def test_the_studio_that_a_user_is_bound_to_is_the_first() -> None:
+    one, two, three = studios(3)
+    assert balancer(ROUND_ROBIN).prefer([one, two, three], "u1", three) == [three, one, two]
 
 
 def test_round_robin_goes_round_and_on_from_each() -> None:

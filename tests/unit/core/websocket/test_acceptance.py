@@ -131,6 +131,16 @@ def test_what_is_recognised_is_what_would_be_read(
     assert known.accepted(expected) == Acceptance.of(read(expected))
 
 
+def test_an_answer_with_the_same_fields_is_recognised() -> None:
+    fields = [(b"Server", b"x")]
+    raw = head(ACCEPT, fields, 0)
+    known = KnownAnswer(raw, Acceptance.of(read(raw)))
+    offer = Offer(base64.b64encode(bytes(16)))
+    expected = known.expected(offer)
+    assert expected == head(accept_for(offer.key), fields, 0)
+    assert known.accepted(expected) == Acceptance.of(read(expected))
+
+
 @pytest.mark.parametrize(
     "fields", [[(b"X-Echo", ACCEPT)], [(b"Sec-WebSocket-Key", b"x"), (b"X-Echo", b"a" + ACCEPT)]]
 )

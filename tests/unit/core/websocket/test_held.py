@@ -70,6 +70,13 @@ def test_what_waits_is_taken_in_order_and_only_between_two_frames(
     assert (len(held), held.frames, held.take(5), held.take_all()) == (0, 0, b"", b"")
 
 
+def test_all_that_waits_is_taken_at_once() -> None:
+    held = HeldBytes(HELLO * 3, 3)
+    assert held.take(1) == HELLO
+    assert held.take_all() == HELLO * 2
+    assert (len(held), held.frames) == (0, 0)
+
+
 def test_repr_tells_no_payload() -> None:
     held = HeldBytes(HELLO * 3, 3)
     held.take(1)

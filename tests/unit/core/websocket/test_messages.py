@@ -54,6 +54,13 @@ def test_cuts_do_not_matter(sizes: list[int], data: st.DataObject) -> None:
     assert not reader.inside_message
 
 
+def test_a_length_that_is_cut_is_read_when_it_is_complete() -> None:
+    frame = message_frame(BINARY, b"y" * 126, None)
+    reader = MessageReader(masked=False)
+    assert reader.feed(frame[:3]) == []
+    assert reader.feed(frame[3:]) == [Message(BINARY, b"y" * 126)]
+
+
 def test_fragments_are_joined_and_control_frames_pass_between_them() -> None:
     reader = MessageReader(masked=False)
     fragment = Message(CONTINUATION, b"")
