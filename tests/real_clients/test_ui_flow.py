@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 from tests.real_clients.crowd import Programs
 from tests.real_clients.stack import Stack
 from tests.real_clients.streaming_studio import StreamingStudio
+
+from memmie_harness.conformance.peers import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="package")]
 
@@ -79,8 +82,9 @@ async def test_a_page_signs_in_connects_and_sees_two_blobs(
 ) -> None:
     async with StreamingStudio() as other:
         gateway = await stack.gateway(STUDIO_WS_URLS=f"{stack.studio.ws_url},{other.ws_url}")
-        steps, seen = await programs.page.evaluate(
-            f"{FLOW}({json.dumps(gateway.url)}, {json.dumps(kind)}, {OPEN[kind]})"
-        )
+        async with asyncio.timeout(PATIENCE):
+            steps, seen = await programs.page.evaluate(
+                f"{FLOW}({json.dumps(gateway.url)}, {json.dumps(kind)}, {OPEN[kind]})"
+            )
     assert steps == [201, 200, "ack", "blob.created", 201]
     assert seen == ["second connection", "POST"]
