@@ -48,7 +48,7 @@ class ClientSide(asyncio.Protocol):
         error: why the body is refused; None if it is not.
         blocked: whether the client takes nothing for now, although bytes wait for it.
         starved: whether the rest of the body is awaited.
-        marked: whether the target ends with a question mark.
+        marked: whether the target ends with the question mark of an empty query.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class ClientSide(asyncio.Protocol):
         self.gone = False
         self.error: RefusedError | None = None
         self.blocked = False
-        self.marked = False
         self.transport = handover.transport
         early = handover.take(self)
+        self.marked = b"? " in early.lstrip(b"\r\n").partition(b"\n")[0]  # a request does not keep it
         self._head_bytes = len(early)
         self.transport.resume_reading()  # it is paused if many bytes came with the head
         if not self.complete:
@@ -209,10 +209,6 @@ class ClientSide(asyncio.Protocol):
             self._on_gone()
 
     # Called by the parser.
-
-    def on_url(self, part: bytes) -> None:
-        """Look at the end of the target: a request does not keep the mark of an empty query."""
-        self.marked = part.endswith(b"?")
 
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body."""
