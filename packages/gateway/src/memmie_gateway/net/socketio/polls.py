@@ -251,7 +251,7 @@ class Poll(_Poll):
         options = proxy.options
         self._watch.deadlines = Deadlines(
             body=options.body_seconds,
-            idle=session.silence,
+            idle=session.patience(arrival.request.method),
             total=options.total_seconds,
             now=proxy.clock.time(),
         )
@@ -260,6 +260,8 @@ class Poll(_Poll):
     async def _serve(self, handover: Handover) -> None:
         session, request = self._open, self.arrival.request
         client = self._take(handover)
+        if session.closing is not None:
+            raise RefusedError(session.closing)  # it has ended in this turn of the loop
         self._check_length()
         await session.turn(request.method)
         credentials = find_credentials(request, FIRST_MESSAGE_SOURCES)
