@@ -148,6 +148,7 @@ async def test_a_studio_that_accepts_no_connection(
         gateway = await start()
         client = await opened(gateway)
         gateway.update_backends([BackendUrl.parse(studio.url), BackendUrl.parse(other.url)])
+        await until(lambda: all(each.healthy for each in gateway.parts.pool.active))
         await studio.stop()
         answer = await client.ask("POST", body=b"40")
         assert (answer.status, json.loads(answer.body)["code"]) == (503, "studio_failed")
