@@ -180,7 +180,7 @@ class OpeningPoll(_Poll):
     async def _serve(self, handover: Handover) -> None:
         admitted = self._admitted = await ready(run(self._admission.admit(self.arrival)))
         self.identity = admitted.identity
-        client = self._take(handover)
+        client = self._take(handover, with_head=False)
         await self._forward(client, without_encodings(passed(admitted.credentials, Wish(POLLING, ""))))
 
     async def _connect(self, credentials: Credentials) -> Link:
@@ -259,7 +259,7 @@ class Poll(_Poll):
 
     async def _serve(self, handover: Handover) -> None:
         session, request = self._open, self.arrival.request
-        client = self._take(handover)
+        client = self._take(handover, with_head=request.method == "POST")
         if session.closing is not None:
             raise RefusedError(session.closing)  # it has ended in this turn of the loop
         self._check_length()
