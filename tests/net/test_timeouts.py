@@ -96,3 +96,29 @@ async def test_a_pause_of_the_process_does_not_count() -> None:
         assert clock.pauses == 1
         assert SECONDS <= clock.time() - before < 30
         clock.stop()
+
+
+async def test_a_key_may_stop_another_one_that_is_late_at_the_same_time() -> None:
+    late = Late(lambda _: timeouts.stop("b"))
+    timeouts = Timeouts(SECONDS, late, Clock())
+    for key in "abc":
+        timeouts.start(key)
+    await until(lambda: late == ["a", "c"])
+    assert repr(timeouts) == "<Timeouts 0 of 0.05 s>"
+
+
+async def test_a_key_that_is_late_may_start_another_one_anew() -> None:
+    times: list[float] = []
+
+    def restart(key: str) -> None:
+        times.append(loop_time())
+        if key == "a":
+            timeouts.stop("b")
+            timeouts.start("b")
+
+    late = Late(restart)
+    timeouts = Timeouts(SECONDS, late, Clock())
+    timeouts.start("a")
+    timeouts.start("b")
+    await until(lambda: late == ["a", "b"])
+    assert times[1] - times[0] >= SECONDS
