@@ -397,6 +397,7 @@ def test_a_token_that_comes_later_is_found_among_cookies_query_and_fields_too() 
             b"cookie": (b"s=SECRET; a=1",),
             b"x-key": (b"SECRET",),
             b"x-original-authorization": (b"Bearer SECRET",),
+            b"x-tab": (b"Bearer\tSECRET", b"SECRETS", b"SECRET 1"),
             b"x-a": (b"1",),
         },
         target=b"/ws?k=SECRET&a",
@@ -405,6 +406,7 @@ def test_a_token_that_comes_later_is_found_among_cookies_query_and_fields_too() 
     sent = passed(asked, credentials=late)
     assert (sent[b"cookie"], sent[b"x-a"]) == ((b"a=1",), (b"1",))
     assert not {b"x-key", b"x-original-authorization"} & set(sent)
+    assert sent[b"x-tab"] == (b"SECRETS", b"SECRET 1")
     assert forwarding.target("/ws", "", "u1", late) == "/ws?user_id=u1&a"
 
 
