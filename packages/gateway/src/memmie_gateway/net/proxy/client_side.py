@@ -211,7 +211,8 @@ class ClientSide(asyncio.Protocol):
 
     def on_url(self, part: bytes) -> None:
         """Look at the end of the target: a request does not keep the mark of an empty query."""
-        self.marked = part.endswith(b"?")
+        if not self.complete:  # otherwise it is that of a further request
+            self.marked = part.endswith(b"?")
 
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body."""
