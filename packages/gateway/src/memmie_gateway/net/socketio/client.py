@@ -169,7 +169,7 @@ class TranslatedClient(asyncio.Transport):
         return self._pong(b"")
 
     def _hear_text(self, text: str) -> bytes:
-        """Return the frame for a Socket.IO packet, and one more for each `LARGE` characters, because reading them takes long."""
+        """Return the frame for a Socket.IO packet, and a pong for each `LARGE` characters, because reading them takes long."""
         kind, told = translated(self.translation.hear, text)
         if kind is _LEAVE:
             return self._leave(1000, "")
