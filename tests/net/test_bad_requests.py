@@ -45,6 +45,13 @@ async def test_too_many_header_fields(unharmed: StartGateway, dial: Dial) -> Non
     assert json.loads(answer.body)["error"] == "too many header fields"
 
 
+async def test_just_the_allowed_number_of_header_fields(unharmed: StartGateway, dial: Dial) -> None:
+    head = upgrade_request("t", extra=["X: y"])
+    client = await dial(await unharmed(MAX_HEADERS=str(head.count(b": "))))
+    client.write(head)
+    await refusal(client, 401, "token_invalid")
+
+
 async def test_too_many_header_fields_before_a_bad_one(unharmed: StartGateway, dial: Dial) -> None:
     """The same answer whether they come in one piece or in several."""
     client = await dial(await unharmed(MAX_HEADERS="20"))

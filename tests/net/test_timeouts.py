@@ -38,6 +38,22 @@ async def test_a_key_is_late_once_its_time_is_over() -> None:
     assert late == ["a", "b", "c"]
 
 
+async def test_there_is_one_timer_for_all_keys() -> None:
+    class Counting(Clock):
+        loops = 0
+
+        def loop(self) -> asyncio.AbstractEventLoop:
+            self.loops += 1
+            return super().loop()
+
+    clock, late = Counting(), Late()
+    timeouts = Timeouts(SECONDS, late, clock)
+    for key in "abc":
+        timeouts.start(key)
+    assert clock.loops == 1, "the loop was needed for one timer"
+    await until(lambda: late == ["a", "b", "c"])
+
+
 async def test_a_stopped_key_is_never_late() -> None:
     late = Late()
     timeouts = Timeouts(SECONDS, late, Clock())
@@ -95,6 +111,8 @@ async def test_a_pause_of_the_process_does_not_count() -> None:
         await until(lambda: late == ["a"])
         assert clock.pauses == 1
         assert SECONDS <= clock.time() - before < 30
+        timeouts.start("b")
+        await until(lambda: late == ["a", "b"])
         clock.stop()
 
 
