@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from tests.net.pair import nobody_is_left, until
 from tests.net.socketio_studio import SocketIoStudio
-from tests.real_clients.clients import NodeClient, install
+from tests.real_clients.crowd import Programs
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 
-NODE = Path(__file__).parents[2] / ".nox" / "socketio-client"
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="package")]
 
 NUMBERS = range(200)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def auth() -> AsyncIterator[FakeAuth]:
     async with FakeAuth() as auth:
         yield auth
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="package")
 async def gateway(auth: FakeAuth) -> AsyncIterator[Gateway]:
     """A gateway in this process, before such a Studio."""
     async with SocketIoStudio() as studio:
@@ -44,9 +44,11 @@ async def gateway(auth: FakeAuth) -> AsyncIterator[Gateway]:
 
 
 @pytest.mark.parametrize("transports", [None, ["polling"]], ids=["default", "polling"])
-async def test_nothing_is_lost(gateway: Gateway, auth: FakeAuth, transports: list[str] | None) -> None:
+async def test_nothing_is_lost(
+    gateway: Gateway, auth: FakeAuth, programs: Programs, transports: list[str] | None
+) -> None:
     url = f"{gateway.url}?token={auth.mint('u1')}"
-    client = await NodeClient.start(install(NODE), url, "", transports)
+    client = await programs.node.start("socketio", url, "", transports)
     try:
         assert await client.heard() == ["connect"]
         for number in NUMBERS:  # some before the upgrade, some during it, some after it
