@@ -19,7 +19,7 @@ from memmie_gateway.net import clock
 from memmie_gateway.net.socketio import polling as polling_carrier
 from memmie_gateway.net.socketio import upgrade as upgrading
 from memmie_gateway.net.socketio.client import TranslatedClient
-from memmie_gateway.net.socketio.garbage import LARGE
+from memmie_gateway.net.socketio.garbage import LARGE, translated
 from memmie_gateway.net.socketio.heartbeat import MOST_PAYLOADS
 from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_harness.conformance.peers import CLOSE, CONT, PING, PONG, TEXT
@@ -239,8 +239,19 @@ async def test_a_post_under_way_is_forwarded_when_the_client_is_told_to_go(
     assert problem(await polling.ask("POST", body=b'42["b"]'))[0] == 400
 
 
+async def test_a_garbage_collector_that_is_off_stays_off() -> None:
+    """An embedding program may run it at times of its own."""
+    gc.disable()
+    try:
+        assert translated(len, "x" * LARGE) == LARGE
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("lost", [False, True])
 async def test_a_bad_post_under_way_does_not_delay_the_end(
-    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, *, lost: bool
 ) -> None:
     """The session waited for the whole CLOSE_TIMEOUT_SECONDS."""
     gateway = await start_gateway(CLOSE_TIMEOUT_SECONDS="30")
@@ -251,7 +262,10 @@ async def test_a_bad_post_under_way_does_not_delay_the_end(
     (session,) = sessions_of(gateway)
     session.end(Cause.DRAINING)
     assert json.loads((await polling.read())[2:])[1]["code"] == Cause.DRAINING.close_code
-    post.write(b"\x1e")
+    if lost:
+        post.reset()
+    else:
+        post.write(b"\x1e")
     assert (await polling.studio.read_close())[0] == Cause.DRAINING.close_code
     polling.studio.send_close(Cause.DRAINING.close_code)
     await until(lambda: not sessions_of(gateway))
