@@ -113,7 +113,11 @@ def test_lines_to_paste_are_what_the_clients_take() -> None:
         "python": [sys.executable, "-m", "websockets", "$URL?token=$TOKEN"],
     }
     blobs = "http://127.0.0.1:8000/api/v1/blobs"
-    assert shlex.split(http_line(RUNNING)) == ["curl", "-H", "Authorization: Bearer $TOKEN", blobs]
+    blob = '{"processor_id":"p1","schema_id":"s1","data":"hello"}'
+    assert shlex.split(http_line(RUNNING)) == [
+        *("curl", "-H", "Authorization: Bearer $TOKEN"),
+        *("-d", blob, blobs),
+    ]
 
 
 class Terminal(io.StringIO):

@@ -80,7 +80,14 @@ def as_text(running: Running, *, colour: bool) -> str:
                 else ["Or in a web page, with the token for TOKEN:", f"  {page_line(running)}"]
             ),
             SOCKET_IO,
-            *(["Or over HTTP:", f"  {http_line(running)}"] if fake_studios else []),
+            *(
+                [
+                    "Or create a blob over HTTP; open connections then get blob.created:",
+                    f"  {http_line(running)}",
+                ]
+                if fake_studios
+                else []
+            ),
             "",
             *([HINT, ""] if running.token else []),
             *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
@@ -96,8 +103,9 @@ def variables_line(running: Running) -> str:
 
 
 def http_line(running: Running) -> str:
-    """Return the shell command that asks the fake Studio for the blobs of the user with `$TOKEN`."""
-    return f'curl -H "Authorization: Bearer $TOKEN" {running.gateway}/api/v1/blobs'
+    """Return the shell command that creates a blob of the user with `$TOKEN` in the fake Studio."""
+    blob = """'{"processor_id":"p1","schema_id":"s1","data":"hello"}'"""
+    return f'curl -H "Authorization: Bearer $TOKEN" -d {blob} {running.gateway}/api/v1/blobs'
 
 
 def page_line(running: Running) -> str:
