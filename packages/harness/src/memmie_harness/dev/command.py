@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TextIO
 
+from memmie_harness.dev.pages import refused_pages
 from memmie_harness.dev.proof import CheckError
 from memmie_harness.dev.report import as_json, as_text, wants_colour
 from memmie_harness.dev.signing_key import TOKEN_SECONDS, KeyFileError, kept_key, key_file, mint
@@ -89,6 +90,8 @@ async def _run(options: Options) -> int:
     exit_code = INTERRUPTED
     try:
         for note in notes(options.plan.gateway_settings, setting_names()):
+            _note(note)
+        for note in refused_pages(options.plan.cors_origins, options.plan.gateway_settings):
             _note(note)
         with _signals_cancel_this_task() as stop, _reader_watched(sys.stdout, stop):
             async with running_stack(_with_defaults(options), _log, on_wait=_note) as running:
