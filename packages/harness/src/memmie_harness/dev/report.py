@@ -20,7 +20,10 @@ GREEN: Final = "32"
 DIM: Final = "2"
 """The terminal's code for dim text."""
 
-HINT: Final = "The token is valid for a day. `memmie dev --token-for USER` prints one of any user."
+HINT: Final = (
+    "The token is valid for a day. "
+    "`memmie dev --token-for USER` prints one of any user, and with `--token-seconds N` one that ends soon."
+)
 """What the text says about tokens."""
 
 SOCKET_IO: Final = "Or in a page or Node.js, with socket.io-client: io(gateway, { auth: { token } })"
