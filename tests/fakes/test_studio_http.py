@@ -63,6 +63,9 @@ async def test_books_are_written_read_and_exported(api: Api, thief: Api) -> None
 
 async def test_blobs_are_created_listed_and_published(api: Api, thief: Api, open_client: Any) -> None:
     async with open_client("u1") as client:
+        status, refusal = await api("POST", "blobs", {"title": "t"})
+        assert status == 400
+        assert refusal["error"].startswith("the blob lacks processor_id, schema_id, data; it needs")
         status, blob = await api("POST", "blobs", BLOB)
         assert status == 201
         event = await client.receive()

@@ -91,8 +91,17 @@ async def test_a_derived_blob_is_two_events(open_client: Any) -> None:
         ),
         ({"type": "subscribe", "data": {"types": [str(n) for n in range(1001)]}}, "at most 1000 types"),
         ({"type": "heartbeat", "data": []}, "data is a list; an object is expected"),
-        ({"type": "create_blob", "data": {"schema_id": "s", "data": 1}}, "processor_id is missing"),
-        ({"type": "create_blob", "data": {"processor_id": "p", "schema_id": "s"}}, "data is missing"),
+        (
+            {"type": "create_blob", "data": {"schema_id": "s", "data": 1}},
+            "the blob lacks processor_id; it needs",
+        ),
+        ({"type": "create_blob", "data": {"processor_id": "p", "schema_id": "s"}}, "the blob lacks data; it"),
+        ({"type": "create_blob", "data": {"title": "t"}}, "the blob lacks processor_id, schema_id, data; it"),
+        ({"type": "create_blob", "data": {**BLOB, "schema_id": " "}}, "schema_id is missing or empty"),
+        (
+            {"type": "create_blob", "data": {**BLOB, "schema_id": []}},
+            "schema_id is a list; a string is expected",
+        ),
         ({"type": "create_blob", "data": {**BLOB, "parent_id": "nope"}}, "blobs: there is no item 'nope'"),
         (
             {"type": "create_blob", "data": {**BLOB, "bucket_ids": ["nope"]}},

@@ -25,6 +25,8 @@ from memmie_harness import cli
         (["dev", "--auth", "ws://a"], "'ws://a' is not an address such as http://localhost:9001"),
         (["dev", "--studio", "ws://a/ws", "--studios", "2"], "--studios is the number of fakes, which"),
         (["dev", "--auth", "http://a", "--token-for", "u1"], "with --auth, your Auth makes them"),
+        (["dev", "--token-for", "u1", "--token-seconds", "0"], "'0' is not a whole number of seconds from 1"),
+        (["dev", "--token-seconds", "5"], "--token-seconds is for the token of --token-for"),
         (["dev", "--cors-origin", "http://a/"], "--cors-origin: 'http://a/' is given; an origin such as"),
         (["dev", "--env", "port=1"], "port is set by the stack itself; see --port-base, --studio and --auth"),
     ],
@@ -52,6 +54,7 @@ def test_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
         "--auth",
         "--cors-origin",
         "--token-for",
+        "--token-seconds",
         "--once",
         "--json",
     )

@@ -124,9 +124,10 @@ async def test_text_has_lines_that_work_and_no_colour_where_there_is_no_terminal
             assert client.stdin is not None
             client.stdin.write(b'{"id":"1","type":"heartbeat"}\n')
             await read_until(client.stdout, "ack")
-        [curl] = re.findall("^  (curl .*)", text, re.MULTILINE)
-        async with program("sh", "-c", f"{variables.strip()}; exec {curl} -sS") as client:
-            assert await read_until(client.stdout, '"total"')
+            [curl] = re.findall("^  (curl .*)", text, re.MULTILINE)
+            async with program("sh", "-c", f"{variables.strip()}; exec {curl} -sS") as poster:
+                assert await read_until(poster.stdout, '"schema_id": "s1"')
+            await read_until(client.stdout, "blob.created")
         [auth] = re.findall(r"auth +(http://\S+)", text)
         origin = {"Origin": "http://localhost:5173"}
         async with aiohttp.ClientSession() as http, http.get(f"{auth}/health", headers=origin):

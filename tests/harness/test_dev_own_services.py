@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+import socketio
+from tests.net.socketio_studio import SocketIoStudio
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import InvalidStatus
 
@@ -48,6 +50,24 @@ async def test_ones_own_studio_gets_what_is_sent_and_an_opened_websocket_is_the_
         assert running.proof.what == "a WebSocket through the gateway to your Studio, opened"
         async with await connect(running.websocket, running.token) as client:
             assert await client.recv() == "dev"
+
+
+async def test_a_studio_that_speaks_socket_io_itself_is_checked_by_the_way_of_its_clients() -> None:
+    async with SocketIoStudio() as studio:
+        own = Plan(ports=PORTS, gateway_settings={"SOCKETIO": "passthrough"}, own_studios=(studio.url,))
+        async with running_stack(own, lambda _: None) as running:
+            assert running.passthrough
+            client = socketio.AsyncSimpleClient()
+            await client.connect(f"{running.gateway}?token={running.token}", transports=["websocket"])
+            assert studio.users == ["dev"]
+            await client.disconnect()
+
+        plan = Plan(ports=PORTS, gateway_settings={}, own_studios=(studio.url,))
+        with pytest.raises(
+            CheckError, match=r"Then add --env SOCKETIO=passthrough\): the gateway answered 400"
+        ):
+            async with running_stack(plan, lambda _: None):
+                pass
 
 
 async def test_a_studio_that_refuses_the_websocket_fails_the_check() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from memmie_harness.dev.pages import refused_pages
 from memmie_harness.dev.proof import Proof
 from memmie_harness.dev.report import (
     SOCKET_IO,
@@ -89,10 +90,34 @@ def test_text_says_which_pages_are_allowed() -> None:
     page, other = "http://localhost:5173", "http://localhost:5174"
     text = as_text(replace(RUNNING, pages=(page, other)), colour=False)
 
-    assert f"pages     {page} {other}\n" in text
-    assert "pages     none may use the API of the fakes; --cors-origin ORIGIN allows one\n" in as_text(
-        RUNNING, colour=False
+    fakes = " " * 10 + "at the fakes' own ports:"
+    none = "none; --cors-origin ORIGIN allows one, here and at the gateway"
+    assert f"pages     through the gateway: all\n{fakes} {page} {other} (--cors-origin)\n" in text
+    assert f"pages     through the gateway: all\n{fakes} {none}\n" in as_text(RUNNING, colour=False)
+    same = replace(RUNNING, pages=(page, other), allowed_origins=(page, other))
+    assert f"pages     {page} {other}\n" in as_text(same, colour=False)
+    limited = replace(RUNNING, pages=(page,), allowed_origins=(other,))
+    assert f"through the gateway: {other} (ALLOWED_ORIGINS)\n{fakes} {page} (--cors-origin)\n" in as_text(
+        limited, colour=False
     )
+
+
+def test_a_page_that_the_gateway_refuses_is_pointed_out() -> None:
+    page, other = "http://localhost:5173", "http://[::1]:5174"
+    assert refused_pages([page, other], {}) == []
+    assert refused_pages([page, other], {"ALLOWED_ORIGINS": "*"}) == []
+    assert refused_pages([other, "http://a.b.c"], {"ALLOWED_ORIGINS": f"{other}, http://*.c"}) == []
+    assert refused_pages([page, other], {"ALLOWED_ORIGINS": other}) == [
+        f"--cors-origin allows pages of {page}, but the gateway refuses them: ALLOWED_ORIGINS is {other}"
+    ]
+
+
+def test_text_for_a_studio_that_speaks_socket_io_itself_has_no_line_that_it_refuses() -> None:
+    own = replace(RUNNING, studios=("ws://localhost:9000/socket.io/",), passthrough=True)
+    text = as_text(own, colour=False)
+    assert '  io("http://127.0.0.1:8000", { query: { token: "a.b-c_d" } })\n' in text
+    assert "URL=" not in text
+    assert "auth: { token }" not in text
 
 
 def test_colour_changes_nothing_but_colour() -> None:
@@ -113,7 +138,11 @@ def test_lines_to_paste_are_what_the_clients_take() -> None:
         "python": [sys.executable, "-m", "websockets", "$URL?token=$TOKEN"],
     }
     blobs = "http://127.0.0.1:8000/api/v1/blobs"
-    assert shlex.split(http_line(RUNNING)) == ["curl", "-H", "Authorization: Bearer $TOKEN", blobs]
+    blob = '{"processor_id":"p1","schema_id":"s1","data":"hello"}'
+    assert shlex.split(http_line(RUNNING)) == [
+        *("curl", "-H", "Authorization: Bearer $TOKEN"),
+        *("-d", blob, blobs),
+    ]
 
 
 class Terminal(io.StringIO):

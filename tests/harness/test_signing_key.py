@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -77,6 +78,12 @@ def test_a_token_outlives_a_restart(path: Path, capsys: pytest.CaptureFixture[st
     auth = FakeAuth(signing_key=key)
     assert auth._mint.verify(token).user_id == "u7"
     assert auth._mint.verify(mint(key, "u8")).user_id == "u8"
+
+
+def test_a_token_can_be_short_lived(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["dev", "--token-for", "u7", "--token-seconds", "20"]) == 0
+    claims = FakeAuth(signing_key=path.read_text())._mint.verify(capsys.readouterr().out.strip())
+    assert 0 < claims.expires - time.time() <= 21  # whole seconds
 
 
 @pytest.mark.usefixtures("path")

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from memmie_harness.conformance.http_client import expect_cut
 from memmie_harness.conformance.model import Ended, Violation
 from memmie_harness.conformance.peers import parse_head
 from memmie_harness.conformance.peers.body import Body
+from memmie_harness.conformance.peers.side import Side
 
 REQUEST = "POST / HTTP/1.1"
 ANSWER = "HTTP/1.1 200 OK"
@@ -71,3 +76,17 @@ async def test_chunks_that_are_none_or_too_few_are_a_violation() -> None:
         await body(ANSWER, b"-3\r\nabc\r\n", "Transfer-Encoding: chunked").rest()
     with pytest.raises(Violation, match="2 bytes of a body"):
         await body(ANSWER, b"1\r\na\r\n0\r\n\r\n", "Transfer-Encoding: chunked").part(2)
+
+
+@pytest.mark.parametrize(
+    ("data", "looks_complete"),
+    [(b"", False), (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", False), (b"0\r\n\r\n", True)],
+)
+async def test_a_body_behind_which_no_chunk_comes_does_not_look_complete(
+    data: bytes, *, looks_complete: bool
+) -> None:
+    half = body(ANSWER, b"4\r\nhalf\r\n" + data, "Transfer-Encoding: chunked")
+    assert await half.part(4) == b"half"
+    client = cast("Side", SimpleNamespace(name="client"))
+    with pytest.raises(Violation, match="not complete") if looks_complete else contextlib.nullcontext():
+        await expect_cut(client, half)

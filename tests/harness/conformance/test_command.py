@@ -62,6 +62,23 @@ def test_a_program_that_does_not_exist_is_an_error_of_the_run(
     assert '"outcome": "error"' in report.read_text()
 
 
+def test_a_run_without_a_test_is_not_a_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    profile = tmp_path / "proxy.toml"
+    profile.write_text('name = "proxy"\n[start]\ncommand = "./gone {PORT}"\n[offers]\ntoken_header = true\n')
+    report = tmp_path / "report.json"
+
+    arguments = ["--profile", str(profile), "-k", "http/get", "-k", "http/methods", "--json", str(report)]
+    assert cli.main(["conformance", *arguments]) == 2
+
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-2:] == [
+        "the profile lacks these offers (so many tests need each): auth (2), http_path (2)",
+        "no test ran against proxy",
+    ]
+    assert err == "memmie conformance: no test ran: choose others, or add to the profile what it lacks\n"
+    assert report.read_text().count('"outcome": "not_offered"') == 2
+
+
 def result(outcome: Outcome, seen: str = "why") -> Result:
     async def body(lab: object) -> None:
         del lab

@@ -100,8 +100,15 @@ class Content:
 
     def create_blob(self, user_id: str, body: dict[str, Any]) -> Blob:
         """Create a blob."""
-        if "data" not in body:
-            raise Problem(400, "bad_field", "data is missing; any JSON value is expected")
+        missing = [name for name in ("processor_id", "schema_id") if body.get(name) in (None, "")]
+        missing += ["data"] if "data" not in body else []
+        if missing:
+            raise Problem(
+                400,
+                "bad_field",
+                f"the blob lacks {', '.join(missing)}; "
+                "it needs processor_id and schema_id, two strings, and data, any JSON value",
+            )
         blob = Blob(
             user_id=user_id,
             processor_id=required(body, "processor_id", str),

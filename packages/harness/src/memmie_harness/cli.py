@@ -38,6 +38,8 @@ your own services:
                                         your WebSocket server behind the gateway, with a fake Auth,
                                         for your web page at http://localhost:5173
   memmie dev --token-for u1             print a token of user u1; it outlives a restart of the stack
+  memmie dev --token-for u1 --token-seconds 20
+                                        print a token that ends after 20 seconds, to try what happens then
 
 examples:
   memmie dev                            the stack on ports {DEFAULT_BASE}, {DEFAULT_BASE + 1}, {DEFAULT_BASE + 10} and {DEFAULT_BASE + 11}
@@ -121,8 +123,14 @@ def _parser() -> argparse.ArgumentParser:
     dev.add_argument(
         "--token-for",
         metavar="USER",
-        help="only print a token of this user, which is valid for a day with every stack of this command; "
-        "the stack need not run",
+        help="only print a token of this user, which is valid for a day with every stack of this command "
+        "(see --token-seconds); the stack need not run",
+    )
+    dev.add_argument(
+        "--token-seconds",
+        type=_seconds,
+        metavar="N",
+        help="how long the token of --token-for is valid, in seconds (default: a day)",
     )
     dev.add_argument(
         "--env",
@@ -157,6 +165,12 @@ def _setting(text: str) -> tuple[str, str]:
     return name.upper(), value
 
 
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 0 < int(text) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of seconds from 1 to 999999999")
+    return int(text)
+
+
 def _websocket_address(text: str) -> str:
     return _address(text, ("ws", "wss"), "ws://localhost:9000/ws")
 
@@ -179,6 +193,8 @@ def _dev(arguments: argparse.Namespace) -> int:
         )
     if arguments.auth and arguments.token_for is not None:
         arguments.parser.error("--token-for makes tokens of the fake Auth; with --auth, your Auth makes them")
+    if arguments.token_seconds is not None and arguments.token_for is None:
+        arguments.parser.error("--token-seconds is for the token of --token-for")
     try:
         ports = plan_ports(
             arguments.port_base, DEFAULT_STUDIOS if arguments.studios is None else arguments.studios
@@ -191,7 +207,7 @@ def _dev(arguments: argparse.Namespace) -> int:
     from memmie_harness.dev.stack import Plan  # noqa: PLC0415
 
     if arguments.token_for is not None:
-        return command.print_token(arguments.token_for)
+        return command.print_token(arguments.token_for, arguments.token_seconds)
     try:
         origins = check_origins(arguments.cors_origin)
     except ValueError as error:

@@ -17,7 +17,7 @@ CONFORMANCE_EPILOG: Final = """\
 exit codes: 0    no test failed
             1    a test failed or could not be run; of `compare`: a test got worse
             2    a profile, a report or an option is invalid, a program is not installed, no test has the text of -k,
-                 or a report could not be written
+                 no test ran (the profile lacks what they need), or a report could not be written
             130  a signal stopped the run; everything that was started is stopped
 
 examples:

@@ -22,7 +22,7 @@ from memmie_harness.conformance.model import ConformanceTest, Report
 from memmie_harness.conformance.output import OutputError, notes_stream, say, unwritable, usage, write
 from memmie_harness.conformance.profile import Profile
 from memmie_harness.conformance.profile_file import ProfileError, load_profile, ready_made
-from memmie_harness.conformance.progress import Progress, summary
+from memmie_harness.conformance.progress import Progress, not_offered, summary
 from memmie_harness.conformance.runner import run as run_tests
 from memmie_harness.conformance.runner import version_of
 
@@ -108,6 +108,8 @@ def run(options: Options) -> int:
         unwritten.append(str(error))
     if unwritten:
         return usage("\n".join(unwritten))
+    if not any(report.ran for report in found):
+        return usage("no test ran: choose others, or add to the profile what it lacks")
     return 0 if all(report.conforms for report in found) else FAILED
 
 
@@ -182,7 +184,9 @@ async def _run(profile: Profile, tests: Sequence[ConformanceTest], notes: TextIO
         say("stopped", notes)
         return None
     progress.clear()
-    say("\n".join([summary(report, time.monotonic() - started), *known.summary(profile, report)]), notes)
+    seconds = time.monotonic() - started
+    lines = [summary(report, seconds), *not_offered(profile, report), *known.summary(profile, report)]
+    say("\n".join(lines), notes)
     return report
 
 

@@ -159,6 +159,11 @@ class Report:
         return sum(result.outcome is outcome for result in self.results)
 
     @property
+    def ran(self) -> bool:
+        """Whether at least one test is offered, so that the report says something about the target."""
+        return self.count(Outcome.NOT_OFFERED) < len(self.results)
+
+    @property
     def conforms(self) -> bool:
         """Whether no test failed or could not be run."""
         return not (self.count(Outcome.FAILED) or self.count(Outcome.ERROR))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from typing import TextIO
 
 from memmie_harness.conformance import reports
 from memmie_harness.conformance.model import Outcome, Report, Result
 from memmie_harness.conformance.output import say
+from memmie_harness.conformance.profile import Profile
+
+_WIDTH = 110
+"""How long a line may be."""
 
 
 class Progress:
@@ -58,3 +63,18 @@ def summary(report: Report, seconds: float) -> str:
     number = len(report.results)
     lines.append(f"{number} test{'s' if number != 1 else ''} in {seconds:.1f} s")
     return "\n".join(lines)
+
+
+def not_offered(profile: Profile, report: Report) -> list[str]:
+    """Return what to print about tests that did not run: the offers that the profile lacks, and whether any test ran."""
+    left_out = [result for result in report.results if result.outcome is Outcome.NOT_OFFERED]
+    needs = Counter(need for result in left_out for need in result.test.needs)
+    lacking = sorted((-count, need) for need, count in needs.items() if not profile.main.offers_all([need]))
+    lines = []
+    if lacking:
+        offers = ", ".join(f"{need} ({-count})" for count, need in lacking)
+        text = f"the profile lacks these offers (so many tests need each): {offers}"
+        lines.append(textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False))
+    if not report.ran:
+        lines.append(f"no test ran against {report.target}")
+    return lines

@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TextIO
 
+from memmie_harness.dev.pages import refused_pages
 from memmie_harness.dev.proof import CheckError
 from memmie_harness.dev.report import as_json, as_text, wants_colour
-from memmie_harness.dev.signing_key import KeyFileError, kept_key, key_file, mint
+from memmie_harness.dev.signing_key import TOKEN_SECONDS, KeyFileError, kept_key, key_file, mint
 from memmie_harness.dev.stack import Plan, PortError, running_stack
 from memmie_harness.dev.unknown import notes
 from memmie_harness.targets import TargetError
@@ -55,10 +56,16 @@ def run(options: Options) -> int:
         return runner.run(_run(options))
 
 
-def print_token(user_id: str) -> int:
-    """Print a token of a user, which every stack of `memmie dev` with its own Auth accepts; return the exit code."""
+def print_token(user_id: str, seconds: int | None) -> int:
+    """Print a token of a user, which every stack of `memmie dev` with its own Auth accepts; return the exit code.
+
+    Args:
+        user_id: the user.
+        seconds: how long the token is valid; `TOKEN_SECONDS` if this is None.
+    """
     try:
-        _say(mint(kept_key(key_file(os.environ)), user_id), sys.stdout)
+        key = kept_key(key_file(os.environ))
+        _say(mint(key, user_id, TOKEN_SECONDS if seconds is None else seconds), sys.stdout)
     except (KeyFileError, ValueError) as error:
         return _fail(error, USAGE)
     return 0
@@ -83,6 +90,8 @@ async def _run(options: Options) -> int:
     exit_code = INTERRUPTED
     try:
         for note in notes(options.plan.gateway_settings, setting_names()):
+            _note(note)
+        for note in refused_pages(options.plan.cors_origins, options.plan.gateway_settings):
             _note(note)
         with _signals_cancel_this_task() as stop, _reader_watched(sys.stdout, stop):
             async with running_stack(_with_defaults(options), _log, on_wait=_note) as running:

@@ -53,7 +53,7 @@ async def heartbeat_answered(ws_url: str, token: str) -> Proof:
 
 
 async def websocket_opened(
-    ws_url: str, token: str, studios: tuple[str, ...], on_wait: Callable[[str], None]
+    ws_url: str, token: str, studios: tuple[str, ...], on_wait: Callable[[str], None], *, query: str = ""
 ) -> Proof:
     """Open a WebSocket, which is all that is known of the developer's own Studio; wait a while for one that starts.
 
@@ -62,6 +62,7 @@ async def websocket_opened(
         token: a valid token.
         studios: the WebSocket addresses of the Studios.
         on_wait: called once, with a line for people, if no Studio accepts the first WebSocket.
+        query: what a client adds to the address, such as the fields of Engine.IO.
 
     Raises:
         CheckError: it was refused.
@@ -69,11 +70,14 @@ async def websocket_opened(
     deadline = time.monotonic() + START_SECONDS
     waiting = False
     where = " and ".join(studios)
-    with _explained(ws_url, f"a WebSocket to your Studio at {where} could not be opened"):
+    problem = f"a WebSocket to your Studio at {where} could not be opened"
+    if "/socket.io" in where and not query:
+        problem += " (does it speak Socket.IO? Then add --env SOCKETIO=passthrough)"
+    with _explained(ws_url, problem):
         while True:
             began = time.perf_counter()
             try:
-                async with await connect(ws_url, token):
+                async with await connect(_with_query(ws_url, query), token):
                     return Proof(
                         "a WebSocket through the gateway to your Studio, opened", time.perf_counter() - began
                     )
@@ -81,7 +85,10 @@ async def websocket_opened(
                 if refusal.response.status_code != 503:
                     raise
                 if time.monotonic() >= deadline:
-                    causes = [f"{studio} itself: {await _without_gateway(studio)}" for studio in studios]
+                    causes = [
+                        f"{studio} itself: {await _without_gateway(_with_query(studio, query))}"
+                        for studio in studios
+                    ]
                     raise CheckError(
                         f"no WebSocket to your Studio could be opened; {'; '.join(causes)}"
                     ) from None
@@ -106,6 +113,10 @@ async def token_refused(ws_url: str) -> Proof:
             if _code(refusal) != "token_invalid":
                 raise
     return Proof("an invalid token, refused by your Auth", time.perf_counter() - began)
+
+
+def _with_query(url: str, query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
 
 async def _without_gateway(studio: str) -> str:

@@ -8,6 +8,7 @@ import shlex
 import sys
 from typing import Final, TextIO
 
+from memmie_harness.dev.pages import allowed_pages
 from memmie_harness.dev.stack import Running
 
 BOLD: Final = "1"
@@ -19,14 +20,18 @@ GREEN: Final = "32"
 DIM: Final = "2"
 """The terminal's code for dim text."""
 
-HINT: Final = "The token is valid for a day. `memmie dev --token-for USER` prints one of any user."
+HINT: Final = (
+    "The token is valid for a day. "
+    "`memmie dev --token-for USER` prints one of any user, and with `--token-seconds N` one that ends soon."
+)
 """What the text says about tokens."""
 
 SOCKET_IO: Final = "Or in a page or Node.js, with socket.io-client: io(gateway, { auth: { token } })"
 """What the text says about Socket.IO; the addresses and the token are there already."""
 
-NO_PAGES: Final = "none may use the API of the fakes; --cors-origin ORIGIN allows one"
-"""What the text says where no origin of pages was given; the gateway then lets every page connect."""
+
+NO_TOKEN: Final = "a-token-of-your-Auth"  # noqa: S105 - it stands for one
+"""What stands for a token that only the developer's own Auth can make."""
 
 
 def as_json(running: Running) -> str:
@@ -52,7 +57,7 @@ def as_text(running: Running, *, colour: bool) -> str:
     def paint(style: str, text: str) -> str:
         return f"\x1b[{style}m{text}\x1b[0m" if colour else text
 
-    fake_studios = running.studios[0].startswith("http")
+    fake_studios = not running.own_studios
     addresses = [
         ("gateway", running.gateway),
         ("auth", running.auth if running.token else f"{running.auth}  {paint(DIM, 'your own')}"),
@@ -60,27 +65,13 @@ def as_text(running: Running, *, colour: bool) -> str:
             (f"studio {number}", url if fake_studios else f"{url}  {paint(DIM, 'your own')}")
             for number, url in enumerate(running.studios, start=1)
         ),
-        *(
-            [("pages", " ".join(running.pages) or NO_PAGES)]
-            if running.pages or fake_studios or running.token
-            else []
-        ),
+        *(("" if number else "pages", line) for number, line in enumerate(allowed_pages(running))),
     ]
-    user = f" as user {running.user_id!r}" if running.user_id else ""
     proof = f"{running.proof.what} in {running.proof.seconds * 1000:.1f} ms"
     # A token is long, so the addresses come last, where they stay visible.
     return "\n".join(
         [
-            f"To talk to Studio{user}, paste the first line, and then one of the others:",
-            f"  {variables_line(running)}",
-            *(f"  {line}" for line in client_lines().values()),
-            *(
-                ['Then type {"id":"1","type":"heartbeat"} and press Enter.']
-                if fake_studios
-                else ["Or in a web page, with the token for TOKEN:", f"  {page_line(running)}"]
-            ),
-            SOCKET_IO,
-            *(["Or over HTTP:", f"  {http_line(running)}"] if fake_studios else []),
+            *_how_to_connect(running),
             "",
             *([HINT, ""] if running.token else []),
             *(f"{paint(BOLD, name.ljust(9))} {address}" for name, address in addresses),
@@ -90,14 +81,41 @@ def as_text(running: Running, *, colour: bool) -> str:
     )
 
 
+def _how_to_connect(running: Running) -> list[str]:
+    """Return the lines to paste, with the token once."""
+    user = f" as user {running.user_id!r}" if running.user_id else ""
+    if running.passthrough:
+        return [
+            f"To talk to Studio{user} in a page or Node.js, with socket.io-client:",
+            f"  {socket_io_line(running)}",
+        ]
+    own = ["Or in a web page, with the token for TOKEN:", f"  {page_line(running)}"]
+    heartbeat = ['Then type {"id":"1","type":"heartbeat"} and press Enter.']
+    blob = ["Or create a blob over HTTP; open connections then get blob.created:", f"  {http_line(running)}"]
+    return [
+        f"To talk to Studio{user}, paste the first line, and then one of the others:",
+        f"  {variables_line(running)}",
+        *(f"  {line}" for line in client_lines().values()),
+        *(own if running.own_studios else heartbeat),
+        SOCKET_IO,
+        *([] if running.own_studios else blob),
+    ]
+
+
 def variables_line(running: Running) -> str:
     """Return the shell's line that sets `URL` and `TOKEN`, which the lines of the clients use."""
-    return f"URL={running.websocket} TOKEN={running.token or 'a-token-of-your-Auth'}"
+    return f"URL={running.websocket} TOKEN={running.token or NO_TOKEN}"
 
 
 def http_line(running: Running) -> str:
-    """Return the shell command that asks the fake Studio for the blobs of the user with `$TOKEN`."""
-    return f'curl -H "Authorization: Bearer $TOKEN" {running.gateway}/api/v1/blobs'
+    """Return the shell command that creates a blob of the user with `$TOKEN` in the fake Studio."""
+    blob = """'{"processor_id":"p1","schema_id":"s1","data":"hello"}'"""
+    return f'curl -H "Authorization: Bearer $TOKEN" -d {blob} {running.gateway}/api/v1/blobs'
+
+
+def socket_io_line(running: Running) -> str:
+    """Return the JavaScript that connects to a Studio which speaks Socket.IO itself; it finds no token in `auth`."""
+    return f'io("{running.gateway}", {{ query: {{ token: "{running.token or NO_TOKEN}" }} }})'
 
 
 def page_line(running: Running) -> str:

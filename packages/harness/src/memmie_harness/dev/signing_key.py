@@ -13,7 +13,7 @@ from memmie_fake_auth import FakeAuth
 from memmie_fake_auth.keys import SigningKey, new_pem
 
 TOKEN_SECONDS: Final = 24 * 3600
-"""How long a token of `memmie dev` is valid."""
+"""How long a token of `memmie dev` is valid, without `--token-seconds`."""
 
 
 class KeyFileError(Exception):
@@ -51,13 +51,18 @@ def kept_key(path: Path) -> str:
         raise KeyFileError(f"{path}: {error.strerror}") from error
 
 
-def mint(signing_key: str, user_id: str) -> str:
+def mint(signing_key: str, user_id: str, seconds: int = TOKEN_SECONDS) -> str:
     """Return a token of a user that every fake Auth with this key accepts.
+
+    Args:
+        signing_key: the key in PEM.
+        user_id: the user.
+        seconds: how long the token is valid.
 
     Raises:
         ValueError: the user is empty.
     """
-    return FakeAuth(signing_key=signing_key).mint(user_id, ttl_seconds=TOKEN_SECONDS)
+    return FakeAuth(signing_key=signing_key).mint(user_id, ttl_seconds=seconds)
 
 
 def _make(path: Path) -> None:

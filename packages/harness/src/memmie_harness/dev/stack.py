@@ -16,7 +16,7 @@ from memmie_harness.dev.ports import Ports
 from memmie_harness.dev.proof import Proof, heartbeat_answered, token_refused, websocket_opened
 from memmie_harness.dev.signing_key import TOKEN_SECONDS
 from memmie_harness.targets import InProcessTarget
-from memmie_harness.wiring import gateway_environment
+from memmie_harness.wiring import gateway_environment, websocket_url
 
 USER_ID: Final = "dev"
 """The user of the token."""
@@ -26,6 +26,12 @@ FOR_OWN_STUDIO: Final = {
     "HEALTH_RECOVERY_SECONDS": "0.5",  # a developer restarts it often, and waits for it
 }
 """Settings of the gateway if the Studio is the developer's own."""
+
+SOCKET_IO_PATH: Final = "/socket.io/"
+"""Where the gateway speaks Socket.IO (spec §3, *Socket.IO*)."""
+
+ENGINE_IO: Final = "EIO=4&transport=websocket"
+"""The query with which a client of Socket.IO opens a WebSocket."""
 
 WHY_NO_PORT: Final = {
     errno.EADDRINUSE: "is in use. Stop the program that listens on it, or choose other ports",
@@ -59,6 +65,11 @@ class Plan:
     own_studios: tuple[str, ...] = ()
     signing_key: str = ""
 
+    @property
+    def passthrough(self) -> bool:
+        """Whether clients reach the developer's own Studio by Socket.IO only."""
+        return bool(self.own_studios) and self.gateway_settings.get("SOCKETIO") == "passthrough"
+
 
 @dataclass(frozen=True, slots=True)
 class Running:
@@ -73,7 +84,9 @@ class Running:
         token: a token that is valid for `TOKEN_SECONDS`; None if Auth is the developer's own.
         start_seconds: the time from the start of the first service until the gateway was ready.
         proof: what showed that the stack works.
-        pages: the origins of web pages that may use the fakes and the gateway, as given.
+        pages: the origins of web pages that may use the fakes, as given.
+        allowed_origins: the origins of web pages that may use the gateway; `*` stands for all.
+        passthrough: the developer's own Studio speaks Socket.IO itself, and the gateway does not translate.
     """
 
     gateway: str
@@ -85,6 +98,13 @@ class Running:
     start_seconds: float
     proof: Proof
     pages: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ("*",)
+    passthrough: bool = False
+
+    @property
+    def own_studios(self) -> bool:
+        """Whether the Studios are the developer's own."""
+        return not self.studios[0].startswith("http")
 
 
 @contextlib.asynccontextmanager
@@ -104,6 +124,7 @@ async def running_stack(
         CheckError: the gateway was ready but did not work.
     """
     began = time.monotonic()
+    settings = _settings(plan)
     async with AsyncExitStack() as stack:
         auth = await _start_auth(plan, stack)
         auth_url = auth.url if auth is not None else plan.own_auth
@@ -113,7 +134,7 @@ async def running_stack(
                 auth_url=auth_url,
                 studio_ws_urls=plan.own_studios or [studio.ws_url for studio in fakes],
                 port=plan.ports.gateway,
-                extra=_settings(plan),
+                extra=settings,
             ),
             on_line=on_log_line,
         )
@@ -126,7 +147,10 @@ async def running_stack(
         if token is None:
             proof = await token_refused(gateway.ws_url)
         elif plan.own_studios:
-            proof = await websocket_opened(gateway.ws_url, token, plan.own_studios, on_wait)
+            url, query = gateway.ws_url, ""
+            if plan.passthrough:
+                url, query = websocket_url(gateway.url, SOCKET_IO_PATH), ENGINE_IO
+            proof = await websocket_opened(url, token, plan.own_studios, on_wait, query=query)
         else:
             proof = await heartbeat_answered(gateway.ws_url, token)
         yield Running(
@@ -139,7 +163,14 @@ async def running_stack(
             start_seconds=ready - began,
             proof=proof,
             pages=plan.cors_origins,
+            allowed_origins=split_origins(settings.get("ALLOWED_ORIGINS", "*")),
+            passthrough=plan.passthrough,
         )
+
+
+def split_origins(setting: str) -> tuple[str, ...]:
+    """Return the origins in a value of the setting `ALLOWED_ORIGINS`."""
+    return tuple(origin for each in setting.split(",") if (origin := each.strip()))
 
 
 async def _start_auth(plan: Plan, stack: AsyncExitStack) -> FakeAuth | None:

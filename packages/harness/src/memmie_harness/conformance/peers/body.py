@@ -26,6 +26,10 @@ class Reader(Protocol):
         ...
 
 
+class InvalidChunk(Violation):
+    """Bytes that do not begin a chunk came where a chunk must begin, so the body looks broken to every reader."""
+
+
 class Body:
     """A body, which is framed as its head says.
 
@@ -78,8 +82,12 @@ class Body:
 
 
 def _chunk_size(line: bytes) -> int:
-    """Return the size in the first line of a chunk (RFC 9112 §7.1)."""
+    """Return the size in the first line of a chunk (RFC 9112 §7.1).
+
+    Raises:
+        InvalidChunk: the line has none.
+    """
     digits = re.match(rb"[0-9A-Fa-f]{1,16}(?=[ \t]*[;\r])", line)
     if digits is None:
-        raise Violation("the size of a chunk", escape(line))
+        raise InvalidChunk("the size of a chunk", escape(line))
     return int(digits[0], 16)

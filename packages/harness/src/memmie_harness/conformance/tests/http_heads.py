@@ -28,7 +28,7 @@ async def bytes_kept(lab: Lab, path: str) -> None:
 
 @GROUP.table(
     level=FEATURE,
-    rule=RULE,
+    rule=f"{RULE} (no RFC forbids to forward such a path, but it can lead out of its route)",
     rows=[
         row("dots", "A path with dot segments gets 400", "/../admin", "/a/../../admin", "/./a", "/a/..;x/b"),
         row(
