@@ -155,7 +155,7 @@ def test_failures_are_explained(run_pytest: RunPytest) -> None:
             "*MAX_CONNECTIONS_PER_IP*",
             "mark memmie has no argument 'studio'; allowed: studios, env, target, needs",
             "*memmie gateway log, teardown included: <ProcessTarget pid=*",
-            '{*"event": "listening"*',
+            '{*"event":"listening"*',
             "*somebody*",
         ],
     )

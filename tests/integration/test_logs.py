@@ -38,7 +38,7 @@ DEPLOY_PAGE = Path(__file__).parents[2] / "docs" / "deploy.md"
 
 def test_the_page_for_operators_has_a_row_for_each_event() -> None:
     code = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
-    written = set(re.findall(r'\b_?log(?:\.(?:debug|info|warning|error))?\(\s*"([a-z_]+)"', code))
+    written = set(re.findall(r'\b_?log(?:\.(?:debug|info|warning|error|record))?\(\s*"([a-z_]+)"', code))
     table = DEPLOY_PAGE.read_text().partition("| event | meaning |")[2].partition("\n\n")[0]
 
     assert {"closed", "backend_health", "cut_short"} <= written

@@ -7,16 +7,17 @@ from typing import Any, Self
 
 import socketio
 from aiohttp import web
+from engineio.payload import Payload
 
 
 class SocketIoStudio:
     """A server of Socket.IO; what it has seen is kept."""
 
-    def __init__(self, *, ping_interval: float = 25, ping_timeout: float = 20) -> None:
+    def __init__(self) -> None:
+        Payload.max_decode_packets = 500  # socket.io-client puts all that it has to say into one body
         self.server = socketio.AsyncServer(
             async_mode="aiohttp",
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
+            async_handlers=False,  # each event after the other
             monitor_clients=False,
         )
         self.server.on("connect", self._connected)
@@ -25,7 +26,6 @@ class SocketIoStudio:
         self.server.on("repeat", self._repeat)
         self.users: list[str] = []
         self.queries: list[dict[str, str]] = []
-        self.headers: list[dict[str, str]] = []
         self.left: asyncio.Queue[str] = asyncio.Queue()
         self.requests: list[web.Request] = []
         self.url = ""
@@ -51,11 +51,10 @@ class SocketIoStudio:
         answer: web.StreamResponse = await handler(request)
         return answer
 
-    async def _connected(self, _: str, environ: dict[str, Any]) -> None:
+    async def _connected(self, _: str, environ: dict[str, Any], __: object = None) -> None:
         request = environ["aiohttp.request"]
         self.users.append(request.headers["X-User-ID"])
         self.queries.append(dict(request.query))
-        self.headers.append(dict(request.headers))
 
     async def _disconnected(self, _: str, reason: str) -> None:
         self.left.put_nowait(reason)

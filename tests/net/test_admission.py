@@ -68,15 +68,17 @@ class ScriptedAuthenticator:
         later: whether it has to wait for its answers.
         error: raised for every token.
         asked: the tokens it was asked about.
+        addresses: the keys of the addresses that they came from.
     """
 
     later: bool = False
     error: BaseException | None = None
     asked: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
 
     def authenticate(self, token: str, address: str) -> Maybe[Identity]:
-        assert address
         self.asked.append(token)
+        self.addresses.append(address)
         return turn(lambda: self._answer(token)) if self.later else self._answer(token)
 
     def _answer(self, token: str) -> Identity:
@@ -201,6 +203,7 @@ async def test_slots_are_counted_without_limits_too(make_door: MakeDoor) -> None
     admitted = [await door.admit(client()) for _ in range(3)]
     admitted.append(await door.admit(client("T2", THERE)))
     assert door.held == ({HERE: 3, "2001:db8::/64": 1}, {"u1": 3, "u2": 1})
+    assert door.auth.addresses == [HERE, HERE, HERE, "2001:db8::/64"]
     for client_in in admitted:
         client_in.slots.release()
     assert door.held == ({}, {})

@@ -106,7 +106,7 @@ async def test_a_refusal_is_asked_for_once_and_then_known_at_once(
     assert (auth.questions, authenticator.hits, dict(authenticator.asked)) == (1, 1, {"refused": 1})
 
 
-@pytest.mark.parametrize("token", ["", "a b", "a\r\nx-evil: 1", "ü", "a\x00"])
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nx-evil: 1", "ü", "\ud800", "a\x00"])
 async def test_what_is_no_token_is_refused_and_not_asked_about(
     authenticator: CachedAuthenticator, auth: ScriptedAuth, token: str
 ) -> None:

@@ -45,6 +45,20 @@ async def test_too_many_header_fields(unharmed: StartGateway, dial: Dial) -> Non
     assert json.loads(answer.body)["error"] == "too many header fields"
 
 
+async def test_just_the_allowed_number_of_header_fields(unharmed: StartGateway, dial: Dial) -> None:
+    head = upgrade_request("t", extra=["X: y"])
+    client = await dial(await unharmed(MAX_HEADERS=str(head.count(b": "))))
+    client.write(head)
+    await refusal(client, 401, "token_invalid")
+
+
+async def test_too_many_header_fields_before_a_bad_one(unharmed: StartGateway, dial: Dial) -> None:
+    """The same answer whether they come in one piece or in several."""
+    client = await dial(await unharmed(MAX_HEADERS="20"))
+    client.write(upgrade_request("t", extra=[*(f"X-{number}: y" for number in range(30)), "bad line"]))
+    await refusal(client, 431, "head_too_large")
+
+
 async def test_a_head_of_just_the_allowed_size_is_let_in(
     unharmed: StartGateway, dial: Dial, studio: ScriptedStudio, auth: FakeAuth
 ) -> None:

@@ -29,12 +29,14 @@ async def ends_as(pair: Pair, log: GatewayLog, **expected: object) -> None:
 
 async def test_the_client_closes(join: Join, log: GatewayLog) -> None:
     pair = await join()
+    session = pair.session
     pair.client.send_close(4100, "done for today")
     assert await pair.studio.read_close() == (4100, "done for today")
     pair.studio.send_close(4100, "bye")
     assert await pair.client.read_close() == (4100, "bye")
     await nothing_more(pair.client, pair.studio)
     await ends_as(pair, log, by="client", cause="client_closed", code=4100, reason="done for today")
+    assert repr(session._shared.closings).startswith("<Timeouts 0 of "), "a closed connection has no time-out"
 
 
 async def test_studio_closes(join: Join, log: GatewayLog) -> None:

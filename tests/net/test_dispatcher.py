@@ -344,7 +344,9 @@ def test_a_live_session_binds_more_than_an_attempt() -> None:
     pool, (_, b, c) = pool_of("a", "b", "c")
     dispatcher = Dispatcher(pool, lambda _: b, TIMEOUT)
     dispatcher.joined("u1", c)
-    assert run(dispatcher.dispatch("u1", ScriptedAttempt())) == "b"
+    attempt = ScriptedAttempt()
+    assert run(dispatcher.dispatch("u1", attempt)) == "b"
+    assert attempt.tried == ["b"]
 
 
 def test_the_last_attempt_under_way_binds() -> None:

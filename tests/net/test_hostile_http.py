@@ -162,6 +162,15 @@ async def test_the_target_that_was_checked_is_the_one_that_is_sent(
     assert auth.log.entries("request") == []
 
 
+async def test_the_target_of_a_second_request_changes_nothing_of_the_first(
+    gateway: Gateway, studio: ScriptedHttp, auth: FakeAuth
+) -> None:
+    client = await HttpPeer.connect(gateway.port)
+    client.write(request(target="/api/x", token=auth.mint()) + request(target="/api/y?", token=auth.mint()))
+    assert (await studio.request()).head.target == "/api/x"
+    client.leave()
+
+
 @pytest.mark.parametrize("target", ["/api/x?", "/api/a%2Fb;c/~%7E!$'()*+,=:@%c3?&&a=%zz;b=c+d&?"])
 async def test_the_bytes_of_a_target_stay_as_they_are(
     gateway: Gateway, studio: ScriptedHttp, auth: FakeAuth, target: str

@@ -116,6 +116,22 @@ async def test_requests_without_a_token_are_no_evidence_about_a_backend(
     assert not backend.available, "an answer to nobody is no evidence either"
 
 
+async def test_live_answers_to_nobody_are_no_users(
+    start_gateway: StartGateway, dial_http: DialHttp, studio: ScriptedHttp, auth: FakeAuth
+) -> None:
+    """From many addresses, they made the users whose sessions a backend broke a small share, so it was not ejected."""
+    routes = "/api=studio:/api,/api/open=studio:/api/open:open"
+    gateway = await start_gateway(HTTP_ROUTES=routes, HTTP_LIVE_SECONDS="0.01")
+    for target, token in (("/api/x", auth.mint("u1")), ("/api/open/x", "")):
+        client = await dial_http(gateway)
+        client.write(request(target=target, token=token))
+        (await studio.request()).write(head("HTTP/1.1 200 OK", "Transfer-Encoding: chunked"))
+        await client.read_head()
+    await until(lambda: len(gateway.parts.sessions) == 2)
+    (backend,) = gateway.parts.pool.active
+    assert gateway.parts.ejector._users_on(backend) == {"u1"}
+
+
 # TLS.
 
 

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
-from tests.net.scripted_http import HttpPeer, ScriptedHttp
-from tests.net.scripted_studio import accept
+from tests.net.passing import (
+    TEXT_FIELDS,
+    Open,
+    open_connection,
+    open_packet,
+    places,
+    polled,
+    polling,
+    request_of,
+)
+from tests.net.scripted_http import ScriptedHttp
 from tests.net.socketio import PollingPeer, problem, upgrade
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.net.socketio import passthrough
-from memmie_gateway.net.socketio.passed_session import PassedSession
-from memmie_gateway.net.stores.local import LocalSlots
-from memmie_harness.conformance.peers import TEXT, Head, Peer
+from memmie_harness.conformance.peers import Head
 
 pytestmark = pytest.mark.one_loop
-
-TEXT_FIELDS = ("Content-Type: text/plain; charset=UTF-8", "Connection: close")
-
-ABOUT = {"upgrades": ["websocket"], "pingInterval": 25000, "pingTimeout": 20000, "maxPayload": 1000000}
-
-Open = Callable[..., Awaitable[PollingPeer]]
-"""Opens a connection with this gateway."""
 
 
 @pytest.fixture
@@ -46,17 +45,6 @@ def start(start_gateway: StartGateway) -> StartGateway:
     return started
 
 
-async def request_of(studio: ScriptedHttp) -> HttpPeer:
-    """Return the next request that has reached Studio."""
-    peer = await studio.arrival()
-    assert isinstance(peer, HttpPeer)
-    return peer
-
-
-def open_packet(sid: str, **changes: Any) -> bytes:
-    return b"0" + json.dumps({"sid": sid, **ABOUT, **changes}).encode()
-
-
 @pytest.fixture
 def opened(dial: Dial, studio: ScriptedHttp, auth: FakeAuth) -> Open:
     """`client = await opened(gateway, "sid-1")`: Studio has given it this `sid`."""
@@ -64,36 +52,9 @@ def opened(dial: Dial, studio: ScriptedHttp, auth: FakeAuth) -> Open:
     async def open_(
         gateway: Gateway, sid: str = "sid-1", *extra: str, user: str = "u1", **changes: Any
     ) -> PollingPeer:
-        token = f"Authorization: Bearer {auth.mint(user)}"
-        client = PollingPeer(dial, gateway, token, *extra)
-        peer = await client.begin("GET")
-        (await request_of(studio)).answer(open_packet(sid, **changes), *TEXT_FIELDS)
-        answer = await peer.read_head()
-        assert answer.status == 200, answer
-        client.open = json.loads(answer.body[1:])
-        assert client.open["sid"] == sid
-        return client
+        return await open_connection(dial, studio, auth.mint(user), gateway, sid, *extra, **changes)
 
     return open_
-
-
-def polled(gateway: Gateway) -> list[PassedSession]:
-    """Return the connections that poll."""
-    assert gateway.parts.passthrough is not None
-    return list(gateway.parts.passthrough._by_sid.values())
-
-
-def places(gateway: Gateway, user: str = "u1") -> int:
-    """Return the number of places that a user has."""
-    users = gateway.parts.admission.stores.users
-    assert isinstance(users, LocalSlots)
-    return users._counts.held(user)
-
-
-async def polling(client: PollingPeer, studio: ScriptedHttp) -> tuple[Peer, HttpPeer]:
-    """Let a client poll; return both ends."""
-    peer = await client.begin("GET")
-    return peer, await request_of(studio)
 
 
 def same(first: Head, other: Head) -> bool:
@@ -307,118 +268,6 @@ async def test_a_client_that_leaves_while_it_opens_leaves_nothing(
     await until(lambda: nobody_is_left(gateway) and not places(gateway))
 
 
-# Ends.
-
-
-async def test_without_a_get_it_is_lost(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
-    gateway = await start()
-    client = await opened(gateway, pingInterval=100, pingTimeout=100)
-    peer, request = await polling(client, studio)
-    await asyncio.sleep(0.05)  # a GET is under way for some of the time
-    request.answer(b"2", *TEXT_FIELDS)
-    await peer.read_head()
-    line = await log.line("closed")
-    assert (line["cause"], line["error"], line["protocol"]) == ("client_gone", "no request came", "socketio")
-    assert line["seconds"] > 0.24
-    assert problem(await client.ask("GET")) == (400, 1)
-    assert not places(gateway)
-
-
-async def test_a_studio_that_does_not_answer_in_its_own_time(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
-) -> None:
-    gateway = await start()
-    client = await opened(gateway, pingInterval=100, pingTimeout=100)
-    peer, _ = await polling(client, studio)
-    assert (await peer.read_head()).status == 504
-    assert (await log.line("closed"))["cause"] == "studio_timeout"
-    assert not places(gateway)
-
-
-@pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_an_error_of_studio_ends_it(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, method: str
-) -> None:
-    gateway = await start()
-    client = await opened(gateway)
-    peer = await client.begin(method, body=b"40" if method == "POST" else b"")
-    body = b'{"code":1,"message":"Session ID unknown"}'
-    (await request_of(studio)).answer(body, *TEXT_FIELDS, status="400 Bad Request")
-    answer = await peer.read_head()
-    assert (answer.status, answer.body) == (400, body)
-    line = await log.line("closed")
-    assert (line["by"], line["cause"], line["code"]) == ("studio", "studio_closed", None)
-    assert (places(gateway), polled(gateway)) == (0, [])
-
-
-async def test_either_side_may_close_it(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
-) -> None:
-    gateway = await start()
-    client = await opened(gateway)
-    poll, _ = await polling(client, studio)
-    post = await client.begin("POST", body=b"41\x1e1")
-    (await request_of(studio)).answer(b"ok", *TEXT_FIELDS)
-    assert (await post.read_head()).body == b"ok"
-    answer = await poll.read_head()
-    assert (answer.status, answer.body) == (200, b"6"), (
-        "a GET that waits is answered, although Studio does not"
-    )
-    client = await opened(gateway, "sid-2")
-    poll, request = await polling(client, studio)
-    request.answer(b"42[]\x1e1", *TEXT_FIELDS)
-    assert (await poll.read_head()).body == b"42[]\x1e1"
-    assert [line["cause"] for line in log.lines("closed")] == ["client_closed", "studio_closed"]
-    assert (places(gateway), polled(gateway), log.lines("refused")) == (0, [], [])
-
-
-async def test_a_studio_that_is_gone(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
-) -> None:
-    gateway = await start()
-    client = await opened(gateway)
-    peer, request = await polling(client, studio)
-    await studio.stop()
-    request.leave()
-    assert (await peer.read_head()).status == 502
-    assert (await log.line("closed"))["cause"] == "studio_broke_off"
-    assert problem(await client.ask("GET")) == (400, 1)
-    await studio.start()
-
-
-async def test_a_dead_studio_while_another_one_is_healthy(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
-    async with ScriptedHttp() as other:
-        urls = f"{studio.url},{other.url}"
-        gateway = await start(STUDIO_WS_URLS=studio.url, HEALTH_TIMEOUT_SECONDS="0.1")
-        await opened(gateway)
-        gateway.update_backends(
-            [type(gateway.parts.pool.active[0].where).parse(url) for url in urls.split(",")]
-        )
-        await until(lambda: all(each.healthy for each in gateway.parts.pool.active))
-        (session,) = polled(gateway)
-        while not session.backend.dead:
-            session.backend.probed.bad("no answer")
-        assert (await log.line("closed"))["cause"] == "studio_unhealthy"
-
-
-async def test_on_drain_a_get_that_waits_is_told(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
-) -> None:
-    gateway = await start()
-    client = await opened(gateway)
-    peer, _ = await polling(client, studio)
-    await gateway.stop()
-    answer = await peer.read_head()
-    assert (answer.status, answer.get("retry-after")) == (503, "1")
-    assert (await log.line("closed"))["cause"] == "shutting_down"
-
-
 # What clients send.
 
 
@@ -456,102 +305,4 @@ async def test_packets_count_in_the_message_rate(
     assert await peer.read_rest() == b""
     line = await log.line("closed")
     assert (line["cause"], line["by"]) == ("message_rate_exceeded", "client")
-    assert places(gateway) == 0
-
-
-# The upgrade.
-
-
-async def begin_upgrade(client: PollingPeer, gateway: Gateway, *extra: str) -> Peer:
-    peer = await client._dial(gateway)
-    peer.write(upgrade(client.query.replace("polling", "websocket"), *client._extra, *extra))
-    return peer
-
-
-async def test_a_websocket_takes_the_place_of_its_connection(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
-) -> None:
-    gateway = await start(MAX_CONNECTIONS_PER_USER="1", CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="1")
-    client = await opened(gateway)
-    websocket = await begin_upgrade(client, gateway)
-    upgraded = await studio.arrival()
-    assert upgraded.head.target == "/ws?user_id=u1&EIO=4&transport=websocket&sid=sid-1"
-    assert upgraded.head.get("x-user-id") == "u1"
-    accept(upgraded)
-    assert (await websocket.read_head()).status == 101
-    websocket.send(TEXT, "2probe")
-    assert await upgraded.read_message() == (TEXT, b"2probe")
-    assert places(gateway) == 1
-    websocket.send_close(1000)
-    await upgraded.read_close()
-    upgraded.send_close(1000)
-    line = await log.line("closed")
-    assert (line["protocol"], line["cause"], line["messages_from_client"]) == ("socketio", "client_closed", 1)
-    assert (places(gateway), polled(gateway)) == (0, [])
-    assert nobody_is_left(gateway)
-
-
-async def test_after_a_failed_upgrade_it_goes_on_polling(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
-) -> None:
-    gateway = await start()
-    client = await opened(gateway)
-    poll, request = await polling(client, studio)
-    websocket = await begin_upgrade(client, gateway)
-    accept(upgraded := await studio.arrival())
-    await websocket.read_head()
-    assert problem(await (await begin_upgrade(client, gateway)).read_head()) == (400, 3), "there is only one"
-    websocket.leave()
-    await upgraded.read_close()
-    upgraded.send_close(1000)
-    await log.line("closed")
-    assert places(gateway) == 1
-    request.answer(b"2", *TEXT_FIELDS)
-    assert (await poll.read_head()).body == b"2"
-    polled(gateway)[0].end(Cause.MOVED)
-    assert places(gateway) == 0
-
-
-async def test_studio_may_refuse_the_upgrade(start: StartGateway, opened: Open, studio: ScriptedHttp) -> None:
-    gateway = await start()
-    client = await opened(gateway)
-    websocket = await begin_upgrade(client, gateway)
-    (await request_of(studio)).answer(b"no", status="400 Bad Request")
-    answer = await websocket.read_head()
-    assert (answer.status, answer.body) == (400, b"no")
-    assert (places(gateway), len(polled(gateway))) == (1, 1)
-
-
-async def test_an_end_during_the_upgrade_frees_the_place_with_the_websocket(
-    start: StartGateway, opened: Open, studio: ScriptedHttp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also if the WebSocket seems to be dead for a moment, it counts once."""
-    monkeypatch.setattr(passthrough, "UPGRADED_SECONDS", 0.0)
-    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
-    gateway = await start()
-    client = await opened(gateway)
-    websocket = await begin_upgrade(client, gateway)
-    accept(await studio.arrival())
-    await websocket.read_head()
-    await until(lambda: not polled(gateway))  # it does not poll any more
-    (session,) = gateway.parts.sessions
-    assert places(gateway) == 1
-    session.slots.suspend()
-    assert places(gateway) == 0
-    session.slots.resume()
-    assert places(gateway) == 1
-    websocket.leave()
-    await until(lambda: places(gateway) == 0)
-
-
-async def test_an_end_while_studio_is_asked_for_the_upgrade(
-    start: StartGateway, opened: Open, studio: ScriptedHttp
-) -> None:
-    gateway = await start()
-    client = await opened(gateway)
-    websocket = await begin_upgrade(client, gateway)
-    upgraded = await studio.arrival()
-    polled(gateway)[0].end(Cause.TOKEN_ENDED)
-    accept(upgraded)
-    assert (await websocket.read_head()).status == 400
     assert places(gateway) == 0

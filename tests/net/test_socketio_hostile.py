@@ -19,7 +19,7 @@ from memmie_gateway.net import clock
 from memmie_gateway.net.socketio import polling as polling_carrier
 from memmie_gateway.net.socketio import upgrade as upgrading
 from memmie_gateway.net.socketio.client import TranslatedClient
-from memmie_gateway.net.socketio.garbage import LARGE
+from memmie_gateway.net.socketio.garbage import LARGE, translated
 from memmie_gateway.net.socketio.heartbeat import MOST_PAYLOADS
 from memmie_gateway.net.socketio.polling import PollingCarrier
 from memmie_harness.conformance.peers import CLOSE, CONT, PING, PONG, TEXT
@@ -140,6 +140,20 @@ async def test_a_large_event_counts_as_several_messages(
     assert await client.studio.read_message() == (TEXT, b'{"type":"b"}')
 
 
+async def test_a_large_event_that_is_refused_counts_as_several_messages(
+    gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """The gateway has read it as a whole."""
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    packet = f'2["a",1,"{"x" * 10 * LARGE}"]'
+    client.send(f"4{packet}")
+    assert (await client.read()).startswith('42["error",')
+    for _ in range(1 + len(packet) // LARGE):
+        assert await client.studio.read_message() == (PONG, b"")
+    client.send('42["b"]')
+    assert await client.studio.read_message() == (TEXT, b'{"type":"b"}')
+
+
 async def test_answers_that_are_not_read_stop_a_websocket(
     gateway: Gateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
 ) -> None:
@@ -163,7 +177,8 @@ async def test_answers_that_are_not_polled_stop_the_posts(polling: PollingPeer, 
     assert problem(await polling.ask("POST", body=b"6")) == (400, 3), "the first one waits"
     assert (await polling.read()).startswith("44/xxx")
     assert (await post.read_head()).body == b"ok"
-    assert (await polling.studio.read_message())[0] == PONG
+    for _ in range(1 + len(WIDE) // LARGE):
+        assert (await polling.studio.read_message())[0] == PONG
     assert await polling.studio.read_message() == (TEXT, b'{"type":"behind"}')
 
 
@@ -222,6 +237,38 @@ async def test_a_post_under_way_is_forwarded_when_the_client_is_told_to_go(
     assert (await post.read_head()).body == b"ok"
     assert (await polling.studio.read_close())[0] == cause.close_code
     assert problem(await polling.ask("POST", body=b'42["b"]'))[0] == 400
+
+
+async def test_a_garbage_collector_that_is_off_stays_off() -> None:
+    """An embedding program may run it at times of its own."""
+    gc.disable()
+    try:
+        assert translated(len, "x" * LARGE) == LARGE
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_bad_post_under_way_does_not_delay_the_end(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, *, lost: bool
+) -> None:
+    """The session waited for the whole CLOSE_TIMEOUT_SECONDS."""
+    gateway = await start_gateway(CLOSE_TIMEOUT_SECONDS="30")
+    polling = await (await PollingPeer.dial(dial, gateway)).connect(auth.mint("u1"), studio)
+    carrier = carrier_of(gateway)
+    post = await polling.begin("POST", length=1)
+    await until(lambda: carrier._reading is not None)
+    (session,) = sessions_of(gateway)
+    session.end(Cause.DRAINING)
+    assert json.loads((await polling.read())[2:])[1]["code"] == Cause.DRAINING.close_code
+    if lost:
+        post.reset()
+    else:
+        post.write(b"\x1e")
+    assert (await polling.studio.read_close())[0] == Cause.DRAINING.close_code
+    polling.studio.send_close(Cause.DRAINING.close_code)
+    await until(lambda: not sessions_of(gateway))
 
 
 async def test_a_refused_client_keeps_nothing(gateway: Gateway, dial: Dial) -> None:

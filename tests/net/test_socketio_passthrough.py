@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
@@ -30,6 +31,13 @@ async def studio() -> AsyncIterator[SocketIoStudio]:
 
 
 @pytest.fixture
+async def other() -> AsyncIterator[SocketIoStudio]:
+    """Another Studio; it is set up before the clients, which would come again after its end."""
+    async with SocketIoStudio() as studio:
+        yield studio
+
+
+@pytest.fixture
 def start(start_gateway: StartGateway, studio: SocketIoStudio) -> StartGateway:
     """Start a gateway before the Studio that speaks Socket.IO."""
 
@@ -43,24 +51,27 @@ def start(start_gateway: StartGateway, studio: SocketIoStudio) -> StartGateway:
 @pytest.fixture
 async def connect(auth: FakeAuth) -> AsyncIterator[Connect]:
     """`client = await connect(gateway, "u1", POLLING)`."""
-    clients: list[socketio.AsyncSimpleClient] = []
-    async with aiohttp.ClientSession() as http:  # the library forgets its own when it connects again
+    async with AsyncExitStack() as stack:
 
         async def connected(
             gateway: Gateway, user: str = "u1", transports: list[str] = DEFAULT
         ) -> socketio.AsyncSimpleClient:
+            # The library forgets a session of its own when it connects again, and closes one that several clients share.
+            http = await stack.enter_async_context(aiohttp.ClientSession())
             client = socketio.AsyncSimpleClient(
                 http_session=http, reconnection_delay=0.02, reconnection_delay_max=0.05
             )
+            stack.push_async_callback(shut_down, client)
             headers = {"Authorization": f"Bearer {auth.mint(user)}"}
-            clients.append(client)
             await client.connect(gateway.url, headers=headers, transports=transports)
             return client
 
         yield connected
-        for client in clients:
-            if client.client is not None:
-                await client.client.shutdown()
+
+
+async def shut_down(client: socketio.AsyncSimpleClient) -> None:
+    if client.client is not None:
+        await client.client.shutdown()
 
 
 def polled(gateway: Gateway) -> list[PassedSession]:
@@ -108,20 +119,16 @@ async def test_a_conversation(
 
 
 async def test_every_request_of_a_user_reaches_one_studio(
-    start: StartGateway, connect: Connect, studio: SocketIoStudio
+    start: StartGateway, other: SocketIoStudio, connect: Connect, studio: SocketIoStudio
 ) -> None:
-    async with SocketIoStudio() as other:
-        gateway = await start(STUDIO_WS_URLS=f"{studio.url},{other.url}", LB_STRATEGY="round_robin")
-        clients = [await connect(gateway, f"u{n}", POLLING) for n in range(4)]
-        also = [
-            await connect(gateway, f"u{n}", transport)
-            for n, transport in enumerate([POLLING, WEBSOCKET, DEFAULT])
-        ]
-        for client in clients + also:
-            assert await client.call("echo", "x") == "x"
-        assert not set(studio.users) & set(other.users)
-        assert (len(set(studio.users)), len(set(other.users))) == (2, 2)
-        assert len(studio.users + other.users) == 7
+    gateway = await start(STUDIO_WS_URLS=f"{studio.url},{other.url}", LB_STRATEGY="round_robin")
+    clients = [await connect(gateway, f"u{n}", POLLING) for n in range(4)]
+    clients += [await connect(gateway, f"u{n}", each) for n, each in enumerate([POLLING, WEBSOCKET, DEFAULT])]
+    for client in clients:
+        assert await client.call("echo", "x") == "x"
+    assert not set(studio.users) & set(other.users)
+    assert (len(set(studio.users)), len(set(other.users))) == (2, 2)
+    assert len(studio.users + other.users) == 7
 
 
 async def test_metrics_count_them(start: StartGateway, connect: Connect, studio: SocketIoStudio) -> None:
@@ -156,7 +163,10 @@ async def test_the_gateway_ends_it_and_the_client_comes_again(
 @pytest.mark.one_loop
 async def test_a_token_that_ends(start: StartGateway, connect: Connect, log: GatewayLog) -> None:
     gateway = await start()
-    await connect(gateway, transports=POLLING)
+    client = await connect(gateway, transports=POLLING)
     later(gateway, 7200)
-    line = await log.line("closed")
+    await until(lambda: bool(log.lines("closed")))
+    line = log.lines("closed")[0]
     assert (line["by"], line["cause"], line["code"]) == ("auth", "token_ended", None)
+    later(gateway, 0)
+    await until(lambda: client.connected and len(gateway.parts.sessions) == 1)  # it has come again

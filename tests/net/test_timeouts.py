@@ -38,6 +38,22 @@ async def test_a_key_is_late_once_its_time_is_over() -> None:
     assert late == ["a", "b", "c"]
 
 
+async def test_there_is_one_timer_for_all_keys() -> None:
+    class Counting(Clock):
+        loops = 0
+
+        def loop(self) -> asyncio.AbstractEventLoop:
+            self.loops += 1
+            return super().loop()
+
+    clock, late = Counting(), Late()
+    timeouts = Timeouts(SECONDS, late, clock)
+    for key in "abc":
+        timeouts.start(key)
+    assert clock.loops == 1, "the loop was needed for one timer"
+    await until(lambda: late == ["a", "b", "c"])
+
+
 async def test_a_stopped_key_is_never_late() -> None:
     late = Late()
     timeouts = Timeouts(SECONDS, late, Clock())
@@ -95,4 +111,32 @@ async def test_a_pause_of_the_process_does_not_count() -> None:
         await until(lambda: late == ["a"])
         assert clock.pauses == 1
         assert SECONDS <= clock.time() - before < 30
+        timeouts.start("b")
+        await until(lambda: late == ["a", "b"])
         clock.stop()
+
+
+async def test_a_key_may_stop_another_one_that_is_late_at_the_same_time() -> None:
+    late = Late(lambda _: timeouts.stop("b"))
+    timeouts = Timeouts(SECONDS, late, Clock())
+    for key in "abc":
+        timeouts.start(key)
+    await until(lambda: late == ["a", "c"])
+    assert repr(timeouts) == "<Timeouts 0 of 0.05 s>"
+
+
+async def test_a_key_that_is_late_may_start_another_one_anew() -> None:
+    times: list[float] = []
+
+    def restart(key: str) -> None:
+        times.append(loop_time())
+        if key == "a":
+            timeouts.stop("b")
+            timeouts.start("b")
+
+    late = Late(restart)
+    timeouts = Timeouts(SECONDS, late, Clock())
+    timeouts.start("a")
+    timeouts.start("b")
+    await until(lambda: late == ["a", "b"])
+    assert times[1] - times[0] >= SECONDS

@@ -74,11 +74,12 @@ async def test_a_line_for_people_has_no_raw_escapes(
 async def test_a_line_for_machines_has_no_raw_escapes(reason: str) -> None:
     written = io.StringIO()
     stream = LogStream(written)
-    make_logger("json", "info", stream, terminal=True).info("closed", reason=reason)
+    make_logger("json", "info", stream, terminal=True).info("closed", reason=reason, error=ValueError(reason))
     stream.close()
     assert written.getvalue().isascii()
     assert written.getvalue().rstrip("\n").isprintable()
-    assert json.loads(written.getvalue())["reason"] == reason
+    line = json.loads(written.getvalue())
+    assert (line["reason"], line["error"]) == (reason, f"ValueError({reason!r})")
 
 
 TEXT = st.text() | st.text(st.characters(codec="ascii"))  # there are two encoders

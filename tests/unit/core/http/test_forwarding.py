@@ -411,7 +411,7 @@ def test_a_token_that_comes_later_is_found_among_cookies_query_and_fields_too() 
 def test_copies_of_the_token_of_a_connection_do_not_pass_with_another_token_either() -> None:
     values: Values = {
         b"cookie": (b"a=1; b=T1; c=T2",),
-        b"x-key": (b"T1", b"Bearer T1", b"T2"),
+        b"x-key": (b"T1", b"Bearer T1", b"Bearer\tT1", b"T2"),
         b"authorization": (b"Bearer T2",),
     }
     found = find_credentials(request(values, target=b"/ws?a=1&key=T1&token=T2"))
@@ -419,6 +419,14 @@ def test_copies_of_the_token_of_a_connection_do_not_pass_with_another_token_eith
     assert rest.query == "a=1"
     assert passed(request(values), credentials=rest)[b"cookie"] == (b"a=1",)
     assert b"x-key" not in passed(request(values), credentials=rest)
+
+
+@pytest.mark.parametrize("value", [b"SECRET", b"Bearer SECRET", b"Bearer\tSECRET", b"a,  SECRET"])
+def test_a_field_that_ends_with_the_token_does_not_pass(value: bytes) -> None:
+    fields: Values = {b"x-a": (value,), b"authorization": (b"Bearer SECRET",)}
+    assert b"x-a" not in passed(request(fields))
+    other = (b"SECRETS", b"SECRET 1")
+    assert passed(request({**fields, b"x-a": (*other, value)}))[b"x-a"] == other
 
 
 def test_cookies_pass_where_no_token_was_found() -> None:

@@ -23,6 +23,7 @@ def test_items_stay_as_they_are_written() -> None:
         '"\\u00e9"',
         '{"a" : [1,2] }',
     ]
+    assert [piece.text for piece in array("[1,2]")] == ["1", "2"]
     assert array("[]") == array(" [ ] ") == []
 
 

@@ -145,7 +145,7 @@ def make_parts(
     authenticator = _make_authenticator(settings, resolver, events, rng)
     ejector = Ejector(
         pool,
-        lambda backend: {session.info.identity.user_id for session in sessions.on_backend(backend)},
+        sessions.users_on,
         events,
         enabled=settings.outlier_ejection,
         now=clock.loop_time,

@@ -7,6 +7,7 @@ three times as much CPU.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -56,12 +57,13 @@ class Timeouts(Generic[K]):
             if wait > 0:
                 break
             late.append(key)
-        for key in late:
-            del self._until[key]
         loop = self._clock.loop()
         # Before the calls, because they may start keys.
-        self._timer = loop.call_later(max(wait, SHORTEST_WAIT), self._look) if self._until else None
+        self._timer = loop.call_later(max(wait, SHORTEST_WAIT), self._look) if wait > 0 else None
         for key in late:
+            if self._until.get(key, math.inf) > now:  # an earlier call has stopped it
+                continue
+            del self._until[key]
             try:
                 self._late(key)
             except Exception as error:  # noqa: BLE001 - a bug with one key must not stop the time-outs of all others

@@ -19,7 +19,7 @@ class Identity:
     Attributes:
         user_id: the id of the user; 1 to 1024 bytes of UTF-8 without control characters.
         expires: unix seconds at which the token ends, TOKEN_LEEWAY_SECONDS included; 0 if it does not end.
-        digest: identifies the token without revealing it.
+        digest: identifies the token without revealing it; b"" for a request without one.
         claims_json: the other fields of Auth's answer as a JSON object of at most `MAX_CLAIMS_BYTES`; b"" for none.
             Bytes are immutable and take a fraction of the memory of a dict.
     """

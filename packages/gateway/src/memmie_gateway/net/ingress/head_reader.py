@@ -87,17 +87,18 @@ class HeadReader(asyncio.Protocol):
         room = self._listener.options.max_head_bytes - len(self._head)
         self._head += data
         behind = len(data)
+        broken = False
         try:
             parser.feed_data(data[:room])
         except httptools.HttpParserUpgrade as upgrade:
             behind = upgrade.args[0]  # the parser stops after the head of a request that asks for an upgrade
         except httptools.HttpParserError:
-            if not self._complete:
-                self._refuse(Cause.BAD_REQUEST)
-                return
+            broken = not self._complete
         headers = self._fields if self._head_complete else self._headers
         if len(headers) > self._listener.options.max_headers:
             self._refuse(Cause.HEAD_TOO_BIG, "too many header fields")
+        elif broken:
+            self._refuse(Cause.BAD_REQUEST)
         elif self._head_complete:
             self._route(data[behind:])
         elif self._is_http_0_9(parser):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.net.http1.url import ServiceUrl
@@ -14,6 +14,11 @@ ReadBody = Callable[[], Awaitable[bytes]]
 
 class BrokenError(Exception):
     """A service has not given a complete answer to a request of which something was sent; the message says why."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Self:
+        """Make one of an error of the HTTP client, but without the URL, because its query may hold secrets."""
+        return cls(str(getattr(error, "message", "") or error) or type(error).__name__)
 
 
 class Answer(Protocol):

@@ -33,12 +33,13 @@ class ClientSide(asyncio.Protocol):
 
     Args:
         request: the request.
-        handover: holds the connection; if the request has a body, its bytes begin with the head of the request.
+        handover: holds the connection; its bytes begin with the head of the request, unless `with_head` is false.
         holder: told when the connection has ended.
         max_body: maximum size of the body in bytes; 0 for no limit.
         on_moved: called when the client has sent or taken something.
         on_blocked: called when the client begins to take nothing.
         on_gone: called once when the client has left, also if it has only closed its own direction.
+        with_head: false for a request without a body of which the head is not there any more.
 
     Attributes:
         transport: the connection.
@@ -61,6 +62,7 @@ class ClientSide(asyncio.Protocol):
         on_moved: Callable[[], None],
         on_blocked: Callable[[], None],
         on_gone: Callable[[], None],
+        with_head: bool = True,
     ) -> None:
         self._max_body = max_body
         self._on_moved = on_moved
@@ -75,9 +77,9 @@ class ClientSide(asyncio.Protocol):
         self._wake: asyncio.Future[None] | None = None  # waits for the body
         self._room: asyncio.Future[None] | None = None  # waits until the client takes more of the answer
         self._expects = request.version == "1.1" and request.headers.has(b"expect", b"100-continue")
-        self._parser = httptools.HttpRequestParser(self) if request.has_body else None
+        self._parser = httptools.HttpRequestParser(self) if with_head else None
         self.received = 0
-        self.complete = not request.has_body
+        self.complete = not with_head
         self.gone = False
         self.error: RefusedError | None = None
         self.blocked = False
@@ -86,8 +88,7 @@ class ClientSide(asyncio.Protocol):
         self.marked = b"? " in early.lstrip(b"\r\n").partition(b"\n")[0]  # a request does not keep it
         self._head_bytes = len(early)
         self.transport.resume_reading()  # it is paused if many bytes came with the head
-        if not self.complete:
-            self.data_received(early)
+        self.data_received(early)
 
     def __repr__(self) -> str:
         return f"<ClientSide received={self.received}{' complete' * self.complete}{' gone' * self.gone}>"

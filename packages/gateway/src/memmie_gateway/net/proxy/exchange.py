@@ -165,8 +165,8 @@ class Exchange(ABC):
             RefusedError: the client is refused.
         """
 
-    def _take(self, handover: Handover) -> ClientSide:
-        """Take the client's connection."""
+    def _take(self, handover: Handover, *, with_head: bool = True) -> ClientSide:
+        """Take the client's connection (see `ClientSide`)."""
         client = self.client = ClientSide(
             self.arrival.request,
             handover,
@@ -175,6 +175,7 @@ class Exchange(ABC):
             on_moved=self._watch.moved,
             on_blocked=self._watch.check,
             on_gone=self._gone,
+            with_head=with_head,
         )
         self.proxy.took()
         self._watch.check()

@@ -84,7 +84,7 @@ class Answer:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError) as error:
-            raise BrokenError(str(error) or type(error).__name__) from None
+            raise BrokenError.of(error) from None
 
     def close(self, *, complete: bool) -> None:
         """Give up the answer; if it and its request are complete, the connection is used again."""
@@ -311,7 +311,7 @@ async def _send_once(
         return await send(request)
     except (aiohttp.ClientError, OSError) as error:
         if _GATE.get().connected.done():
-            raise BrokenError(str(error) or type(error).__name__) from None
+            raise BrokenError.of(error) from None
         raise
 
 

@@ -123,6 +123,14 @@ class SessionRegistry:
         """Return the sessions that are attached to a backend now, by a scan of all sessions."""
         return tuple(session for session in self if session.backend is backend)
 
+    def users_on(self, backend: Backend) -> set[str]:
+        """Return the users with sessions on a backend, by a scan of all sessions.
+
+        A live response to a request without a token has a key in place of a user, and is left out.
+        """
+        identities = [session.info.identity for session in self.on_backend(backend)]
+        return {identity.user_id for identity in identities if identity.digest}
+
     def newest(self, user_id: str) -> Live | None:
         """Return the newest session of a user that is not ending, or None if there is none."""
         if user_id in self._by_user:

@@ -169,19 +169,19 @@ class TranslatedClient(asyncio.Transport):
         return self._pong(b"")
 
     def _hear_text(self, text: str) -> bytes:
-        """Return the frame for a Socket.IO packet, and one more for each `LARGE` characters, because reading them takes long."""
+        """Return the frame for a Socket.IO packet, and a pong for each `LARGE` characters, because reading them takes long."""
         kind, told = translated(self.translation.hear, text)
-        if kind is _MESSAGE:
-            frame = message_frame(TEXT, told.encode(), self._rng.randbytes(4))
-            return frame if len(text) < LARGE else frame + self._pong(b"") * (len(text) // LARGE)
         if kind is _LEAVE:
             return self._leave(1000, "")
-        if kind is _CONNECT:
-            if not self.connect.done():
+        if kind is _MESSAGE:
+            frame = message_frame(TEXT, told.encode(), self._rng.randbytes(4))
+        else:
+            frame = self._pong(b"")
+            if kind is _ANSWER:
+                self.carrier.answer(told)
+            elif kind is _CONNECT and not self.connect.done():
                 self.connect.set_result(told)
-        elif kind is _ANSWER:
-            self.carrier.answer(told)
-        return self._pong(b"")
+        return frame if len(text) < LARGE else frame + self._pong(b"") * (len(text) // LARGE)
 
     def _ping(self) -> None:
         self.carrier.send([str(kinds.PING)])

@@ -23,7 +23,13 @@ CLOSED: Final = (Cause.CLIENT_CLOSED, Cause.BACKEND_CLOSED)
 
 
 class Request(Protocol):
-    """A request of a connection that is under way."""
+    """A request of a connection that is under way.
+
+    Attributes:
+        status: the status of its answer, 0 before it.
+    """
+
+    status: int
 
     def cut(self, cause: Cause) -> None:
         """End it because of this cause."""
@@ -145,6 +151,10 @@ class PassedSession:
         if method == "GET":
             self.rested = now
 
+    def patience(self, method: str) -> float:
+        """Return the maximum time in seconds in which nothing of a request moves; a POST may wait for the message rate."""
+        return self.silence + self._max_delay * (method == "POST")
+
     async def turn(self, method: str) -> None:
         """Wait until the next request with this method may be forwarded."""
         now = asyncio.get_running_loop().time()
@@ -172,8 +182,8 @@ class PassedSession:
 
     @property
     def between_messages(self) -> bool:
-        """True, because packets that were not answered yet are not lost with a request."""
-        return True
+        """Whether no packets are on their way in a body."""
+        return not any(method == "POST" or each.status for method, each in self.under_way.items())
 
     def traffic(self) -> Traffic:
         """Return its traffic; its messages are not counted, because the gateway does not read them."""

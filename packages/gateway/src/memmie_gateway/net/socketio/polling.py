@@ -226,6 +226,7 @@ class PollingCarrier:
         self._broken = True
         if self.owner is not None:
             self.owner.broke(cause, words)
+        self._flushed()
 
     def _held(self) -> bool:
         return self._paused or self._unread

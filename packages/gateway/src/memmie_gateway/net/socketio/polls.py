@@ -181,7 +181,7 @@ class OpeningPoll(_Poll):
     async def _serve(self, handover: Handover) -> None:
         admitted = self._admitted = await ready(run(self._admission.admit(self.arrival)))
         self.identity = admitted.identity
-        client = self._take(handover)
+        client = self._take(handover, with_head=False)
         await self._forward(client, without_encodings(passed(admitted.credentials, Wish(POLLING, ""))))
 
     async def _connect(self, credentials: Credentials) -> Link:
@@ -252,7 +252,7 @@ class Poll(_Poll):
         options = proxy.options
         self._watch.deadlines = Deadlines(
             body=options.body_seconds,
-            idle=session.silence,
+            idle=session.patience(arrival.request.method),
             total=options.total_seconds,
             now=proxy.clock.time(),
         )
@@ -260,7 +260,9 @@ class Poll(_Poll):
 
     async def _serve(self, handover: Handover) -> None:
         session, request = self._open, self.arrival.request
-        client = self._take(handover)
+        client = self._take(handover, with_head=request.method == "POST")
+        if session.closing is not None:
+            raise RefusedError(session.closing)  # it has ended in this turn of the loop
         self._check_length()
         await session.turn(request.method)
         credentials = find_credentials(request, FIRST_MESSAGE_SOURCES)

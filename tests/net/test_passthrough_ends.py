@@ -1,0 +1,310 @@
+"""How connections over long-polling to a Studio that speaks Socket.IO itself end, or go on over a WebSocket (spec §1)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
+from tests.net.passing import (
+    TEXT_FIELDS,
+    Open,
+    begin_upgrade,
+    open_connection,
+    places,
+    polled,
+    polling,
+    request_of,
+)
+from tests.net.scripted_http import ScriptedHttp
+from tests.net.scripted_studio import accept
+from tests.net.socketio import PollingPeer, problem
+
+from memmie_fake_auth import FakeAuth
+from memmie_gateway import Gateway
+from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.net.backends.backend import BackendUrl
+from memmie_gateway.net.socketio import passthrough
+from memmie_harness.conformance.peers import TEXT
+
+pytestmark = pytest.mark.one_loop
+
+
+@pytest.fixture
+async def studio() -> AsyncIterator[ScriptedHttp]:
+    async with ScriptedHttp() as studio:
+        yield studio
+
+
+@pytest.fixture
+def start(start_gateway: StartGateway) -> StartGateway:
+    async def started(**settings: str) -> Gateway:
+        return await start_gateway(**{"SOCKETIO": "passthrough", **settings})
+
+    return started
+
+
+@pytest.fixture
+def opened(dial: Dial, studio: ScriptedHttp, auth: FakeAuth) -> Open:
+    """`client = await opened(gateway, "sid-1")`: Studio has given it this `sid`."""
+
+    async def open_(
+        gateway: Gateway, sid: str = "sid-1", *extra: str, user: str = "u1", **changes: Any
+    ) -> PollingPeer:
+        return await open_connection(dial, studio, auth.mint(user), gateway, sid, *extra, **changes)
+
+    return open_
+
+
+# Ends.
+
+
+async def test_without_a_get_it_is_lost(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    gateway = await start()
+    client = await opened(gateway, pingInterval=100, pingTimeout=100)
+    peer, request = await polling(client, studio)
+    await asyncio.sleep(0.05)  # a GET is under way for some of the time
+    request.answer(b"2", *TEXT_FIELDS)
+    await peer.read_head()
+    line = await log.line("closed")
+    assert (line["cause"], line["error"], line["protocol"]) == ("client_gone", "no request came", "socketio")
+    assert line["seconds"] > 0.24
+    assert problem(await client.ask("GET")) == (400, 1)
+    assert not places(gateway)
+
+
+async def test_a_studio_that_does_not_answer_in_its_own_time(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway, pingInterval=100, pingTimeout=100)
+    peer, _ = await polling(client, studio)
+    assert (await peer.read_head()).status == 504
+    assert (await log.line("closed"))["cause"] == "studio_timeout"
+    assert not places(gateway)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_an_error_of_studio_ends_it(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, method: str
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    peer = await client.begin(method, body=b"40" if method == "POST" else b"")
+    body = b'{"code":1,"message":"Session ID unknown"}'
+    (await request_of(studio)).answer(body, *TEXT_FIELDS, status="400 Bad Request")
+    answer = await peer.read_head()
+    assert (answer.status, answer.body) == (400, body)
+    line = await log.line("closed")
+    assert (line["by"], line["cause"], line["code"]) == ("studio", "studio_closed", None)
+    assert (places(gateway), polled(gateway)) == (0, [])
+
+
+async def test_either_side_may_close_it(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    poll, _ = await polling(client, studio)
+    post = await client.begin("POST", body=b"41\x1e1")
+    (await request_of(studio)).answer(b"ok", *TEXT_FIELDS)
+    assert (await post.read_head()).body == b"ok"
+    answer = await poll.read_head()
+    assert (answer.status, answer.body) == (200, b"6"), (
+        "a GET that waits is answered, although Studio does not"
+    )
+    client = await opened(gateway, "sid-2")
+    poll, request = await polling(client, studio)
+    request.answer(b"42[]\x1e1", *TEXT_FIELDS)
+    assert (await poll.read_head()).body == b"42[]\x1e1"
+    assert [line["cause"] for line in log.lines("closed")] == ["client_closed", "studio_closed"]
+    assert (places(gateway), polled(gateway), log.lines("refused")) == (0, [], [])
+
+
+async def test_a_studio_that_is_gone(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    peer, request = await polling(client, studio)
+    await studio.stop()
+    request.leave()
+    assert (await peer.read_head()).status == 502
+    assert (await log.line("closed"))["cause"] == "studio_broke_off"
+    assert problem(await client.ask("GET")) == (400, 1)
+
+
+async def test_a_studio_that_accepts_no_connection(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    """No other Studio is asked, because it would not know the `sid`."""
+    async with ScriptedHttp() as other:
+        gateway = await start()
+        client = await opened(gateway)
+        gateway.update_backends([BackendUrl.parse(studio.url), BackendUrl.parse(other.url)])
+        await until(lambda: all(each.healthy for each in gateway.parts.pool.active))
+        await studio.stop()
+        answer = await client.ask("POST", body=b"40")
+        assert (answer.status, json.loads(answer.body)["code"]) == (503, "studio_failed")
+        assert (await log.line("closed"))["cause"] == "studio_failed"
+        assert other._arrived.empty()
+
+
+async def test_what_studio_answers_is_logged_without_the_sid(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    peer, request = await polling(client, studio)
+    request.write(b"HTTP/1.1 none OK\r\n\r\n")
+    assert (await peer.read_head()).status == 502
+    assert "status" in (await log.line("refused"))["detail"]
+    assert "sid-1" not in log.getvalue()
+
+
+async def test_it_is_moved_only_between_two_bodies(
+    start: StartGateway, opened: Open, studio: ScriptedHttp
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    (session,) = gateway.parts.sessions
+    movable = [session.between_messages]
+    poll, request = await polling(client, studio)
+    movable.append(session.between_messages)
+    request.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n2")
+    await poll.read_until(b"\r\n\r\n2")
+    movable.append(session.between_messages)
+    request.write(b"2")
+    await poll.read_rest()
+    movable.append(session.between_messages)
+    post = await client.begin("POST", body=b"40")
+    await request_of(studio)
+    movable.append(session.between_messages)
+    post.leave()
+    await until(lambda: session.between_messages)
+    assert movable == [True, True, False, True, False]
+
+
+async def test_a_dead_studio_while_another_one_is_healthy(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    async with ScriptedHttp() as other:
+        gateway = await start(HEALTH_TIMEOUT_SECONDS="0.1")
+        await opened(gateway)
+        gateway.update_backends([BackendUrl.parse(studio.url), BackendUrl.parse(other.url)])
+        await until(lambda: all(each.healthy for each in gateway.parts.pool.active))
+        (session,) = polled(gateway)
+        while not session.backend.dead:
+            session.backend.probed.bad("no answer")
+        assert (await log.line("closed"))["cause"] == "studio_unhealthy"
+
+
+async def test_on_drain_a_get_that_waits_is_told(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    peer, _ = await polling(client, studio)
+    await gateway.stop()
+    answer = await peer.read_head()
+    assert (answer.status, answer.get("retry-after")) == (503, "1")
+    assert (await log.line("closed"))["cause"] == "shutting_down"
+
+
+# The upgrade.
+
+
+async def test_a_websocket_takes_the_place_of_its_connection(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start(MAX_CONNECTIONS_PER_USER="1", CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="1")
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    upgraded = await studio.arrival()
+    assert upgraded.head.target == "/ws?user_id=u1&EIO=4&transport=websocket&sid=sid-1"
+    assert upgraded.head.get("x-user-id") == "u1"
+    accept(upgraded)
+    assert (await websocket.read_head()).status == 101
+    websocket.send(TEXT, "2probe")
+    assert await upgraded.read_message() == (TEXT, b"2probe")
+    assert places(gateway) == 1
+    websocket.send_close(1000)
+    await upgraded.read_close()
+    upgraded.send_close(1000)
+    line = await log.line("closed")
+    assert (line["protocol"], line["cause"], line["messages_from_client"]) == ("socketio", "client_closed", 1)
+    assert (places(gateway), polled(gateway)) == (0, [])
+    assert nobody_is_left(gateway)
+
+
+async def test_after_a_failed_upgrade_it_goes_on_polling(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    poll, request = await polling(client, studio)
+    websocket = await begin_upgrade(client, gateway)
+    accept(upgraded := await studio.arrival())
+    await websocket.read_head()
+    assert problem(await (await begin_upgrade(client, gateway)).read_head()) == (400, 3), "there is only one"
+    websocket.leave()
+    await upgraded.read_close()
+    upgraded.send_close(1000)
+    await log.line("closed")
+    assert places(gateway) == 1
+    request.answer(b"2", *TEXT_FIELDS)
+    assert (await poll.read_head()).body == b"2"
+    polled(gateway)[0].end(Cause.MOVED)
+    assert places(gateway) == 0
+
+
+async def test_studio_may_refuse_the_upgrade(start: StartGateway, opened: Open, studio: ScriptedHttp) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    (await request_of(studio)).answer(b"no", status="400 Bad Request")
+    answer = await websocket.read_head()
+    assert (answer.status, answer.body) == (400, b"no")
+    assert (places(gateway), len(polled(gateway))) == (1, 1)
+
+
+async def test_an_end_during_the_upgrade_frees_the_place_with_the_websocket(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the WebSocket seems to be dead for a moment, it counts once."""
+    monkeypatch.setattr(passthrough, "UPGRADED_SECONDS", 0.0)
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    gateway = await start()
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    accept(await studio.arrival())
+    await websocket.read_head()
+    await until(lambda: not polled(gateway))  # it does not poll any more
+    (session,) = gateway.parts.sessions
+    assert places(gateway) == 1
+    session.slots.suspend()
+    assert places(gateway) == 0
+    session.slots.resume()
+    assert places(gateway) == 1
+    websocket.leave()
+    await until(lambda: places(gateway) == 0)
+
+
+async def test_an_end_while_studio_is_asked_for_the_upgrade(
+    start: StartGateway, opened: Open, studio: ScriptedHttp
+) -> None:
+    gateway = await start()
+    client = await opened(gateway)
+    websocket = await begin_upgrade(client, gateway)
+    upgraded = await studio.arrival()
+    polled(gateway)[0].end(Cause.TOKEN_ENDED)
+    accept(upgraded)
+    assert (await websocket.read_head()).status == 400
+    assert places(gateway) == 0
