@@ -94,6 +94,7 @@ ENDS = """
 
 This table has the causes that end a live connection.
 A live answer over HTTP ends for the same causes; it gets no Close frame, but is cut.
+An answer is live after `HTTP_LIVE_SECONDS` (30 by default); before that, the end of its token does not end it.
 When a live connection ends, each side that is still connected gets a Close frame.
 There are three exceptions:
 

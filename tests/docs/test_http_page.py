@@ -10,6 +10,7 @@ import pytest
 from tests.docs.page import opened
 from tests.net.scripted_http import ScriptedHttp, head
 
+from memmie_fake_auth import FakeAuth
 from memmie_harness.client import connect
 from memmie_harness.fixture_types import MintToken, StartGateway
 from memmie_harness.targets import Target
@@ -51,23 +52,29 @@ async def test_a_page_signs_in_and_sees_what_it_and_others_create(
 @pytest.mark.slow
 @pytest.mark.memmie(target="inprocess")
 async def test_a_page_of_another_origin_reads_a_stream_of_events(
-    memmie_start_gateway: StartGateway, memmie_token: MintToken, tmp_path: Path
+    memmie_start_gateway: StartGateway, memmie_auth: FakeAuth, memmie_token: MintToken, tmp_path: Path
 ) -> None:
-    """It gets another one by itself after its Studio has ended the first, and a `fetch` reads one in parts."""
+    """It gets another one by itself after its Studio has ended the first, with a new token if it must."""
     async with ScriptedHttp() as studio:
-        target = await memmie_start_gateway({"STUDIO_WS_URLS": studio.url})
+        target = await memmie_start_gateway({"STUDIO_WS_URLS": studio.url, "AUTH_CACHE_SECONDS": "0"})
         token = memmie_token("u1")
-        facts = f"window.gateway = {json.dumps(target.url)}; window.token = {json.dumps(token)};"
+        facts = (
+            f"window.gateway = {json.dumps(target.url)}; window.token = {json.dumps(token)}; "
+            "window.newToken = () => token; Math.random = () => 0;"
+            "EventSource = class extends EventSource { constructor(url) { super(url); window.events = this; } };"
+        )
         begin = head("HTTP/1.1 200 OK", "Content-Type: text/event-stream")
         async with opened(f"http://127.0.0.1:{studio.port}/page", tmp_path / "profile") as page:
             await page.evaluate(facts + SHOW + CODE["events.js"] + "true")
-            for number in range(2):
+            for number in range(3):
                 asked = await studio.request()
                 assert (asked.head.target, asked.head.get("x-user-id")) == ("/api/v1/events", "u1")
                 asked.write(begin + b"retry: 10\ndata: %d\n\n" % number)
                 await page.until(f"shown.length === {number + 1}")
+                if number == 1:
+                    memmie_auth.script("error", status=401, times=1)
                 asked.leave()
-            assert await page.evaluate("shown") == ["0", "1"]
+            assert await page.evaluate("shown") == ["0", "1", "2"]
             await page.evaluate("events.close()")
             read = """
                 fetch(`${gateway}/api/parts`, { headers: { Authorization: `Bearer ${token}` } }).then(async (answer) => {

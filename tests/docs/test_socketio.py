@@ -9,24 +9,25 @@ from pathlib import Path
 
 import pytest
 from tests.docs.programs import running
+from tests.net.socketio_studio import SocketIoStudio
 from tests.real_clients.hosts import install
 
 from memmie_fake_studio import FakeStudio
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio.translation import RECONNECT_CODES
-from memmie_harness.fixture_types import ConnectSocketIo, MintToken
+from memmie_harness.fixture_types import ConnectSocketIo, MintToken, StartGateway
 from memmie_harness.targets import Target
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "socketio.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"<!-- (node|python) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
+BLOCKS = re.findall(r"<!-- (node|python|passthrough) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL)
 
 pytestmark = pytest.mark.memmie(studios=1, target="inprocess")
 
 
 def program(language: str, target: Target, token: str) -> str:
     text = "\n".join(block for name, block in BLOCKS if name == language)
-    assert text.count("http://127.0.0.1:8000") == text.count("the token that memmie dev printed") == 1
+    assert text.count("http://127.0.0.1:8000") == 1
     return text.replace("http://127.0.0.1:8000", target.url).replace(
         "the token that memmie dev printed", token
     )
@@ -40,6 +41,11 @@ async def says(process: Process, words: str) -> None:
     raise AssertionError(words)
 
 
+def end_by_token(target: Target) -> None:
+    for session in list(target._service.parts.sessions):  # type: ignore[attr-defined]
+        session.end(Cause.TOKEN_ENDED)
+
+
 def test_every_program_is_run() -> None:
     assert len(BLOCKS) == PAGE.count("```js") + PAGE.count("```python")
 
@@ -51,11 +57,16 @@ def test_the_codes_are_those_of_the_gateway_and_of_the_client_for_plain_websocke
     assert all(str(code) in script for code in RECONNECT_CODES)
 
 
-async def test_the_python_program(memmie_gateway: Target, memmie_token: MintToken) -> None:
-    async with running(
-        sys.executable, "-c", program("python", memmie_gateway, memmie_token("u1"))
-    ) as process:
+async def test_the_python_programs(memmie_gateway: Target, memmie_token: MintToken) -> None:
+    """The second one comes back with a new token."""
+    text = program("python", memmie_gateway, memmie_token("u1"))
+    token = f"async def new_token():\n    return {memmie_token('u1')!r}\n"
+    run = f"asyncio.run(listen({memmie_gateway.url!r}))"
+    async with running(sys.executable, "-u", "-c", f"{text}\n{token}\n{run}") as process:
         await says(process, "'type': 'ack'")
+        await says(process, "listening")
+        end_by_token(memmie_gateway)
+        await says(process, "listening")
 
 
 async def test_the_javascript_program(
@@ -76,6 +87,22 @@ async def test_the_javascript_program(
         other = await memmie_socketio("u1")
         await other.emit("create_blob", {"processor_id": "p1", "schema_id": "s1", "data": {}})
         await says(process, "created")
-        for session in list(memmie_gateway._service.parts.sessions):  # type: ignore[attr-defined]
-            session.end(Cause.TOKEN_ENDED)
+        end_by_token(memmie_gateway)
         await says(process, "connected")
+
+
+async def test_the_program_for_passthrough(
+    memmie_start_gateway: StartGateway, memmie_token: MintToken
+) -> None:
+    """Its first token is refused."""
+    async with SocketIoStudio() as studio:
+        settings = {"SOCKETIO": "passthrough", "STUDIO_WS_URLS": studio.url, "HEALTH_CHECK": "tcp"}
+        target = await memmie_start_gateway(settings)
+        begin = 'import { io } from "socket.io-client"; let token = "expired";\n'
+        new = f'async function newToken() {{ return "{memmie_token("u1")}"; }}\n'
+        end = 'socket.on("connect", () => console.log("connected"));'
+        folder = install(ROOT / ".nox" / "socketio-client")
+        text = f"{begin}{program('passthrough', target, '')}{new}{end}"
+        async with running("node", "--input-type=module", "--eval", text, folder=folder) as process:
+            await says(process, "connected")
+        assert studio.users == ["u1"]

@@ -117,6 +117,7 @@ BAD = [
     ("PORT", "-1", "greater than or equal to 0"),
     ("BROWSER_REFUSALS", "maybe", "true or false"),
     ("HTTP_ROUTES", "/api", "is not a route such as /api=studio:/api"),
+    ("HTTP_ROUTES", "/mine=http://127.0.0.1:9000/x", "the service is studio or auth"),
     ("HTTP_ROUTES", "/api=studio:/api,/api/=auth:/x", "two routes have the prefix /api"),
     ("HTTP_MAX_BODY_BYTES", "-1", "greater than or equal to 0"),
     ("HTTP_BODY_SECONDS", "0", "greater than 0"),

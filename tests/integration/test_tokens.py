@@ -86,7 +86,7 @@ async def test_refusals_say_why_in_json(
 
     missing = await dial_refusal(url)
     assert missing.status == 401
-    assert missing.json == {"error": "a token is needed to connect", "code": "token_missing"}
+    assert missing.json == {"error": "a token is needed", "code": "token_missing"}
     assert missing.headers["content-type"] == "application/json"
     assert missing.headers["www-authenticate"] == "Bearer"
 

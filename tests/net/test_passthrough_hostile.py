@@ -104,7 +104,9 @@ async def test_a_sid_of_somebody_else_is_unknown(
     start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog, auth: FakeAuth
 ) -> None:
     """One that Studio has given on another way, one of a connection that has ended, and a guess look alike."""
-    gateway = await start(CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="6")
+    gateway = await start(
+        CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="5"
+    )  # that of sid-2 does not count
     client = await opened(gateway, "sid-1")
     ended = await opened(gateway, "sid-2", user="u2")
     polled(gateway)[1].end(Cause.MOVED)

@@ -131,6 +131,17 @@ async def test_others_get_http(gateway: Gateway, dial: Dial) -> None:
     assert (await client.read_head()).status == 400, "an invalid handshake"
 
 
+@pytest.mark.parametrize("mode", ["passthrough", "translate"])
+async def test_a_page_that_speaks_socketio_gets_http(
+    start_gateway: StartGateway, dial: Dial, mode: str
+) -> None:
+    """Its library reports no close code that comes before the first packet."""
+    gateway = await start_gateway(SOCKETIO=mode, **SETTINGS)
+    refused = "Origin: https://evil.test" if mode == "translate" else ORIGIN
+    client = await asked(dial, gateway, refused, target="/socket.io/?EIO=4&transport=websocket")
+    assert client.head.status == (403 if mode == "translate" else 401)
+
+
 async def test_without_the_setting_a_page_gets_http(start_gateway: StartGateway, dial: Dial) -> None:
     assert (await asked(dial, await start_gateway(), ORIGIN)).head.status == 401
 

@@ -208,6 +208,21 @@ async def test_a_sid_that_is_not_known_counts_as_a_connect(start_gateway: StartG
 
 
 @pytest.mark.one_loop
+async def test_late_requests_of_a_client_that_was_refused_do_not_count(
+    start_gateway: StartGateway, dial: Dial, log: GatewayLog
+) -> None:
+    gateway = await start_gateway(CONNECT_RATE_PER_IP="0.01", CONNECT_BURST_PER_IP="2")
+    client = await PollingPeer.dial(dial, gateway)
+    await client.post('40{"token":"wrong"}')
+    assert [len(await client.get()) for _ in range(2)] == [1, 1], "CONNECT_ERROR and CLOSE"
+    for method in ("GET", "POST"):
+        assert problem(await client.ask(method, body=b"1" * (method == "POST"))) == (400, 1)
+    assert [line["cause"] for line in log.lines("refused")] == ["token_invalid"]
+    assert problem(await client.ask("GET")) == (400, 1), "this one counts"
+    assert (await client.ask("GET")).status == 429
+
+
+@pytest.mark.one_loop
 async def test_a_connection_counts_once(
     start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
 ) -> None:

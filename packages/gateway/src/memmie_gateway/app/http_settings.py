@@ -33,6 +33,8 @@ class HttpSettings(BaseModel):
         ("/api=studio:/api", "/auth=auth:/api/v1/auth:open"),
         description="HTTP paths that are forwarded, comma separated. `/api=studio:/api` forwards `/api/x` to `/api/x` of the user's "
         "backend, and needs a token; `/auth=auth:/api/v1/auth:open` forwards `/auth/x` to `/api/v1/auth/x` of Auth, without a token. "
+        "`studio` is host and port of the URLs in STUDIO_WS_URLS; there are no other services than `studio` and `auth`. "
+        "Your value replaces the default, so repeat its routes if you need them. "
         "If it is set, but empty, no HTTP requests are forwarded.",
     )
     http_max_body_bytes: Count = Field(
@@ -57,7 +59,8 @@ class HttpSettings(BaseModel):
     http_live_seconds: PositiveSeconds = Field(
         30,
         description="Time in seconds after which an answer of a backend that is still streaming is a live connection. "
-        "It then counts for MAX_CONNECTIONS_PER_IP and MAX_CONNECTIONS_PER_USER, and is cut for the same reasons as a WebSocket.",
+        "It then counts for MAX_CONNECTIONS_PER_IP and MAX_CONNECTIONS_PER_USER, and is cut for the same reasons as a WebSocket. "
+        "Before this time, it is not cut when its token expires.",
     )
     http_connections_per_ip: Count = Field(
         64,

@@ -100,7 +100,8 @@ class Settings(HttpSettings):
         default=False,
         description="Tell a web page why it is refused. The gateway then accepts the WebSocket of a page and closes it at once, "
         "with 4000 + the HTTP status as the code, and with the cause as the reason. "
-        "Limits by address, a full gateway and a gateway that shuts down still answer with an HTTP status.",
+        "Limits by address, a full gateway and a gateway that shuts down still answer with an HTTP status. "
+        "It does not apply to Socket.IO.",
     )
 
     # Auth
@@ -159,7 +160,7 @@ class Settings(HttpSettings):
     token_end: Literal["close", "keep"] = Field(
         "close",
         description="What happens to a live connection when its token expires: "
-        "`close` closes it with 4401, `keep` keeps it open.",
+        "`close` closes it with 4401, `keep` keeps it open. A streaming answer over HTTP is live after HTTP_LIVE_SECONDS.",
     )
     token_leeway_seconds: Seconds = Field(
         0,

@@ -88,7 +88,7 @@ class Cause(enum.Enum):
     BAD_HANDSHAKE = Ending(
         "bad_handshake", "this is not a WebSocket handshake (RFC 6455 section 4.1)", _CLIENT, 400
     )
-    TOKEN_MISSING = Ending("token_missing", "a token is needed to connect", _CLIENT, 401)
+    TOKEN_MISSING = Ending("token_missing", "a token is needed", _CLIENT, 401)
     TOKEN_TOO_LONG = Ending("token_too_long", "the token is too long", _CLIENT, 401)
     TOKEN_REFUSED = Ending("token_invalid", "the token is not valid", _AUTH, 401)
     ORIGIN_REFUSED = Ending("origin_not_allowed", "pages of this origin may not connect", _CLIENT, 403)
@@ -118,7 +118,9 @@ class Cause(enum.Enum):
     CONNECT_RATE = Ending(
         "connect_rate_exceeded", "connecting too often from this address", _CLIENT, 429, retry=True
     )
-    CLIENT_LEFT = Ending("client_left", "the client left before it was answered", _CLIENT, 499, error=False)
+    CLIENT_LEFT = Ending(
+        "client_left", "the client left before the end of the answer", _CLIENT, 499, error=False
+    )
     INTERNAL = Ending("internal_error", "the gateway failed to handle this request", _GATEWAY, 500, 1011)
     GATEWAY_FULL = Ending("overloaded", "the gateway is full, retry later", _GATEWAY, 503, 1013, retry=True)
     DRAINING = Ending(

@@ -19,6 +19,7 @@ from memmie_gateway.core.http.credentials import ALL_SOURCES, FIRST_MESSAGE_SOUR
 from memmie_gateway.core.http.origins import Origins
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause, Side
+from memmie_gateway.core.socketio import handshake as engine_io
 from memmie_gateway.core.steps import Maybe, Steps, run
 from memmie_gateway.core.websocket import handshake
 from memmie_gateway.core.websocket.keepalive import Advice
@@ -236,7 +237,7 @@ class WebSocketRoute:
             problem = handshake.check_upgrade(arrival.request)
             if problem is not None:
                 yield from self._admission.refuse_invalid(arrival, RefusedError(*problem))
-            if self.options.browser_refusals and arrival.request.headers.get(b"origin") is not None:
+            if self.options.browser_refusals and _is_of_page(arrival):
                 opening.tell_page()
             if not self.origins.allow(arrival.request.headers):
                 yield from self._refuse_origin(arrival)
@@ -352,3 +353,9 @@ class _Opening(Opening):
         upgrade = TerminatedHere(self.arrival, self.handover, self._route.rng.randbytes(16))
         self.upgrade = upgrade
         return upgrade.token(credentials, self._route.options.first_message_seconds)
+
+
+def _is_of_page(arrival: Arrival) -> bool:
+    """Tell whether a page has opened a WebSocket by itself; a client of Engine.IO shows no close code before its first packet."""
+    request = arrival.request
+    return request.headers.get(b"origin") is not None and request.path != engine_io.PATH

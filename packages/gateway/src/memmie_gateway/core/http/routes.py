@@ -65,7 +65,9 @@ class HttpRoute(NamedTuple):
         """
         found = _ROUTE.fullmatch(text)
         if found is None or path_problem(found[1]) or path_problem(found[3]):
-            raise ValueError("is not a route such as /api=studio:/api or /auth=auth:/api/v1/auth:open")
+            raise ValueError(
+                "is not a route such as /api=studio:/api or /auth=auth:/api/v1/auth:open; the service is studio or auth"
+            )
         return cls(found[1].rstrip("/"), Service(found[2]), found[3].rstrip("/"), found[4] != "open")
 
     def covers(self, path: str) -> bool:

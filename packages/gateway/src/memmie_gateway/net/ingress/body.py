@@ -16,6 +16,11 @@ MAX_FRAMING: Final = 64 * 1024
 """Maximum number of bytes of a chunked body that are not part of its content, such as the sizes of chunks."""
 
 
+def too_big(max_bytes: int) -> RefusedError:
+    """Return the refusal of a body that has more than `max_bytes`."""
+    return RefusedError(Cause.BODY_TOO_BIG, f"the request body is larger than {max_bytes} bytes")
+
+
 async def read_body(request: Request, handover: Handover, max_bytes: int) -> bytes:
     """Read the body of a request.
 
@@ -28,7 +33,7 @@ async def read_body(request: Request, handover: Handover, max_bytes: int) -> byt
         RefusedError: the body is too large, invalid or incomplete.
     """
     if int(request.headers.one(b"content-length") or 0) > max_bytes:
-        raise RefusedError(Cause.BODY_TOO_BIG)  # before the client is asked for it
+        raise too_big(max_bytes)  # before the client is asked for it
     reader = _BodyReader(handover, max_bytes)
     if not reader.done and request.version == "1.1" and request.headers.has(b"expect", b"100-continue"):
         handover.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -77,12 +82,12 @@ class _BodyReader(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             pass  # of another protocol than WebSocket, and it is not accepted
         except httptools.HttpParserError:
-            self._fail(Cause.BAD_REQUEST)
+            self._fail(RefusedError(Cause.BAD_REQUEST))
         if self._room < 0:
-            self._fail(Cause.BODY_TOO_BIG)
+            self._fail(RefusedError(Cause.BODY_TOO_BIG))
 
     def eof_received(self) -> bool:
-        self._fail(Cause.BAD_REQUEST, "the request body is incomplete")
+        self._fail(RefusedError(Cause.BAD_REQUEST, "the request body is incomplete"))
         return self._handover.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -93,7 +98,7 @@ class _BodyReader(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._max_bytes:
-            self._fail(Cause.BODY_TOO_BIG)
+            self._fail(too_big(self._max_bytes))
         else:
             self._parts.append(part)
 
@@ -101,6 +106,6 @@ class _BodyReader(asyncio.Protocol):
         if not self._body.done():
             self._body.set_result(b"".join(self._parts))
 
-    def _fail(self, cause: Cause, detail: str = "") -> None:
+    def _fail(self, error: RefusedError) -> None:
         if not self._body.done():
-            self._body.set_exception(RefusedError(cause, detail))
+            self._body.set_exception(error)

@@ -12,7 +12,7 @@ from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.handover import Handover, Holder
-from memmie_gateway.net.ingress.body import MAX_FRAMING
+from memmie_gateway.net.ingress.body import MAX_FRAMING, too_big
 
 MAX_WAITING: Final = 64 * 1024
 """Number of bytes of a body that wait for the service; beyond this, the client is not read."""
@@ -215,7 +215,7 @@ class ClientSide(asyncio.Protocol):
         """Keep a part of the body."""
         self.received += len(part)
         if self._max_body and self.received > self._max_body:
-            self._fail(RefusedError(Cause.BODY_TOO_BIG))
+            self._fail(too_big(self._max_body))
             return
         self._parts.append(part)
         self._waiting += len(part)

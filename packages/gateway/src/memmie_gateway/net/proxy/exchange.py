@@ -28,6 +28,7 @@ from memmie_gateway.core.steps import ready, run
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
+from memmie_gateway.net.ingress.body import too_big
 from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link
 from memmie_gateway.net.proxy.attempt import Attempt
 from memmie_gateway.net.proxy.client_side import ClientSide
@@ -188,7 +189,7 @@ class Exchange(ABC):
         """
         length = proxied.body_of(self.arrival.request).length
         if length is not None and self._max_body and length > self._max_body:
-            raise RefusedError(Cause.BODY_TOO_BIG)
+            raise too_big(self._max_body)
 
     async def _forward(self, client: ClientSide, credentials: Credentials) -> None:
         """Send the request to the service, and pass its answer on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from memmie_gateway.core.http import cors
@@ -10,6 +11,7 @@ from memmie_gateway.core.http.forwarding import is_host
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.response import header_lines
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.socketio.ended_sids import EndedSids
 from memmie_gateway.core.socketio.handshake import Problem
 from memmie_gateway.core.socketio.owner_origin import OwnerOrigin
 from memmie_gateway.core.steps import Steps
@@ -35,6 +37,7 @@ class Door:
 
     def __init__(self, websocket: WebSocketRoute, admission: Admission) -> None:
         self._admission = admission
+        self._ended = EndedSids()
         self._origins = websocket.origins
         self._websocket = websocket
 
@@ -95,6 +98,20 @@ class Door:
             and origin.allows(headers.all(b"origin"), arrival.request.method, upgrade=upgrade)
         ):
             raise EngineError(Problem.BAD_REQUEST)
+
+    # Requests of a connection that is not open.
+
+    def note_end(self, sid: str) -> None:
+        """Note that a connection has ended."""
+        self._ended.add(sid, asyncio.get_running_loop().time())
+
+    def refuse_unknown(self, sid: str, arrival: Arrival, handover: Handover) -> Steps[None]:
+        """Refuse a request of a connection that is not open; if it has just ended, this is not worth a line in the log."""
+        error = EngineError(Problem.UNKNOWN_SID)
+        if self._ended.take(sid, asyncio.get_running_loop().time()):
+            self.answer_refusal(arrival, handover, error)
+        else:
+            yield from self.refuse_late(arrival, handover, error)
 
     # Answers.
 

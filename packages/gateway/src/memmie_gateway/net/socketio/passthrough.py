@@ -195,9 +195,10 @@ class PassthroughRoute:
         """Serve a request of an open connection; it counts neither as a connect nor as a connection."""
         session, proxy, request = self._by_sid.get(wish.sid), self._proxy, arrival.request
         upgrade = wish.transport == WEBSOCKET
+        if session is None or proxy is None:
+            yield from self._door.refuse_unknown(wish.sid, arrival, handover)
+            return
         try:
-            if session is None or proxy is None:
-                raise EngineError(Problem.UNKNOWN_SID)
             self._door.check_owner(arrival, session.origin, upgrade=upgrade)
             if upgrade:
                 _check_upgrade(arrival, session)
@@ -250,6 +251,7 @@ class PassthroughRoute:
 
     def _ended(self, session: PassedSession) -> None:
         del self._by_sid[session.sid]
+        self._door.note_end(session.sid)
         self._sessions.remove(session)
         self._leases.ended(session)
         session.backend.left(session.traffic())

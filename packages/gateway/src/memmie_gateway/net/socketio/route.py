@@ -153,13 +153,14 @@ class SocketIoRoute:
 
     def _forget(self, carrier: PollingCarrier) -> None:
         del self._polling[carrier.sid]
+        self._door.note_end(carrier.sid)
 
     def _find(self, wish: Wish, arrival: Arrival, handover: Handover) -> Coroutine[Any, Any, None] | None:
         """Serve a request of an open connection; it counts neither as a connect nor as a connection."""
         request = arrival.request
         carrier = self._polling.get(wish.sid)
         if carrier is None:
-            return run(self._door.refuse_late(arrival, handover, EngineError(Problem.UNKNOWN_SID)))
+            return run(self._door.refuse_unknown(wish.sid, arrival, handover))
         try:
             upgrade = wish.transport != POLLING
             self._door.check_owner(arrival, carrier.origin, upgrade=upgrade)
