@@ -22,6 +22,9 @@ from memmie_harness.conformance.peers import TEXT, Head, Peer, upgrade_request
 MOST: Final = 500
 """Limit of an attack: connects in a second, and open connections."""
 
+LEAST: Final = 12
+"""The same for one of many attacks at the same time: more than one address, or one user, may have."""
+
 FAULTS_SHOWN: Final = 3
 
 REST: Final = 10.0
@@ -88,7 +91,7 @@ class Enemy:
         self.scene = scene
         self.name = name
         self.seconds = seconds
-        self.many = max(int(MOST * share), 8)
+        self.many = max(int(MOST * share), LEAST)
         self.damage = Damage()
         self._number = number
         self._places = asyncio.Semaphore(self.many)
