@@ -114,6 +114,7 @@ class SocketIoConnection:
         self._ids: dict[int, str] = {}  # the ids of messages by the number of their acknowledgement
         self._messages: asyncio.Queue[str | None] = asyncio.Queue()
         self._answered = _future()  # by CONNECT
+        self._leaving = False
         self._over = asyncio.Event()
         self._told: tuple[int, str] | None = None
         self.close_code: int | None = None
@@ -129,8 +130,10 @@ class SocketIoConnection:
         """Send a message; it has left when this returns, which means an answer to its POST if the client polls.
 
         Raises:
-            websockets.exceptions.ConnectionClosed: the connection has ended.
+            websockets.exceptions.ConnectionClosed: the connection has ended, or is being closed.
         """
+        if self._leaving:  # nothing that comes behind DISCONNECT would reach Studio
+            raise ConnectionClosedError(None, None)
         asked = json.loads(message)
         number = None
         if "id" in asked:
@@ -163,6 +166,7 @@ class SocketIoConnection:
 
     async def close(self) -> None:
         """Leave the namespace, and wait until the gateway has closed the connection."""
+        self._leaving = True
         if not self._over.is_set():
             with contextlib.suppress(TimeoutError, ConnectionClosed):
                 async with asyncio.timeout(self._close_timeout):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 
 import pytest
 from tests.socketio_connection import Transport, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from memmie_fake_studio import FakeStudio
 from memmie_harness.fixture_types import MintToken
@@ -48,3 +49,16 @@ async def test_a_refusal(memmie_gateway: Target, transport: Transport) -> None:
         await connect(memmie_gateway.ws_url, "no token", transport=transport)
     assert refused.value.response.status_code == 401
     assert json.loads(bytes(refused.value.response.body or b""))["code"] == "token_invalid"
+
+
+@pytest.mark.parametrize("transport", Transport)
+async def test_nothing_is_sent_behind_the_end(
+    memmie_gateway: Target, memmie_token: MintToken, transport: Transport
+) -> None:
+    """Otherwise it would count as sent, but never reach Studio."""
+    connection = await connect(memmie_gateway.ws_url, memmie_token("u1"), transport=transport)
+    closing = asyncio.create_task(connection.close())
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionClosed):
+        await connection.send('{"type": "heartbeat"}')
+    await closing
