@@ -9,6 +9,7 @@ import re
 import shutil
 from typing import Any, Final, Protocol
 
+import aiohttp
 import socketio
 from tests.docs.programs import missing, running
 
@@ -54,7 +55,11 @@ class PythonClient(Inbox):
 
     def __init__(self, url: str, transports: list[str] | None) -> None:
         super().__init__()
-        self._client = socketio.AsyncClient(reconnection_delay=0.02, reconnection_delay_max=0.05)
+        # The library forgets a session of its own when it connects again, and does not close it.
+        self._http = aiohttp.ClientSession()
+        self._client = socketio.AsyncClient(
+            http_session=self._http, reconnection_delay=0.02, reconnection_delay_max=0.05
+        )
         self._client.on("*", lambda name, *data: self.told.put_nowait(["event", name, *data]))
         self._client.on("connect", lambda: self.told.put_nowait(["connect"]))
         self._client.on("connect_error", self._refused)
@@ -96,8 +101,7 @@ class PythonClient(Inbox):
     async def end(self) -> None:
         self._connecting.cancel()
         await self._client.shutdown()
-        if self._client.eio.http is not None:
-            await self._client.eio.http.close()  # it is left open after a connection that failed
+        await self._http.close()
 
 
 class CurlClient(Inbox):
