@@ -57,11 +57,16 @@ async def connect(auth: FakeAuth) -> AsyncIterator[Connect]:
             gateway: Gateway, user: str = "u1", transports: list[str] = DEFAULT
         ) -> socketio.AsyncSimpleClient:
             # The library forgets a session of its own when it connects again, and closes one that several clients share.
-            http = await stack.enter_async_context(aiohttp.ClientSession())
+            sessions: list[aiohttp.ClientSession] = []
+
+            def new_session() -> aiohttp.ClientSession:
+                sessions.append(aiohttp.ClientSession())
+                return sessions[-1]
+
             client = socketio.AsyncSimpleClient(
-                http_session=http, reconnection_delay=0.02, reconnection_delay_max=0.05
+                http_session=new_session, reconnection_delay=0.02, reconnection_delay_max=0.05
             )
-            stack.push_async_callback(shut_down, client)
+            stack.push_async_callback(shut_down, client, sessions)
             headers = {"Authorization": f"Bearer {auth.mint(user)}"}
             await client.connect(gateway.url, headers=headers, transports=transports)
             return client
@@ -69,9 +74,14 @@ async def connect(auth: FakeAuth) -> AsyncIterator[Connect]:
         yield connected
 
 
-async def shut_down(client: socketio.AsyncSimpleClient) -> None:
+async def shut_down(client: socketio.AsyncSimpleClient, sessions: list[aiohttp.ClientSession]) -> None:
     if client.client is not None:
         await client.client.shutdown()
+        if (reconnecting := client.client._reconnect_task) is not None:  # it may go on trying
+            reconnecting.cancel()
+            await asyncio.gather(reconnecting, return_exceptions=True)
+    for session in sessions:
+        await session.close()
 
 
 def polled(gateway: Gateway) -> list[PassedSession]:

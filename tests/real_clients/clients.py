@@ -101,6 +101,9 @@ class PythonClient(Inbox):
     async def end(self) -> None:
         self._connecting.cancel()
         await self._client.shutdown()
+        if self._client._reconnect_task is not None:  # it may go on trying
+            self._client._reconnect_task.cancel()
+            await asyncio.gather(self._client._reconnect_task, return_exceptions=True)
         await self._http.close()
 
 
