@@ -96,13 +96,14 @@ class Neighbours:
 
     Args:
         ws_url: the gateway's WebSocket address.
+        mixed: whether they use all protocols; otherwise all have plain WebSockets.
 
     Attributes:
         crowd: those that send numbered messages, over WebSockets and Socket.IO.
         http: those that send HTTP requests.
     """
 
-    def __init__(self, ws_url: str) -> None:
+    def __init__(self, ws_url: str, *, mixed: bool = True) -> None:
         url = urlsplit(ws_url)
         assert url.hostname is not None
         assert url.port is not None
@@ -113,7 +114,7 @@ class Neighbours:
             f"socketio-{transport}": functools.partial(socketio_connection.connect, transport=transport)
             for transport in Transport
         }
-        names = [SOCKETIO_NAMES.get(number % 10, "good") for number in range(CLIENTS)]
+        names = [SOCKETIO_NAMES.get(number % 10, "good") if mixed else "good" for number in range(CLIENTS)]
         self.crowd = Crowd(
             [
                 NumberedClient(
@@ -125,12 +126,12 @@ class Neighbours:
                     local_addr=(sources[number], 0),
                 )
                 for number, name in enumerate(names)
-                if number % 10 != HTTP_NUMBER
+                if not mixed or number % 10 != HTTP_NUMBER
             ]
         )
         self.http = [
             HttpClient(f"http-{number}", address, every[number], sources[number])
-            for number in range(HTTP_NUMBER, CLIENTS, 10)
+            for number in (range(HTTP_NUMBER, CLIENTS, 10) if mixed else ())
         ]
 
     @contextlib.asynccontextmanager

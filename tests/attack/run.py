@@ -7,7 +7,8 @@
 
 The gateway, Auth and two Studios are processes of their own on loopback. Each good client has a user and an address of
 its own, and sends a numbered message every 0.2 to 0.3 seconds: 60 over a plain WebSocket, 30 over Socket.IO with all its
-transports; 10 send HTTP requests. Each attack makes at most 500 connects in a second and has
+transports; 10 send HTTP requests. Beside several attacks at the same time all of them have plain WebSockets, because a
+request needs a new connection, and waits behind those of all attacks. Each attack makes at most 500 connects in a second and has
 at most 500 open connections; it runs in another process, with a lower priority. An attack holds if
 
 - no good client is refused or closed, and no message of it is lost, doubled or out of order,
@@ -146,7 +147,7 @@ class Verdict:
 
 async def suffer(stage: Stage, names: Sequence[str], seconds: float, rest: float) -> Verdict:
     """Let attacks happen at the same time, and judge."""
-    neighbours = Neighbours(stage.ws_url)
+    neighbours = Neighbours(stage.ws_url, mixed=len(names) == 1)
     position = stage.log_position()
     async with neighbours.running(JOIN_SECONDS):
         await asyncio.sleep(SETTLE_SECONDS)
@@ -162,7 +163,11 @@ async def suffer(stage: Stage, names: Sequence[str], seconds: float, rest: float
         verdict = Verdict(
             reached="; ".join(map(str, damage.values())) if len(names) == 1 else total(damage),
             problems=[f"{name}: {words}" for name, each in damage.items() for words in each.failed],
-            times=[Times(kind, quantile(calm[kind], 0.99), quantile(attacked[kind], 0.99)) for kind in KINDS],
+            times=[
+                Times(kind, quantile(calm[kind], 0.99), quantile(attacked[kind], 0.99))
+                for kind in KINDS
+                if calm[kind]
+            ],
             newcomers=seen.newcomers,
             slowest=seen.slowest,
             cpu=used / seconds,

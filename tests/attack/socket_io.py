@@ -156,7 +156,7 @@ async def guessed_sids(enemy: Enemy) -> None:
 # Some clients have two connections at once, so half as many clients have all connections that the attack may have.
 
 
-@attack(PILES)
+@attack(PILES, rest=45)
 async def two_polls_at_once(enemy: Enemy) -> None:
     """Clients poll twice at once: the second one gets 400, and the first one still gets its packets."""
 
@@ -242,7 +242,7 @@ async def unread_packets(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=min(20, enemy.many // 2))
 
 
-@attack(UNREAD)
+@attack(UNREAD, rest=45)
 async def unread_answers_of_the_gateway(enemy: Enemy) -> None:
     """Clients ask for namespaces with long names, and do not read the answers, which repeat the names."""
     packet = "40/" + "x" * 200_000 + ","
@@ -312,7 +312,7 @@ BROKEN_PACKETS: Final = {
 """Packets, and the close code that their sender gets."""
 
 
-@attack(BROKEN)
+@attack(BROKEN, rest=45)
 async def broken_packets(enemy: Enemy) -> None:
     """Connected clients send packets that are cut, nested, huge or not theirs to send: each loses its own connection."""
     kinds = list(BROKEN_PACKETS.items())
@@ -328,7 +328,7 @@ async def broken_packets(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=20)
 
 
-@attack(BROKEN)
+@attack(BROKEN, rest=45)
 async def huge_posts(enemy: Enemy) -> None:
     """Clients post more than a message may have, or more packets than a body may have: 413 or 400, and the connection ends."""
 
