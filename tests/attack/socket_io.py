@@ -111,7 +111,7 @@ async def closed_with(peer: Peer) -> int:
     return int.from_bytes(frame.payload[:2], "big")
 
 
-@attack(UNUSED)
+@attack(UNUSED, rest=45)
 async def opens_without_connect(enemy: Enemy) -> None:
     """One address opens connections over both transports and sends no CONNECT; it may have ten of them for five seconds."""
     served = 0
@@ -135,7 +135,7 @@ async def opens_without_connect(enemy: Enemy) -> None:
     enemy.damage.sent = served
 
 
-@attack(GUESSES)
+@attack(GUESSES, rest=45)
 async def guessed_sids(enemy: Enemy) -> None:
     """One address polls, posts and upgrades with guesses: each counts as a connect, and none finds a connection."""
     read = 0
@@ -177,7 +177,7 @@ async def two_polls_at_once(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=min(30, enemy.many // 2))
 
 
-@attack(PILES)
+@attack(PILES, rest=45)
 async def unfinished_posts(enemy: Enemy) -> None:
     """Clients post half a body, and then nothing: one POST of each may wait, and only for ten seconds."""
 
@@ -195,7 +195,7 @@ async def unfinished_posts(enemy: Enemy) -> None:
     await enemy.storm(one, at_once=min(200, enemy.many // 2))
 
 
-@attack(PILES)
+@attack(PILES, rest=45)
 async def upgrades_that_are_never_done(enemy: Enemy) -> None:
     """Clients upgrade, probe or say nothing, and go no further; a second upgrade is refused."""
 
