@@ -22,8 +22,8 @@ from memmie_harness.conformance.peers import TEXT, Head, Peer, upgrade_request
 MOST: Final = 500
 """Limit of an attack: connects in a second, and open connections."""
 
-LEAST: Final = 12
-"""The same for one of many attacks at the same time: more than one address, or one user, may have."""
+LEAST: Final = 8
+"""The same for one of many attacks at the same time."""
 
 FAULTS_SHOWN: Final = 3
 
