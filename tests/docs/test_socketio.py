@@ -78,7 +78,7 @@ async def test_the_javascript_program(
     """It gets an event of another connection, and comes back with a new token."""
     text = program("node", memmie_gateway, memmie_token("u1"))
     new = f'\nasync function newToken() {{ return "{memmie_token("u1")}"; }}\n'
-    folder = install(ROOT / ".nox" / "socketio-client")
+    folder = install()
     command = ("node", "--input-type=module", "--eval", text + new)
     async with running(*command, folder=folder) as process:
         await says(process, "connected")
@@ -101,7 +101,7 @@ async def test_the_program_for_passthrough(
         begin = 'import { io } from "socket.io-client"; let token = "expired";\n'
         new = f'async function newToken() {{ return "{memmie_token("u1")}"; }}\n'
         end = 'socket.on("connect", () => console.log("connected"));'
-        folder = install(ROOT / ".nox" / "socketio-client")
+        folder = install()
         text = f"{begin}{program('passthrough', target, '')}{new}{end}"
         async with running("node", "--input-type=module", "--eval", text, folder=folder) as process:
             await says(process, "connected")

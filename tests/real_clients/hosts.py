@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import itertools
 import json
 import os
@@ -24,17 +25,15 @@ HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[1]
 
 
-def install(folder: Path = ROOT / ".nox" / "socketio-client") -> Path:
-    """Install the pinned `socket.io-client` once for this lock file; return the folder of the scripts that use it."""
+def install() -> Path:
+    """Install the pinned `socket.io-client` once for each lock file; return the folder of the scripts that use it."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         missing("Node.js with npm is not installed")
-    done = folder / "node_modules" / ".package-lock.json"
-    lock = (HERE / "node" / "package-lock.json").read_text()
-    if not done.exists() or (folder / "package-lock.json").read_text() != lock:
+    lock = (HERE / "node" / "package-lock.json").read_bytes()
+    folder = ROOT / ".nox" / "socketio-client" / hashlib.sha256(lock).hexdigest()[:16]
+    if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=folder.parent
-        ) as new:  # xdist's workers may do this at the same time
+        with tempfile.TemporaryDirectory(dir=folder.parent) as new:
             made = Path(new) / "made"
             shutil.copytree(HERE / "node", made)
             subprocess.run(
@@ -43,8 +42,13 @@ def install(folder: Path = ROOT / ".nox" / "socketio-client") -> Path:
                 check=True,
                 timeout=50,
             )
-            shutil.rmtree(folder, ignore_errors=True)
-            made.replace(folder)
+            try:
+                made.rename(folder)
+            except OSError:
+                if (
+                    not folder.exists()
+                ):  # otherwise another worker of xdist was faster, and may use it already
+                    raise
     for script in (
         *(HERE / "node").glob("*.js"),
         HERE / "node" / "page.html",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from tests.docs.programs import running
@@ -13,8 +12,6 @@ from tests.real_clients.hosts import install
 
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
-
-NODE = Path(__file__).parents[2] / ".nox" / "socketio-client"
 
 PROGRAM = """
 import WebSocket from "ws";
@@ -35,7 +32,7 @@ socket.on("error", ({ message }) => say(["error", message]));
     ],
 )
 async def test_ws(origin: str, expected: list[list[object]]) -> None:
-    folder = install(NODE)
+    folder = install()
     async with FakeAuth() as auth:
         with redirect_stdout(StringIO()):
             gateway = Gateway.from_env(
