@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any, Self
 
+import socketio
 from tests.net.pair import Dial
 from tests.net.scripted_studio import ScriptedStudio, accept
 
@@ -12,6 +14,14 @@ from memmie_gateway import Gateway
 from memmie_harness.conformance.peers import CLOSE, TEXT, Head, Peer
 
 QUERY = "EIO=4&transport=websocket"
+
+
+async def shut_down(client: socketio.AsyncClient) -> None:
+    """End a client of python-socketio, which may go on trying to reconnect after its own `shutdown`."""
+    await client.shutdown()
+    if client._reconnect_task is not None:
+        client._reconnect_task.cancel()
+        await asyncio.gather(client._reconnect_task, return_exceptions=True)
 
 
 def upgrade(query: str = QUERY, *extra: str) -> bytes:

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 import socketio
 from tests.net.pair import GatewayLog, StartGateway, later, nobody_is_left, until
+from tests.net.socketio import shut_down
 from tests.net.socketio_studio import SocketIoStudio
 
 from memmie_fake_auth import FakeAuth
@@ -66,7 +67,7 @@ async def connect(auth: FakeAuth) -> AsyncIterator[Connect]:
             client = socketio.AsyncSimpleClient(
                 http_session=new_session, reconnection_delay=0.02, reconnection_delay_max=0.05
             )
-            stack.push_async_callback(shut_down, client, sessions)
+            stack.push_async_callback(end, client, sessions)
             headers = {"Authorization": f"Bearer {auth.mint(user)}"}
             await client.connect(gateway.url, headers=headers, transports=transports)
             return client
@@ -74,12 +75,9 @@ async def connect(auth: FakeAuth) -> AsyncIterator[Connect]:
         yield connected
 
 
-async def shut_down(client: socketio.AsyncSimpleClient, sessions: list[aiohttp.ClientSession]) -> None:
+async def end(client: socketio.AsyncSimpleClient, sessions: list[aiohttp.ClientSession]) -> None:
     if client.client is not None:
-        await client.client.shutdown()
-        if (reconnecting := client.client._reconnect_task) is not None:  # it may go on trying
-            reconnecting.cancel()
-            await asyncio.gather(reconnecting, return_exceptions=True)
+        await shut_down(client.client)
     for session in sessions:
         await session.close()
 

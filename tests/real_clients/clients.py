@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 import aiohttp
 import socketio
 from tests.docs.programs import missing, running
+from tests.net.socketio import shut_down
 
 from memmie_harness.conformance.peers import PATIENCE
 
@@ -100,10 +101,7 @@ class PythonClient(Inbox):
 
     async def end(self) -> None:
         self._connecting.cancel()
-        await self._client.shutdown()
-        if self._client._reconnect_task is not None:  # it may go on trying
-            self._client._reconnect_task.cancel()
-            await asyncio.gather(self._client._reconnect_task, return_exceptions=True)
+        await shut_down(self._client)
         await self._http.close()
 
 

@@ -55,13 +55,8 @@ class Clock:
 
     @property
     def pauses(self) -> int:
-        """Number of pauses that were noticed since the start; for `paused_since`."""
+        """Number of pauses that were noticed since the start."""
         return 0 if self._pauses is None else self._pauses.count
-
-    def paused_since(self, pauses: int) -> bool:
-        """Tell whether there was a pause since `pauses` was read. Then a failure may be the gateway's own fault."""
-        self.time()
-        return self.pauses != pauses
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, without looking it up, which is a system call on Python 3.11."""

@@ -222,11 +222,11 @@ class WebSocketRoute:
 
     def __call__(self, arrival: Arrival, handover: Handover) -> None:
         """Serve a client; if a step has to wait, the rest runs as the task of the handover."""
-        rest = run(self._serve(_Opening(self, arrival, handover)))
+        rest = run(self._serve(PlainOpening(self, arrival, handover)))
         if rest is not None:
             handover.start(rest)
 
-    def _serve(self, opening: _Opening) -> Steps[None]:
+    def _serve(self, opening: PlainOpening) -> Steps[None]:
         arrival = opening.arrival
         try:
             if not handshake.is_upgrade(arrival.request):
@@ -310,8 +310,8 @@ class WebSocketRoute:
         self.events.ended(session)
 
 
-class _Opening(Opening):
-    """The opening of a client that speaks plain WebSocket.
+class PlainOpening(Opening):
+    """The opening of a client whose WebSocket is forwarded as it is.
 
     Args:
         route: as for `Opening`.

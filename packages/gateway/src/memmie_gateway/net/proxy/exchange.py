@@ -231,6 +231,20 @@ class Exchange(ABC):
             self.backend.worked()
         return answer
 
+    async def _read_part(self, answer: Answer) -> bytes:
+        """Read the next part of the answer's body, b"" at its end.
+
+        Raises:
+            RefusedError: the answer has broken off.
+        """
+        try:
+            data = await answer.read()
+        except BrokenError as error:
+            raise self._broken(str(error)) from None
+        if data:
+            self._watch.moved()
+        return data
+
     async def _pass_on(self, client: ClientSide, answer: Answer) -> None:
         """Stream the answer to the client."""
         request = self.arrival.request
@@ -239,14 +253,7 @@ class Exchange(ABC):
         if proxied.is_event_stream(answer.head):
             self._watch.deadlines.stream()
         await client.write(head)
-        while True:
-            try:
-                data = await answer.read()
-            except BrokenError as error:
-                raise self._broken(str(error)) from None
-            if not data:
-                break
-            self._watch.moved()
+        while data := await self._read_part(answer):
             self.sent += len(data)
             await client.write(proxied.chunk(data) if framing is Framing.CHUNKED else data)
         self._answer = None

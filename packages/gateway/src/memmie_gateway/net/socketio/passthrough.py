@@ -28,7 +28,6 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted
-from memmie_gateway.net.ingress.upgrade import NegotiatedEndToEnd, Upgrade
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo
 from memmie_gateway.net.sessions.registry import SessionRegistry
@@ -36,7 +35,7 @@ from memmie_gateway.net.socketio.answers import EngineError
 from memmie_gateway.net.socketio.door import Door
 from memmie_gateway.net.socketio.passed_session import LentSlots, PassedSession
 from memmie_gateway.net.socketio.polls import OpeningPoll, Poll
-from memmie_gateway.net.websocket import Opening, WebSocketRoute
+from memmie_gateway.net.websocket import PlainOpening, WebSocketRoute
 
 LOOK_SECONDS: Final = 1.0
 """Seconds between two looks at the connections that poll."""
@@ -284,32 +283,12 @@ class PassthroughRoute:
         return self._any_healthy()
 
 
-class _Upgrading(Opening):
-    """The opening of the WebSocket of a client that polls.
+class _Upgrading(PlainOpening):
+    """The opening of the WebSocket of a client that polls; for the arguments see `PlainOpening`."""
 
-    Args:
-        route: as for `Opening`.
-        arrival: as for `Opening`.
-        handover: the client's connection.
-
-    Attributes:
-        handover: as given.
-        upgrade: the way in which its handshake is answered.
-    """
-
-    __slots__ = ("handover", "upgrade")
+    __slots__ = ()
 
     protocol = "socketio"
-    handover: Handover
-    upgrade: Upgrade
-
-    def __init__(self, route: WebSocketRoute, arrival: Arrival, handover: Handover) -> None:
-        super().__init__(route, arrival)
-        self.handover = handover
-        self.upgrade = NegotiatedEndToEnd(arrival, handover)
-
-    def drop(self) -> None:
-        """Do nothing, because its connection has ended."""
 
 
 def _names_sid(text: str) -> bool:

@@ -33,7 +33,7 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted
-from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link
+from memmie_gateway.net.proxy.asking import Answer, Link
 from memmie_gateway.net.proxy.attempt import Attempt
 from memmie_gateway.net.proxy.client_side import ClientSide
 from memmie_gateway.net.proxy.exchange import Exchange
@@ -203,13 +203,9 @@ class OpeningPoll(_Poll):
     async def _first_packet(self, answer: Answer) -> bytes:
         first = b""
         while SEPARATOR not in first and len(first) <= MAX_FIRST_PACKET:
-            try:
-                data = await answer.read()
-            except BrokenError as error:
-                raise self._broken(str(error)) from None
+            data = await self._read_part(answer)
             if not data:
                 break
-            self._watch.moved()
             first += data
         return first
 
