@@ -1,14 +1,25 @@
-"""JSON that is cut into pieces as its sender has written it."""
+"""JSON that is cut into pieces as its sender has written it, and read in slices if it is large."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.core.socketio.reading import read
 
-from memmie_gateway.core.socketio.json_text import JsonError, array, decode, members
+from memmie_gateway.core.socketio import json_text
+from memmie_gateway.core.socketio.json_text import (
+    DEEPEST,
+    WINDOW,
+    JsonError,
+    Piece,
+    array,
+    member,
+    members,
+)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -16,30 +27,46 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
+STYLES = ({"indent": 1}, {}, {"separators": (",", ":")})
+
+
+def items(text: str, most: int = 10) -> list[Piece]:
+    return read(array(text, most))
+
+
+def everything(text: str) -> dict[str, Piece]:
+    names = [name for name, _ in json.loads(text, object_pairs_hook=list)]
+    return read(members(text, names))
+
 
 def test_items_stay_as_they_are_written() -> None:
-    assert [piece.text for piece in array(' [ 1.10 , "\\u00e9",{"a" : [1,2] } ] ')] == [
+    assert [piece.text for piece in items(' [ 1.10 , "\\u00e9",{"a" : [1,2] } ] ')] == [
         "1.10",
         '"\\u00e9"',
         '{"a" : [1,2] }',
     ]
-    assert [piece.text for piece in array("[1,2]")] == ["1", "2"]
-    assert array("[]") == array(" [ ] ") == []
+    assert [piece.text for piece in items("[1,2]")] == ["1", "2"]
+    assert items("[]") == items(" [ ] ") == []
+
+
+def test_an_array_is_read_up_to_the_first_item_too_many() -> None:
+    assert [piece.text for piece in items("[1,2,3,x", most=2)] == ["1", "2", "3"]
 
 
 def test_members_stay_as_they_are_written() -> None:
-    found = members(' { "id" : "1" , "d\\u0061ta":{"n":1e2} , "id":2 } ')
+    found = everything(' { "id" : "1" , "d\\u0061ta":{"n":1e2} , "id":2 } ')
     assert {name: piece.text for name, piece in found.items()} == {"id": "2", "data": '{"n":1e2}'}
     assert found["data"].value == {"n": 100.0}
-    assert members("{}") == members(" { } ") == {}
+    assert everything("{}") == everything(" { } ") == {}
+    assert list(read(members('{"a":1,"b":2}', ("b", "c")))) == ["b"]
 
 
 @given(st.lists(JSON, max_size=4), st.dictionaries(st.text(), JSON, max_size=4))
-def test_it_reads_what_json_reads(items: list[object], named: dict[str, object]) -> None:
-    for written in ({"indent": 1}, {}, {"separators": (",", ":")}):
-        in_array, in_object = json.dumps(items, **written), json.dumps(named, **written)
-        assert [piece.value for piece in array(in_array)] == items
-        assert {name: piece.value for name, piece in members(in_object).items()} == named
+def test_it_reads_what_json_reads(values: list[object], named: dict[str, object]) -> None:
+    for written in STYLES:
+        in_array, in_object = json.dumps(values, **written), json.dumps(named, **written)  # type: ignore[arg-type]
+        assert [piece.value for piece in items(in_array)] == values
+        assert {name: piece.value for name, piece in everything(in_object).items()} == named
 
 
 NO_ARRAYS = ["", "{}", "1", "[", "[1", "[1,", "[1,]", "[,]", "[1 2]", "[]]", "[1]x", "[NaN]", "[-Infinity]"]
@@ -52,23 +79,128 @@ NO_OBJECTS += ['{"a:1}', "{1:1}", '{"a":NaN}', '{"a":1 "b":2}']
 @pytest.mark.parametrize("text", NO_ARRAYS)
 def test_what_is_not_an_array_is_refused(text: str) -> None:
     with pytest.raises(JsonError):
-        array(text)
+        items(text)
 
 
 @pytest.mark.parametrize("text", NO_OBJECTS)
 def test_what_is_not_an_object_is_refused(text: str) -> None:
-    with pytest.raises(JsonError):
-        members(text)
+    for slices in (members(text, ("a",)), member(text, "a")):
+        with pytest.raises(JsonError):
+            read(slices)  # type: ignore[arg-type]
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:
-    for read in (array, decode):
+    for text in ("[" * 5000, "[" * 100_000, "[" * (DEEPEST + 10) + "1," * WINDOW):
         with pytest.raises(JsonError, match="nested too deeply"):
-            read("[" * 100_000)
+            items(text)
 
 
-def test_a_whole_text_is_decoded() -> None:
-    assert decode(' {"a":1.5} ') == {"a": 1.5}
-    for text in ("", "{", "1 2", "NaN", "9" * 5000):
+@pytest.mark.parametrize("blanks", ["", " " * WINDOW])
+def test_one_member_is_read(blanks: str) -> None:
+    assert read(member(f' {{"a":1.5,{blanks}"b":null}} ', "a")) == 1.5
+    assert read(member(f'{{"a":1.5,{blanks}"b":null}}', "b")) is None
+    assert read(member(f'{{"a":1.5{blanks}}}', "c")) is None
+    for text in ("[]", "{", '{"a":1} 2', "9" * 5000):
         with pytest.raises(JsonError):
-            decode(text)
+            read(member(f"{text}{blanks}", "a"))
+
+
+# Texts that are longer than a window.
+
+PARTS = re.compile(r"""[\[\]{}:,]|"(?:[^"\\]|\\.)*"|[^\[\]{}:,"]+""")
+"""Brackets, marks, strings, and what is between them."""
+
+
+@st.composite
+def almost_json(draw: st.DrawFn) -> str:
+    """Draw a JSON text in which perhaps a part is missing, or is there twice or in another place."""
+    text = json.dumps(draw(st.lists(JSON, max_size=6)), **draw(st.sampled_from(STYLES)))
+    parts = PARTS.findall(text)
+    at, change = draw(st.integers(0, len(parts) - 1)), draw(st.integers(0, 5))
+    if change == 1:
+        del parts[at]
+    elif change == 2:
+        parts.insert(draw(st.integers(0, len(parts))), parts[at])
+    elif change == 3:
+        parts[at] = draw(st.sampled_from([" ", "NaN", "1e", "-", "]", "}", ",", "[", "{", '"']))
+    return "".join(parts)
+
+
+@given(almost_json(), st.sampled_from([4, 5, 7, 12, 30]))
+def test_windows_make_no_difference(text: str, window: int) -> None:
+    """Whatever their size is, the same texts are read, and cut at the same places."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(json_text, "WINDOW", 1 << 20)
+        whole: list[str] | None
+        try:
+            whole = [piece.text for piece in items(text)]
+        except JsonError:
+            whole = None
+        patched.setattr(json_text, "WINDOW", window)
+        if whole is None:
+            with pytest.raises(JsonError):
+                items(text)
+        else:
+            assert [piece.text for piece in items(text)] == whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[1,2]" + " " * 20 + "]",
+        "[[" + " " * 20 + "]]",
+        '{"a":{"b":[1,2,3,4,5,6,7,8,9]},"c":{"d":1,"e":2,"f":3,"g":4}}',
+        '[{"a":1},{"a":2},{"a":[3,{"a":4},{"a":5}]},{"a":6}]',
+        '["' + "x" * 50 + '",1]',
+        "[[12345678e+10,12345678e-10,12345678.5,[1],[2],[3]],5]",
+        "[[1],[2],[3],4,5,6,[7],8]",
+    ],
+)
+def test_large_texts_are_read_in_slices(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    of_array = text.startswith("[")
+    for window in range(4, 40):
+        monkeypatch.setattr(json_text, "WINDOW", window)
+        pieces = items(text) if of_array else list(everything(text).values())
+        values = json.loads(text) if of_array else list(json.loads(text).values())
+        assert [json.loads(piece.text) for piece in pieces] == values
+        assert [piece.value for piece in pieces if piece.value is not ...] == [
+            value for value, piece in zip(values, pieces, strict=True) if piece.value is not ...
+        ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        json.dumps([{"id": number, "tags": ["a", "b"]} for number in range(50_000)]),
+        json.dumps({str(number): number for number in range(80_000)}),
+        "[" + "1," * 400_000 + "1]",
+        "[" + ",".join(["[[[[]]]]"] * 100_000) + "]",
+        "[" * 400 + ",".join(["1"] * 300_000) + "]" * 400,
+    ],
+    ids=["objects", "members", "numbers", "nested", "deep"],
+)
+def test_no_slice_is_longer_than_a_window(value: str) -> None:
+    """Otherwise all others would wait for one client."""
+    slices = sum(1 for _ in array(f"[{value}]", most=1))
+    assert slices >= len(value) // WINDOW
+
+
+def test_items_of_a_window_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One by one they would take ten times as long."""
+    calls = 0
+    scan = json_text._SCAN
+
+    def counting(text: str, at: int) -> tuple[object, int]:
+        nonlocal calls
+        calls += 1
+        return scan(text, at)
+
+    monkeypatch.setattr(json_text, "_SCAN", counting)
+    for value in (
+        "[" + "1," * 100_000 + "1]",
+        json.dumps([[number] for number in range(20_000)]),
+        json.dumps({str(number): number for number in range(20_000)}),
+    ):
+        calls = 0
+        read(array(f"[{value}]", most=1))
+        assert calls < 6 * (1 + len(value) // WINDOW)

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from tests.unit.core.socketio.reading import read
 
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
@@ -24,7 +25,7 @@ from memmie_gateway.core.socketio.translation import (
 @pytest.fixture
 def connected() -> Translation:
     translation = Translation("p.")
-    translation.hear("0")
+    read(translation.hear("0"))
     assert translation.accepted("s1") == '40{"sid":"s1"}'
     return translation
 
@@ -41,24 +42,24 @@ def connected() -> Translation:
 )
 def test_connect_has_the_token(packet: str, token: str) -> None:
     translation = Translation("p.")
-    assert translation.hear(packet) == Heard(Kind.CONNECT, token)
+    assert read(translation.hear(packet)) == Heard(Kind.CONNECT, token)
     assert not translation.connected
     with pytest.raises(PacketError, match="connected already"):
-        translation.hear(packet)
+        read(translation.hear(packet))
 
 
 @pytest.mark.parametrize("packet", ['0{"token":1}', "0[]", "0{", "2[]", '2["a"]', "31[]", '51-["a"]', "4{}"])
 def test_nothing_comes_before_a_valid_connect(packet: str) -> None:
     with pytest.raises(PacketError):
-        Translation("p.").hear(packet)
+        read(Translation("p.").hear(packet))
 
 
 def test_other_namespaces_are_refused(connected: Translation) -> None:
-    heard = connected.hear('0/admin,{"token":"t"}')
+    heard = read(connected.hear('0/admin,{"token":"t"}'))
     assert heard == Heard(Kind.ANSWER, '44/admin,{"message":"Invalid namespace"}')
-    assert connected.hear("1/admin") == Heard(Kind.NOTHING)
+    assert read(connected.hear("1/admin")) == Heard(Kind.NOTHING)
     with pytest.raises(PacketError, match="not connected to this namespace"):
-        connected.hear('2/admin,["a"]')
+        read(connected.hear('2/admin,["a"]'))
 
 
 @pytest.mark.parametrize(
@@ -71,37 +72,37 @@ def test_other_namespaces_are_refused(connected: Translation) -> None:
     ],
 )
 def test_an_event_becomes_a_message(connected: Translation, packet: str, message: str) -> None:
-    assert connected.hear(packet) == Heard(Kind.MESSAGE, message)
+    assert read(connected.hear(packet)) == Heard(Kind.MESSAGE, message)
     json.loads(message)
 
 
 @pytest.mark.parametrize("packet", ["2", "2[]", "2[1]", '2{"a":1}', '2["a"', "4{}", '61-["a"]', ""])
 def test_what_is_not_an_event_is_refused(connected: Translation, packet: str) -> None:
     with pytest.raises(PacketError):
-        connected.hear(packet)
+        read(connected.hear(packet))
 
 
 def test_an_event_with_two_arguments_is_answered_with_an_error(connected: Translation) -> None:
     words = '{"type":"error","error":"an event has only one argument besides its name"}'
-    assert connected.hear('2["a",1,2]') == Heard(Kind.ANSWER, f'42["error",{words}]')
-    assert connected.hear('29["a",1,2]') == Heard(Kind.ANSWER, f"439[{words}]")
+    assert read(connected.hear('2["a",1,2]')) == Heard(Kind.ANSWER, f'42["error",{words}]')
+    assert read(connected.hear('29["a",1,2]')) == Heard(Kind.ANSWER, f"439[{words}]")
 
 
 def test_a_binary_event_is_answered_with_an_error(connected: Translation) -> None:
-    heard = connected.hear('52-9["a",{"_placeholder":true,"num":0}]')
+    heard = read(connected.hear('52-9["a",{"_placeholder":true,"num":0}]'))
     assert heard == Heard(Kind.ANSWER, '439[{"type":"error","error":"binary events are not supported"}]')
     connected.hear_binary()
     with pytest.raises(PacketError, match="a binary message is missing"):
-        connected.hear('2["a"]')
+        read(connected.hear('2["a"]'))
     connected.hear_binary()
-    assert connected.hear('2["a"]').kind is Kind.MESSAGE
+    assert read(connected.hear('2["a"]')).kind is Kind.MESSAGE
     with pytest.raises(PacketError, match="belongs to no packet"):
         connected.hear_binary()
 
 
 def test_what_nobody_waits_for_is_ignored_and_a_client_may_leave(connected: Translation) -> None:
-    assert connected.hear("31[]") == Heard(Kind.NOTHING)
-    assert connected.hear("1") == Heard(Kind.LEAVE)
+    assert read(connected.hear("31[]")) == Heard(Kind.NOTHING)
+    assert read(connected.hear("1")) == Heard(Kind.LEAVE)
 
 
 @pytest.mark.parametrize(
@@ -122,32 +123,32 @@ def test_what_nobody_waits_for_is_ignored_and_a_client_may_leave(connected: Tran
     ],
 )
 def test_a_message_becomes_an_event(connected: Translation, message: str, packet: str) -> None:
-    assert connected.translate(message) == packet
+    assert read(connected.translate(message)) == packet
     json.loads(packet[2:])
 
 
 def test_the_message_with_the_id_is_the_acknowledgement(connected: Translation) -> None:
-    connected.hear('27["a"]')
+    read(connected.hear('27["a"]'))
     message = '{"id":"p.7","type":"error","error":"e"}'
-    assert connected.translate(message) == f"437[{message}]"
-    assert connected.translate(message) == f'42["error",{message}]', "only once"
+    assert read(connected.translate(message)) == f"437[{message}]"
+    assert read(connected.translate(message)) == f'42["error",{message}]', "only once"
 
 
 @pytest.mark.parametrize(
     "message", ['{"type":"a","data":"p."}', '{"id":["p.7"],"type":"a"}', '{"id":"p.8","type":"a"}']
 )
 def test_another_message_is_not_the_acknowledgement(connected: Translation, message: str) -> None:
-    connected.hear('27["a"]')
-    assert connected.translate(message).startswith('42["a"')
-    assert connected.translate('["p.7"]') == '42["message",["p.7"]]'
-    assert connected.translate('{"id":"p.7"') == '42["message","{\\"id\\":\\"p.7\\""]'
+    read(connected.hear('27["a"]'))
+    assert read(connected.translate(message)).startswith('42["a"')
+    assert read(connected.translate('["p.7"]')) == '42["message",["p.7"]]'
+    assert read(connected.translate('{"id":"p.7"')) == '42["message","{\\"id\\":\\"p.7\\""]'
 
 
 def test_only_so_many_acknowledgements_are_awaited(connected: Translation) -> None:
     for number in range(MOST_AWAITED + 1):
-        connected.hear(f'2{number}["a"]')
-    assert connected.translate('{"id":"p.0","type":"b"}') == '42["b"]', "the oldest is forgotten"
-    assert connected.translate('{"id":"p.1","type":"b"}').startswith("431[")
+        read(connected.hear(f'2{number}["a"]'))
+    assert read(connected.translate('{"id":"p.0","type":"b"}')) == '42["b"]', "the oldest is forgotten"
+    assert read(connected.translate('{"id":"p.1","type":"b"}')).startswith("431[")
 
 
 def test_a_binary_message_becomes_a_binary_event() -> None:

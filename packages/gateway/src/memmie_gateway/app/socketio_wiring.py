@@ -35,6 +35,7 @@ def make_translator(
     if settings.socketio != "translate":
         return None
     # Only here, because the packages with the codecs import much more than the codecs.
+    from memmie_gateway.net.socketio.large_texts import LargeTexts  # noqa: PLC0415
     from memmie_gateway.net.socketio.opening import SocketIoOptions  # noqa: PLC0415
     from memmie_gateway.net.socketio.route import SocketIoRoute  # noqa: PLC0415
 
@@ -44,6 +45,7 @@ def make_translator(
         connect_seconds=settings.first_message_seconds,
         times=handshake.times_for(keepalive),
         max_message_bytes=settings.max_message_bytes,
+        large_texts=LargeTexts(),
     )
     return SocketIoRoute(options, websocket, admission=admission, dispatcher=dispatcher, elsewhere=elsewhere)
 

@@ -22,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.socketio import packets
-from memmie_gateway.core.socketio.json_text import JsonError, array, decode, members
+from memmie_gateway.core.socketio.json_text import JsonError, Slices, array, member, members
 from memmie_gateway.core.socketio.packets import PacketError, SocketPacket
 
 MOST_AWAITED: Final = 1024
@@ -30,6 +30,9 @@ MOST_AWAITED: Final = 1024
 
 RESERVED: Final = frozenset({"connect", "connect_error", "disconnect", "disconnecting"})
 """Names of events by which a client library tells of its own connection."""
+
+_TRANSLATED: Final = ("type", "data")
+"""The members of a message that become the name and the argument of an event."""
 
 RECONNECT_CODES: Final = frozenset({1001, 1006, 1008, 1011, 1012, 1013, 4408, 4429})
 """The close codes after which a client reconnects (docs/closing.md); its library does so if only the transport closes."""
@@ -86,14 +89,14 @@ class Translation:
 
     # From the client.
 
-    def hear(self, packet: str) -> Heard:
+    def hear(self, packet: str) -> Slices[Heard]:
         """Process a Socket.IO packet of the client.
 
         Raises:
             PacketError: the packet is invalid, or not allowed now.
         """
         if self.connected and not self._attachments and (event := packets.read_event(packet)) is not None:
-            return self._hear_event(*event)
+            return (yield from self._hear_event(*event))
         read = packets.read_socket_packet(packet)
         kind = read.packet_type
         if self._attachments:
@@ -101,13 +104,13 @@ class Translation:
         if read.namespace not in (None, packets.DEFAULT_NAMESPACE):
             return self._hear_elsewhere(read)
         if kind == packets.CONNECT:
-            return self._hear_connect(read)
+            return (yield from self._hear_connect(read))
         if kind == packets.DISCONNECT:
             return Heard(_LEAVE)
         if not self.connected:
             raise PacketError("the client is not connected yet")
         if kind == packets.EVENT:
-            return self._hear_event(read.id, read.data or "")
+            return (yield from self._hear_event(read.id, read.data or ""))
         if kind == packets.BINARY_EVENT:
             self._attachments = read.attachment_count
             return self._refuse(read.id, "binary events are not supported")
@@ -135,25 +138,25 @@ class Translation:
             return Heard(_NOTHING)
         raise PacketError("the client is not connected to this namespace")
 
-    def _hear_connect(self, read: SocketPacket) -> Heard:
+    def _hear_connect(self, read: SocketPacket) -> Slices[Heard]:
         if self.connecting:
             raise PacketError("the client is connected already")
         self.connecting = True
         if not read.data:
             return Heard(_CONNECT)
         try:
-            token = members(read.data).get("token")
+            token = yield from member(read.data, "token")
         except JsonError as error:
             raise PacketError(f"CONNECT: {error}") from None
-        if token is None or token.value is None:
+        if token is None:
             return Heard(_CONNECT)
-        if not isinstance(token.value, str):
+        if not isinstance(token, str):
             raise PacketError("CONNECT: the token must be a string")
-        return Heard(_CONNECT, token.value)
+        return Heard(_CONNECT, token)
 
-    def _hear_event(self, number: int | None, text: str) -> Heard:
+    def _hear_event(self, number: int | None, text: str) -> Slices[Heard]:
         try:
-            arguments = array(text)
+            arguments = yield from array(text, most=2)
         except JsonError as error:
             raise PacketError(f"EVENT: {error}") from None
         if not arguments or not isinstance(arguments[0].value, str):
@@ -181,16 +184,16 @@ class Translation:
 
     # From the backend.
 
-    def translate(self, text: str) -> str:
+    def translate(self, text: str) -> Slices[str]:
         """Return the Engine.IO packet for a text message of the backend."""
         try:
             if self._awaited and self._prefix in text:
-                number = self._answered(decode(text))
+                number = self._answered((yield from member(text, "id")))
                 if number is not None:
                     return _ack(number, text)
-            message = members(text)
+            message = yield from members(text, _TRANSLATED)
         except JsonError:
-            return _event('"message"', _json_or_text(text))
+            return _event('"message"', (yield from _json_or_text(text)))
         name = message.get("type")
         if name is None or not isinstance(name.value, str) or name.value in RESERVED:
             return _event('"message"', text)
@@ -199,9 +202,8 @@ class Translation:
         data = message.get("data")
         return _event(name.text, data.text if data is not None else "")
 
-    def _answered(self, message: Any) -> int | None:
-        """Return the number of the acknowledgement that a message is, None for none."""
-        message_id = message.get("id") if isinstance(message, dict) else None
+    def _answered(self, message_id: Any) -> int | None:
+        """Return the number of the acknowledgement that a message with this id is, None for none."""
         return self._awaited.pop(message_id, None) if isinstance(message_id, str) else None
 
     # From the gateway.
@@ -258,10 +260,10 @@ def _ack(number: int, data: str) -> str:
     return packets.engine_message(packets.ACK, f"[{data}]", number=number)
 
 
-def _json_or_text(text: str) -> str:
+def _json_or_text(text: str) -> Slices[str]:
     """Return a JSON text as it is, and any other text as a JSON string."""
     try:
-        values = array(f"[{text}]")
+        values = yield from array(f"[{text}]", most=1)
     except JsonError:
         values = []
     return values[0].text if len(values) == 1 else _json(text)

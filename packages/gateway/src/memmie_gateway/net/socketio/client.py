@@ -16,16 +16,17 @@ from typing import Any, Final
 
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio import packets as kinds
+from memmie_gateway.core.socketio.json_text import WINDOW, Slices
 from memmie_gateway.core.socketio.packets import PacketError, message_text, read_engine_packet
-from memmie_gateway.core.socketio.translation import Kind, Translation, binary_event, last_packets
+from memmie_gateway.core.socketio.translation import Heard, Kind, Translation, binary_event, last_packets
 from memmie_gateway.core.websocket.control_frames import CLOSE, PING, PONG, close_payload, control_frame
 from memmie_gateway.core.websocket.frames import parse_close_payload
 from memmie_gateway.core.websocket.keepalive import Times
-from memmie_gateway.core.websocket.messages import BINARY, TEXT, MessageReader, message_frame
+from memmie_gateway.core.websocket.messages import BINARY, TEXT, Message, MessageReader, message_frame
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Carrier, Packet
-from memmie_gateway.net.socketio.garbage import LARGE, translated
 from memmie_gateway.net.socketio.heartbeat import Heartbeat
+from memmie_gateway.net.socketio.large_texts import LargeTexts
 
 _MESSAGE, _ANSWER, _CONNECT, _LEAVE = Kind.MESSAGE, Kind.ANSWER, Kind.CONNECT, Kind.LEAVE
 
@@ -45,6 +46,7 @@ class TranslatedClient(asyncio.Transport):
         translation: translates.
         times: of the heartbeat.
         rng: creates masking keys.
+        large_texts: reads what is too large for one turn of the event loop.
 
     Attributes:
         carrier: as given.
@@ -53,15 +55,16 @@ class TranslatedClient(asyncio.Transport):
     """
 
     __slots__ = (
-        "_behind",
         "_closing",
         "_deaf",
         "_early",
         "_ended",
         "_farewell",
         "_full",
+        "_hearing",
         "_heartbeat",
         "_hung_up",
+        "_large_texts",
         "_leg",
         "_limit",
         "_loop",
@@ -69,18 +72,33 @@ class TranslatedClient(asyncio.Transport):
         "_paused",
         "_reader",
         "_rng",
+        "_telling",
+        "_untold",
         "carrier",
         "connect",
         "translation",
     )
 
-    def __init__(self, carrier: Carrier, translation: Translation, times: Times, rng: random.Random) -> None:
+    def __init__(
+        self,
+        carrier: Carrier,
+        translation: Translation,
+        times: Times,
+        rng: random.Random,
+        large_texts: LargeTexts,
+    ) -> None:
         super().__init__()
         self._loop = asyncio.get_running_loop()
         self._leg: Leg | None = None
         self._limit = 0
         self._lost = self._paused = self._full = self._hung_up = self._closing = False
-        self._behind = False  # messages of the backend wait to be translated
+        self._hearing: Slices[None] | None = (
+            None  # translates packets of the client, which is not read meanwhile
+        )
+        self._telling: Slices[None] | None = (
+            None  # translates frames of the backend, which is not read meanwhile
+        )
+        self._untold = b""  # frames that came meanwhile
         self._ended = False  # the client has left
         self._deaf = False  # the client has broken the protocol
         self._early = 0  # packets before the session
@@ -88,6 +106,7 @@ class TranslatedClient(asyncio.Transport):
         self._reader = MessageReader(masked=False)
         self._rng = rng
         self._heartbeat = Heartbeat(times, self._ping)
+        self._large_texts = large_texts
         self.carrier = carrier
         self.connect: asyncio.Future[str] = self._loop.create_future()
         self.connect.add_done_callback(_look)
@@ -121,40 +140,66 @@ class TranslatedClient(asyncio.Transport):
         self.carrier = carrier
         if self._limit:
             carrier.set_limit(self._limit)
-        if self._paused:
+        if self._paused or self._hearing is not None:
             carrier.pause()
         self.drained()
 
     # From the client (see `CarrierOwner`).
 
     def heard(self, packets: Sequence[Packet | None]) -> None:
-        """Translate packets of the client, and pass the frames on in one piece."""
+        """Translate packets of the client, and pass the frames on."""
         if self._ended or self._deaf:
             return
+        if self._leg is None:
+            self._early += len(packets)
+        hearing = self._hear_all(packets)
+        if self._large_texts.begin(hearing):
+            self._hearing = hearing
+            self.carrier.pause()
+
+    def _hear_all(self, packets: Sequence[Packet | None]) -> Slices[None]:
+        """Translate packets; those before a problem are passed on. After each `WINDOW` characters, others go on."""
         frames: list[bytes] = []
         problem = ""
+        size = 0
         try:
-            if self._leg is None:
-                self._early += len(packets)
-                if self._early > MOST_EARLY:
-                    raise PacketError("too many packets before the client is connected")  # noqa: TRY301 - as below
+            if self._leg is None and self._early > MOST_EARLY:
+                raise PacketError("too many packets before the client is connected")  # noqa: TRY301 - as below
             for packet in packets:
-                frames.append(self._hear(packet))  # noqa: PERF401 - those before a problem are passed on
+                length = 0 if packet is None else len(packet)
+                if frames and size + length > WINDOW:
+                    self._pass_on(frames)
+                    frames = []
+                    size = 0
+                    yield
+                size += length
+                text = None if packet is None else message_text(packet)
+                if text is None:
+                    frames.append(self._hear_other(packet))
+                else:
+                    heard = yield from self.translation.hear(text)
+                    frames.append(self._frame(heard, length))
+                if self._ended:
+                    break
         except PacketError as error:
             problem = str(error)
-        if self._leg is not None and frames:
-            self._leg.data_received(b"".join(frames))
+        if frames:
+            self._pass_on(frames)
         if problem:
             self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {problem}")
+        if self._hearing is not None:
+            self._hearing = None
+            if not self._paused:
+                self.carrier.resume()
 
-    def _hear(self, packet: Packet | None) -> bytes:
-        """Return the frame for one packet. Each packet is one frame, and so counts in the user's message rate."""
-        if self._ended:
-            return b""
+    def _pass_on(self, frames: list[bytes]) -> None:
+        if self._leg is not None:
+            self._leg.data_received(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _hear_other(self, packet: Packet | None) -> bytes:
+        """Return the frame for what is no text. Each packet is one frame, and so counts in the user's message rate."""
         if packet is None:
             return self._pong(b"")
-        if (text := message_text(packet)) is not None:
-            return self._hear_text(text)
         read = read_engine_packet(packet)
         kind = read.packet_type
         if kind == kinds.MESSAGE:
@@ -168,9 +213,9 @@ class TranslatedClient(asyncio.Transport):
             raise PacketError("this packet is not for a client to send")
         return self._pong(b"")
 
-    def _hear_text(self, text: str) -> bytes:
-        """Return the frame for a Socket.IO packet, and a pong for each `LARGE` characters, because reading them takes long."""
-        kind, told = translated(self.translation.hear, text)
+    def _frame(self, heard: Heard, length: int) -> bytes:
+        """Return the frame for a text, and a pong for each `WINDOW` characters of it, because reading them takes long."""
+        kind, told = heard
         if kind is _LEAVE:
             return self._leave(1000, "")
         if kind is _MESSAGE:
@@ -181,7 +226,7 @@ class TranslatedClient(asyncio.Transport):
                 self.carrier.answer(told)
             elif kind is _CONNECT and not self.connect.done():
                 self.connect.set_result(told)
-        return frame if len(text) < LARGE else frame + self._pong(b"") * (len(text) // LARGE)
+        return frame if length < WINDOW else frame + self._pong(b"") * (length // WINDOW)
 
     def _ping(self) -> None:
         self.carrier.send([str(kinds.PING)])
@@ -199,7 +244,7 @@ class TranslatedClient(asyncio.Transport):
         return frame
 
     def still_sending(self) -> None:
-        """Answer the session's pings, because the client cannot answer inside a message, and is alive."""
+        """Answer the session's pings, because the client cannot answer inside a message, or is not read, and is alive."""
         if self._leg is not None and (answered := self._heartbeat.alive()):
             self._leg.data_received(b"".join(map(self._pong, answered)))
 
@@ -230,6 +275,10 @@ class TranslatedClient(asyncio.Transport):
             return
         self._lost = self._ended = True
         self._heartbeat.stop()
+        for work in (self._hearing, self._telling):
+            if work is not None:
+                work.close()
+        self._hearing = self._telling = None
         if not self.connect.done():
             self.connect.cancel()
         self.carrier.leave()
@@ -246,26 +295,59 @@ class TranslatedClient(asyncio.Transport):
     def drained(self) -> None:
         """Read from the backend again."""
         self._full = False
-        if self._leg is not None and not self._behind:
+        if self._leg is not None and self._telling is None:
             self._leg.resume_writing()
 
     # From the session (see `asyncio.Transport`).
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Translate frames of the backend, and of the session itself."""
-        self._translate(bytes(data))
+        if self._lost:
+            return
+        if self._telling is not None:
+            self._untold += data
+            return
+        telling = self._tell_all(bytes(data))
+        if self._large_texts.begin(telling):
+            self._telling = telling
+            if self._leg is not None:
+                self._leg.pause_writing()
 
-    def _translate(self, data: bytes) -> None:
-        """Translate a limited number of messages now, and the rest later; the backend is not read meanwhile."""
+    def _tell_all(self, data: bytes) -> Slices[None]:
+        """Translate frames. After each `WINDOW` characters, and after `MOST_AT_ONCE` messages, others go on."""
+        while True:
+            messages = self._reader.feed(data, MOST_AT_ONCE)
+            yield from self._tell(messages)
+            data, self._untold = self._untold, b""
+            if len(messages) < MOST_AT_ONCE and not data:
+                break
+            yield
+        if self._telling is None:
+            return
+        self._telling = None
+        if self._closing:
+            self.carrier.close()
+        elif self._leg is not None and not self._full:
+            self._leg.resume_writing()
+
+    def _tell(self, messages: Sequence[Message]) -> Slices[None]:
         packets: list[Packet] = []
-        messages = self._reader.feed(data, MOST_AT_ONCE)
+        size = 0
         for opcode, payload in messages:
+            if packets and size + len(payload) > WINDOW:
+                self.carrier.send(packets)
+                packets = []
+                size = 0
+                yield
+            size += len(payload)
             if opcode == TEXT:
-                packets.append(translated(self.translation.translate, payload.decode(errors="replace")))
+                packets.append((yield from self.translation.translate(payload.decode(errors="replace"))))
             elif opcode == BINARY:
                 packets += binary_event(payload)
             elif opcode == PING:
                 self._heartbeat.ask(payload)
+                if self._hearing is not None:
+                    self._loop.call_soon(self.still_sending)
             elif opcode == CLOSE:
                 _, code, reason = parse_close_payload(payload)
                 if not self._ended:  # otherwise the client closes it, and forgets what comes
@@ -276,24 +358,6 @@ class TranslatedClient(asyncio.Transport):
                 return
         if packets:
             self.carrier.send(packets)
-        if len(messages) == MOST_AT_ONCE and not self._behind:
-            self._behind = True
-            if self._leg is not None:
-                self._leg.pause_writing()
-            self._loop.call_soon(self._catch_up)
-
-    def _catch_up(self) -> None:
-        """Translate the next messages of those that wait."""
-        self._behind = False
-        if self._lost:
-            return
-        self._translate(b"")
-        if self._behind:
-            return
-        if self._closing:
-            self.carrier.close()
-        elif self._leg is not None and not self._full:
-            self._leg.resume_writing()
 
     def get_write_buffer_size(self) -> int:
         """Return the number of bytes that wait for the client in this process."""
@@ -313,7 +377,8 @@ class TranslatedClient(asyncio.Transport):
     def resume_reading(self) -> None:
         """Hear the client again."""
         self._paused = False
-        self.carrier.resume()
+        if self._hearing is None:
+            self.carrier.resume()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what is known of the TCP connection; nothing if it is not always the same one."""
@@ -335,7 +400,7 @@ class TranslatedClient(asyncio.Transport):
     def close(self) -> None:
         """Close the connection after all bytes are sent."""
         self._closing = True
-        if not self._behind:
+        if self._telling is None:
             self.carrier.close()
 
     def abort(self) -> None:

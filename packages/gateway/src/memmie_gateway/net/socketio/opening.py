@@ -28,6 +28,7 @@ from memmie_gateway.net.ingress.first_message import MAX_FIRST_MESSAGE
 from memmie_gateway.net.socketio.answers import refuse_request
 from memmie_gateway.net.socketio.carrier import Carrier
 from memmie_gateway.net.socketio.client import LeftError, TranslatedClient
+from memmie_gateway.net.socketio.large_texts import LargeTexts
 from memmie_gateway.net.socketio.polling import Answer, PollingCarrier
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_gateway.net.websocket import Opening, WebSocketRoute
@@ -45,6 +46,7 @@ class SocketIoOptions:
         connect_seconds: maximum time in seconds until CONNECT arrives.
         times: of the heartbeat.
         max_message_bytes: maximum size of a message.
+        large_texts: reads the large texts of all clients.
     """
 
     polling: bool
@@ -52,6 +54,7 @@ class SocketIoOptions:
     connect_seconds: float
     times: Times
     max_message_bytes: int
+    large_texts: LargeTexts
 
     @property
     def max_body_bytes(self) -> int:
@@ -113,7 +116,10 @@ class SocketIoOpening(Opening):
 
     def _translated(self, carrier: Carrier) -> TranslatedClient:
         prefix = f"{self._route.rng.randbytes(4).hex()}."
-        return TranslatedClient(carrier, Translation(prefix), self._options.times, self._route.rng)
+        options = self._options
+        return TranslatedClient(
+            carrier, Translation(prefix), options.times, self._route.rng, options.large_texts
+        )
 
     def _open_packet(self, sid: str, *, upgrades: bool) -> str:
         options = self._options

@@ -40,6 +40,7 @@ class WebSocketCarrier(asyncio.Protocol):
         "_holds",
         "_limit",
         "_owned",
+        "_problem",
         "_reader",
         "_scanner",
         "_told",
@@ -58,6 +59,7 @@ class WebSocketCarrier(asyncio.Protocol):
         self._limit = MAX_EARLY
         self._told = False  # a Close frame was sent
         self._broken = False
+        self._problem = ""  # of the message behind those that were processed
         self._given_back: Sequence[Packet | None] = ()
 
     def __repr__(self) -> str:
@@ -79,14 +81,13 @@ class WebSocketCarrier(asyncio.Protocol):
     def _process(self, data: bytes) -> None:
         """Process a limited number of messages now, and the rest later."""
         packets: list[Packet | None] = []
-        problem = ""
-        messages = self._reader.feed(data, MOST_AT_ONCE)
+        messages = [] if self._problem else self._reader.feed(data, MOST_AT_ONCE)
         for opcode, payload in messages:
             if opcode == TEXT:
                 try:
                     packets.append(payload.decode())
                 except UnicodeDecodeError:
-                    problem = "text that is not UTF-8"
+                    self._problem = "text that is not UTF-8"
                     break
             elif opcode == BINARY:
                 packets.append(payload)
@@ -100,10 +101,11 @@ class WebSocketCarrier(asyncio.Protocol):
             return  # the owner has left
         if self._reader.inside_message:
             self.owner.still_sending()
-        if problem:
-            self._break(Cause.CLIENT_VIOLATION, f"{Cause.CLIENT_VIOLATION.ending.words}: {problem}")
-        elif len(messages) == MOST_AT_ONCE or (self._scanner.ended and self._holds & _PAUSED):
+        over = self._problem or self._scanner.ended
+        if len(messages) == MOST_AT_ONCE or (over and self._holds & _PAUSED):
             self._go_on_later()
+        elif self._problem:
+            self._break(Cause.CLIENT_VIOLATION, f"{Cause.CLIENT_VIOLATION.ending.words}: {self._problem}")
         elif self._scanner.ended:
             self._end()
 

@@ -1,0 +1,50 @@
+"""Large texts of all clients, which are read in slices, so that others need not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Final
+
+from memmie_gateway.core.socketio.json_text import Slices
+
+TURN_SECONDS: Final = 0.002
+"""How long large texts are read in one turn of the event loop; after that, all else has as much time."""
+
+
+class LargeTexts:
+    """Goes on with work that is too much for one turn of the event loop. All of it shares the time equally."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: deque[Slices[None]] = deque()
+
+    def __repr__(self) -> str:
+        return f"<LargeTexts waiting={len(self._waiting)}>"
+
+    def begin(self, work: Slices[None]) -> bool:
+        """Begin work, and go on with it in later turns until it ends or is closed; return whether there is more of it."""
+        for _ in work:
+            self._waiting.append(work)
+            self._go_on_after(0.0)
+            return True
+        return False
+
+    def _go_on_after(self, seconds: float) -> None:
+        if self._waiting and self._timer is None:
+            self._timer = self._loop.call_later(seconds, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        now = began = time.perf_counter()  # the loop's own time stands still in a turn
+        try:
+            while self._waiting and now < began + TURN_SECONDS:
+                work = self._waiting.popleft()
+                for _ in work:
+                    self._waiting.append(work)
+                    break
+                now = time.perf_counter()
+        finally:
+            self._go_on_after(now - began)
