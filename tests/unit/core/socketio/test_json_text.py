@@ -169,6 +169,27 @@ def test_large_texts_are_read_in_slices(text: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "[[1,2,3,4,5}]",
+        '[{"a":1,"b":2,"c":3]]',
+        "[[1,2,3,4,5]",
+        "[[1,2,3,4,,5]]",
+        "[[,1,2,3,4,5]]",
+        "[[1,2,3,4,5,]]",
+        "[[1,2,3,4],[5,6,NaN,7]]",
+        '[{"a":1,"b":2,"c"}]',
+        '[{"a":1,"b":2,3:4}]',
+    ],
+)
+def test_large_texts_that_are_not_json_are_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for window in range(1, 12):
+        monkeypatch.setattr(json_text, "WINDOW", window)
+        with pytest.raises(JsonError):
+            items(text)
+
+
+@pytest.mark.parametrize(
     "value",
     [
         json.dumps([{"id": number, "tags": ["a", "b"]} for number in range(50_000)]),
