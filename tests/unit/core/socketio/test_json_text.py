@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
-STYLES = ({"indent": 1}, {}, {"separators": (",", ":")})
+STYLES: tuple[dict[str, Any], ...] = ({"indent": 1}, {}, {"separators": (",", ":")})
 
 
 def items(text: str, most: int = 10) -> list[Piece]:
@@ -64,7 +65,7 @@ def test_members_stay_as_they_are_written() -> None:
 @given(st.lists(JSON, max_size=4), st.dictionaries(st.text(), JSON, max_size=4))
 def test_it_reads_what_json_reads(values: list[object], named: dict[str, object]) -> None:
     for written in STYLES:
-        in_array, in_object = json.dumps(values, **written), json.dumps(named, **written)  # type: ignore[arg-type]
+        in_array, in_object = json.dumps(values, **written), json.dumps(named, **written)
         assert [piece.value for piece in items(in_array)] == values
         assert {name: piece.value for name, piece in everything(in_object).items()} == named
 
@@ -86,7 +87,7 @@ def test_what_is_not_an_array_is_refused(text: str) -> None:
 def test_what_is_not_an_object_is_refused(text: str) -> None:
     for slices in (members(text, ("a",)), member(text, "a")):
         with pytest.raises(JsonError):
-            read(slices)  # type: ignore[arg-type]
+            read(slices)
 
 
 def test_what_is_nested_too_deeply_is_refused() -> None:
