@@ -352,8 +352,12 @@ async def huge_posts(enemy: Enemy) -> None:
 
 @attack(BUSY, rest=45)
 async def large_events(enemy: Enemy) -> None:
-    """Clients send valid events of a megabyte, which the gateway reads as a whole, one after the other."""
-    lists = json.dumps(["x", [[number, {"a": "b"}] for number in range(50_000)]])
+    """Clients send events of a megabyte, one after the other.
+
+    Those with many values take long to read, and are then refused for an argument too many, so that Studio, which does not
+    read in slices, is not what the neighbours wait for.
+    """
+    lists = json.dumps(["x", [[number, {"a": "b"}] for number in range(50_000)], "one too many"])
     events = [f"42{text}" for text in (lists, json.dumps(["x", "y" * 1_000_000]))]
 
     async def one(number: int) -> None:

@@ -17,7 +17,6 @@ class LargeTexts:
     """Goes on with work that is too much for one turn of the event loop. All of it shares the time equally."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: deque[Slices[None]] = deque()
 
@@ -34,7 +33,7 @@ class LargeTexts:
 
     def _go_on_after(self, seconds: float) -> None:
         if self._waiting and self._timer is None:
-            self._timer = self._loop.call_later(seconds, self._turn)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._turn)
 
     def _turn(self) -> None:
         self._timer = None
