@@ -115,8 +115,8 @@ def test_a_message_is_built_as_the_codec_builds_it(kind: int, data: str | None, 
 
 
 def test_a_body_is_split_and_made() -> None:
-    assert split_payload("3\x1e42[]") == ["3", "42[]"]
+    assert split_payload("3\x1e42[]", 2) == ["3", "42[]"]
     assert [polled("42[]"), polled(b"\x00\xff")] == ["42[]", "bAP8="]
-    for body in ("", "3\x1e", "\x1e3"):
-        with pytest.raises(PacketError):
-            split_payload(body)
+    for body in ("", "3\x1e", "\x1e3", "3\x1e3\x1e3"):
+        with pytest.raises(PacketError, match="1 to 2 packets"):
+            split_payload(body, 2)

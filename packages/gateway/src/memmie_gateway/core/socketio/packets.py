@@ -147,15 +147,19 @@ def engine_message(
     return f"{_MESSAGE}{encoded}"
 
 
-def split_payload(body: str) -> list[str]:
+def split_payload(body: str, most: int) -> list[str]:
     """Return the packets of an HTTP body, still encoded.
 
+    Args:
+        body: the body.
+        most: maximum number of packets.
+
     Raises:
-        PacketError: a packet is empty.
+        PacketError: there are too many, or one is empty.
     """
-    packets = body.split(SEPARATOR)
-    if not all(packets):
-        raise PacketError("an empty packet")
+    packets = body.split(SEPARATOR, most)  # one that is too long has the rest, which would take long to split
+    if len(packets) > most or not all(packets):
+        raise PacketError(f"a body must have 1 to {most} packets")
     return packets
 
 

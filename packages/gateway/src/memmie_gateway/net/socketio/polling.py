@@ -210,11 +210,9 @@ class PollingCarrier:
         if self._ended:
             raise EngineError(Problem.UNKNOWN_SID)
         try:
-            packets = split_payload(body.decode())
-            if len(packets) > MOST_IN_BODY:
-                raise PacketError  # noqa: TRY301 - as below
-        except (PacketError, UnicodeDecodeError):
-            words = f"the body of a POST must have 1 to {MOST_IN_BODY} packets"
+            packets = split_payload(body.decode(), MOST_IN_BODY)
+        except (PacketError, UnicodeDecodeError) as error:
+            words = str(error) if isinstance(error, PacketError) else "a body must be UTF-8"
             self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {words}")
             raise EngineError(Problem.BAD_REQUEST) from None
         self._inbox += packets
