@@ -22,7 +22,7 @@ Slices: TypeAlias = Generator[None, None, T]
 WINDOW: Final = 8 * 1024
 """Number of characters that are read at once. Even the worst of them take less than a millisecond."""
 
-DEEPEST: Final = 500
+DEEPEST: Final = 128
 """Maximum number of arrays and objects around a value in a text that is longer than a window."""
 
 _BLANKS: Final = " \t\n\r"
@@ -229,8 +229,10 @@ class _Windows:
         window = self._window
         try:
             value, end = _SCAN(window, at - self._begin)
-        except (StopIteration, ValueError, RecursionError):
+        except (StopIteration, ValueError):
             return None, -1
+        except RecursionError:
+            raise JsonError(_TOO_DEEP) from None
         certain = end < len(window) - _MOST_OF_EXPONENT
         return (value, self._begin + end) if certain else (None, -1)
 
