@@ -1,6 +1,7 @@
 """The good clients beside an attack: a hundred that send messages or requests all the time, and newcomers.
 
-Of ten clients, six have a plain WebSocket, one each uses a transport of Socket.IO, and one sends HTTP requests.
+Of ten clients, six have a plain WebSocket, one each uses a transport of Socket.IO, and one sends HTTP requests. Twenty
+more have no gateway and talk to the Studios themselves: what they wait for is not the gateway's fault.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -22,6 +23,7 @@ from tests.attack.heads import get
 from tests.attack.stage import Stage
 from tests.one_request import ask
 from tests.socketio_connection import Transport
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from memmie_harness.client import HeartbeatError, connect, heartbeat
@@ -31,6 +33,12 @@ CLIENTS: Final = 100
 
 KINDS: Final = ("WebSocket", "Socket.IO", "HTTP")
 """The protocols of good clients."""
+
+DIRECT: Final = {kind: f"{kind}, direct" for kind in ("WebSocket", "HTTP")}
+"""Those of clients without a gateway."""
+
+DIRECT_CLIENTS: Final = 10
+"""How many of each kind."""
 
 SOCKETIO_NAMES: Final = {6 + number: f"socketio-{transport}" for number, transport in enumerate(Transport)}
 HTTP_NUMBER: Final = 9
@@ -55,7 +63,7 @@ class HttpClient:
 
     Args:
         user_id: the user.
-        address: the gateway's host and port.
+        address: the host and port of the gateway, or of a Studio.
         every: seconds between an answer and the next request.
         source: the client's address.
 
@@ -70,7 +78,13 @@ class HttpClient:
         self.problems: list[str] = []
         self._address = address
         self._every = every
-        self._request = get("/api/v1/blobs", f"Authorization: Bearer {token_of(user_id)}")
+        # Studio believes the second one; the gateway does not.
+        fields = (
+            f"Authorization: Bearer {token_of(user_id)}",
+            f"X-User-ID: {user_id}",
+            "Connection: close",
+        )
+        self._request = get("/api/v1/blobs", *fields)
         self._source = (source, 0)
 
     async def run(self) -> None:
@@ -91,11 +105,25 @@ class HttpClient:
             await asyncio.sleep(self._every)
 
 
+async def connect_directly(ws_url: str, _: str | None, **options: Any) -> ClientConnection:
+    """Open a WebSocket to a Studio, as a gateway does."""
+    return await connect(ws_url, None, **options)
+
+
+def address_of(url: str) -> tuple[str, int]:
+    """Return the host and port of a URL."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
+
+
 class Neighbours:
     """The good clients, each with a user and an address of its own.
 
     Args:
         ws_url: the gateway's WebSocket address.
+        studios: those of the Studios.
         mixed: whether they use all protocols; otherwise all have plain WebSockets.
 
     Attributes:
@@ -103,11 +131,8 @@ class Neighbours:
         http: those that send HTTP requests.
     """
 
-    def __init__(self, ws_url: str, *, mixed: bool = True) -> None:
-        url = urlsplit(ws_url)
-        assert url.hostname is not None
-        assert url.port is not None
-        address = (url.hostname, url.port)
+    def __init__(self, ws_url: str, studios: Sequence[str], *, mixed: bool = True) -> None:
+        address = address_of(ws_url)
         sources = [f"127.1.0.{1 + number}" for number in range(CLIENTS)]
         every = [EVERY_SECONDS + number / 1000 for number in range(CLIENTS)]
         how: dict[str, Connect] = {
@@ -128,10 +153,26 @@ class Neighbours:
                 for number, name in enumerate(names)
                 if not mixed or number % 10 != HTTP_NUMBER
             ]
+            + [
+                NumberedClient(
+                    f"direct-{number}",
+                    "",
+                    functools.partial("{}?user_id=direct-{}".format, url, number),
+                    every=every[number],
+                    connect=connect_directly,
+                )
+                for number, url in zip(range(DIRECT_CLIENTS), itertools.cycle(studios), strict=False)
+            ]
         )
         self.http = [
             HttpClient(f"http-{number}", address, every[number], sources[number])
             for number in (range(HTTP_NUMBER, CLIENTS, 10) if mixed else ())
+        ]
+        self.http += [
+            HttpClient(f"direct-http-{number}", address_of(url), every[number], "127.0.0.1")
+            for number, url in zip(
+                range(DIRECT_CLIENTS if mixed else 0), itertools.cycle(studios), strict=False
+            )
         ]
 
     @contextlib.asynccontextmanager
@@ -148,11 +189,14 @@ class Neighbours:
 
     def round_trips(self) -> dict[str, dict[str, list[float]]]:
         """Return the seconds of all round trips, by protocol and user."""
-        by_kind: dict[str, dict[str, list[float]]] = {kind: {} for kind in KINDS}
+        by_kind: dict[str, dict[str, list[float]]] = {kind: {} for kind in (*KINDS, *DIRECT.values())}
+        kinds = {"socketio": "Socket.IO", "direct": DIRECT["WebSocket"]}
         for client in self.crowd:
-            kind = KINDS[1] if client.user_id.startswith("socketio") else KINDS[0]
+            kind = kinds.get(client.user_id.partition("-")[0], "WebSocket")
             by_kind[kind][client.user_id] = [each for life in client.lives for each in life.round_trips]
-        by_kind[KINDS[2]] = {client.user_id: client.round_trips for client in self.http}
+        for caller in self.http:
+            kind = DIRECT["HTTP"] if caller.user_id.startswith("direct") else "HTTP"
+            by_kind[kind][caller.user_id] = caller.round_trips
         return by_kind
 
     def harm(self) -> list[str]:

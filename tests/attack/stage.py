@@ -75,6 +75,7 @@ class Stage:
 
     Attributes:
         before: what the gateway held before the first client.
+        studio_ws_urls: the Studios' WebSocket addresses.
     """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
@@ -103,9 +104,10 @@ class Stage:
     async def _start(self) -> None:
         self._auth = await self._process({}, AUTH)
         studios = [await self._process({}, STUDIO) for _ in range(STUDIOS)]
+        self.studio_ws_urls = [studio.ws_url for studio in studios]
         environment = gateway_environment(
             auth_url=self._auth.url,
-            studio_ws_urls=[studio.ws_url for studio in studios],
+            studio_ws_urls=self.studio_ws_urls,
             extra={"LOG_FORMAT": "json", **self._settings},
         )
         self._gateway = await self._process(environment)

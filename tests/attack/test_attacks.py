@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.attack.attacks import ATTACKS
 from tests.attack.good import KINDS, Neighbours, Stopwatch
-from tests.attack.run import Times, Verdict
+from tests.attack.run import Times, Verdict, direct_times
 from tests.attack.stage import Held
 
 from memmie_harness.numbered import Life, Refusal
@@ -28,7 +28,7 @@ def test_an_attack_says_what_it_does_and_is_in_the_threat_model(name: str) -> No
 
 def neighbours() -> Neighbours:
     """Good clients that have sent three messages and got their acks."""
-    good = Neighbours("ws://127.0.0.1:1/ws")
+    good = Neighbours("ws://127.0.0.1:1/ws", ["ws://127.0.0.1:2/ws"])
     for client in good.crowd:
         client.lives.append(
             Life(0.0, sent=[1, 2, 3], acknowledged=[1, 2, 3], round_trips=[0.003, 0.001, 0.002])
@@ -39,7 +39,7 @@ def neighbours() -> Neighbours:
 def test_clients_that_were_served_are_not_harmed() -> None:
     good = neighbours()
     assert good.harm() == []
-    assert (len(good.crowd), len(good.http)) == (90, 10)
+    assert (len(good.crowd), len(good.http)) == (90 + 10, 10 + 10)
 
 
 def test_every_harm_is_found() -> None:
@@ -68,8 +68,16 @@ def test_a_stopwatch_reads_what_is_new() -> None:
     client.lives.append(Life(1.0, round_trips=[0.03]))
     good.crowd[6].life.round_trips.append(0.04)
     good.http[0].round_trips.append(0.05)
-    assert watch.lap() == {"WebSocket": [0.01, 0.02, 0.03], "Socket.IO": [0.04], "HTTP": [0.05]}
-    assert watch.lap() == {"WebSocket": [], "Socket.IO": [], "HTTP": []}
+    list(good.crowd)[-1].life.round_trips.append(0.06)
+    good.http[-1].round_trips.append(0.07)
+    assert watch.lap() == {
+        "WebSocket": [0.01, 0.02, 0.03],
+        "Socket.IO": [0.04],
+        "HTTP": [0.05],
+        "WebSocket, direct": [0.06],
+        "HTTP, direct": [0.07],
+    }
+    assert not any(watch.lap().values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -80,6 +88,13 @@ def test_a_stopwatch_reads_what_is_new() -> None:
 def test_the_limit_depends_on_the_machine(kind: str, calm: float, attacked: float, *, holds: bool) -> None:
     fast = [Times(each, 0.001, 0.001) for each in KINDS]
     assert Verdict("", times=[*fast, Times(kind, calm, attacked)]).holds is holds
+
+
+def test_what_clients_without_a_gateway_wait_for_is_not_its_fault() -> None:
+    assert Verdict("", times=[Times("HTTP", 0.001, 0.149, direct=0.1)]).holds
+    assert not Verdict("", times=[Times("HTTP", 0.001, 0.151, direct=0.1)]).holds
+    times = {"WebSocket, direct": [0.1], "HTTP, direct": [0.2]}
+    assert [direct_times(kind, times) for kind in KINDS] == [[0.1], [0.2], [0.2]]
 
 
 def test_a_problem_is_a_failure_however_fast_the_round_trips_are() -> None:
