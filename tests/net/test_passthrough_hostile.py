@@ -271,7 +271,9 @@ async def test_a_client_that_leaves_while_it_opens_leaves_nothing(
 # What clients send.
 
 
-async def test_a_body_streams_and_has_a_size(start: StartGateway, opened: Open, studio: ScriptedHttp) -> None:
+async def test_a_body_streams_and_has_a_size(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
     gateway = await start(MAX_MESSAGE_BYTES="500000")
     client = await opened(gateway)
     body = b"4" + b"x" * 499_000
@@ -284,6 +286,8 @@ async def test_a_body_streams_and_has_a_size(start: StartGateway, opened: Open, 
     assert (await peer.read_head()).body == b"ok"
     peer = await client.begin("POST", body=b"", length=500_001)
     assert (await peer.read_head()).status == 413
+    words = "the request body is larger than 500000 bytes; MAX_MESSAGE_BYTES sets this limit"
+    assert (await log.line("refused"))["detail"] == (await log.line("closed"))["error"] == words
     assert (polled(gateway), places(gateway)) == ([], 0)
 
 

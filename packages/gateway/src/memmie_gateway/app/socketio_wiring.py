@@ -13,6 +13,7 @@ from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission
+from memmie_gateway.net.ingress.body import BodyLimit
 from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.registry import SessionRegistry
@@ -65,7 +66,7 @@ def make_passthrough(
         return None
     return PassthroughRoute(
         PassthroughOptions(
-            max_body_bytes=settings.max_message_bytes,
+            max_body=BodyLimit(settings.max_message_bytes, "MAX_MESSAGE_BYTES"),
             max_silence=settings.http_total_seconds,
             rate_max_delay=settings.message_rate_max_delay_seconds,
             dead_seconds=silent_seconds(settings),

@@ -28,6 +28,7 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted
+from memmie_gateway.net.ingress.body import BodyLimit
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo
 from memmie_gateway.net.sessions.registry import SessionRegistry
@@ -56,13 +57,13 @@ class PassthroughOptions:
     """How clients that poll are served.
 
     Attributes:
-        max_body_bytes: maximum size of the body of a POST.
+        max_body: maximum size of the body of a POST.
         max_silence: maximum time in seconds without a GET, whatever Studio says.
         rate_max_delay: maximum time in seconds for which packets may wait for the message rate.
         dead_seconds: time after which a connection to a dead backend ends if nothing came from it; 0 for never.
     """
 
-    max_body_bytes: int
+    max_body: BodyLimit
     max_silence: float
     rate_max_delay: float
     dead_seconds: float
@@ -206,7 +207,7 @@ class PassthroughRoute:
             elif error := _why_refused(arrival):
                 raise error
             else:
-                poll = Poll(proxy, proxy.with_own_id(arrival), session, self._options.max_body_bytes)
+                poll = Poll(proxy, proxy.with_own_id(arrival), session, self._options.max_body)
         except RefusedError as error:
             yield from self._door.refuse_late(arrival, handover, error)
             return
