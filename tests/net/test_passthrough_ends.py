@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.passing import (
     TEXT_FIELDS,
     Open,
     begin_upgrade,
     open_connection,
+    open_packet,
     places,
     polled,
     polling,
@@ -28,7 +29,7 @@ from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.socketio import passthrough
-from memmie_harness.conformance.peers import TEXT
+from memmie_harness.conformance.peers import TEXT, upgrade_request
 
 pytestmark = pytest.mark.one_loop
 
@@ -242,6 +243,75 @@ async def test_a_websocket_takes_the_place_of_its_connection(
     assert (line["protocol"], line["cause"], line["messages_from_client"]) == ("socketio", "client_closed", 1)
     assert (places(gateway), polled(gateway)) == (0, [])
     assert nobody_is_left(gateway)
+
+
+@pytest.mark.parametrize(("most", "status"), [("1", 503), ("2", 401)])
+async def test_it_has_one_place_under_the_maximum_of_all_connections(
+    start: StartGateway,
+    dial: Dial,
+    studio: ScriptedHttp,
+    auth: FakeAuth,
+    monkeypatch: pytest.MonkeyPatch,
+    most: str,
+    status: int,
+) -> None:
+    """Over long-polling, during the upgrade, and over its WebSocket; it had up to four."""
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    gateway = await start(MAX_CONNECTIONS=most)
+    assert gateway.parts.proxy is not None
+    requests = gateway.parts.proxy._under_way
+
+    async def knock(under_way: int = 0) -> int:
+        """Return how a further client without a token is refused while so many requests are under way: 503 if it is full."""
+        await until(lambda: len(requests) == under_way)
+        waiting = set(gateway.parts.listener.pending)
+        peer = await dial(gateway)
+        peer.write(upgrade_request())
+        answer = await peer.read_head()
+        peer.leave()
+        await until(lambda: gateway.parts.listener.pending == waiting)
+        return answer.status
+
+    client = PollingPeer(dial, gateway, f"Authorization: Bearer {auth.mint()}")
+    opening = await client.begin("GET")
+    request = await request_of(studio)
+    first = open_packet("sid-1") + b"\x1e"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    request.write(head % (len(first) + 1) + first)
+    await until(lambda: bool(polled(gateway)))
+    seen = [await knock(1)]
+    request.write(b"6")
+    await opening.read_head()
+    client.open = {"sid": "sid-1"}
+    seen.append(await knock())
+    poll, request = await polling(client, studio)
+    seen.append(await knock(1))
+    post = await client.begin("POST", body=b"40")
+    posted = await request_of(studio)
+    seen.append(await knock(2))
+    posted.answer(b"ok", *TEXT_FIELDS)
+    await post.read_head()
+    post.leave()
+    websocket = await begin_upgrade(client, gateway)
+    upgraded = await studio.arrival()
+    seen.append(await knock(1))
+    accept(upgraded)
+    await websocket.read_head()
+    (session,) = sessions_of(gateway)
+    session.slots.suspend()
+    session.slots.resume()  # its WebSocket seemed to be dead for a moment
+    seen.append(await knock(1))
+    request.answer(b"6", *TEXT_FIELDS)
+    await poll.read_head()
+    seen.append(await knock())
+    monkeypatch.setattr(passthrough, "UPGRADED_SECONDS", 0.0)
+    await until(lambda: not polled(gateway))
+    seen.append(await knock())
+    websocket.leave()
+    await upgraded.read_close()
+    upgraded.send_close(1000)
+    await until(lambda: nobody_is_left(gateway))
+    assert seen == [status] * 8
 
 
 async def test_after_a_failed_upgrade_it_goes_on_polling(

@@ -59,6 +59,7 @@ def make_passthrough(
     sessions: SessionRegistry,
     leases: Leases,
     pool: BackendPool,
+    elsewhere: Elsewhere,
     events: Events,
 ) -> PassthroughRoute | None:
     """Make the route that forwards Socket.IO unchanged; None if the setting says something else."""
@@ -78,5 +79,6 @@ def make_passthrough(
         sessions=sessions,
         leases=leases,
         any_healthy=pool.any_healthy,
+        elsewhere=elsewhere,
         events=events,
     )

@@ -235,6 +235,7 @@ def make_parts(
         sessions=sessions,
         leases=leases,
         pool=pool,
+        elsewhere=elsewhere,
         events=events,
     )
     socketio = translator or passthrough

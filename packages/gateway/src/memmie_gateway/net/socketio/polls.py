@@ -199,6 +199,7 @@ class OpeningPoll(_Poll):
             assert self._admitted is not None  # noqa: S101 - it was, before the request was sent
             assert self.backend is not None  # noqa: S101 - it has answered
             self._session = self._begin(self, self._admitted, self.backend, opened)
+            self._session.include()
         return _Passing(answer, first)
 
     async def _first_packet(self, answer: Answer) -> bytes:
@@ -217,6 +218,7 @@ class OpeningPoll(_Poll):
         super()._clean_up()
         if self._session is not None:
             self._session.rested = self.proxy.clock.time()
+            self._session.exclude()
         elif self._admitted is not None:
             self._admitted.slots.release()
 
