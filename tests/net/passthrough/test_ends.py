@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import pytest
-from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
+from tests.net.pair import Dial, Enter, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.passthrough.passing import (
     TEXT_FIELDS,
     Open,
@@ -187,6 +187,17 @@ async def test_on_drain_a_get_that_waits_is_told(
     answer = await peer.read_head()
     assert (answer.status, answer.get("retry-after")) == (503, "1")
     assert (await log.line("closed"))["cause"] == "shutting_down"
+
+
+async def test_it_is_described_like_a_session(
+    start: StartGateway, opened: Open, enter: Enter, auth: FakeAuth
+) -> None:
+    """Its fields are written once more, because a function for both would cost plain sessions a call."""
+    gateway = await start()
+    await opened(gateway)
+    await enter(gateway, auth.mint("u2"))
+    one, other = [session.describe() for session in gateway.parts.sessions]
+    assert list(one) == list(other)
 
 
 # The upgrade.
