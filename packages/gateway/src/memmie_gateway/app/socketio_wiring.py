@@ -17,10 +17,10 @@ from memmie_gateway.net.ingress.body import BodyLimit
 from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.socketio.passthrough import PassthroughOptions, PassthroughRoute
 from memmie_gateway.net.websocket import WebSocketRoute
 
 if TYPE_CHECKING:
+    from memmie_gateway.net.socketio.passthrough import PassthroughRoute
     from memmie_gateway.net.socketio.route import SocketIoRoute
 
 
@@ -65,6 +65,8 @@ def make_passthrough(
     """Make the route that forwards Socket.IO unchanged; None if the setting says something else."""
     if settings.socketio != "passthrough":
         return None
+    from memmie_gateway.net.socketio.passthrough import PassthroughOptions, PassthroughRoute  # noqa: PLC0415
+
     return PassthroughRoute(
         PassthroughOptions(
             max_body=BodyLimit(settings.max_message_bytes, "MAX_MESSAGE_BYTES"),
