@@ -68,7 +68,8 @@ The gateway then accepts the upgrade before it reads the token.
 After the upgrade it cannot send an HTTP status, so the client gets the close code instead.
 
 `POST /token/renew` and forwarded HTTP requests (see [spec.md](spec.md)) are refused with the same codes.
-Only they use `body_too_large`, and `request_timeout` for a body that comes too slowly.
+Only they and HTTP long-polling use `body_too_large`, and `request_timeout` for a body that comes too slowly.
+For `body_too_large`, the words say how many bytes are allowed, and `detail` in the log line `refused` names the setting that changes this.
 Requests for other HTTP routes, such as `/metrics`, are refused with these codes, too.
 `method_not_allowed` and `expectation_failed` are only for HTTP routes.
 The six codes at the end of the table are only for forwarded HTTP requests.

@@ -307,6 +307,25 @@ def test_exhaustion_is_what_the_client_hears_of(errors: dict[str, Exception]) ->
     assert nothing_is_left(dispatcher, backends)
 
 
+@pytest.mark.parametrize(
+    ("error", "cause", "noted"),
+    [
+        (ExhaustionError("no ports"), Cause.GATEWAY_FULL, []),
+        (DialError("reset"), Cause.BACKEND_FAILED, [("a", "reset")]),
+    ],
+)
+def test_no_other_backend_is_tried_for_a_connection_that_one_knows(
+    error: Exception, cause: Cause, noted: list[tuple[str, str]]
+) -> None:
+    pool, backends = pool_of("a", "b")
+    dispatcher, attempt = Dispatcher(pool, nowhere, TIMEOUT), ScriptedAttempt({"a": error})
+    with pytest.raises(RefusedError) as caught:
+        run(dispatcher.dispatch_to(backends[0], "u1", attempt))
+    assert (caught.value.cause, str(caught.value)) == (cause, str(error))
+    assert (attempt.tried, attempt.failures) == (["a"], noted)
+    assert nothing_is_left(dispatcher, backends)
+
+
 @BOTH_WAYS
 async def test_another_error_is_not_the_dispatchers(later: bool) -> None:  # noqa: FBT001 - a parameter of the test
     pool, backends = pool_of("a", "b")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.net.pair import StartGateway, nobody_is_left, until
+from tests.net.pair import GatewayLog, StartGateway, nobody_is_left, until
 from tests.net.scripted_http import HttpPeer, ScriptedHttp, head, request
 
 from memmie_fake_auth import FakeAuth
@@ -192,13 +192,15 @@ async def test_a_host_that_is_none(gateway: Gateway, auth: FakeAuth, hosts: list
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_body_that_is_too_large(
-    start_gateway: StartGateway, studio: ScriptedHttp, auth: FakeAuth, *, known: bool
+    start_gateway: StartGateway, studio: ScriptedHttp, auth: FakeAuth, log: GatewayLog, *, known: bool
 ) -> None:
     gateway = await start_gateway(HTTP_MAX_BODY_BYTES="1000")
     framing = "Content-Length: 1001" if known else "Transfer-Encoding: chunked"
     body = b"x" * 1001 if known else b"3e9\r\n" + b"x" * 1001
     data = request("POST", token=auth.mint(), extra=[framing]) + body
     assert await said(gateway, data) == (413, "body_too_large")
+    detail = (await log.line("refused"))["detail"]
+    assert detail == "the request body is larger than 1000 bytes; HTTP_MAX_BODY_BYTES sets this limit"
     await until(lambda: nobody_is_left(gateway))
     if not studio._arrived.empty():
         assert b"x" not in await (await studio.request()).read_rest()

@@ -126,6 +126,8 @@ async def test_a_body_that_is_too_large_is_not_asked_for(
     expecting = ["Content-Length: 1001", "Expect: 100-continue"]
     client = await send(gateway, request("POST", token=auth.mint(), extra=expecting))
     assert (await client.read_head()).status == 413
+    words = "the request body is larger than 1000 bytes"  # the names of settings are for the log
+    assert json.loads(await client.read_rest())["error"] == words
 
 
 async def test_a_client_that_sends_on_behind_its_request_is_dropped(

@@ -199,12 +199,15 @@ async def test_a_body_is_bounded_in_bytes_and_in_time(
 
 
 @pytest.mark.parametrize(
-    "chunks",
-    [b"%x\r\n" % 100_000 + b" " * 100_000, b"1\r\n \r\n" * 40_000, b"1;" + b"x" * 200_000],
-    ids=["content", "sizes", "extension"],
+    ("chunks", "words"),
+    [
+        pytest.param(b"%x\r\n" % 100_000 + b" " * 100_000, "is larger than 65536 bytes", id="content"),
+        pytest.param(b"1\r\n \r\n" * 40_000, "has more than 65536 bytes of framing", id="sizes"),
+        pytest.param(b"1;" + b"x" * 200_000, "has more than 65536 bytes of framing", id="extension"),
+    ],
 )
 async def test_a_chunked_body_is_bounded_with_its_framing(
-    start_gateway: StartGateway, auth: FakeAuth, dial: Dial, chunks: bytes
+    start_gateway: StartGateway, auth: FakeAuth, dial: Dial, log: GatewayLog, chunks: bytes, words: str
 ) -> None:
     gateway = await start_gateway()
     client = await dial(gateway)
@@ -213,6 +216,7 @@ async def test_a_chunked_body_is_bounded_with_its_framing(
     await until(lambda: bool(gateway.parts.listener.http))
     client.write(chunks)
     assert refusal(await client.read_head()) == (413, "body_too_large")
+    assert (await log.line("refused"))["detail"] == f"the request body {words}"
 
 
 async def test_it_counts_against_the_connect_rate_of_the_client_behind_the_proxy(

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.net.pair import Dial, StartGateway, nobody_is_left, sessions_of, until
+from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 from tests.net.socketio import PollingPeer, SocketIoPeer, problem, upgrade
 
@@ -185,10 +185,12 @@ async def test_a_post_waits_for_the_answer_to_the_last_one(polling: PollingPeer,
     [(b"", 1 << 40, 413, 1009), (b"\x1e", 1, 400, 1002)],
 )
 async def test_a_bad_post_ends_the_session(
-    polling: PollingPeer, body: bytes, length: int, status: int, code: int
+    polling: PollingPeer, log: GatewayLog, body: bytes, length: int, status: int, code: int
 ) -> None:
     refused = await polling.begin("POST", body=body, length=length)
     assert (await refused.read_head()).status == status
+    detail = (await log.line("refused"))["detail"]
+    assert (status == 413) is detail.endswith("1048576 bytes; MAX_MESSAGE_BYTES sets this limit")
     assert problem(await polling.ask("POST", body=b"6")) == (400, 3)
     assert (await polling.studio.read_close())[0] == 1001
     polling.studio.send_close(1001)

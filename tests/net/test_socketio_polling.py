@@ -308,6 +308,27 @@ async def test_a_client_that_never_connects_ends(
     await PollingPeer.dial(dial, gateway)
 
 
+@pytest.mark.one_loop
+async def test_connect_comes_in_the_turn_in_which_its_time_is_over(
+    gateway: Gateway, dial: Dial, log: GatewayLog
+) -> None:
+    """Its body is complete before the opening is cancelled, and is processed before the opening notices this."""
+    client = await PollingPeer.dial(dial, gateway)
+    post = await client.begin("POST", body=b"4", length=2)
+    assert gateway.parts.socketio is not None
+    (carrier,) = gateway.parts.socketio._polling.values()
+    (opening,) = gateway.parts.socketio._openings
+    await until(lambda: carrier._reading is not None)
+    assert carrier._reading is not None
+    reader = carrier._reading.transport.get_protocol()
+    assert isinstance(reader, asyncio.Protocol)
+    reader.data_received(b"0")
+    opening.cancel()
+    assert (await post.read_head()).body == b"ok"
+    assert (await log.line("refused"))["cause"] == "shutting_down"
+    assert not log.lines("library")
+
+
 async def test_a_client_that_is_not_connected_yet_counts_for_the_maximum(
     start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
 ) -> None:

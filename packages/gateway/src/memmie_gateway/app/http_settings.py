@@ -1,33 +1,24 @@
-"""The settings of the HTTP routes; `settings` has all others."""
+"""The settings of the HTTP routes; see `settings`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from pydantic import BaseModel, Field, field_validator
-
+from memmie_gateway.app.setting_types import (
+    CommaSeparated,
+    Count,
+    PositiveCount,
+    PositiveSeconds,
+    Rate,
+)
 from memmie_gateway.core.http.routes import HttpRoute, RouteTable
 from memmie_gateway.net.http1.url import without_secrets
-
-CommaSeparated = tuple[str, ...]
-"""What is written as a list with commas."""
-
-Seconds = Annotated[float, Field(ge=0, le=7 * 86400)]
-PositiveSeconds = Annotated[float, Field(gt=0, le=86400)]
-Count = Annotated[int, Field(ge=0)]
-PositiveCount = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-def split(value: Any) -> Any:
-    """Return the elements of a list with commas; any other value as it is."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 class HttpSettings(BaseModel):
     """The settings of the HTTP routes."""
+
+    model_config = ConfigDict(defer_build=True)  # no validators yet, because only `Settings` is made
 
     http_routes: CommaSeparated = Field(
         ("/api=studio:/api", "/auth=auth:/api/v1/auth:open"),
@@ -89,11 +80,6 @@ class HttpSettings(BaseModel):
         20,
         description="Number of requests that one address may send in a short time for routes that need no token.",
     )
-
-    @field_validator("http_routes", mode="before")
-    @classmethod
-    def _split_routes(cls, value: Any) -> Any:
-        return split(value)
 
     @field_validator("http_routes")
     @classmethod

@@ -15,6 +15,7 @@ from memmie_gateway.net.clock import Clock
 from memmie_gateway.net.http1.resolver import Resolver
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission
+from memmie_gateway.net.ingress.body import BodyLimit
 from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.proxy.admission import HttpAdmission, HttpLimits, HttpStores
 from memmie_gateway.net.proxy.options import HttpOptions
@@ -48,7 +49,7 @@ def make_proxy(
         settings.routes,
         HttpOptions(
             allowed_origins=settings.allowed_origins,
-            max_body_bytes=settings.http_max_body_bytes,
+            max_body=BodyLimit(settings.http_max_body_bytes, "HTTP_MAX_BODY_BYTES"),
             connect_seconds=settings.auth_timeout_seconds,
             body_seconds=settings.http_body_seconds,
             idle_seconds=settings.http_idle_seconds,

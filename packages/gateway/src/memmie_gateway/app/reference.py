@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 from dataclasses import asdict, dataclass
 
-from memmie_gateway.app.http_settings import HttpSettings
 from memmie_gateway.app.settings import Settings
 
 GROUPS = {
@@ -17,7 +16,7 @@ GROUPS = {
     "LOG_FORMAT": "Log",
     "HTTP_ROUTES": "HTTP",
 }
-"""The heading of each group of settings, by the first setting of the group."""
+"""The heading of each group of settings, by the first setting of the group; the groups are shown in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +39,17 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Return one row for each setting, in the order of the fields; those of HTTP come last."""
-    return [
-        Row(name.upper(), _written(field.default), _meaning(name, field.description or ""))
-        for name, field in sorted(
-            Settings.model_fields.items(), key=lambda item: item[0] in HttpSettings.model_fields
-        )
-    ]
+    """Return one row for each setting, in the order of the groups."""
+    return [row for group in groups().values() for row in group]
 
 
 def groups() -> dict[str, list[Row]]:
     """Return the rows by the heading of their group."""
-    found: dict[str, list[Row]] = {}
-    for row in rows():
+    found: dict[str, list[Row]] = {heading: [] for heading in GROUPS.values()}
+    for name, field in Settings.model_fields.items():
+        row = Row(name.upper(), _written(field.default), _meaning(name, field.description or ""))
         if row.name in GROUPS:
-            group = found[GROUPS[row.name]] = []
+            group = found[GROUPS[row.name]]
         group.append(row)
     return found
 

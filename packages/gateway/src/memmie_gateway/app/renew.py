@@ -13,12 +13,12 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net import clock
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
-from memmie_gateway.net.ingress.body import read_body
+from memmie_gateway.net.ingress.body import BodyLimit, read_body
 from memmie_gateway.net.ingress.listener import Refusal
 from memmie_gateway.net.ingress.renewal import Renewal
 
-MAX_BODY: Final = 64 * 1024
-"""Maximum size of the body of a request in bytes."""
+MAX_BODY: Final = BodyLimit(64 * 1024)
+"""Maximum size of the body of a request."""
 
 _PREFLIGHT: Final = {
     "Access-Control-Allow-Methods": "POST",

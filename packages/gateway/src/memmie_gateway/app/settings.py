@@ -1,46 +1,45 @@
-"""Settings, read from the environment (spec §7). Each field is one variable and one row of docs/settings.md."""
+"""Settings, read from the environment (spec §7). Each field is one variable and one row of docs/settings.md.
+
+The settings of Auth, of the backends and of the HTTP routes have files of their own.
+"""
 
 from __future__ import annotations
 
 import difflib
 import ipaddress
-import re
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, field_validator
 
+from memmie_gateway.app.auth_settings import AuthSettings
+from memmie_gateway.app.backend_settings import BackendSettings
 from memmie_gateway.app.environment import variables
-from memmie_gateway.app.http_settings import (
+from memmie_gateway.app.http_settings import HttpSettings
+from memmie_gateway.app.setting_errors import explain, why_no_network
+from memmie_gateway.app.setting_types import (
     CommaSeparated,
     Count,
-    HttpSettings,
     PositiveCount,
     PositiveSeconds,
     Rate,
     Seconds,
-    split,
 )
-from memmie_gateway.app.setting_errors import explain, why_no_network
-from memmie_gateway.core.backends.balancer import Strategy
 from memmie_gateway.core.http.client_address import Network
 from memmie_gateway.core.http.origins import Origin
 from memmie_gateway.core.sessions.evictions import Mode
-from memmie_gateway.net.auth.question import AuthUrl
-from memmie_gateway.net.backends.backend import BackendUrl
-from memmie_gateway.net.backends.health_check import HealthCheck, Kind
 from memmie_gateway.net.http1.url import without_secrets
 
 _NEAR = 0.9
 """How similar a variable must be to a setting to count as misspelt, from 0 to 1. About one letter in ten may differ."""
 
-_PATH = re.compile(r"/[!\"$-~]*")  # no spaces, no fragment; may have a query
 
-
-class Settings(HttpSettings):
+class Settings(AuthSettings, BackendSettings, HttpSettings):
     """All settings of the gateway. The field `x_y` is the variable `X_Y`."""
 
-    model_config = ConfigDict(frozen=True, validate_default=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, validate_default=True, hide_input_in_errors=True, defer_build=False
+    )
 
     # Listener
     host: str = Field(
@@ -102,160 +101,6 @@ class Settings(HttpSettings):
         "with 4000 + the HTTP status as the code, and with the cause as the reason. "
         "Limits by address, a full gateway and a gateway that shuts down still answer with an HTTP status. "
         "It does not apply to Socket.IO.",
-    )
-
-    # Auth
-    auth_url: str = Field("http://localhost:8001", description="Base URL of the Auth service.")
-    auth_timeout_seconds: PositiveSeconds = Field(
-        5,
-        description="Maximum time in seconds until Auth answers. After that the client gets 503. "
-        "It is also the maximum time for which a request to Auth waits for a free connection.",
-    )
-    auth_cache_seconds: Seconds = Field(
-        60,
-        description="Time in seconds for which the gateway caches Auth's answer about a valid token. "
-        "The cached answer is never used after the token has expired.",
-    )
-    auth_refusal_cache_seconds: Seconds = Field(
-        5,
-        description="Time in seconds for which the gateway caches Auth's answer about an invalid token, "
-        "and an answer that cannot be used.",
-    )
-    auth_cache_size: PositiveCount = Field(
-        10_000,
-        description="Maximum number of valid tokens in the cache, and of invalid ones. "
-        "The least recently used token is removed first.",
-    )
-    auth_max_connections: PositiveCount = Field(
-        50,
-        description="Maximum number of connections to Auth. "
-        "The tokens of one client address use at most half of them.",
-    )
-    auth_keepalive: bool = Field(
-        default=True,
-        description="Use connections to Auth for more than one request. "
-        "If false, every request has its own connection, which costs more.",
-    )
-    auth_stale_seconds: Seconds = Field(
-        600,
-        description="Time in seconds for which the gateway still uses Auth's last answer about a valid token "
-        "after AUTH_CACHE_SECONDS, while Auth fails; 0 for never. "
-        "The last answer is never used after the token has expired.",
-    )
-    auth_breaker_failures: Count = Field(
-        5,
-        description="Number of failures of Auth within 10 seconds that open its circuit breaker; 0 disables the breaker. "
-        "The failures must affect at least three client addresses, and at least half of those whose tokens were sent to Auth.",
-    )
-    auth_breaker_seconds: PositiveSeconds = Field(
-        1,
-        description="Time in seconds between two checks whether Auth works again, while its circuit breaker is open. "
-        "Until then only known users can connect (see AUTH_STALE_SECONDS); other clients get 503.",
-    )
-    auth_recheck_seconds: Seconds = Field(
-        0,
-        description="Time in seconds within which the gateway asks Auth again about the token of each live connection; "
-        "0 for never. If Auth refuses the token twice, the gateway closes the connection with 4401.",
-    )
-    token_end: Literal["close", "keep"] = Field(
-        "close",
-        description="What happens to a live connection when its token expires: "
-        "`close` closes it with 4401, `keep` keeps it open. A streaming answer over HTTP is live after HTTP_LIVE_SECONDS.",
-    )
-    token_leeway_seconds: Seconds = Field(
-        0,
-        description="Time in seconds for which a token stays valid after it has expired, "
-        "because the clocks of Auth and the gateway may differ.",
-    )
-    max_token_bytes: PositiveCount = Field(
-        4096,
-        description="Maximum length of a token in bytes. A client with a longer token gets 401 `token_too_long`, "
-        "and Auth is not asked. The token must also fit into MAX_HEAD_BYTES.",
-    )
-    first_message_auth: bool = Field(
-        default=False,
-        description='If the handshake has no token, accept the token in the first message, `{"type":"auth",…}`.',
-    )
-    first_message_seconds: PositiveSeconds = Field(
-        5,
-        description="Maximum time in seconds until the first message with the token arrives; see FIRST_MESSAGE_AUTH. "
-        "With Socket.IO: until CONNECT arrives. After that the gateway closes the connection with 1008.",
-    )
-
-    # Backends
-    studio_ws_urls: CommaSeparated = Field(
-        ("ws://localhost:8010/ws",),
-        description="WebSocket URLs of the backends, comma separated. A backend is an instance of your Studio.",
-    )
-    lb_strategy: Strategy = Field(
-        Strategy.STICKY,
-        description="How to choose a backend for a user without live connections. "
-        "With every strategy, a user with live connections gets the backend of these connections.",
-    )
-    dial_timeout_seconds: PositiveSeconds = Field(
-        5,
-        description="Maximum time in seconds until one of the backends accepts the connection of a client. "
-        "Each attempt may take half of the time that is left, and the last one all of it.",
-    )
-    health_interval_seconds: PositiveSeconds = Field(
-        30,
-        description="Time in seconds between health checks of a healthy backend. "
-        "If its last health check or its last connection failed, HEALTH_RECOVERY_SECONDS applies instead.",
-    )
-    health_recovery_seconds: PositiveSeconds = Field(
-        2,
-        description="Time in seconds between health checks of an unhealthy backend. It also applies before the health "
-        "of a backend is known, and after a failed health check or a failed connection.",
-    )
-    health_timeout_seconds: PositiveSeconds = Field(
-        5, description="Maximum time in seconds for a health check."
-    )
-    health_rise: PositiveCount = Field(
-        1, description="Number of consecutive successes that make an unhealthy backend healthy again."
-    )
-    health_fall: PositiveCount = Field(
-        2, description="Number of consecutive failures that make a healthy backend unhealthy."
-    )
-
-    health_check: Kind = Field(
-        Kind.WS,
-        description="How to check the health of a backend: `ws` opens a WebSocket and sends a ping, "
-        "`http` sends a GET request and expects a status below 400, `tcp` only connects, `off` checks nothing. "
-        "With `off`, a backend is healthy until connections to it fail, and is tried again after HEALTH_RECOVERY_SECONDS.",
-    )
-    health_path: str = Field(
-        "",
-        description="Path of the health check on a backend, such as `/healthz`. "
-        "If it is empty, the path is that of the backend's URL followed by `/health`. "
-        "It applies only to HEALTH_CHECK=ws and HEALTH_CHECK=http.",
-    )
-    unhealthy_sessions: Literal["close", "keep"] = Field(
-        "close",
-        description="What happens to the live connections of a backend that is unhealthy and sends nothing any more, "
-        "if another backend is healthy: `close` closes them with 1012, `keep` keeps them open.",
-    )
-    outlier_ejection: bool = Field(
-        default=True,
-        description="Send no new connections for a while to a backend that passes its health checks "
-        "but breaks the connections of many users.",
-    )
-    slow_start_seconds: Seconds = Field(
-        10,
-        description="Time in seconds in which a backend that has returned gets fewer new connections than the others; "
-        "0 for never. It applies only to LB_STRATEGY=least_connections. "
-        "With LB_STRATEGY=sticky, no user is moved to the backend in this time.",
-    )
-    rebalance: Literal["split", "home", "off"] = Field(
-        "split",
-        description="Which connections the gateway moves to another backend, with LB_STRATEGY=sticky: "
-        "`split` moves the connections of a user who has connections on several backends, "
-        "`home` also moves users back to a backend that was away and has returned, `off` moves none. "
-        "Use `home` if several gateways serve the same users. A move closes the connection with 1012.",
-    )
-    rebalance_after_seconds: Seconds = Field(
-        30,
-        description="Time in seconds for which a returned backend must be healthy before users move back to it; "
-        "see REBALANCE.",
     )
 
     # Limits
@@ -374,11 +219,6 @@ class Settings(HttpSettings):
         except ValidationError as error:
             raise explain(error, values, cls.model_fields) from None
 
-    @field_validator("trusted_proxies", "allowed_origins", "studio_ws_urls", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return split(value)
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _lower(cls, value: Any) -> Any:
@@ -402,40 +242,6 @@ class Settings(HttpSettings):
                 shown = without_secrets(text)
                 raise ValueError(f"{shown!r} is not an origin such as https://app.example.com")
         return value
-
-    @field_validator("health_path")
-    @classmethod
-    def _path(cls, value: str) -> str:
-        if value and not _PATH.fullmatch(value):
-            raise ValueError(f"{without_secrets(value)!r} is not a path such as /healthz")
-        return value
-
-    @field_validator("studio_ws_urls")
-    @classmethod
-    def _backends(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("at least one URL is needed")
-        for number, url in enumerate(value, start=1):
-            try:
-                BackendUrl.parse(url)
-            except ValueError as error:
-                which = f"URL number {number}: " if len(value) > 1 else ""
-                raise ValueError(f"{which}{error}") from None
-        for number, url in enumerate(value):
-            if url in value[:number]:
-                raise ValueError(f"a URL is listed twice, as number {value.index(url) + 1} and {number + 1}")
-        return value
-
-    @field_validator("auth_url")
-    @classmethod
-    def _auth(cls, value: str) -> str:
-        AuthUrl.parse(value)
-        return value.rstrip("/")
-
-    @property
-    def checks(self) -> HealthCheck:
-        """How backends are checked."""
-        return HealthCheck(self.health_check, self.health_path, self.health_timeout_seconds)
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:

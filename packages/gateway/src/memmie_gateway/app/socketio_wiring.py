@@ -13,13 +13,14 @@ from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress.admission import Admission
+from memmie_gateway.net.ingress.body import BodyLimit
 from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.registry import SessionRegistry
-from memmie_gateway.net.socketio.passthrough import PassthroughOptions, PassthroughRoute
 from memmie_gateway.net.websocket import WebSocketRoute
 
 if TYPE_CHECKING:
+    from memmie_gateway.net.socketio.passthrough import PassthroughRoute
     from memmie_gateway.net.socketio.route import SocketIoRoute
 
 
@@ -60,14 +61,17 @@ def make_passthrough(
     sessions: SessionRegistry,
     leases: Leases,
     pool: BackendPool,
+    elsewhere: Elsewhere,
     events: Events,
 ) -> PassthroughRoute | None:
     """Make the route that forwards Socket.IO unchanged; None if the setting says something else."""
     if settings.socketio != "passthrough":
         return None
+    from memmie_gateway.net.socketio.passthrough import PassthroughOptions, PassthroughRoute  # noqa: PLC0415
+
     return PassthroughRoute(
         PassthroughOptions(
-            max_body_bytes=settings.max_message_bytes,
+            max_body=BodyLimit(settings.max_message_bytes, "MAX_MESSAGE_BYTES"),
             max_silence=settings.http_total_seconds,
             rate_max_delay=settings.message_rate_max_delay_seconds,
             dead_seconds=silent_seconds(settings),
@@ -79,5 +83,6 @@ def make_passthrough(
         sessions=sessions,
         leases=leases,
         any_healthy=pool.any_healthy,
+        elsewhere=elsewhere,
         events=events,
     )

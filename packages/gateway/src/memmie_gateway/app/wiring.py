@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from memmie_gateway.app.auth_wiring import make_authenticator, make_rechecker
+from memmie_gateway.app.backend_wiring import make_pool, make_rebalancer
 from memmie_gateway.app.events import Events
 from memmie_gateway.app.http import HttpRoutes, Readiness
 from memmie_gateway.app.http_wiring import make_proxy
@@ -19,24 +20,14 @@ from memmie_gateway.app.metrics_page import MetricsPage
 from memmie_gateway.app.renew import RenewRoute
 from memmie_gateway.app.settings import Settings
 from memmie_gateway.app.socketio_wiring import make_passthrough, make_translator
-from memmie_gateway.core.auth.circuit import AuthHealth
-from memmie_gateway.core.auth.lease import TokenEnds
-from memmie_gateway.core.auth.verdicts import VerdictCache
-from memmie_gateway.core.backends.balancer import Balancer, Strategy
-from memmie_gateway.core.backends.health import HealthTracker
-from memmie_gateway.core.backends.outlier import OutlierTracker
 from memmie_gateway.core.limits import Rate
 from memmie_gateway.core.sessions.evictions import Evictions
-from memmie_gateway.core.sessions.rebalance import Rebalance
-from memmie_gateway.core.sessions.recheck import Rechecks
 from memmie_gateway.core.socketio import handshake
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.net.auth.authenticator import CachedAuthenticator
-from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import Dialer
 from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.backends.ejector import Ejector
-from memmie_gateway.net.backends.health_check import Kind
 from memmie_gateway.net.backends.pool import BackendPool
 from memmie_gateway.net.backends.prober import ProbeOptions, Prober
 from memmie_gateway.net.clock import Clock
@@ -62,9 +53,6 @@ if TYPE_CHECKING:
     from memmie_gateway.net.socketio.route import SocketIoRoute
 
 VERSION: Final = version("memmie-gateway")
-
-RECHECK_SHARE: Final = 4
-"""Rechecks use at most this fraction of the connections to Auth, so that new clients need not wait for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +128,9 @@ def make_parts(
     deserted = DesertedSessions(
         sessions, evictor, lambda: pool.active, seconds=settings.health_timeout_seconds, rng=rng
     )
-    pool = _make_pool(settings, events, deserted, rng, clock)
-    rebalancer = _make_rebalancer(settings, sessions, evictor, pool)
-    authenticator = _make_authenticator(settings, resolver, events, rng)
+    pool = make_pool(settings, events, deserted, rng, clock)
+    rebalancer = make_rebalancer(settings, sessions, evictor, pool)
+    authenticator = make_authenticator(settings, resolver, events, rng)
     ejector = Ejector(
         pool,
         sessions.users_on,
@@ -150,7 +138,7 @@ def make_parts(
         enabled=settings.outlier_ejection,
         now=clock.loop_time,
     )
-    rechecker = _make_rechecker(settings, authenticator, sessions, evictor, events, rng)
+    rechecker = make_rechecker(settings, authenticator, sessions, evictor, events, rng)
     leases = Leases(
         sessions,
         close=settings.token_end == "close",  # noqa: S105 - not a token
@@ -235,6 +223,7 @@ def make_parts(
         sessions=sessions,
         leases=leases,
         pool=pool,
+        elsewhere=elsewhere,
         events=events,
     )
     socketio = translator or passthrough
@@ -316,90 +305,4 @@ def make_parts(
         sessions,
         translator,
         passthrough,
-    )
-
-
-def _make_rebalancer(
-    settings: Settings, sessions: SessionRegistry, evictor: Evictor, pool: BackendPool
-) -> Rebalancer | None:
-    if settings.lb_strategy is not Strategy.STICKY:
-        return None
-    return Rebalancer(
-        Rebalance(settings.rebalance),
-        sessions,
-        evictor,
-        lambda: pool.active,
-        after=settings.rebalance_after_seconds,
-        slow_start=settings.slow_start_seconds,
-    )
-
-
-def _make_pool(
-    settings: Settings, events: Events, deserted: DesertedSessions, rng: random.Random, clock: Clock
-) -> BackendPool:
-    def make(where: BackendUrl) -> Backend:
-        tracker = HealthTracker(rise=settings.health_rise, fall=settings.health_fall)
-        outlier = OutlierTracker(
-            hold=settings.health_timeout_seconds, probed=settings.health_check is not Kind.OFF
-        )
-        backend = Backend(where, tracker, outlier, clock.loop_time)
-        backend.on_change = events.health_changed
-        if settings.unhealthy_sessions == "close":
-            backend.on_checked = deserted.checked
-            backend.on_failure = deserted.doubt
-        return backend
-
-    return BackendPool(
-        Balancer(settings.lb_strategy, rng, settings.slow_start_seconds), make, clock.loop_time
-    )
-
-
-def _make_authenticator(
-    settings: Settings, resolver: Resolver, events: Events, rng: random.Random
-) -> CachedAuthenticator:
-    ends = TokenEnds(settings.token_leeway_seconds)
-    ends.on_milliseconds = events.milliseconds
-    authenticator = CachedAuthenticator(
-        settings.auth_url,
-        cache=VerdictCache(
-            size=settings.auth_cache_size,
-            ttl=settings.auth_cache_seconds,
-            refusal_ttl=settings.auth_refusal_cache_seconds,
-            stale_seconds=settings.auth_stale_seconds,
-            clock=time.time,
-            secret=os.urandom(32),
-        ),
-        health=AuthHealth(
-            failures=settings.auth_breaker_failures, probe_seconds=settings.auth_breaker_seconds
-        ),
-        resolver=resolver,
-        timeout=settings.auth_timeout_seconds,
-        max_connections=settings.auth_max_connections,
-        max_token_bytes=settings.max_token_bytes,
-        keepalive=settings.auth_keepalive,
-        rng=rng,
-        ends=ends,
-    )
-    authenticator.on_circuit = events.auth_circuit
-    authenticator.on_claims_dropped = events.claims_dropped
-    return authenticator
-
-
-def _make_rechecker(
-    settings: Settings,
-    authenticator: CachedAuthenticator,
-    sessions: SessionRegistry,
-    evictor: Evictor,
-    events: Events,
-    rng: random.Random,
-) -> Rechecker:
-    return Rechecker(
-        Rechecks(settings.auth_recheck_seconds, rng, time.monotonic()),
-        authenticator.ask_again,
-        most=max(1, settings.auth_max_connections // RECHECK_SHARE),
-        sessions=sessions,
-        evictor=evictor,
-        events=events,
-        clock=time.time,
-        leeway=settings.token_leeway_seconds,
     )

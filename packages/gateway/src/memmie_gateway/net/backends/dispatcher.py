@@ -26,6 +26,9 @@ T = TypeVar("T")
 MAX_ATTEMPTS: Final = 3
 """Maximum number of backends tried for one client."""
 
+_FAILURES: Final = (BackendRefusedError, DialError, ExhaustionError)
+"""How an attempt fails."""
+
 
 class Attempt(Protocol[T]):
     """An operation for one client that the dispatcher tries on one backend after the other."""
@@ -89,8 +92,7 @@ class Dispatcher:
         attempted: list[Backend] = []
         left = self._pool.candidates(user_id, self.bound_to(user_id))[:MAX_ATTEMPTS]
         usable = bool(left) and left[0].available  # otherwise all look bad
-        cause: Cause | None = None
-        internal = ""
+        exhausted: str | None = None
         began = self._clock()
         while left:
             backend = left.pop(0)
@@ -112,22 +114,15 @@ class Dispatcher:
                     return result
                 attempt.abandon(result)  # meanwhile another connection of the user was established there
                 left, began = [home], self._clock()
-            except BackendRefusedError as error:
-                backend.worked()
-                raise RefusedError(
-                    Cause.BACKEND_REFUSED, internal=str(error), response=error.response
-                ) from None
-            except ExhaustionError as error:
+            except _FAILURES as error:
                 # Perhaps only the ports for this backend are exhausted, and there are some for the next one.
-                cause, internal = Cause.GATEWAY_FULL, str(error)
-            except DialError as error:
-                _note_failure(backend, user_id, error)
-                attempt.failed(backend, str(error))
+                if _note_failure(attempt, backend, user_id, error) is Cause.GATEWAY_FULL:
+                    exhausted = str(error)
             finally:
                 self.left(user_id, backend)
-        if cause is None:
-            cause = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND
-        raise RefusedError(cause, internal=internal)
+        if exhausted is not None:
+            raise RefusedError(Cause.GATEWAY_FULL, internal=exhausted)
+        raise RefusedError(Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND)
 
     def dispatch_to(
         self, backend: Backend, user_id: str, attempt: Attempt[T], *, proves: bool = True
@@ -143,15 +138,8 @@ class Dispatcher:
         try:
             tried = attempt.on(backend, self._timeout)
             result = (yield tried) if must_wait(tried) else tried
-        except BackendRefusedError as error:
-            backend.worked()
-            raise RefusedError(Cause.BACKEND_REFUSED, internal=str(error), response=error.response) from None
-        except ExhaustionError as error:
-            raise RefusedError(Cause.GATEWAY_FULL, internal=str(error)) from None
-        except DialError as error:
-            _note_failure(backend, user_id, error)
-            attempt.failed(backend, str(error))
-            raise RefusedError(Cause.BACKEND_FAILED, internal=str(error)) from None
+        except _FAILURES as error:
+            raise RefusedError(_note_failure(attempt, backend, user_id, error), internal=str(error)) from None
         finally:
             self.left(user_id, backend)
         if proves:
@@ -186,11 +174,25 @@ class Dispatcher:
         ]
 
 
-def _note_failure(backend: Backend, user_id: str, error: DialError) -> None:
-    """Count a failed attempt as evidence against its backend."""
+def _note_failure(attempt: Attempt[T], backend: Backend, user_id: str, error: Exception) -> Cause:
+    """Count a failed attempt as evidence about its backend.
+
+    Returns:
+        Why the client is refused if no other backend is tried.
+
+    Raises:
+        RefusedError: the backend refuses this client, so no other one is tried.
+    """
+    if isinstance(error, BackendRefusedError):
+        backend.worked()
+        raise RefusedError(Cause.BACKEND_REFUSED, internal=str(error), response=error.response) from None
+    if isinstance(error, ExhaustionError):
+        return Cause.GATEWAY_FULL
     if isinstance(error, DialRefusedError):
         backend.refused(user_id, str(error))
     elif isinstance(error, DialUnansweredError):
         backend.unanswered(user_id, str(error))
     else:
         backend.failed(str(error))
+    attempt.failed(backend, str(error))
+    return Cause.BACKEND_FAILED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Final
 
 import httptools
@@ -16,25 +17,39 @@ MAX_FRAMING: Final = 64 * 1024
 """Maximum number of bytes of a chunked body that are not part of its content, such as the sizes of chunks."""
 
 
-def too_big(max_bytes: int) -> RefusedError:
-    """Return the refusal of a body that has more than `max_bytes`."""
-    return RefusedError(Cause.BODY_TOO_BIG, f"the request body is larger than {max_bytes} bytes")
+@dataclass(frozen=True, slots=True)
+class BodyLimit:
+    """A limit for the size of bodies.
+
+    Attributes:
+        max_bytes: maximum size in bytes; 0 for no limit.
+        setting: the name of the setting that changes it, "" for none; it is for the operator, and only the log has it.
+    """
+
+    max_bytes: int
+    setting: str = ""
+
+    def refusal(self) -> RefusedError:
+        """Return the refusal of a body that is larger."""
+        words = f"the request body is larger than {self.max_bytes} bytes"
+        advice = f"{words}; {self.setting} sets this limit" if self.setting else ""
+        return RefusedError(Cause.BODY_TOO_BIG, words, internal=advice)
 
 
-async def read_body(request: Request, handover: Handover, max_bytes: int) -> bytes:
+async def read_body(request: Request, handover: Handover, limit: BodyLimit) -> bytes:
     """Read the body of a request.
 
     Args:
         request: the request.
         handover: holds the connection; its bytes begin with the head of the request.
-        max_bytes: maximum size of the body in bytes.
+        limit: maximum size of the body, which is not 0.
 
     Raises:
         RefusedError: the body is too large, invalid or incomplete.
     """
-    if int(request.headers.one(b"content-length") or 0) > max_bytes:
-        raise too_big(max_bytes)  # before the client is asked for it
-    reader = _BodyReader(handover, max_bytes)
+    if int(request.headers.one(b"content-length") or 0) > limit.max_bytes:
+        raise limit.refusal()  # before the client is asked for it
+    reader = _BodyReader(handover, limit)
     if not reader.done and request.version == "1.1" and request.headers.has(b"expect", b"100-continue"):
         handover.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     return await reader.body()
@@ -46,15 +61,15 @@ class _BodyReader(asyncio.Protocol):
     The head is parsed again with the body, because then both are read by the same rules.
     """
 
-    def __init__(self, handover: Handover, max_bytes: int) -> None:
+    def __init__(self, handover: Handover, limit: BodyLimit) -> None:
         self._handover = handover
-        self._max_bytes = max_bytes
+        self._limit = limit
         self._parts: list[bytes] = []
         self._size = 0
         self._body: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._parser: httptools.HttpRequestParser | None = httptools.HttpRequestParser(self)
         early = handover.lend(self)
-        self._room = len(early) + max_bytes + MAX_FRAMING
+        self._room = len(early) + limit.max_bytes + MAX_FRAMING
         handover.transport.resume_reading()
         self.data_received(early)
 
@@ -84,7 +99,8 @@ class _BodyReader(asyncio.Protocol):
         except httptools.HttpParserError:
             self._fail(RefusedError(Cause.BAD_REQUEST))
         if self._room < 0:
-            self._fail(RefusedError(Cause.BODY_TOO_BIG))
+            words = f"the request body has more than {MAX_FRAMING} bytes of framing"
+            self._fail(RefusedError(Cause.BODY_TOO_BIG, words))
 
     def eof_received(self) -> bool:
         self._fail(RefusedError(Cause.BAD_REQUEST, "the request body is incomplete"))
@@ -97,8 +113,8 @@ class _BodyReader(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         self._size += len(part)
-        if self._size > self._max_bytes:
-            self._fail(too_big(self._max_bytes))
+        if self._size > self._limit.max_bytes:
+            self._fail(self._limit.refusal())
         else:
             self._parts.append(part)
 

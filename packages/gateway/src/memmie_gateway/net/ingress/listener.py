@@ -107,7 +107,7 @@ class Elsewhere:
     """Counts the connections that other rooms serve and that are no live connections, so that they count for the maximum.
 
     Attributes:
-        count: their number.
+        count: their number, minus that of the connections that count as part of a live one.
     """
 
     __slots__ = ("count",)

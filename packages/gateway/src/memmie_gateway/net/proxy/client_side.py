@@ -12,7 +12,7 @@ from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.handover import Handover, Holder
-from memmie_gateway.net.ingress.body import MAX_FRAMING, too_big
+from memmie_gateway.net.ingress.body import MAX_FRAMING, BodyLimit
 
 MAX_WAITING: Final = 64 * 1024
 """Number of bytes of a body that wait for the service; beyond this, the client is not read."""
@@ -35,7 +35,7 @@ class ClientSide(asyncio.Protocol):
         request: the request.
         handover: holds the connection; its bytes begin with the head of the request, unless `with_head` is false.
         holder: told when the connection has ended.
-        max_body: maximum size of the body in bytes; 0 for no limit.
+        max_body: maximum size of the body.
         on_moved: called when the client has sent or taken something.
         on_blocked: called when the client begins to take nothing.
         on_gone: called once when the client has left, also if it has only closed its own direction.
@@ -58,7 +58,7 @@ class ClientSide(asyncio.Protocol):
         handover: Handover,
         holder: Holder,
         *,
-        max_body: int,
+        max_body: BodyLimit,
         on_moved: Callable[[], None],
         on_blocked: Callable[[], None],
         on_gone: Callable[[], None],
@@ -214,8 +214,9 @@ class ClientSide(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         """Keep a part of the body."""
         self.received += len(part)
-        if self._max_body and self.received > self._max_body:
-            self._fail(too_big(self._max_body))
+        most = self._max_body.max_bytes
+        if most and self.received > most:
+            self._fail(self._max_body.refusal())
             return
         self._parts.append(part)
         self._waiting += len(part)

@@ -28,7 +28,6 @@ from memmie_gateway.core.steps import ready, run
 from memmie_gateway.net.backends.backend import Backend
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
-from memmie_gateway.net.ingress.body import too_big
 from memmie_gateway.net.proxy.asking import Answer, BrokenError, Link
 from memmie_gateway.net.proxy.attempt import Attempt
 from memmie_gateway.net.proxy.client_side import ClientSide
@@ -95,7 +94,7 @@ class Exchange(ABC):
         self._answer: Answer | None = None
         self._counted: Backend | None = None
         self._late: Late | None = None
-        self._max_body = proxy.options.max_body_bytes
+        self._max_body = proxy.options.max_body
         self._page = cors.page_of(proxy.origins, arrival.request.headers)
         self._slot: Slot | None = None
         self._task: asyncio.Task[None] | None = None
@@ -188,8 +187,9 @@ class Exchange(ABC):
             RefusedError: the body is too large.
         """
         length = proxied.body_of(self.arrival.request).length
-        if length is not None and self._max_body and length > self._max_body:
-            raise too_big(self._max_body)
+        most = self._max_body.max_bytes
+        if length is not None and most and length > most:
+            raise self._max_body.refusal()
 
     async def _forward(self, client: ClientSide, credentials: Credentials) -> None:
         """Send the request to the service, and pass its answer on."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from memmie_gateway.net.ingress.body import BodyLimit
+
 
 @dataclass(frozen=True, slots=True)
 class HttpOptions:
@@ -11,7 +13,7 @@ class HttpOptions:
 
     Attributes:
         allowed_origins: origins of pages that may send requests; "*" for all.
-        max_body_bytes: maximum size of the body of a request; 0 for no limit.
+        max_body: maximum size of the body of a request.
         connect_seconds: maximum time to connect to a service.
         body_seconds: maximum time until the body of a request is complete.
         idle_seconds: maximum time in which neither side sends or takes anything.
@@ -21,7 +23,7 @@ class HttpOptions:
     """
 
     allowed_origins: tuple[str, ...]
-    max_body_bytes: int
+    max_body: BodyLimit
     connect_seconds: float
     body_seconds: float
     idle_seconds: float

@@ -12,6 +12,7 @@ from memmie_gateway.core.socketio.handshake import Problem
 from memmie_gateway.core.socketio.owner_origin import OwnerOrigin
 from memmie_gateway.core.socketio.passing import Opened
 from memmie_gateway.net.backends.backend import Backend, Traffic
+from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.sessions.options import SessionInfo
 from memmie_gateway.net.socketio.answers import EngineError
 
@@ -47,6 +48,7 @@ class PassedSession:
         slots: its places under the limits.
         bucket: the token bucket for the client's message rate; None for no limit.
         max_delay: maximum time in seconds for which packets may wait for it.
+        elsewhere: counts the TCP connections of the client, until they count as part of this one.
         started: the loop's time at the start of the request that opened it, in seconds.
         now: the time in seconds.
         on_end: called once at its end.
@@ -68,6 +70,8 @@ class PassedSession:
     __slots__ = (
         "__weakref__",
         "_bucket",
+        "_elsewhere",
+        "_included",
         "_max_delay",
         "_next",
         "_on_end",
@@ -101,11 +105,14 @@ class PassedSession:
         slots: HeldSlots,
         bucket: TokenBucket | None,
         max_delay: float,
+        elsewhere: Elsewhere,
         started: float,
         now: float,
         on_end: Callable[[PassedSession], None],
     ) -> None:
         self._bucket = bucket
+        self._elsewhere = elsewhere
+        self._included = 0
         self._max_delay = max_delay
         self._next: dict[str, float] = {}  # the earliest time of the next request, by method
         self._on_end = on_end
@@ -128,6 +135,20 @@ class PassedSession:
         """Leave out the sid, because it is a secret."""
         return f"<PassedSession {self.info.id} {self.closing or 'open'}>"
 
+    # Its place under the maximum of all connections.
+
+    def include(self) -> None:
+        """Let one more TCP connection of the client count as part of this connection, which has one place, until `exclude`."""
+        if self.closing is None:
+            self._included += 1
+            self._elsewhere.count -= 1
+
+    def exclude(self) -> None:
+        """Let a TCP connection of the client count alone again; after the end of this connection, all of them do."""
+        if self.closing is None:
+            self._included -= 1
+            self._elsewhere.count += 1
+
     # Its requests.
 
     @property
@@ -144,10 +165,12 @@ class PassedSession:
         if method in self.under_way:
             raise EngineError(Problem.BAD_REQUEST)
         self.under_way[method] = request
+        self.include()
 
     def leave(self, method: str, now: float) -> None:
         """A request has ended."""
         del self.under_way[method]
+        self.exclude()
         if method == "GET":
             self.rested = now
 
@@ -217,6 +240,7 @@ class PassedSession:
             return
         self.closing = cause
         self.error = error
+        self._elsewhere.count += self._included
         for request in tuple(self.under_way.values()):
             if request is not besides:
                 request.cut(cause)
@@ -251,6 +275,7 @@ class LentSlots:
     def __init__(self, session: PassedSession) -> None:
         self._held = session.lent = True
         self._session = session
+        session.include()
 
     def __repr__(self) -> str:
         return f"<LentSlots {self._session!r}>"
@@ -268,6 +293,7 @@ class LentSlots:
         if not session.polled:
             session.end(Cause.CLIENT_CLOSED)
         session.lent = False
+        session.exclude()
         if session.closing is not None:
             session.slots.release()
 
@@ -275,4 +301,5 @@ class LentSlots:
         """Take the places again, because the WebSocket is not dead after all."""
         if not self._held:
             self._held = self._session.lent = True
+            self._session.include()
             self._session.slots.retake()

@@ -28,6 +28,8 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http_proxy import HttpProxy
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted
+from memmie_gateway.net.ingress.body import BodyLimit
+from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.sessions.leases import Leases
 from memmie_gateway.net.sessions.options import SessionInfo
 from memmie_gateway.net.sessions.registry import SessionRegistry
@@ -56,13 +58,13 @@ class PassthroughOptions:
     """How clients that poll are served.
 
     Attributes:
-        max_body_bytes: maximum size of the body of a POST.
+        max_body: maximum size of the body of a POST.
         max_silence: maximum time in seconds without a GET, whatever Studio says.
         rate_max_delay: maximum time in seconds for which packets may wait for the message rate.
         dead_seconds: time after which a connection to a dead backend ends if nothing came from it; 0 for never.
     """
 
-    max_body_bytes: int
+    max_body: BodyLimit
     max_silence: float
     rate_max_delay: float
     dead_seconds: float
@@ -80,6 +82,7 @@ class PassthroughRoute:
         sessions: the live connections, which those that poll join.
         leases: end connections when their tokens end.
         any_healthy: tells whether a backend is healthy.
+        elsewhere: counts the TCP connections of a client that count as part of the one connection that it has.
         events: notified of connections that have ended.
     """
 
@@ -94,6 +97,7 @@ class PassthroughRoute:
         sessions: SessionRegistry,
         leases: Leases,
         any_healthy: Callable[[], bool],
+        elsewhere: Elsewhere,
         events: Events,
     ) -> None:
         self._options = options
@@ -104,6 +108,7 @@ class PassthroughRoute:
         self._sessions = sessions
         self._leases = leases
         self._any_healthy = any_healthy
+        self._elsewhere = elsewhere
         self._events = events
         self._door = Door(websocket, admission)
         self._by_sid: dict[str, PassedSession] = {}
@@ -178,6 +183,7 @@ class PassthroughRoute:
             slots=admitted.slots,
             bucket=stores.messages.bucket(identity.user_id, limits.messages),
             max_delay=options.rate_max_delay,
+            elsewhere=self._elsewhere,
             started=poll.started,
             now=poll.proxy.clock.time(),
             on_end=self._ended,
@@ -206,7 +212,7 @@ class PassthroughRoute:
             elif error := _why_refused(arrival):
                 raise error
             else:
-                poll = Poll(proxy, proxy.with_own_id(arrival), session, self._options.max_body_bytes)
+                poll = Poll(proxy, proxy.with_own_id(arrival), session, self._options.max_body)
         except RefusedError as error:
             yield from self._door.refuse_late(arrival, handover, error)
             return
@@ -220,6 +226,7 @@ class PassthroughRoute:
     ) -> Steps[None]:
         """Connect the WebSocket of a connection to its backend; it is a session in the place of the connection."""
         session.upgrading = True
+        session.include()
         credentials = find_credentials(arrival.request, FIRST_MESSAGE_SOURCES)
         credentials = passed(forwarding.without_copies(credentials, session.token), wish)
         identity = session.info.identity
@@ -245,6 +252,8 @@ class PassthroughRoute:
         except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
             opening.give_up(RefusedError(Cause.INTERNAL))
             answers.report_bug(error)
+        finally:
+            session.exclude()
 
     # Their ends.
 

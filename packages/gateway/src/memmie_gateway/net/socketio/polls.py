@@ -33,6 +33,7 @@ from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.http1.url import ServiceUrl
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission, Admitted
+from memmie_gateway.net.ingress.body import BodyLimit
 from memmie_gateway.net.proxy.asking import Answer, Link
 from memmie_gateway.net.proxy.attempt import Attempt
 from memmie_gateway.net.proxy.client_side import ClientSide
@@ -198,6 +199,7 @@ class OpeningPoll(_Poll):
             assert self._admitted is not None  # noqa: S101 - it was, before the request was sent
             assert self.backend is not None  # noqa: S101 - it has answered
             self._session = self._begin(self, self._admitted, self.backend, opened)
+            self._session.include()
         return _Passing(answer, first)
 
     async def _first_packet(self, answer: Answer) -> bytes:
@@ -216,6 +218,7 @@ class OpeningPoll(_Poll):
         super()._clean_up()
         if self._session is not None:
             self._session.rested = self.proxy.clock.time()
+            self._session.exclude()
         elif self._admitted is not None:
             self._admitted.slots.release()
 
@@ -227,7 +230,7 @@ class Poll(_Poll):
         proxy: as for `Exchange`.
         arrival: the request.
         session: the connection.
-        max_body: maximum size of a body in bytes.
+        max_body: maximum size of a body.
 
     Raises:
         EngineError: another request with this method is under way.
@@ -236,7 +239,7 @@ class Poll(_Poll):
     __slots__ = ("_open", "_packets", "_passing")
 
     def __init__(
-        self, proxy: Owner[Exchange], arrival: Arrival, session: PassedSession, max_body: int
+        self, proxy: Owner[Exchange], arrival: Arrival, session: PassedSession, max_body: BodyLimit
     ) -> None:
         super().__init__(proxy, arrival, session)
         self._max_body = max_body

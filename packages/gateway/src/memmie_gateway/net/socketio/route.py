@@ -19,7 +19,7 @@ from memmie_gateway.net.backends.dispatcher import Dispatcher
 from memmie_gateway.net.handover import Handover
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.ingress.admission import Admission
-from memmie_gateway.net.ingress.body import read_body
+from memmie_gateway.net.ingress.body import BodyLimit, read_body
 from memmie_gateway.net.ingress.listener import Elsewhere
 from memmie_gateway.net.socketio.answers import EngineError
 from memmie_gateway.net.socketio.client import TranslatedClient
@@ -65,6 +65,7 @@ class SocketIoRoute:
         self._door = Door(websocket, admission)
         self._polling: dict[str, PollingCarrier] = {}
         self._openings: set[asyncio.Task[None]] = set()
+        self._max_body = BodyLimit(options.max_body_bytes, "MAX_MESSAGE_BYTES")
 
     def __repr__(self) -> str:
         return f"<SocketIoRoute openings={len(self._openings)} polling={len(self._polling)}>"
@@ -184,7 +185,7 @@ class SocketIoRoute:
         try:
             try:
                 with clock.timeout(self._options.body_seconds):
-                    body = await read_body(arrival.request, handover, self._options.max_body_bytes)
+                    body = await read_body(arrival.request, handover, self._max_body)
             except TimeoutError:
                 raise RefusedError(Cause.HEAD_LATE, "the request body took too long to arrive") from None
             except RefusedError as error:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
-from tests.net.passing import (
+from tests.net.passthrough.passing import (
     TEXT_FIELDS,
     Open,
-    open_connection,
     open_packet,
     places,
     polled,
@@ -24,37 +21,10 @@ from tests.net.scripted_http import ScriptedHttp
 from tests.net.socketio import PollingPeer, problem, upgrade
 
 from memmie_fake_auth import FakeAuth
-from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_harness.conformance.peers import Head
 
 pytestmark = pytest.mark.one_loop
-
-
-@pytest.fixture
-async def studio() -> AsyncIterator[ScriptedHttp]:
-    async with ScriptedHttp() as studio:
-        yield studio
-
-
-@pytest.fixture
-def start(start_gateway: StartGateway) -> StartGateway:
-    async def started(**settings: str) -> Gateway:
-        return await start_gateway(**{"SOCKETIO": "passthrough", **settings})
-
-    return started
-
-
-@pytest.fixture
-def opened(dial: Dial, studio: ScriptedHttp, auth: FakeAuth) -> Open:
-    """`client = await opened(gateway, "sid-1")`: Studio has given it this `sid`."""
-
-    async def open_(
-        gateway: Gateway, sid: str = "sid-1", *extra: str, user: str = "u1", **changes: Any
-    ) -> PollingPeer:
-        return await open_connection(dial, studio, auth.mint(user), gateway, sid, *extra, **changes)
-
-    return open_
 
 
 def same(first: Head, other: Head) -> bool:
@@ -271,7 +241,9 @@ async def test_a_client_that_leaves_while_it_opens_leaves_nothing(
 # What clients send.
 
 
-async def test_a_body_streams_and_has_a_size(start: StartGateway, opened: Open, studio: ScriptedHttp) -> None:
+async def test_a_body_streams_and_has_a_size(
+    start: StartGateway, opened: Open, studio: ScriptedHttp, log: GatewayLog
+) -> None:
     gateway = await start(MAX_MESSAGE_BYTES="500000")
     client = await opened(gateway)
     body = b"4" + b"x" * 499_000
@@ -284,6 +256,8 @@ async def test_a_body_streams_and_has_a_size(start: StartGateway, opened: Open, 
     assert (await peer.read_head()).body == b"ok"
     peer = await client.begin("POST", body=b"", length=500_001)
     assert (await peer.read_head()).status == 413
+    words = "the request body is larger than 500000 bytes; MAX_MESSAGE_BYTES sets this limit"
+    assert (await log.line("refused"))["detail"] == (await log.line("closed"))["error"] == words
     assert (polled(gateway), places(gateway)) == ([], 0)
 
 

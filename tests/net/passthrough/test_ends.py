@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
-from tests.net.pair import Dial, GatewayLog, StartGateway, nobody_is_left, until
-from tests.net.passing import (
+from tests.net.pair import Dial, Enter, GatewayLog, StartGateway, nobody_is_left, sessions_of, until
+from tests.net.passthrough.passing import (
     TEXT_FIELDS,
     Open,
     begin_upgrade,
-    open_connection,
+    open_packet,
     places,
     polled,
     polling,
@@ -24,39 +22,12 @@ from tests.net.scripted_studio import accept
 from tests.net.socketio import PollingPeer, problem
 
 from memmie_fake_auth import FakeAuth
-from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.backends.backend import BackendUrl
 from memmie_gateway.net.socketio import passthrough
-from memmie_harness.conformance.peers import TEXT
+from memmie_harness.conformance.peers import TEXT, upgrade_request
 
 pytestmark = pytest.mark.one_loop
-
-
-@pytest.fixture
-async def studio() -> AsyncIterator[ScriptedHttp]:
-    async with ScriptedHttp() as studio:
-        yield studio
-
-
-@pytest.fixture
-def start(start_gateway: StartGateway) -> StartGateway:
-    async def started(**settings: str) -> Gateway:
-        return await start_gateway(**{"SOCKETIO": "passthrough", **settings})
-
-    return started
-
-
-@pytest.fixture
-def opened(dial: Dial, studio: ScriptedHttp, auth: FakeAuth) -> Open:
-    """`client = await opened(gateway, "sid-1")`: Studio has given it this `sid`."""
-
-    async def open_(
-        gateway: Gateway, sid: str = "sid-1", *extra: str, user: str = "u1", **changes: Any
-    ) -> PollingPeer:
-        return await open_connection(dial, studio, auth.mint(user), gateway, sid, *extra, **changes)
-
-    return open_
 
 
 # Ends.
@@ -218,6 +189,17 @@ async def test_on_drain_a_get_that_waits_is_told(
     assert (await log.line("closed"))["cause"] == "shutting_down"
 
 
+async def test_it_is_described_like_a_session(
+    start: StartGateway, opened: Open, enter: Enter, auth: FakeAuth
+) -> None:
+    """Its fields are written once more, because a function for both would cost plain sessions a call."""
+    gateway = await start()
+    await opened(gateway)
+    await enter(gateway, auth.mint("u2"))
+    one, other = [session.describe() for session in gateway.parts.sessions]
+    assert list(one) == list(other)
+
+
 # The upgrade.
 
 
@@ -242,6 +224,75 @@ async def test_a_websocket_takes_the_place_of_its_connection(
     assert (line["protocol"], line["cause"], line["messages_from_client"]) == ("socketio", "client_closed", 1)
     assert (places(gateway), polled(gateway)) == (0, [])
     assert nobody_is_left(gateway)
+
+
+@pytest.mark.parametrize(("most", "status"), [("1", 503), ("2", 401)])
+async def test_it_has_one_place_under_the_maximum_of_all_connections(
+    start: StartGateway,
+    dial: Dial,
+    studio: ScriptedHttp,
+    auth: FakeAuth,
+    monkeypatch: pytest.MonkeyPatch,
+    most: str,
+    status: int,
+) -> None:
+    """Over long-polling, during the upgrade, and over its WebSocket; it had up to four."""
+    monkeypatch.setattr(passthrough, "LOOK_SECONDS", 0.01)
+    gateway = await start(MAX_CONNECTIONS=most)
+    assert gateway.parts.proxy is not None
+    requests = gateway.parts.proxy._under_way
+
+    async def knock(under_way: int = 0) -> int:
+        """Return how a further client without a token is refused while so many requests are under way: 503 if it is full."""
+        await until(lambda: len(requests) == under_way)
+        waiting = set(gateway.parts.listener.pending)
+        peer = await dial(gateway)
+        peer.write(upgrade_request())
+        answer = await peer.read_head()
+        peer.leave()
+        await until(lambda: gateway.parts.listener.pending == waiting)
+        return answer.status
+
+    client = PollingPeer(dial, gateway, f"Authorization: Bearer {auth.mint()}")
+    opening = await client.begin("GET")
+    request = await request_of(studio)
+    first = open_packet("sid-1") + b"\x1e"
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    request.write(head % (len(first) + 1) + first)
+    await until(lambda: bool(polled(gateway)))
+    seen = [await knock(1)]
+    request.write(b"6")
+    await opening.read_head()
+    client.open = {"sid": "sid-1"}
+    seen.append(await knock())
+    poll, request = await polling(client, studio)
+    seen.append(await knock(1))
+    post = await client.begin("POST", body=b"40")
+    posted = await request_of(studio)
+    seen.append(await knock(2))
+    posted.answer(b"ok", *TEXT_FIELDS)
+    await post.read_head()
+    post.leave()
+    websocket = await begin_upgrade(client, gateway)
+    upgraded = await studio.arrival()
+    seen.append(await knock(1))
+    accept(upgraded)
+    await websocket.read_head()
+    (session,) = sessions_of(gateway)
+    session.slots.suspend()
+    session.slots.resume()  # its WebSocket seemed to be dead for a moment
+    seen.append(await knock(1))
+    request.answer(b"6", *TEXT_FIELDS)
+    await poll.read_head()
+    seen.append(await knock())
+    monkeypatch.setattr(passthrough, "UPGRADED_SECONDS", 0.0)
+    await until(lambda: not polled(gateway))
+    seen.append(await knock())
+    websocket.leave()
+    await upgraded.read_close()
+    upgraded.send_close(1000)
+    await until(lambda: nobody_is_left(gateway))
+    assert seen == [status] * 8
 
 
 async def test_after_a_failed_upgrade_it_goes_on_polling(

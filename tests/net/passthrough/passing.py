@@ -6,7 +6,6 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from tests.net.pair import Dial
 from tests.net.scripted_http import HttpPeer, ScriptedHttp
 from tests.net.socketio import PollingPeer, upgrade
 
@@ -30,20 +29,6 @@ Open = Callable[..., Awaitable[PollingPeer]]
 
 def open_packet(sid: str, **changes: Any) -> bytes:
     return b"0" + json.dumps({"sid": sid, **ABOUT, **changes}).encode()
-
-
-async def open_connection(
-    dial: Dial, studio: ScriptedHttp, token: str, gateway: Gateway, sid: str, *extra: str, **changes: Any
-) -> PollingPeer:
-    """Open a connection; Studio gives it this `sid`, and says these things about it."""
-    client = PollingPeer(dial, gateway, f"Authorization: Bearer {token}", *extra)
-    peer = await client.begin("GET")
-    (await request_of(studio)).answer(open_packet(sid, **changes), *TEXT_FIELDS)
-    answer = await peer.read_head()
-    assert answer.status == 200, answer
-    client.open = json.loads(answer.body[1:])
-    assert client.open["sid"] == sid
-    return client
 
 
 async def request_of(studio: ScriptedHttp) -> HttpPeer:
