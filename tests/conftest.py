@@ -20,7 +20,7 @@ WORKERS = int(environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 def pytest_collection() -> Generator[None, object, object]:
     """Collect without the garbage collector, and keep what is collected out of its sight: all of it stays to the end.
 
-    Otherwise the collector looks at thousands of tests and modules again and again, for a fifth of the time of a run.
+    Otherwise the collector looks at thousands of tests and modules again and again, for more than a tenth of a run.
     """
     gc.disable()
     try:
