@@ -23,6 +23,7 @@ from memmie_gateway.core.websocket.control_frames import CLOSE, PING, PONG, clos
 from memmie_gateway.core.websocket.frames import parse_close_payload
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.core.websocket.messages import BINARY, TEXT, Message, MessageReader, message_frame
+from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Carrier, Packet
 from memmie_gateway.net.socketio.heartbeat import Heartbeat
@@ -152,7 +153,7 @@ class TranslatedClient(asyncio.Transport):
             return
         if self._leg is None:
             self._early += len(packets)
-        hearing = self._hear_all(packets)
+        hearing = self._surviving(self._hear_all(packets))
         if self._large_texts.begin(hearing):
             self._hearing = hearing
             self.carrier.pause()
@@ -286,6 +287,17 @@ class TranslatedClient(asyncio.Transport):
         if leg is not None:
             leg.connection_lost(exc)
 
+    def _surviving(self, work: Slices[None]) -> Slices[None]:
+        """Do work; a bug in it ends the connection, because otherwise the client would stay paused for ever."""
+        try:
+            yield from work
+        except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
+            answers.report_bug(error)
+            self._deaf = True
+            if self._leg is not None:
+                self._leg.owner.end(Cause.INTERNAL)
+            self.carrier.abort()
+
     def full(self) -> None:
         """Stop reading from the backend."""
         self._full = True
@@ -307,7 +319,7 @@ class TranslatedClient(asyncio.Transport):
         if self._telling is not None:
             self._untold += data
             return
-        telling = self._tell_all(bytes(data))
+        telling = self._surviving(self._tell_all(bytes(data)))
         if self._large_texts.begin(telling):
             self._telling = telling
             if self._leg is not None:
