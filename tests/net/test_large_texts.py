@@ -20,7 +20,7 @@ from memmie_gateway.core.socketio import json_text
 from memmie_gateway.core.socketio.json_text import WINDOW, Slices
 from memmie_gateway.net.socketio import large_texts
 from memmie_gateway.net.socketio.large_texts import LargeTexts
-from memmie_harness.conformance.peers import PONG, TEXT, Peer
+from memmie_harness.conformance.peers import PING, PONG, TEXT, Peer
 
 pytestmark = pytest.mark.one_loop
 
@@ -225,6 +225,39 @@ async def test_many_texts_are_as_large_as_one(gateway: Gateway, client: SocketIo
         await until(lambda: len(texts._waiting) == 2)
     assert len(await texts_of(client.studio, 9)) == 9
     assert [(await client.read())[:8] for _ in range(9)] == ['42["b","'] * 9
+
+
+@pytest.mark.parametrize("end", ["close", "violation"])
+async def test_large_events_stay_in_order_if_the_rate_of_the_user_holds_them_back(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, end: str
+) -> None:
+    gateway = await start_gateway(MESSAGE_RATE_PER_USER="200", MESSAGE_BURST_PER_USER="5")
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    peer = client.peer
+    events = [f'42["a",[{number},"{"x" * (WINDOW // 2)}"]]' for number in range(40)]
+    peer.write(b"".join(peer.frame(TEXT, event) for event in [*events, *["4{}"] * (end == "violation")]))
+    if end == "close":
+        peer.send_close(1000, "bye")
+    texts = await texts_of(client.studio, len(events))
+    assert [json.loads(text)["data"][0] for text in texts] == list(range(len(events)))
+    assert (await client.studio.read_close())[0] == (1000 if end == "close" else 1001)
+
+
+async def test_a_ping_while_the_rate_of_the_user_holds_a_large_event_back(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Its answer must not come before what the session holds back."""
+    gateway = await start_gateway(MESSAGE_RATE_PER_USER="20", MESSAGE_BURST_PER_USER="5")
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    peer = client.peer
+    with held(gateway) as texts:
+        events = [f'42["a",{number}]' for number in range(10)]
+        peer.write(b"".join(peer.frame(TEXT, event) for event in [*events, EVENT]))
+        await until(lambda: bool(texts._waiting))
+        client.studio.send(PING, b"!")
+        assert await client.read_packet() == "2"
+    small = [f'{{"type":"a","data":{number}}}'.encode() for number in range(10)]
+    assert await texts_of(client.studio, 11) == [*small, MESSAGE.encode()]
 
 
 @pytest.mark.parametrize("of_studio", [False, True])
