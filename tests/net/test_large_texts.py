@@ -18,7 +18,9 @@ from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio import json_text
 from memmie_gateway.core.socketio.json_text import WINDOW, Slices
+from memmie_gateway.core.websocket.messages import message_frame
 from memmie_gateway.net.socketio import large_texts
+from memmie_gateway.net.socketio.client import TranslatedClient
 from memmie_gateway.net.socketio.large_texts import LargeTexts
 from memmie_harness.conformance.peers import PING, PONG, TEXT, Peer
 
@@ -320,6 +322,61 @@ async def test_a_session_that_ends_meanwhile_says_so_at_last(gateway: Gateway, c
     assert await client.read() == EVENT
     assert json.loads((await client.read())[2:])[0] == "close"
     assert (await client.read_close())[0] == Cause.DRAINING.close_code
+
+
+async def test_a_client_is_read_again_when_nothing_pauses_it(gateway: Gateway, client: SocketIoPeer) -> None:
+    """Neither its text nor its session."""
+    (session,) = sessions_of(gateway)
+    transport = session._client.transport
+    assert isinstance(transport, TranslatedClient)
+    assert transport.carrier.transport is not None
+    with held(gateway) as texts:
+        client.send(EVENT)
+        await until(lambda: bool(texts._waiting))
+        transport.pause_reading()
+        transport.resume_reading()
+        assert not transport.carrier.transport.is_reading()
+        transport.pause_reading()
+    client.send('42["behind"]')
+    await until(lambda: not texts._waiting)
+    assert not transport.carrier.transport.is_reading()
+    transport.resume_reading()
+    assert await texts_of(client.studio, 2) == [MESSAGE.encode(), b'{"type":"behind"}']
+    assert transport.carrier.transport.is_reading()
+
+
+async def test_studio_is_read_again_when_nothing_pauses_it(gateway: Gateway, client: SocketIoPeer) -> None:
+    """Neither its text nor a slow client."""
+    (session,) = sessions_of(gateway)
+    transport = session._client.transport
+    assert isinstance(transport, TranslatedClient)
+    for full in (False, True):
+        with held(gateway) as texts:
+            client.studio.send(TEXT, MESSAGE)
+            await until(lambda: bool(texts._waiting))
+            assert session._backend.held
+            transport.drained()
+            assert session._backend.held
+            if full:
+                transport.full()
+        assert await client.read() == EVENT
+        assert session._backend.held is full
+    transport.drained()
+    assert not session._backend.held
+
+
+async def test_what_is_written_meanwhile_follows_before_the_end(
+    gateway: Gateway, client: SocketIoPeer
+) -> None:
+    (session,) = sessions_of(gateway)
+    with held(gateway) as texts:
+        client.studio.send(TEXT, MESSAGE)
+        await until(lambda: bool(texts._waiting))
+        for name in "ab":
+            session._client.transport.write(message_frame(TEXT, f'{{"type":"{name}"}}'.encode(), None))
+        session._client.transport.close()
+    assert [await client.read() for _ in range(3)] == [EVENT, '42["a"]', '42["b"]']
+    assert await client.peer.read_rest() == b""
 
 
 async def test_a_client_that_is_not_read_meanwhile_is_alive(
