@@ -286,17 +286,17 @@ class _Windows:
         return self._begin + end - len(begin)
 
     def _follow(self, brackets: str) -> bool:
-        """Open and close arrays and objects; return whether one is still open."""
+        """Open and close arrays and objects; return whether one is still open. The decoder checks that they match."""
         opened = self._open
         for bracket in brackets:
             if bracket in _CLOSING:
                 opened.append(_CLOSING[bracket])
                 if len(opened) > DEEPEST:
                     raise JsonError(_TOO_DEEP)
-            elif bracket != opened.pop():
-                raise JsonError(_NOT_JSON)
-            elif not opened:
-                return False
+            else:
+                opened.pop()
+                if not opened:
+                    return False
         return True
 
 

@@ -15,7 +15,7 @@ TURN_SECONDS: Final = 0.002
 
 
 class LargeTexts:
-    """Goes on with work that is too much for one turn of the event loop. All of it shares the time equally."""
+    """Continues work that is too long for one turn of the event loop; all pieces of work take turns."""
 
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
@@ -25,7 +25,7 @@ class LargeTexts:
         return f"<LargeTexts waiting={len(self._waiting)}>"
 
     def begin(self, work: Slices[None]) -> bool:
-        """Begin work, and go on with it in later turns until it ends or is closed; return whether there is more of it."""
+        """Do the first slice of work, and the others in later turns until it ends or is closed; return whether there are others."""
         if not _go_on(work):
             return False
         self._waiting.append(work)
