@@ -233,10 +233,10 @@ async def test_many_texts_are_as_large_as_one(gateway: Gateway, client: SocketIo
 async def test_large_events_stay_in_order_if_the_rate_of_the_user_holds_them_back(
     start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, end: str
 ) -> None:
-    gateway = await start_gateway(MESSAGE_RATE_PER_USER="200", MESSAGE_BURST_PER_USER="5")
+    gateway = await start_gateway(MESSAGE_RATE_PER_USER="20", MESSAGE_BURST_PER_USER="5")
     client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
     peer = client.peer
-    events = [f'42["a",[{number},"{"x" * (WINDOW // 2)}"]]' for number in range(40)]
+    events = [f'42["a",[{number},"{"x" * (WINDOW // 2)}"]]' for number in range(12)]
     peer.write(b"".join(peer.frame(TEXT, event) for event in [*events, *["4{}"] * (end == "violation")]))
     if end == "close":
         peer.send_close(1000, "bye")

@@ -47,6 +47,9 @@ _REOPEN: Final = {"]": "[", "}": '{"":'}
 _MOST_OF_EXPONENT: Final = 2
 """Number of characters of a number that is cut, as `1e+`, which the decoder takes for the end of `1`."""
 
+_PATIENCE: Final = 32
+"""Number of commas that are passed, at most, for one behind a bracket: from there, guessing the last comma is more likely."""
+
 _NOT_JSON: Final = "this is not JSON"
 _NO_OBJECT: Final = "the JSON must be an object"
 _TOO_DEEP: Final = "the JSON is nested too deeply"
@@ -208,13 +211,19 @@ class _Windows:
         if text[at : at + 1] not in _CLOSING:
             return _value(text, at)  # a long string, or nothing
         at = self._innermost(at)
+        patience = _PATIENCE
         while self._open:
+            after_bracket = text[at - 1] in _OPENING
             at = _after_blanks(text, at)
             mark = text[at : at + 1]
             if mark == ",":
-                yield
-                self._move(_after_blanks(text, at + 1))
-                at = self._up_to_last_comma()
+                at = _after_blanks(text, at + 1)
+                patience -= 1
+                if after_bracket or not patience:
+                    yield
+                    self._move(at)
+                    at = self._up_to_last_comma()
+                    patience = _PATIENCE
                 if self._open:
                     at = self._innermost(self._name(at))
             elif mark == self._open.pop():
