@@ -158,6 +158,7 @@ def test_windows_make_no_difference(text: str, window: int, patience: int) -> No
         "[[12345678e+10,12345678e-10,12345678.5,[1],[2],[3]],5]",
         "[[1],[2],[3],4,5,6,[7],8]",
         "[1,12345678e+10,-2]",
+        '[[1,{"a":2},"x,y]z",[3,"{\\",,"],"u,v",4],5]',
     ],
 )
 def test_large_texts_are_read_in_slices(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
