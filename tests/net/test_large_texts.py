@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 from collections.abc import Callable, Iterator
 
@@ -15,10 +16,13 @@ from tests.net.socketio import PollingPeer, SocketIoPeer
 from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.socketio import json_text
 from memmie_gateway.core.socketio.json_text import WINDOW, Slices
+from memmie_gateway.core.websocket.messages import message_frame
 from memmie_gateway.net.socketio import large_texts
+from memmie_gateway.net.socketio.client import TranslatedClient
 from memmie_gateway.net.socketio.large_texts import LargeTexts
-from memmie_harness.conformance.peers import PONG, TEXT, Peer
+from memmie_harness.conformance.peers import PING, PONG, TEXT, Peer
 
 pytestmark = pytest.mark.one_loop
 
@@ -82,6 +86,23 @@ async def test_a_bug_in_one_work_does_not_stop_the_rest() -> None:
     texts.begin(work("b", 1, done))
     await until(lambda: "b" in done)
     assert [str(bug) for bug in bugs] == ["a bug"]
+
+
+async def test_the_garbage_collector_does_not_run_in_a_slice() -> None:
+    """With it, a slice with many values takes 40 milliseconds."""
+    collects: list[bool] = []
+    texts = LargeTexts()
+    texts.begin(work("a", 2, [], lambda: collects.append(gc.isenabled())))
+    assert gc.isenabled()
+    await until(lambda: not texts._waiting)
+    assert gc.isenabled()
+    assert collects == [False, False]
+    gc.disable()
+    try:
+        texts.begin(work("a", 0, []))
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 async def test_others_have_as_much_time_as_large_texts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,6 +229,39 @@ async def test_many_texts_are_as_large_as_one(gateway: Gateway, client: SocketIo
     assert [(await client.read())[:8] for _ in range(9)] == ['42["b","'] * 9
 
 
+@pytest.mark.parametrize("end", ["close", "violation"])
+async def test_large_events_stay_in_order_if_the_rate_of_the_user_holds_them_back(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio, end: str
+) -> None:
+    gateway = await start_gateway(MESSAGE_RATE_PER_USER="20", MESSAGE_BURST_PER_USER="5")
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    peer = client.peer
+    events = [f'42["a",[{number},"{"x" * (WINDOW // 2)}"]]' for number in range(12)]
+    peer.write(b"".join(peer.frame(TEXT, event) for event in [*events, *["4{}"] * (end == "violation")]))
+    if end == "close":
+        peer.send_close(1000, "bye")
+    texts = await texts_of(client.studio, len(events))
+    assert [json.loads(text)["data"][0] for text in texts] == list(range(len(events)))
+    assert (await client.studio.read_close())[0] == (1000 if end == "close" else 1001)
+
+
+async def test_a_ping_while_the_rate_of_the_user_holds_a_large_event_back(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    """Its answer must not come before what the session holds back."""
+    gateway = await start_gateway(MESSAGE_RATE_PER_USER="20", MESSAGE_BURST_PER_USER="5")
+    client = await (await SocketIoPeer.dial(dial, gateway)).connect(auth.mint(), studio)
+    peer = client.peer
+    with held(gateway) as texts:
+        events = [f'42["a",{number}]' for number in range(10)]
+        peer.write(b"".join(peer.frame(TEXT, event) for event in [*events, EVENT]))
+        await until(lambda: bool(texts._waiting))
+        client.studio.send(PING, b"!")
+        assert await client.read_packet() == "2"
+    small = [f'{{"type":"a","data":{number}}}'.encode() for number in range(10)]
+    assert await texts_of(client.studio, 11) == [*small, MESSAGE.encode()]
+
+
 @pytest.mark.parametrize("of_studio", [False, True])
 async def test_nothing_is_kept_of_a_client_that_is_lost_meanwhile(
     gateway: Gateway, client: SocketIoPeer, *, of_studio: bool
@@ -228,6 +282,37 @@ async def test_nothing_is_kept_of_a_client_that_is_lost_meanwhile(
     await until(lambda: not texts._waiting)
 
 
+@pytest.mark.parametrize("of_studio", [False, True])
+async def test_a_bug_ends_only_the_session(
+    gateway: Gateway,
+    client: SocketIoPeer,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    of_studio: bool,
+) -> None:
+    """Otherwise its client would wait for ever."""
+    bugs: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: bugs.append(str(context["exception"]))
+    )
+
+    def broken(_: object) -> int:
+        raise MemoryError("a bug")
+
+    monkeypatch.setattr(json_text._Windows, "_up_to_last_comma", broken)
+    (session,) = sessions_of(gateway)
+    if of_studio:
+        client.studio.send(TEXT, MESSAGE)
+    else:
+        client.send(EVENT)
+    assert (await client.studio.read_close())[0] == 1001
+    client.studio.leave()
+    await until(lambda: nobody_is_left(gateway))
+    assert session.closing is not None
+    assert session.closing.cause is Cause.INTERNAL
+    assert bugs == ["a bug"]
+
+
 async def test_a_session_that_ends_meanwhile_says_so_at_last(gateway: Gateway, client: SocketIoPeer) -> None:
     (session,) = sessions_of(gateway)
     with held(gateway) as texts:
@@ -237,6 +322,61 @@ async def test_a_session_that_ends_meanwhile_says_so_at_last(gateway: Gateway, c
     assert await client.read() == EVENT
     assert json.loads((await client.read())[2:])[0] == "close"
     assert (await client.read_close())[0] == Cause.DRAINING.close_code
+
+
+async def test_a_client_is_read_again_when_nothing_pauses_it(gateway: Gateway, client: SocketIoPeer) -> None:
+    """Neither its text nor its session."""
+    (session,) = sessions_of(gateway)
+    transport = session._client.transport
+    assert isinstance(transport, TranslatedClient)
+    assert transport.carrier.transport is not None
+    with held(gateway) as texts:
+        client.send(EVENT)
+        await until(lambda: bool(texts._waiting))
+        transport.pause_reading()
+        transport.resume_reading()
+        assert not transport.carrier.transport.is_reading()
+        transport.pause_reading()
+    client.send('42["behind"]')
+    await until(lambda: not texts._waiting)
+    assert not transport.carrier.transport.is_reading()
+    transport.resume_reading()
+    assert await texts_of(client.studio, 2) == [MESSAGE.encode(), b'{"type":"behind"}']
+    assert transport.carrier.transport.is_reading()
+
+
+async def test_studio_is_read_again_when_nothing_pauses_it(gateway: Gateway, client: SocketIoPeer) -> None:
+    """Neither its text nor a slow client."""
+    (session,) = sessions_of(gateway)
+    transport = session._client.transport
+    assert isinstance(transport, TranslatedClient)
+    for full in (False, True):
+        with held(gateway) as texts:
+            client.studio.send(TEXT, MESSAGE)
+            await until(lambda: bool(texts._waiting))
+            assert session._backend.held
+            transport.drained()
+            assert session._backend.held
+            if full:
+                transport.full()
+        assert await client.read() == EVENT
+        assert session._backend.held is full
+    transport.drained()
+    assert not session._backend.held
+
+
+async def test_what_is_written_meanwhile_follows_before_the_end(
+    gateway: Gateway, client: SocketIoPeer
+) -> None:
+    (session,) = sessions_of(gateway)
+    with held(gateway) as texts:
+        client.studio.send(TEXT, MESSAGE)
+        await until(lambda: bool(texts._waiting))
+        for name in "ab":
+            session._client.transport.write(message_frame(TEXT, f'{{"type":"{name}"}}'.encode(), None))
+        session._client.transport.close()
+    assert [await client.read() for _ in range(3)] == [EVENT, '42["a"]', '42["b"]']
+    assert await client.peer.read_rest() == b""
 
 
 async def test_a_client_that_is_not_read_meanwhile_is_alive(

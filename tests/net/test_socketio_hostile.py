@@ -290,6 +290,7 @@ async def test_refused_requests_of_a_known_sid_count_as_connects(
         (r"\ud800", "token_invalid"),
         (r"a\r\nX: y", "token_invalid"),
         (r"a\u0000", "token_invalid"),
+        ("x" * 50_000, "token_too_long"),
         ("x" * 500_000, "token_too_long"),
     ],
 )

@@ -10,8 +10,10 @@ from tests.unit.core.socketio.reading import read
 
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.outcomes import Cause
+from memmie_gateway.core.socketio.json_text import WINDOW
 from memmie_gateway.core.socketio.packets import PacketError
 from memmie_gateway.core.socketio.translation import (
+    LARGEST_CONNECT,
     MOST_AWAITED,
     Heard,
     Kind,
@@ -46,6 +48,15 @@ def test_connect_has_the_token(packet: str, token: str) -> None:
     assert not translation.connected
     with pytest.raises(PacketError, match="connected already"):
         read(translation.hear(packet))
+
+
+def test_a_large_connect_is_not_read() -> None:
+    """Nobody pays for it yet."""
+    large = f'{{"token":"t","more":"{"x" * LARGEST_CONNECT}"}}'
+    slices = Translation("p.").hear(f"0{large}")
+    with pytest.raises(StopIteration) as done:
+        next(slices)
+    assert done.value.value == Heard(Kind.CONNECT, large)
 
 
 @pytest.mark.parametrize("packet", ['0{"token":1}', "0[]", "0{", "2[]", '2["a"]', "31[]", '51-["a"]', "4{}"])
@@ -178,3 +189,10 @@ def test_only_after_some_codes_a_client_reconnects() -> None:
 
 def test_nothing_secret_is_shown(connected: Translation) -> None:
     assert re.fullmatch(r"<Translation connected=True awaited=0>", repr(connected))
+
+
+def test_large_texts_are_not_copied_in_the_turn_in_which_they_are_read(connected: Translation) -> None:
+    """With 4 bytes for each character, each copy of a megabyte takes milliseconds."""
+    data = "\U0001f600" * WINDOW
+    assert sum(1 for _ in connected.hear(f'2["a","{data}"]')) == 2
+    assert sum(1 for _ in connected.translate(f'{{"type":"a","data":"{data}"}}')) == 2

@@ -22,11 +22,13 @@ Slices: TypeAlias = Generator[None, None, T]
 WINDOW: Final = 8 * 1024
 """Number of characters that are read at once. Even the worst of them take less than a millisecond."""
 
-DEEPEST: Final = 128
+DEEPEST: Final = 500
 """Maximum number of arrays and objects around a value in a text that is longer than a window."""
 
 _BLANKS: Final = " \t\n\r"
-_SPACE: Final = rf"[{_BLANKS}]*"
+_SPACE: Final = (
+    rf"[{_BLANKS}]*+"  # possessive: without going back, a text of blanks takes no longer than others
+)
 _BEGIN_ARRAY: Final = re.compile(rf"{_SPACE}\[{_SPACE}")
 _BEGIN_OBJECT: Final = re.compile(rf"{_SPACE}\{{{_SPACE}")
 _EMPTY: Final = re.compile(rf"{_SPACE}(?:\[{_SPACE}\]|\{{{_SPACE}\}}){_SPACE}")
@@ -34,11 +36,19 @@ _SKIP: Final = re.compile(_SPACE)
 _COLON: Final = re.compile(rf"{_SPACE}:{_SPACE}")
 _AFTER_VALUE: Final = re.compile(rf"{_SPACE}([,\]}}]){_SPACE}")
 
+_STRING: Final = r'"[^"\\]*(?:\\.[^"\\]*)*"'
+_LAST_COMMA: Final = re.compile(rf'(?:[^",]+|{_STRING}|(,))*', re.DOTALL)
+_NO_BRACKETS: Final = re.compile(rf'(?:[^"\[\]{{}}]+|{_STRING})+', re.DOTALL)
+
 _CLOSING: Final = {"[": "]", "{": "}"}
 _OPENING: Final = {"]": "[", "}": "{"}
+_REOPEN: Final = {"]": "[", "}": '{"":'}
 
 _MOST_OF_EXPONENT: Final = 2
 """Number of characters of a number that is cut, as `1e+`, which the decoder takes for the end of `1`."""
+
+_PATIENCE: Final = 32
+"""Number of commas that are passed, at most, for one behind a bracket: from there, guessing the last comma is more likely."""
 
 _NOT_JSON: Final = "this is not JSON"
 _NO_OBJECT: Final = "the JSON must be an object"
@@ -175,54 +185,56 @@ class _Windows:
         text: the text.
     """
 
-    __slots__ = ("_begin", "_skipped", "_text", "_window")
+    __slots__ = ("_begin", "_open", "_text", "_window")
 
     def __init__(self, text: str) -> None:
         self._begin = 0
-        self._skipped = False  # in this window
+        self._open: list[str] = []  # the brackets that close what is open
         self._text = text
         self._window = text[:WINDOW]
 
     def value(self, at: int) -> Slices[tuple[Any, int]]:
         """Return a value and its end.
 
-        A value that fits into a window is read as a whole. Of a larger array or object, the values inside are read one by one.
+        A value that fits into a window is read as a whole. A larger array or object is read window by window: each one at
+        once up to its last comma, and from there token by token to the next comma, where the next window begins. So no
+        part of the text is read more than a few times, however deep it is nested.
         """
         text = self._text
-        around: list[str] = []  # the brackets that close what is open
-        while True:
+        value, end = self._fitting(at)
+        if end < 0 and at > self._begin:
+            yield
+            self._move(at)
             value, end = self._fitting(at)
-            if end < 0 and at > self._begin:
-                yield
-                self._begin, self._window, self._skipped = at, text[at : at + WINDOW], False
-                value, end = self._fitting(at)
-            if end < 0 and (bracket := text[at : at + 1]) in _CLOSING:
-                around.append(_CLOSING[bracket])
-                if len(around) > DEEPEST:
-                    raise JsonError(_TOO_DEEP)
+        if end >= 0:
+            return value, end
+        if text[at : at + 1] not in _CLOSING:
+            return _value(text, at)  # a long string, or nothing
+        at = self._innermost(at)
+        patience = _PATIENCE
+        while self._open:
+            after_bracket = text[at - 1] in _OPENING
+            at = _after_blanks(text, at)
+            mark = text[at : at + 1]
+            if mark == ",":
                 at = _after_blanks(text, at + 1)
-                if not text.startswith(around[-1], at):
-                    if bracket == "{":
-                        _, at = _name(text, at)
-                    continue
-            elif end < 0:
-                value, at = _value(text, at)  # a long string, or nothing
-            else:
-                at = end
-            while around:
-                at = _after_blanks(text, at)
-                mark = text[at : at + 1]
-                if mark == ",":
-                    at = self._skip(_after_blanks(text, at + 1), around[-1])
-                    if around[-1] == "}":
-                        _, at = _name(text, at)
-                    break
-                if mark != around.pop():
-                    raise JsonError(_NOT_JSON)
-                value = ...
+                patience -= 1
+                if after_bracket or not patience:
+                    yield
+                    self._move(at)
+                    at = self._up_to_last_comma()
+                    patience = _PATIENCE
+                if self._open:
+                    at = self._innermost(self._name(at))
+            elif mark == self._open.pop():
                 at += 1
             else:
-                return value, at
+                raise JsonError(_NOT_JSON)
+        return ..., at
+
+    def _move(self, at: int) -> None:
+        """Move the window."""
+        self._begin, self._window = at, self._text[at : at + WINDOW]
 
     def _fitting(self, at: int) -> tuple[Any, int]:
         """Return a value and its end; -1 as its end if it is not certain that it ends in the window."""
@@ -236,27 +248,75 @@ class _Windows:
         certain = end < len(window) - _MOST_OF_EXPONENT
         return (value, self._begin + end) if certain else (None, -1)
 
-    def _skip(self, at: int, bracket: str) -> int:
-        """Return the position behind all items but the last of the window if they can be read at once, which is faster.
+    def _innermost(self, at: int) -> int:
+        """Go into the arrays and objects that begin here; return the end of the first value that is not one, or is empty."""
+        text = self._text
+        while (bracket := text[at : at + 1]) in _CLOSING:
+            self._open.append(_CLOSING[bracket])
+            if len(self._open) > DEEPEST:
+                raise JsonError(_TOO_DEEP)
+            at = _after_blanks(text, at + 1)
+            if text.startswith(self._open[-1], at):
+                return at  # it is empty
+            at = self._name(at)
+        return _value(text, at)[1]
 
-        Args:
-            at: the position of an item.
-            bracket: the one that closes the array or object around it.
+    def _name(self, at: int) -> int:
+        """Return the position of the next value, which is behind a name in an object."""
+        return _name(self._text, at)[1] if self._open[-1] == "}" else at
+
+    def _up_to_last_comma(self) -> int:
+        """Read the window, which begins behind a comma, up to its last comma, or to the end of the value if this comes first.
+
+        Returns:
+            The position behind the comma, and behind blanks; or behind the value.
         """
-        if self._skipped:
-            return at
-        self._skipped = True
-        start, window = at - self._begin, self._window
-        mark = f"{_CLOSING.get(window[start : start + 1], '')},"  # behind an item like this one
-        comma = window.rfind(mark, start) + len(mark) - 1
-        items = f"{_OPENING[bracket]}{window[start:comma]}{bracket}"
-        try:
-            _, end = _SCAN(items, 0)
-        except (StopIteration, ValueError, RecursionError):
-            return at  # the comma is inside an item, or there is none
-        return (
-            _after_blanks(self._text, self._begin + comma + 1) if end == len(items) and start < comma else at
-        )
+        window, bracket = self._window, self._open[-1]
+        mark = f"{_CLOSING.get(window[:1], '')},"  # behind an item like this one
+        comma = window.rfind(mark) + len(mark) - 1
+        if comma > 0 and _is_value(
+            f"{_OPENING[bracket]}{window[:comma]}{bracket}"
+        ):  # guessed, and much faster
+            return _after_blanks(self._text, self._begin + comma + 1)
+        found = _LAST_COMMA.match(window)
+        assert found is not None  # noqa: S101 - it matches nothing, too
+        comma = found.start(1)
+        if comma < 0:
+            return self._begin
+        part = window[:comma].rstrip(_BLANKS)
+        if not part or part[0] in _OPENING:
+            raise JsonError(
+                _NOT_JSON
+            )  # no item, which would be hidden by the brackets that are put around it here
+        begin = "".join(map(_REOPEN.__getitem__, self._open[:-1])) + _OPENING[bracket]
+        if self._follow(_NO_BRACKETS.sub("", part)):
+            if part[-1] in _CLOSING or not _is_value(f"{begin}{part}{''.join(reversed(self._open))}"):
+                raise JsonError(_NOT_JSON)  # as above
+            return _after_blanks(self._text, self._begin + comma + 1)
+        _, end = _value(begin + window, 0)
+        return self._begin + end - len(begin)
+
+    def _follow(self, brackets: str) -> bool:
+        """Open and close arrays and objects; return whether one is still open. The decoder checks that they match."""
+        opened = self._open
+        for bracket in brackets:
+            if bracket in _CLOSING:
+                opened.append(_CLOSING[bracket])
+                if len(opened) > DEEPEST:
+                    raise JsonError(_TOO_DEEP)
+            else:
+                opened.pop()
+                if not opened:
+                    return False
+        return True
+
+
+def _is_value(text: str) -> bool:
+    """Tell whether a text is one value and nothing else."""
+    try:
+        return _SCAN(text, 0)[1] == len(text)
+    except (StopIteration, ValueError, RecursionError):
+        return False
 
 
 def _after_blanks(text: str, at: int) -> int:

@@ -22,11 +22,14 @@ from typing import Any, Final, NamedTuple
 
 from memmie_gateway.core.http.refusals import RefusedError
 from memmie_gateway.core.socketio import packets
-from memmie_gateway.core.socketio.json_text import JsonError, Slices, array, member, members
+from memmie_gateway.core.socketio.json_text import WINDOW, JsonError, Slices, array, member, members
 from memmie_gateway.core.socketio.packets import PacketError, SocketPacket
 
 MOST_AWAITED: Final = 1024
 """Maximum number of acknowledgements that one client awaits; beyond this, the oldest one is forgotten."""
+
+LARGEST_CONNECT: Final = 64 * 1024
+"""Maximum number of characters of the JSON of CONNECT that are read, because nobody pays for it yet."""
 
 RESERVED: Final = frozenset({"connect", "connect_error", "disconnect", "disconnecting"})
 """Names of events by which a client library tells of its own connection."""
@@ -144,6 +147,8 @@ class Translation:
         self.connecting = True
         if not read.data:
             return Heard(_CONNECT)
+        if len(read.data) > LARGEST_CONNECT:
+            return Heard(_CONNECT, read.data)  # which is refused like any other token that is too long
         try:
             token = yield from member(read.data, "token")
         except JsonError as error:
@@ -163,11 +168,12 @@ class Translation:
             raise PacketError("EVENT: the first item must be the name")
         if len(arguments) > 2:
             return self._refuse(number, "an event has only one argument besides its name")
-        name = arguments[0].text
-        data = f',"data":{arguments[1].text}' if len(arguments) == 2 else ""
-        if number is None:
-            return Heard(_MESSAGE, f'{{"type":{name}{data}}}')
-        return Heard(_MESSAGE, f'{{"id":"{self._await(number)}","type":{name}{data}}}')
+        if len(text) > WINDOW:
+            yield  # copying it takes long, too
+        message_id = "" if number is None else f'"id":"{self._await(number)}",'
+        if len(arguments) == 1:
+            return Heard(_MESSAGE, f'{{{message_id}"type":{arguments[0].text}}}')
+        return Heard(_MESSAGE, f'{{{message_id}"type":{arguments[0].text},"data":{arguments[1].text}}}')
 
     def _await(self, number: int) -> str:
         """Return the id of a message that wants an acknowledgement."""
@@ -200,6 +206,8 @@ class Translation:
         if name.value == "error":
             return _error(text)
         data = message.get("data")
+        if len(text) > WINDOW:
+            yield  # as above
         return _event(name.text, data.text if data is not None else "")
 
     def _answered(self, message_id: Any) -> int | None:

@@ -23,6 +23,7 @@ from memmie_gateway.core.websocket.control_frames import CLOSE, PING, PONG, clos
 from memmie_gateway.core.websocket.frames import parse_close_payload
 from memmie_gateway.core.websocket.keepalive import Times
 from memmie_gateway.core.websocket.messages import BINARY, TEXT, Message, MessageReader, message_frame
+from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.sessions.leg import Leg
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Carrier, Packet
 from memmie_gateway.net.socketio.heartbeat import Heartbeat
@@ -70,9 +71,11 @@ class TranslatedClient(asyncio.Transport):
         "_loop",
         "_lost",
         "_paused",
+        "_problem",
         "_reader",
         "_rng",
         "_telling",
+        "_unheard",
         "_untold",
         "carrier",
         "connect",
@@ -99,6 +102,8 @@ class TranslatedClient(asyncio.Transport):
             None  # translates frames of the backend, which is not read meanwhile
         )
         self._untold = b""  # frames that came meanwhile
+        self._unheard: list[bytes] = []  # frames for the session, which has paused the client
+        self._problem = ""  # with which the client has broken the protocol behind them
         self._ended = False  # the client has left
         self._deaf = False  # the client has broken the protocol
         self._early = 0  # packets before the session
@@ -152,7 +157,7 @@ class TranslatedClient(asyncio.Transport):
             return
         if self._leg is None:
             self._early += len(packets)
-        hearing = self._hear_all(packets)
+        hearing = self._surviving(self._hear_all(packets))
         if self._large_texts.begin(hearing):
             self._hearing = hearing
             self.carrier.pause()
@@ -185,16 +190,39 @@ class TranslatedClient(asyncio.Transport):
             problem = str(error)
         if frames:
             self._pass_on(frames)
-        if problem:
-            self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {problem}")
+        self._problem = problem
+        if problem and not self._unheard:
+            self._broke()
         if self._hearing is not None:
             self._hearing = None
-            if not self._paused:
+            if not (self._paused or self._unheard):
                 self.carrier.resume()
 
     def _pass_on(self, frames: list[bytes]) -> None:
-        if self._leg is not None:
+        """Pass frames on, but none while the session has paused the client: what it holds back comes before them."""
+        if self._leg is None:
+            return
+        if self._paused or self._unheard:
+            self._unheard += frames
+        else:
             self._leg.data_received(frames[0] if len(frames) == 1 else b"".join(frames))
+
+    def _catch_up(self) -> None:
+        """Pass on what had to wait for the session."""
+        if self._paused:
+            return
+        frames, self._unheard = self._unheard, []
+        if frames:
+            self._pass_on(frames)
+        if self._hearing is None:
+            if self._problem:
+                self._broke()
+            if not self._paused:
+                self.carrier.resume()
+
+    def _broke(self) -> None:
+        problem, self._problem = self._problem, ""
+        self.broke(Cause.CLIENT_VIOLATION, f"the client broke the Socket.IO protocol: {problem}")
 
     def _hear_other(self, packet: Packet | None) -> bytes:
         """Return the frame for what is no text. Each packet is one frame, and so counts in the user's message rate."""
@@ -245,7 +273,7 @@ class TranslatedClient(asyncio.Transport):
 
     def still_sending(self) -> None:
         """Answer the session's pings, because the client cannot answer inside a message, or is not read, and is alive."""
-        if self._leg is not None and (answered := self._heartbeat.alive()):
+        if self._leg is not None and not self._paused and (answered := self._heartbeat.alive()):
             self._leg.data_received(b"".join(map(self._pong, answered)))
 
     def closed(self, code: int, reason: str) -> None:
@@ -279,12 +307,24 @@ class TranslatedClient(asyncio.Transport):
             if work is not None:
                 work.close()
         self._hearing = self._telling = None
+        self._unheard = []
         if not self.connect.done():
             self.connect.cancel()
         self.carrier.leave()
         leg, self._leg = self._leg, None
         if leg is not None:
             leg.connection_lost(exc)
+
+    def _surviving(self, work: Slices[None]) -> Slices[None]:
+        """Do work; a bug in it ends the connection, because otherwise the client would stay paused for ever."""
+        try:
+            yield from work
+        except Exception as error:  # noqa: BLE001 - a bug affects this client only, and is logged
+            answers.report_bug(error)
+            self._deaf = True
+            if self._leg is not None:
+                self._leg.owner.end(Cause.INTERNAL)
+            self.carrier.abort()
 
     def full(self) -> None:
         """Stop reading from the backend."""
@@ -307,7 +347,7 @@ class TranslatedClient(asyncio.Transport):
         if self._telling is not None:
             self._untold += data
             return
-        telling = self._tell_all(bytes(data))
+        telling = self._surviving(self._tell_all(bytes(data)))
         if self._large_texts.begin(telling):
             self._telling = telling
             if self._leg is not None:
@@ -377,7 +417,9 @@ class TranslatedClient(asyncio.Transport):
     def resume_reading(self) -> None:
         """Hear the client again."""
         self._paused = False
-        if self._hearing is None:
+        if self._unheard:
+            self._loop.call_soon(self._catch_up)  # not now, because the session does not expect frames here
+        elif self._hearing is None:
             self.carrier.resume()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:

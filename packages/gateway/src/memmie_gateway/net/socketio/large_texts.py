@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections import deque
 from typing import Final
@@ -14,7 +15,7 @@ TURN_SECONDS: Final = 0.002
 
 
 class LargeTexts:
-    """Goes on with work that is too much for one turn of the event loop. All of it shares the time equally."""
+    """Continues work that is too long for one turn of the event loop; all pieces of work take turns."""
 
     def __init__(self) -> None:
         self._timer: asyncio.TimerHandle | None = None
@@ -24,12 +25,12 @@ class LargeTexts:
         return f"<LargeTexts waiting={len(self._waiting)}>"
 
     def begin(self, work: Slices[None]) -> bool:
-        """Begin work, and go on with it in later turns until it ends or is closed; return whether there is more of it."""
-        for _ in work:
-            self._waiting.append(work)
-            self._go_on_after(0.0)
-            return True
-        return False
+        """Do the first slice of work, and the others in later turns until it ends or is closed; return whether there are others."""
+        if not _go_on(work):
+            return False
+        self._waiting.append(work)
+        self._go_on_after(0.0)
+        return True
 
     def _go_on_after(self, seconds: float) -> None:
         if self._waiting and self._timer is None:
@@ -41,9 +42,25 @@ class LargeTexts:
         try:
             while self._waiting and now < began + TURN_SECONDS:
                 work = self._waiting.popleft()
-                for _ in work:
+                if _go_on(work):
                     self._waiting.append(work)
-                    break
                 now = time.perf_counter()
         finally:
             self._go_on_after(now - began)
+
+
+def _go_on(work: Slices[None]) -> bool:
+    """Do the next slice of work, and return whether there is more of it.
+
+    The values that a slice reads are freed at its end. If there are many, the garbage collector would run meanwhile, and
+    take much longer than the slice.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in work:
+            return True
+        return False
+    finally:
+        if collects:
+            gc.enable()
