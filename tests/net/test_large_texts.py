@@ -262,16 +262,12 @@ async def test_a_ping_while_the_rate_of_the_user_holds_a_large_event_back(
     assert await texts_of(client.studio, 11) == [*small, MESSAGE.encode()]
 
 
-@pytest.mark.parametrize("of_studio", [False, True])
 async def test_nothing_is_kept_of_a_client_that_is_lost_meanwhile(
-    gateway: Gateway, client: SocketIoPeer, *, of_studio: bool
+    gateway: Gateway, client: SocketIoPeer
 ) -> None:
     (session,) = sessions_of(gateway)
     with held(gateway) as texts:
-        if of_studio:
-            client.studio.send(TEXT, MESSAGE)
-        else:
-            client.send(EVENT)
+        client.studio.send(TEXT, MESSAGE)
         await until(lambda: bool(texts._waiting))
         (slices,) = texts._waiting
         session._client.transport.abort()
@@ -280,6 +276,22 @@ async def test_nothing_is_kept_of_a_client_that_is_lost_meanwhile(
         await until(lambda: nobody_is_left(gateway))
         assert slices.gi_frame is None  # type: ignore[attr-defined]
     await until(lambda: not texts._waiting)
+
+
+async def test_what_a_client_has_sent_before_it_was_lost_is_passed_on(
+    gateway: Gateway, client: SocketIoPeer
+) -> None:
+    (session,) = sessions_of(gateway)
+    with held(gateway) as texts:
+        client.peer.write(client.peer.frame(TEXT, EVENT) + client.peer.frame(TEXT, '42["behind"]'))
+        await until(lambda: bool(texts._waiting))
+        transport = session._client.transport
+        transport.abort()
+        await until(lambda: transport._gone is not None)  # type: ignore[attr-defined]
+    assert await texts_of(client.studio, 2) == [MESSAGE.encode(), b'{"type":"behind"}']
+    assert (await client.studio.read_close())[0] == 1001
+    client.studio.leave()
+    await until(lambda: nobody_is_left(gateway))
 
 
 @pytest.mark.parametrize("of_studio", [False, True])

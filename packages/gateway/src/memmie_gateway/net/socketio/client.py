@@ -62,6 +62,7 @@ class TranslatedClient(asyncio.Transport):
         "_ended",
         "_farewell",
         "_full",
+        "_gone",
         "_hearing",
         "_heartbeat",
         "_hung_up",
@@ -102,6 +103,7 @@ class TranslatedClient(asyncio.Transport):
             None  # translates frames of the backend, which is not read meanwhile
         )
         self._untold = b""  # frames that came meanwhile
+        self._gone: tuple[Exception | None] | None = None  # why the connection was lost meanwhile, if it was
         self._unheard: list[bytes] = []  # frames for the session, which has paused the client
         self._problem = ""  # with which the client has broken the protocol behind them
         self._ended = False  # the client has left
@@ -197,6 +199,8 @@ class TranslatedClient(asyncio.Transport):
             self._hearing = None
             if not (self._paused or self._unheard):
                 self.carrier.resume()
+            if self._gone is not None:
+                self.lost(*self._gone)
 
     def _pass_on(self, frames: list[bytes]) -> None:
         """Pass frames on, but none while the session has paused the client: what it holds back comes before them."""
@@ -301,12 +305,14 @@ class TranslatedClient(asyncio.Transport):
         """The connection to the client has ended."""
         if self._lost:
             return
+        if self._hearing is not None:
+            self._gone = (exc,)  # what the client has sent before is passed on first
+            return
         self._lost = self._ended = True
         self._heartbeat.stop()
-        for work in (self._hearing, self._telling):
-            if work is not None:
-                work.close()
-        self._hearing = self._telling = None
+        if self._telling is not None:
+            self._telling.close()
+            self._telling = None
         self._unheard = []
         if not self.connect.done():
             self.connect.cancel()
@@ -325,6 +331,9 @@ class TranslatedClient(asyncio.Transport):
             if self._leg is not None:
                 self._leg.owner.end(Cause.INTERNAL)
             self.carrier.abort()
+            self._hearing = None
+            if self._gone is not None:
+                self.lost(*self._gone)
 
     def full(self) -> None:
         """Stop reading from the backend."""
