@@ -18,16 +18,16 @@ from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.core.socketio import packets as kinds
 from memmie_gateway.core.socketio.json_text import WINDOW, Slices
 from memmie_gateway.core.socketio.packets import PacketError, message_text, read_engine_packet
-from memmie_gateway.core.socketio.translation import Heard, Kind, Translation, binary_event, last_packets
-from memmie_gateway.core.websocket.control_frames import CLOSE, PING, PONG, close_payload, control_frame
-from memmie_gateway.core.websocket.frames import parse_close_payload
+from memmie_gateway.core.socketio.translation import Heard, Kind, Translation
+from memmie_gateway.core.websocket.control_frames import CLOSE, PONG, close_payload, control_frame
 from memmie_gateway.core.websocket.keepalive import Times
-from memmie_gateway.core.websocket.messages import BINARY, TEXT, Message, MessageReader, message_frame
+from memmie_gateway.core.websocket.messages import TEXT, message_frame
 from memmie_gateway.net.ingress import answers
 from memmie_gateway.net.sessions.leg import Leg
-from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Carrier, Packet
+from memmie_gateway.net.socketio.carrier import Carrier, Packet
 from memmie_gateway.net.socketio.heartbeat import Heartbeat
 from memmie_gateway.net.socketio.large_texts import LargeTexts
+from memmie_gateway.net.socketio.telling import Telling
 
 _MESSAGE, _ANSWER, _CONNECT, _LEAVE = Kind.MESSAGE, Kind.ANSWER, Kind.CONNECT, Kind.LEAVE
 
@@ -73,11 +73,9 @@ class TranslatedClient(asyncio.Transport):
         "_lost",
         "_paused",
         "_problem",
-        "_reader",
         "_rng",
         "_telling",
         "_unheard",
-        "_untold",
         "carrier",
         "connect",
         "translation",
@@ -99,10 +97,6 @@ class TranslatedClient(asyncio.Transport):
         self._hearing: Slices[None] | None = (
             None  # translates packets of the client, which is not read meanwhile
         )
-        self._telling: Slices[None] | None = (
-            None  # translates frames of the backend, which is not read meanwhile
-        )
-        self._untold = b""  # frames that came meanwhile
         self._gone: tuple[Exception | None] | None = None  # why the connection was lost meanwhile, if it was
         self._unheard: list[bytes] = []  # frames for the session, which has paused the client
         self._problem = ""  # with which the client has broken the protocol behind them
@@ -110,8 +104,8 @@ class TranslatedClient(asyncio.Transport):
         self._deaf = False  # the client has broken the protocol
         self._early = 0  # packets before the session
         self._farewell = b""  # the client's Close frame, if it left before the session
-        self._reader = MessageReader(masked=False)
         self._rng = rng
+        self._telling = Telling(translation, large_texts)
         self._heartbeat = Heartbeat(times, self._ping)
         self._large_texts = large_texts
         self.carrier = carrier
@@ -159,7 +153,7 @@ class TranslatedClient(asyncio.Transport):
             return
         if self._leg is None:
             self._early += len(packets)
-        hearing = self._surviving(self._hear_all(packets))
+        hearing = self.surviving(self._hear_all(packets))
         if self._large_texts.begin(hearing):
             self._hearing = hearing
             self.carrier.pause()
@@ -310,9 +304,7 @@ class TranslatedClient(asyncio.Transport):
             return
         self._lost = self._ended = True
         self._heartbeat.stop()
-        if self._telling is not None:
-            self._telling.close()
-            self._telling = None
+        self._telling.stop()
         self._unheard = []
         if not self.connect.done():
             self.connect.cancel()
@@ -321,7 +313,47 @@ class TranslatedClient(asyncio.Transport):
         if leg is not None:
             leg.connection_lost(exc)
 
-    def _surviving(self, work: Slices[None]) -> Slices[None]:
+    def full(self) -> None:
+        """Stop reading from the backend."""
+        self._full = True
+        if self._leg is not None:
+            self._leg.pause_writing()
+
+    def drained(self) -> None:
+        """Read from the backend again."""
+        self._full = False
+        self._resume_writing()
+
+    def _resume_writing(self) -> None:
+        if self._leg is not None and not (self._full or self._telling.behind):
+            self._leg.resume_writing()
+
+    # From its translator (see `Told`).
+
+    @property
+    def left(self) -> bool:
+        """Whether the client has left."""
+        return self._ended
+
+    def asked(self, ping: bytes) -> None:
+        """Ask the client whether it is alive; while it is not read, it cannot answer, and is alive."""
+        self._heartbeat.ask(ping)
+        if self._hearing is not None:
+            self._loop.call_soon(self.still_sending)
+
+    def fall_behind(self) -> None:
+        """Stop reading from the backend."""
+        if self._leg is not None:
+            self._leg.pause_writing()
+
+    def catch_up(self) -> None:
+        """Read from the backend again, or close the connection, which has waited for this."""
+        if self._closing:
+            self.carrier.close()
+        else:
+            self._resume_writing()
+
+    def surviving(self, work: Slices[None]) -> Slices[None]:
         """Do work; a bug in it ends the connection, because otherwise the client would stay paused for ever."""
         try:
             yield from work
@@ -335,82 +367,16 @@ class TranslatedClient(asyncio.Transport):
             if self._gone is not None:
                 self.lost(*self._gone)
 
-    def full(self) -> None:
-        """Stop reading from the backend."""
-        self._full = True
-        if self._leg is not None:
-            self._leg.pause_writing()
-
-    def drained(self) -> None:
-        """Read from the backend again."""
-        self._full = False
-        if self._leg is not None and self._telling is None:
-            self._leg.resume_writing()
-
     # From the session (see `asyncio.Transport`).
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Translate frames of the backend, and of the session itself."""
-        if self._lost:
-            return
-        if self._telling is not None:
-            self._untold += data
-            return
-        telling = self._surviving(self._tell_all(bytes(data)))
-        if self._large_texts.begin(telling):
-            self._telling = telling
-            if self._leg is not None:
-                self._leg.pause_writing()
-
-    def _tell_all(self, data: bytes) -> Slices[None]:
-        """Translate frames. After each `WINDOW` characters, and after `MOST_AT_ONCE` messages, others go on."""
-        while True:
-            messages = self._reader.feed(data, MOST_AT_ONCE)
-            yield from self._tell(messages)
-            data, self._untold = self._untold, b""
-            if len(messages) < MOST_AT_ONCE and not data:
-                break
-            yield
-        if self._telling is None:
-            return
-        self._telling = None
-        if self._closing:
-            self.carrier.close()
-        elif self._leg is not None and not self._full:
-            self._leg.resume_writing()
-
-    def _tell(self, messages: Sequence[Message]) -> Slices[None]:
-        packets: list[Packet] = []
-        size = 0
-        for opcode, payload in messages:
-            if packets and size + len(payload) > WINDOW:
-                self.carrier.send(packets)
-                packets = []
-                size = 0
-                yield
-            size += len(payload)
-            if opcode == TEXT:
-                packets.append((yield from self.translation.translate(payload.decode(errors="replace"))))
-            elif opcode == BINARY:
-                packets += binary_event(payload)
-            elif opcode == PING:
-                self._heartbeat.ask(payload)
-                if self._hearing is not None:
-                    self._loop.call_soon(self.still_sending)
-            elif opcode == CLOSE:
-                _, code, reason = parse_close_payload(payload)
-                if not self._ended:  # otherwise the client closes it, and forgets what comes
-                    packets += last_packets(code, reason)
-                if packets:
-                    self.carrier.send(packets)
-                self.carrier.finish(code, reason)
-                return
-        if packets:
-            self.carrier.send(packets)
+        if not self._lost:
+            self._telling.tell(self, bytes(data))
 
     def get_write_buffer_size(self) -> int:
         """Return the number of bytes that wait for the client in this process."""
-        return self.carrier.waiting()
+        return self.carrier.waiting() + self._telling.waiting()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """Set how many bytes may wait."""
@@ -451,7 +417,7 @@ class TranslatedClient(asyncio.Transport):
     def close(self) -> None:
         """Close the connection after all bytes are sent."""
         self._closing = True
-        if self._telling is None:
+        if not self._telling.behind:
             self.carrier.close()
 
     def abort(self) -> None:
