@@ -16,7 +16,8 @@ from memmie_fake_auth import FakeAuth
 from memmie_gateway import Gateway
 from memmie_gateway.core.outcomes import Cause
 from memmie_gateway.net.socketio.carrier import MOST_AT_ONCE, Packet
-from memmie_gateway.net.socketio.client import MOST_EARLY, TranslatedClient
+from memmie_gateway.net.socketio.client import TranslatedClient
+from memmie_gateway.net.socketio.hearing import MOST_EARLY
 from memmie_gateway.net.socketio.websocket_carrier import WebSocketCarrier
 from memmie_harness.conformance.peers import BINARY, CONT, PING, PONG, TEXT, Peer
 
