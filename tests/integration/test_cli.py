@@ -267,9 +267,9 @@ async def test_serving_with_bad_settings_names_each_of_them(run: Run) -> None:
     ran = await run("serve", PORT="x", LB_STRATEGY="y")
 
     assert ran.exit_code == 2
-    assert [line.split("=")[0] for line in ran.err.splitlines()] == [
-        "memmie-gateway: PORT",
+    assert sorted(line.split("=")[0] for line in ran.err.splitlines()) == [
         "memmie-gateway: LB_STRATEGY",
+        "memmie-gateway: PORT",
     ]
     assert ran.out == ""
 

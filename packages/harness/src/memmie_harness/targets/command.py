@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import sysconfig
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from memmie_harness.targets.errors import TargetError
 from memmie_harness.targets.process import ProcessTarget
 from memmie_harness.targets.ready_when import PORT_ONLY, ReadyWhen, listening, wait_for
 from memmie_harness.wiring import LOOPBACK, WS_PATH
+
+PORTS: Final = range(12_000, 32_000)
+"""Below the ports that systems give away by themselves: from 32768 on in Linux, and from 49152 on in others."""
 
 
 class CommandTarget(ProcessTarget):
@@ -110,8 +115,15 @@ def find_program(name: str, path: str, folder: Path) -> Path:
 
 
 def free_port() -> int:
-    """Return a port on which nothing listens now; a program that cannot say which port it chose is told this one."""
-    with socket.socket() as sock:
-        sock.bind((LOOPBACK, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a port on which nothing listens now; a program that cannot say which port it chose is told this one.
+
+    The system gives none of these ports to a program that takes any, so nobody else has it a moment later.
+
+    Raises:
+        TargetError: none was found.
+    """
+    for port in secrets.SystemRandom().sample(PORTS, 100):
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind((LOOPBACK, port))
+            return port
+    raise TargetError(f"a hundred ports of {LOOPBACK} were tried, and none is free")
