@@ -91,13 +91,13 @@ class Dispatcher:
         usable = bool(left) and left[0].available  # otherwise all look bad
         cause: Cause | None = None
         internal = ""
-        began = self._clock()
+        began = now = self._clock()
         while left:
             backend = left.pop(0)
             if not self._pool.uses(backend):
                 left = self._untried(user_id, attempted)  # the set has changed meanwhile
                 continue
-            seconds = share(self._timeout, self._clock() - began, len(left))
+            seconds = share(self._timeout, now - began, len(left))
             if not seconds:
                 break
             attempted.append(backend)
@@ -125,6 +125,7 @@ class Dispatcher:
                 attempt.failed(backend, str(error))
             finally:
                 self.left(user_id, backend)
+            now = self._clock()
         if cause is None:
             cause = Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND
         raise RefusedError(cause, internal=internal)
