@@ -96,17 +96,17 @@ def upstream_head(
         key: the gateway's own key if it has already answered the client's handshake, otherwise None. With a key, no
             extensions are offered, because the client has already got its answer without any.
     """
-    lines = [
-        f"GET {forwarding.target(path, query, user_id, credentials)} HTTP/1.1",
-        f"Host: {host}",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        forwarding.own_fields(arrival, user_id),
-    ]
-    if credentials.subprotocols:
-        lines.append(f"Sec-WebSocket-Protocol: {', '.join(credentials.subprotocols)}")
+    offered = ", ".join(credentials.subprotocols)
+    protocols = f"\r\nSec-WebSocket-Protocol: {offered}" if offered else ""
+    own = (
+        f"GET {forwarding.target(path, query, user_id, credentials)} HTTP/1.1\r\n"
+        f"Host: {host}\r\n"
+        "Connection: Upgrade\r\n"
+        "Upgrade: websocket\r\n"
+        f"{forwarding.own_fields(arrival, user_id)}{protocols}"
+    )
     starts = _STARTS if key is None else _STARTS_WITH_KEY
-    parts = ["\r\n".join(lines).encode("latin-1"), *forwarding.passed_fields(arrival, credentials, starts)]
+    parts = [own.encode("latin-1"), *forwarding.passed_fields(arrival, credentials, starts)]
     if key is not None:
         parts.append(b"Sec-WebSocket-Key: " + key)
     return b"\r\n".join(parts) + b"\r\n\r\n"
