@@ -107,7 +107,7 @@ class Dispatcher:
                 result = (yield tried) if must_wait(tried) else tried
                 if proves:
                     backend.worked()
-                home = self._home(user_id)
+                home = self._home(user_id) if left else None
                 if home is None or home not in left or not self._pool.uses(home):
                     return result
                 attempt.abandon(result)  # meanwhile another connection of the user was established there
