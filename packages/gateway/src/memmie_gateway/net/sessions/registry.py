@@ -104,6 +104,10 @@ class SessionRegistry:
         """Return the sessions that belong to the token with this digest."""
         return self._by_token.all_of(digest)
 
+    def has_token(self, digest: bytes) -> bool:
+        """Tell whether there is a session that belongs to the token with this digest."""
+        return digest in self._by_token
+
     def of_address(self, address: str) -> tuple[Live, ...]:
         """Return the sessions of a client address, by a scan of all sessions."""
         return tuple(session for session in self if session.info.client.address == address)
