@@ -109,7 +109,7 @@ async def test_a_session_may_be_joined_to_a_second_backend(join: Join) -> None:
         )
         handover = Handover(transport)
         handover.data_received(pair.studio.frame(TEXT, "early"))
-        session.attach(BackendLink(second, handover, Acceptance(b"", "", frozenset(), 0, b"", b"")))
+        session.attach(BackendLink(second, handover, Acceptance("", frozenset(), 0, b"", b"")))
         session.start()
         assert await pair.client.read_message() == (TEXT, b"early")
         early = len(pair.studio.frame(TEXT, "early"))

@@ -96,7 +96,7 @@ async def test_what_has_ended_is_found_no_more_and_leaves_no_key(
     third.abort()
     await until(lambda: nobody_is_left(gateway))
     assert told == 1
-    assert [len(index) for index in (registry._by_id, registry._by_user, registry._by_token)] == [0, 0, 0]
+    assert [len(index) for index in (registry._by_user, registry._by_token)] == [0, 0]
     assert list(registry) == []
 
 

@@ -45,7 +45,9 @@ def test_traceparent(value: str, expected: str) -> None:
     assert expected == traceparent(request({b"traceparent": values}), ((2 << 64) + 3).to_bytes(24, "big"))
 
 
-@pytest.mark.parametrize("random", [bytes(24), bytes([255] * 24)])
+@pytest.mark.parametrize(
+    "random", [bytes(24), bytes([255] * 24), bytes(16) + bytes([7] * 8), bytes([7] * 16) + bytes(8)]
+)
 def test_a_new_traceparent_is_valid(random: bytes) -> None:
     new = traceparent(request(), random)
     assert new == traceparent(request({b"traceparent": (new.encode(),)}), b"\7" * 24)

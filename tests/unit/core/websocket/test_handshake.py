@@ -260,7 +260,7 @@ def test_a_token_never_reaches_a_backend(
     assert token == credentials.token
     raw = head(asked, credentials=credentials)
     assert b"SECRET" not in raw
-    assert b"SECRET" not in client_answer(Acceptance.of(accepted()), credentials, "id-1")
+    assert b"SECRET" not in client_answer(Acceptance.of(accepted()), ACCEPT, credentials, "id-1")
     assert "SECRET" not in repr((asked, credentials))
     assert sorted(others) == sorted(credentials.subprotocols)
 

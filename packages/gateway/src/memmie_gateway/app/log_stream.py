@@ -50,11 +50,14 @@ class LogStream:
         return f"<LogStream waiting={self._waiting} dropped={self.dropped}>"
 
     def write(self, text: str) -> None:
-        """Add a line, which is written a moment later, together with the next lines."""
+        """Add a line as text; see `add`."""
+        self.add(text.encode(errors="backslashreplace"))
+
+    def add(self, line: bytes) -> None:
+        """Add a line in UTF-8 with its end, which is written a moment later, together with the next lines."""
         if self._waiting > MAX_WAITING:
             self.dropped += 1
             return
-        line = text.encode(errors="backslashreplace")
         self._waiting += len(line)
         self._lines.append(line)
         if self._timer is None:

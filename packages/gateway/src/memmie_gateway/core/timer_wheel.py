@@ -43,7 +43,7 @@ class TimerWheel(Generic[K]):
         """Set the time of a key, in place of an earlier one; with an infinite time it is never due."""
         if key in self._slot_of:
             self.cancel(key)
-        if -math.inf < when < math.inf:
+        if math.isfinite(when):
             tick = max(int(when // self._tick), self._next)  # a time in the past is due next
             slot = self._slots[tick % self._size]
             slot[key] = when

@@ -68,7 +68,7 @@ class Clock:
 
     def time(self) -> float:
         """Return the time in seconds."""
-        now = self.loop_time()
+        now = (self._loop or asyncio.get_running_loop()).time()
         pauses = self._pauses
         return now if pauses is None else pauses.read(now)
 

@@ -14,6 +14,9 @@ _TRACEPARENT: Final = re.compile(  # W3C Trace Context §3.2: neither version ff
     rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
 
+_NO_TRACE, _NO_SPAN = "0" * 32, "0" * 16  # invalid ids
+_ANY_IDS: Final = f"{1:032x}{1:016x}"
+
 RANDOM_BYTES: Final = 40
 """Maximum number of random bytes that the ids of one request need."""
 
@@ -62,9 +65,7 @@ def traceparent(request: Request, random: bytes) -> str:
     for value in request.headers.get(b"traceparent") or ():
         if _TRACEPARENT.fullmatch(value):
             return value.decode("ascii")
-    return f"00-{_id(random[:16])}-{_id(random[16:])}-01"
-
-
-def _id(random: bytes) -> str:
-    """Return random bytes as hexadecimal digits that are not all 0, because such an id would be invalid."""
-    return random.hex() if any(random) else "1".zfill(2 * len(random))
+    digits = random.hex()
+    if digits.startswith(_NO_TRACE) or digits.endswith(_NO_SPAN):
+        digits = _ANY_IDS
+    return f"00-{digits[:32]}-{digits[32:]}-01"

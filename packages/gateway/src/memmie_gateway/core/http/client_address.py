@@ -59,7 +59,7 @@ def find_client(peer: str, forwarded_for: Iterable[str], trusted: tuple[Network,
     """
     address = plain(peer)
     if not trusted or not is_trusted(address, trusted):
-        return Client(address, address, trusted_peer=False)
+        return _direct(address)
     chain = [address]
     for element in reversed(list(forwarded_for)):
         hop = _parse_hop(element)
@@ -70,6 +70,12 @@ def find_client(peer: str, forwarded_for: Iterable[str], trusted: tuple[Network,
         if not is_trusted(hop, trusted):
             break
     return Client(chain[-1], ", ".join(reversed(chain)), trusted_peer=True)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _direct(address: str) -> Client:
+    """Return a client that is not behind a trusted proxy."""
+    return Client(address, address, trusted_peer=False)
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)

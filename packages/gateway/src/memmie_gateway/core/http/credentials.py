@@ -10,12 +10,12 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from memmie_gateway.core.http import query
 from memmie_gateway.core.http.headers import Fields
 from memmie_gateway.core.http.request import Request
-from memmie_gateway.core.record import record
 
 LONGEST_SUBPROTOCOL: Final = 64
 """Characters. With first-message auth, a longer subprotocol looks like a token."""
@@ -25,153 +25,11 @@ _THREE_PARTS: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)  # a JWT (
 _VISIBLE: Final = bytes(range(0x21, 0x7F))  # what an Authorization header can carry after "Bearer "
 
 
-class Draft:
-    """The parts of a request that may be forwarded; each token source removes its tokens from them.
-
-    Args:
-        request: the request as the client sent it.
-
-    Attributes:
-        headers: all header fields, by name.
-        fields: the header fields that may be forwarded.
-        query: the query, not decoded.
-        subprotocols: the elements of `Sec-WebSocket-Protocol`, in order.
-        bearer: `bearer` as the client spelled it in `Sec-WebSocket-Protocol`, "" if it was not offered.
-    """
-
-    __slots__ = ("bearer", "fields", "headers", "query", "subprotocols")
-
-    def __init__(self, request: Request) -> None:
-        self.headers = request.headers
-        self.fields: Fields = request.headers.fields
-        self.query = request.query
-        self.subprotocols = tuple(request.headers.elements(b"sec-websocket-protocol"))
-        self.bearer = ""
-
-
-class TokenSource(Protocol):
-    """One place where a token may be."""
-
-    def find(self, request: Request) -> Sequence[str]:
-        """Return the tokens in this place, in order; only the first of a request is used."""
-
-    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
-        """Remove every possible token in this place from the draft, whether it is used or not.
-
-        Args:
-            draft: the request, after earlier sources have removed their tokens.
-            tokens: every token of the request, from all places.
-        """
-
-
-class AuthorizationHeader:
-    """`Authorization: Bearer T`."""
-
-    def find(self, request: Request) -> Sequence[str]:
-        """Return the bearer tokens."""
-        tokens = []
-        for value in request.headers.all(b"authorization"):
-            scheme, _, token = value.decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer" and token.strip():
-                tokens.append(token.strip())
-        return tokens
-
-    def strip(self, draft: Draft, _: Sequence[str]) -> None:
-        """Drop the header, whatever its scheme, because it is for the gateway only."""
-        for value in draft.headers.all(b"authorization"):
-            at = draft.fields.index((b"authorization", value))
-            draft.fields = draft.fields[:at] + draft.fields[at + 1 :]
-
-
-class BearerSubprotocol:
-    """`Sec-WebSocket-Protocol: bearer, T`, which a browser can send."""
-
-    def find(self, request: Request) -> Sequence[str]:
-        """Return the element after each `bearer`."""
-        return _split_bearer(request.headers.elements(b"sec-websocket-protocol"))[1]
-
-    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
-        """Drop every pair of `bearer` and token, and every other token, because a client may send one in two places."""
-        if draft.subprotocols:
-            draft.bearer, _, others = _split_bearer(draft.subprotocols)
-            draft.subprotocols = tuple(name for name in others if name not in tokens)
-
-
-class QueryField:
-    """A field of the query, such as `?token=T`.
-
-    Args:
-        name: the decoded name of the field.
-    """
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def find(self, request: Request) -> Sequence[str]:
-        """Return the non-empty values."""
-        if not request.query:
-            return ()
-        return [value for name, value in query.fields(request.query) if name == self._name and value]
-
-    def strip(self, draft: Draft, _: Sequence[str]) -> None:
-        """Drop every field with this name."""
-        if draft.query:
-            draft.query = query.without(draft.query, lambda name, _: query.decode(name) == self._name)
-
-
-class LoneSubprotocol:
-    """`Sec-WebSocket-Protocol: T`, for clients that are not browsers.
-
-    If the token is in another place, a lone subprotocol is not a token.
-    """
-
-    def find(self, request: Request) -> Sequence[str]:
-        """Return the subprotocol if it is the only one, is not `bearer`, and no other place has a token."""
-        offered = request.headers.elements(b"sec-websocket-protocol")
-        if len(offered) != 1 or offered[0].lower() == "bearer":
-            return ()
-        return () if any(source.find(request) for source in HEAD_SOURCES) else offered
-
-    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
-        """Drop every token."""
-        if draft.subprotocols:
-            draft.subprotocols = tuple(name for name in draft.subprotocols if name not in tokens)
-
-
-class LoneLikelyToken(LoneSubprotocol):
-    """The same if the token may also come in the first message: a lone subprotocol that looks like a token.
-
-    Any other lone subprotocol is a subprotocol, because the client may send its token later.
-    """
-
-    def find(self, request: Request) -> Sequence[str]:
-        """Return the subprotocol if it is the only one and looks like a token, and no other place has a token."""
-        return [name for name in super().find(request) if looks_like_token(name)]
-
-    def strip(self, draft: Draft, tokens: Sequence[str]) -> None:
-        """Drop every token, and every other name that is too long for a subprotocol, because the gateway selects one."""
-        super().strip(draft, tokens)
-        if draft.subprotocols:
-            draft.subprotocols = tuple(n for n in draft.subprotocols if len(n) <= LONGEST_SUBPROTOCOL)
-
-
-HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (
-    AuthorizationHeader(),
-    BearerSubprotocol(),
-    QueryField("token"),
-)
-"""The sources that are used for every request; the first one with a token wins."""
-
-ALL_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneSubprotocol())
-"""The sources without first-message auth."""
-
-FIRST_MESSAGE_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneLikelyToken())
-"""The sources with first-message auth."""
-
-
-@record
+@dataclass(slots=True)
 class Credentials:
     """The token of a request, and the parts of the request that may be forwarded.
+
+    Only token sources change them.
 
     Attributes:
         token: the token, or None if there is none.
@@ -198,18 +56,138 @@ class Credentials:
         return self.subprotocols[0] if self.subprotocols else self.bearer
 
 
+class TokenSource(Protocol):
+    """One place where a token may be."""
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the tokens in this place, in order; only the first of a request is used."""
+
+    def strip(self, rest: Credentials, tokens: Sequence[str]) -> None:
+        """Remove every possible token in this place from the parts of a request, whether it is used or not.
+
+        Args:
+            rest: these parts, after earlier sources have removed their tokens.
+            tokens: every token of the request, from all places.
+        """
+
+
+class AuthorizationHeader:
+    """`Authorization: Bearer T`."""
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the bearer tokens."""
+        tokens = []
+        for value in request.headers.all(b"authorization"):
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer" and token.strip():
+                tokens.append(token.strip())
+        return tokens
+
+    def strip(self, rest: Credentials, _: Sequence[str]) -> None:
+        """Drop the header, whatever its scheme, because it is for the gateway only."""
+        rest.fields = tuple([field for field in rest.fields if field[0] != b"authorization"])
+
+
+class BearerSubprotocol:
+    """`Sec-WebSocket-Protocol: bearer, T`, which a browser can send."""
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the element after each `bearer`."""
+        return _split_bearer(request.headers.elements(b"sec-websocket-protocol"))[1]
+
+    def strip(self, rest: Credentials, tokens: Sequence[str]) -> None:
+        """Drop every pair of `bearer` and token, and every other token, because a client may send one in two places."""
+        if rest.subprotocols:
+            rest.bearer, _, others = _split_bearer(rest.subprotocols)
+            rest.subprotocols = tuple(name for name in others if name not in tokens)
+
+
+class QueryField:
+    """A field of the query, such as `?token=T`.
+
+    Args:
+        name: the decoded name of the field.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the non-empty values."""
+        if not request.query:
+            return ()
+        return [value for name, value in query.fields(request.query) if name == self._name and value]
+
+    def strip(self, rest: Credentials, _: Sequence[str]) -> None:
+        """Drop every field with this name."""
+        if rest.query:
+            rest.query = query.without(rest.query, lambda name, _: query.decode(name) == self._name)
+
+
+class LoneSubprotocol:
+    """`Sec-WebSocket-Protocol: T`, for clients that are not browsers.
+
+    If the token is in another place, a lone subprotocol is not a token.
+    """
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the subprotocol if it is the only one, is not `bearer`, and no other place has a token."""
+        offered = request.headers.elements(b"sec-websocket-protocol")
+        if len(offered) != 1 or offered[0].lower() == "bearer":
+            return ()
+        return () if any(source.find(request) for source in HEAD_SOURCES) else offered
+
+    def strip(self, rest: Credentials, tokens: Sequence[str]) -> None:
+        """Drop every token."""
+        if rest.subprotocols:
+            rest.subprotocols = tuple(name for name in rest.subprotocols if name not in tokens)
+
+
+class LoneLikelyToken(LoneSubprotocol):
+    """The same if the token may also come in the first message: a lone subprotocol that looks like a token.
+
+    Any other lone subprotocol is a subprotocol, because the client may send its token later.
+    """
+
+    def find(self, request: Request) -> Sequence[str]:
+        """Return the subprotocol if it is the only one and looks like a token, and no other place has a token."""
+        return [name for name in super().find(request) if looks_like_token(name)]
+
+    def strip(self, rest: Credentials, tokens: Sequence[str]) -> None:
+        """Drop every token, and every other name that is too long for a subprotocol, because the gateway selects one."""
+        super().strip(rest, tokens)
+        if rest.subprotocols:
+            rest.subprotocols = tuple(n for n in rest.subprotocols if len(n) <= LONGEST_SUBPROTOCOL)
+
+
+HEAD_SOURCES: Final[tuple[TokenSource, ...]] = (
+    AuthorizationHeader(),
+    BearerSubprotocol(),
+    QueryField("token"),
+)
+"""The sources that are used for every request; the first one with a token wins."""
+
+ALL_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneSubprotocol())
+"""The sources without first-message auth."""
+
+FIRST_MESSAGE_SOURCES: Final[tuple[TokenSource, ...]] = (*HEAD_SOURCES, LoneLikelyToken())
+"""The sources with first-message auth."""
+
+
 def find_credentials(request: Request, sources: tuple[TokenSource, ...] = ALL_SOURCES) -> Credentials:
     """Find the token in the first source that has one, and remove all tokens from the request."""
     tokens: list[str] = []
-    draft = Draft(request)
+    headers = request.headers
+    offered = tuple(headers.elements(b"sec-websocket-protocol"))
+    rest = Credentials(None, headers.fields, request.query, offered)
     for source in sources:
         tokens += source.find(request)
-        if tokens and not draft.subprotocols:
+        if tokens and not offered:
             break  # other places are stripped by name; only among subprotocols must tokens be recognised by value
     for source in sources:
-        source.strip(draft, tokens)
-    token = tokens[0] if tokens else None
-    return Credentials(token, draft.fields, draft.query, draft.subprotocols, draft.bearer)
+        source.strip(rest, tokens)
+    rest.token = tokens[0] if tokens else None
+    return rest
 
 
 def read_auth_message(message: bytes) -> str | None:

@@ -6,6 +6,7 @@ The response of a backend that refuses the client is passed on by `passed_answer
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import replace
 from http import HTTPStatus
@@ -116,7 +117,7 @@ def target(path: str, query: str, user_id: str, credentials: Credentials) -> str
     """
     quoted_id = user_id if _UNRESERVED.fullmatch(user_id) else quote(user_id, safe="")
     target = f"{path}?{query}&user_id={quoted_id}" if query else f"{path}?user_id={quoted_id}"
-    rest = clean_query(credentials)
+    rest = credentials.query and clean_query(credentials)
     return f"{target}&{rest}" if rest else target
 
 
@@ -250,6 +251,7 @@ def _other_cookies(text: str, token: str) -> str:
     return ";".join(kept).lstrip(" \t")
 
 
+@functools.lru_cache(maxsize=16)  # nearly all clients send one of a few names
 def is_host(value: bytes) -> bool:
     """Tell whether a Host header has a name or an address, and perhaps a port (RFC 9110 §7.2)."""
     return _HOST.fullmatch(value.decode("latin-1")) is not None

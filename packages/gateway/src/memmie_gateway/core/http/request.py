@@ -60,10 +60,11 @@ class Request:
         """
         if version not in ("1.0", "1.1"):
             raise BadRequestError("only HTTP/1.1 is spoken here")
-        if absolute := _ABSOLUTE.match(target):
+        if not target.startswith(b"/"):
+            absolute = _ABSOLUTE.match(target)
+            if absolute is None:
+                raise BadRequestError("the request target must be a path")
             target = b"/" + target[absolute.end() :].removeprefix(b"/")
-        elif not target.startswith(b"/"):
-            raise BadRequestError("the request target must be a path")
         try:
             path, _, query = target.decode("ascii").partition("?")
         except UnicodeDecodeError:

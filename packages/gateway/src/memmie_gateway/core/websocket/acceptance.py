@@ -29,18 +29,16 @@ _STARTS: Final = LineStarts(
 
 @record
 class Acceptance:
-    """A 101 that is valid (see `handshake.check_response`).
+    """A 101 that is valid (see `handshake.check_response`), without its `Sec-WebSocket-Accept`.
 
     Attributes:
-        accept: its `Sec-WebSocket-Accept`.
         subprotocol: the selected subprotocol, "" for none.
         extensions: the names of the accepted extensions.
         reserved_bits: the RSV bits that these may use.
-        before: the header lines for the client before that of `accept`, each with its end.
+        before: the header lines for the client before that field, each with its end.
         behind: those behind it.
     """
 
-    accept: bytes
     subprotocol: str
     extensions: frozenset[str]
     reserved_bits: int
@@ -59,7 +57,6 @@ class Acceptance:
         ]
         at = [name for name, _ in lines].index(_ACCEPT)
         return cls(
-            headers.all(_ACCEPT)[0],
             headers.one(b"sec-websocket-protocol"),
             extension_names(headers),
             reserved_bits(response),
@@ -73,16 +70,20 @@ class KnownAnswer:
 
     Args:
         head: the bytes of the whole head, and nothing else.
-        accepted: what was read from it.
+        accept: its `Sec-WebSocket-Accept`.
+        accepted: what else was read from it, which is the same for every head that is expected.
+
+    Attributes:
+        accepted: as given.
     """
 
-    __slots__ = ("_accepted", "_before", "_behind", "_usable")
+    __slots__ = ("_before", "_behind", "_usable", "accepted")
 
-    def __init__(self, head: bytes, accepted: Acceptance) -> None:
-        self._accepted = accepted
-        self._before, _, self._behind = head.partition(accepted.accept)
+    def __init__(self, head: bytes, accept: bytes, accepted: Acceptance) -> None:
+        self.accepted = accepted
+        self._before, _, self._behind = head.partition(accept)
         # If the same bytes are there twice, it is not obvious which of them are the field.
-        self._usable = accepted.accept in head and accepted.accept not in self._behind
+        self._usable = accept in head and accept not in self._behind
 
     def __repr__(self) -> str:
         """Leave out the head, because it may contain secrets."""
@@ -90,7 +91,7 @@ class KnownAnswer:
 
     def expected(self, offer: Offer) -> bytes:
         """Return the head of the same answer to this offer; b"" if it would not be valid, or is not known."""
-        accepted = self._accepted
+        accepted = self.accepted
         selected = accepted.subprotocol
         if (
             not self._usable
@@ -98,16 +99,7 @@ class KnownAnswer:
             or not accepted.extensions <= offer.extensions
         ):
             return b""
-        return self._before + accept_for(offer.key) + self._behind
-
-    def accepted(self, head: bytes) -> Acceptance:
-        """Return what would be read from `head`, which `expected` has returned."""
-        known = self._accepted
-        start = len(self._before)
-        accept = head[start : len(head) - len(self._behind)]
-        return Acceptance(
-            accept, known.subprotocol, known.extensions, known.reserved_bits, known.before, known.behind
-        )
+        return self._before + offer.accept + self._behind
 
 
 def own_answer(arrival: Arrival, subprotocol: str) -> bytes:
@@ -118,12 +110,12 @@ def own_answer(arrival: Arrival, subprotocol: str) -> bytes:
         subprotocol: the subprotocol to select, "" for none.
     """
     key = arrival.request.headers.all(b"sec-websocket-key")[0]
-    accepted = Acceptance(accept_for(key), subprotocol, frozenset(), 0, b"", b"")
-    return client_answer(accepted, Credentials(None), arrival.id)
+    accepted = Acceptance(subprotocol, frozenset(), 0, b"", b"")
+    return client_answer(accepted, accept_for(key), Credentials(None), arrival.id)
 
 
-def client_answer(accepted: Acceptance, credentials: Credentials, request_id: str) -> bytes:
-    """Build the 101 for the client from the 101 of the backend."""
+def client_answer(accepted: Acceptance, accept: bytes, credentials: Credentials, request_id: str) -> bytes:
+    """Build the 101 for the client from the 101 of the backend and its `Sec-WebSocket-Accept`."""
     selected = accepted.subprotocol or credentials.bearer
     protocol = f"Sec-WebSocket-Protocol: {selected}\r\n" if selected else ""
     own = f"Upgrade: websocket\r\nConnection: Upgrade\r\n{protocol}X-Request-ID: {request_id}\r\n".encode(
@@ -134,7 +126,7 @@ def client_answer(accepted: Acceptance, credentials: Credentials, request_id: st
         + own
         + accepted.before
         + b"Sec-WebSocket-Accept: "
-        + accepted.accept
+        + accept
         + b"\r\n"
         + accepted.behind
         + b"\r\n"

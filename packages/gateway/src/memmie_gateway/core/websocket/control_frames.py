@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import cycle
 from typing import Final
 
 # Opcodes, RFC 6455 §5.2.
@@ -50,4 +49,6 @@ def valid_close_code(code: int) -> bool:
 
 def mask(payload: bytes, key: bytes) -> bytes:
     """Mask or unmask a small payload with a 4-byte key (RFC 6455 §5.3)."""
-    return bytes(byte ^ k for byte, k in zip(payload, cycle(key), strict=False))
+    size = len(payload)
+    keys = (key * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(size)

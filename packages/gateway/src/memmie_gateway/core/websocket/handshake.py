@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from memmie_gateway.core.http import forwarding
@@ -17,7 +18,6 @@ from memmie_gateway.core.http.headers import Headers
 from memmie_gateway.core.http.request import Request
 from memmie_gateway.core.http.response import Response
 from memmie_gateway.core.outcomes import Cause
-from memmie_gateway.core.record import record
 from memmie_gateway.core.websocket.frames import ANY_RESERVED, RSV1
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -96,17 +96,17 @@ def upstream_head(
         key: the gateway's own key if it has already answered the client's handshake, otherwise None. With a key, no
             extensions are offered, because the client has already got its answer without any.
     """
-    lines = [
-        f"GET {forwarding.target(path, query, user_id, credentials)} HTTP/1.1",
-        f"Host: {host}",
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        forwarding.own_fields(arrival, user_id),
-    ]
-    if credentials.subprotocols:
-        lines.append(f"Sec-WebSocket-Protocol: {', '.join(credentials.subprotocols)}")
+    offered = ", ".join(credentials.subprotocols)
+    protocols = f"\r\nSec-WebSocket-Protocol: {offered}" if offered else ""
+    own = (
+        f"GET {forwarding.target(path, query, user_id, credentials)} HTTP/1.1\r\n"
+        f"Host: {host}\r\n"
+        "Connection: Upgrade\r\n"
+        "Upgrade: websocket\r\n"
+        f"{forwarding.own_fields(arrival, user_id)}{protocols}"
+    )
     starts = _STARTS if key is None else _STARTS_WITH_KEY
-    parts = ["\r\n".join(lines).encode("latin-1"), *forwarding.passed_fields(arrival, credentials, starts)]
+    parts = [own.encode("latin-1"), *forwarding.passed_fields(arrival, credentials, starts)]
     if key is not None:
         parts.append(b"Sec-WebSocket-Key: " + key)
     return b"\r\n".join(parts) + b"\r\n\r\n"
@@ -118,7 +118,7 @@ def extension_names(headers: Headers) -> frozenset[str]:
     return frozenset(name.partition(";")[0].strip().lower() for name in offered) if offered else _NOTHING
 
 
-@record
+@dataclass(slots=True)
 class Offer:
     """The offer of a handshake to a backend, for checking the response.
 
@@ -126,11 +126,17 @@ class Offer:
         key: the Sec-WebSocket-Key.
         subprotocols: the subprotocols of which the backend may select one.
         extensions: the names of the extensions that the backend may accept.
+        accept: the Sec-WebSocket-Accept that belongs to the key.
     """
 
     key: bytes
     subprotocols: tuple[str, ...] = ()
     extensions: frozenset[str] = frozenset()
+    accept: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Compute it once, because the response is compared with it, and the client gets it."""
+        self.accept = accept_for(self.key)
 
 
 def check_response(response: Response, offer: Offer) -> str:
@@ -140,7 +146,7 @@ def check_response(response: Response, offer: Offer) -> str:
         return "the Upgrade header is not websocket"
     if not headers.has(b"connection", b"upgrade"):
         return "the Connection header does not contain upgrade"
-    if headers.get(b"sec-websocket-accept") != (accept_for(offer.key),):
+    if headers.get(b"sec-websocket-accept") != (offer.accept,):
         return "the Sec-WebSocket-Accept header does not match the key"
     selected = headers.one(b"sec-websocket-protocol")
     if selected and selected not in offer.subprotocols:

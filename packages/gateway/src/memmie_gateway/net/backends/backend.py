@@ -163,6 +163,12 @@ class Backend:
         return self.tracker.state is _HEALTHY
 
     @property
+    def sound(self) -> bool:
+        """Whether it is healthy, not dead and not ejected: in one property, because each connect asks this of every backend."""
+        healthy = self.tracker.state is _HEALTHY and self.probed.state is not _UNHEALTHY
+        return healthy and not self.outlier.ejected
+
+    @property
     def dead(self) -> bool:
         """Whether its health checks alone show that it is unhealthy. Otherwise an unhealthy backend is only in doubt."""
         return self.probed.state is _UNHEALTHY

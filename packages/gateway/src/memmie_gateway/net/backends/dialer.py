@@ -91,11 +91,11 @@ class Dialer:
             expected = known.expected(offer) if known is not None else b""
             response = await connection.request(head, upgrade=True, expected=expected)
             if known is not None and response is AS_EXPECTED:
-                accepted = known.accepted(expected)
+                accepted = known.accepted
             else:
                 accepted = _accepted(response, offer)
                 if connection.head:
-                    backend.known_answer = KnownAnswer(connection.head, accepted)
+                    backend.known_answer = KnownAnswer(connection.head, offer.accept, accepted)
         except HttpError as error:
             self._resolver.doubt(backend.where)
             raise DialUnansweredError(str(error)) from None

@@ -93,13 +93,13 @@ class Dispatcher:
         left = self._pool.candidates(user_id, self.bound_to(user_id))[:MAX_ATTEMPTS]
         usable = bool(left) and left[0].available  # otherwise all look bad
         exhausted: str | None = None
-        began = self._clock()
+        began = now = self._clock()
         while left:
             backend = left.pop(0)
             if not self._pool.uses(backend):
                 left = self._untried(user_id, attempted)  # the set has changed meanwhile
                 continue
-            seconds = share(self._timeout, self._clock() - began, len(left))
+            seconds = share(self._timeout, now - began, len(left))
             if not seconds:
                 break
             attempted.append(backend)
@@ -109,7 +109,7 @@ class Dispatcher:
                 result = (yield tried) if must_wait(tried) else tried
                 if proves:
                     backend.worked()
-                home = self._home(user_id)
+                home = self._home(user_id) if left else None
                 if home is None or home not in left or not self._pool.uses(home):
                     return result
                 attempt.abandon(result)  # meanwhile another connection of the user was established there
@@ -120,6 +120,7 @@ class Dispatcher:
                     exhausted = str(error)
             finally:
                 self.left(user_id, backend)
+            now = self._clock()
         if exhausted is not None:
             raise RefusedError(Cause.GATEWAY_FULL, internal=exhausted)
         raise RefusedError(Cause.BACKEND_FAILED if usable else Cause.NO_BACKEND)

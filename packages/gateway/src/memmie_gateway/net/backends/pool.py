@@ -99,7 +99,7 @@ class BackendPool:
         """
         active = self._active.values()
         chosen = (
-            [backend for backend in active if backend.healthy and not (backend.dead or backend.ejected)]
+            [backend for backend in active if backend.sound]
             or [backend for backend in active if backend.available and not backend.ejected]
             or [backend for backend in active if backend.available]
             or list(active)  # if every backend looks bad, the evidence is probably wrong

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from aiohappyeyeballs import start_connection
@@ -19,13 +19,13 @@ HEAD_START: Final = 0.25
 """Seconds an address has to answer before the next one is tried as well (RFC 8305 §5)."""
 
 
-async def connect(
+def connect(
     make_protocol: Callable[[], _Protocol],
     where: ServiceUrl,
     addresses: list[str],
     tls: ssl.SSLContext | None,
-) -> tuple[asyncio.Transport, _Protocol]:
-    """Open a connection.
+) -> Awaitable[tuple[asyncio.Transport, _Protocol]]:
+    """Open a connection; return an awaitable of its transport and its protocol.
 
     Args:
         make_protocol: makes the connection's protocol.
@@ -36,13 +36,23 @@ async def connect(
     Raises:
         OSError: no address accepts a connection. It has an error number if all failed in the same way.
     """
-    loop, name = asyncio.get_running_loop(), where.host if tls else None
-    if len(addresses) == 1:  # the usual case: there is nothing to choose
-        return await loop.create_connection(
-            make_protocol, addresses[0], where.port, ssl=tls, server_hostname=name
-        )
+    if len(addresses) > 1:
+        return _connect_to_first(make_protocol, where, addresses, tls)
+    return asyncio.get_running_loop().create_connection(
+        make_protocol, addresses[0], where.port, ssl=tls, server_hostname=where.host if tls else None
+    )
+
+
+async def _connect_to_first(
+    make_protocol: Callable[[], _Protocol],
+    where: ServiceUrl,
+    addresses: list[str],
+    tls: ssl.SSLContext | None,
+) -> tuple[asyncio.Transport, _Protocol]:
     sock = await first_to_answer(where, addresses)
-    return await loop.create_connection(make_protocol, sock=sock, ssl=tls, server_hostname=name)
+    return await asyncio.get_running_loop().create_connection(
+        make_protocol, sock=sock, ssl=tls, server_hostname=where.host if tls else None
+    )
 
 
 async def first_to_answer(where: ServiceUrl, addresses: list[str]) -> socket.socket:

@@ -55,11 +55,12 @@ class NegotiatedEndToEnd:
         handover: the client's connection.
     """
 
-    __slots__ = ("_arrival", "_handover")
+    __slots__ = ("_arrival", "_handover", "_offer")
 
     def __init__(self, arrival: Arrival, handover: Handover) -> None:
         self._arrival = arrival
         self._handover = handover
+        self._offer: Offer
 
     def request_for(self, url: ServiceUrl, credentials: Credentials, user_id: str) -> tuple[bytes, Offer]:
         """Build the handshake for a backend with the client's own key and extensions."""
@@ -68,11 +69,12 @@ class NegotiatedEndToEnd:
             self._arrival, credentials, user_id, host=url.host_header, path=url.path, query=url.query
         )
         key = headers.all(b"sec-websocket-key")[0]
-        return head, Offer(key, credentials.subprotocols, handshake.extension_names(headers))
+        self._offer = Offer(key, credentials.subprotocols, handshake.extension_names(headers))
+        return head, self._offer
 
     def accept(self, accepted: Acceptance, credentials: Credentials) -> bool:
         """Pass the backend's 101 on to the client, with the backend's subprotocol."""
-        answer = acceptance.client_answer(accepted, credentials, self._arrival.id)
+        answer = acceptance.client_answer(accepted, self._offer.accept, credentials, self._arrival.id)
         self._handover.transport.write(answer)
         return False
 

@@ -108,4 +108,4 @@ class ClientLeg(Leg):
         if self._held is not None and self._held.has_bytes:
             self._held.lose(exc)
         else:
-            super().connection_lost(exc)
+            self.owner.lost(self, exc)

@@ -68,7 +68,7 @@ class Leases:
 
     def extend(self, identity: Identity) -> None:
         """Auth has said again until when a token is valid."""
-        if self._close and self._sessions.of_token(identity.digest):
+        if self._close and self._sessions.has_token(identity.digest):
             self._schedule(identity)
 
     def renew(self, digest: bytes, identity: Identity, token: str) -> int:
@@ -116,7 +116,7 @@ class Leases:
             self._ends.cancel(identity.digest)
 
     def _release(self, digest: bytes) -> None:
-        if not self._sessions.of_token(digest):
+        if not self._sessions.has_token(digest):
             self._ends.cancel(digest)
             if self._rechecks is not None:
                 self._rechecks.forget(digest)

@@ -43,14 +43,6 @@ class _Index(dict[K, "Live | list[Live]"]):
             return ()
         return tuple(held) if isinstance(held, list) else (held,)
 
-    def everything(self) -> Iterator[Live]:
-        """Iterate over the sessions of all keys."""
-        for held in self.values():
-            if isinstance(held, list):
-                yield from held
-            else:
-                yield held
-
 
 class SessionRegistry:
     """Lists all live sessions.
@@ -60,39 +52,36 @@ class SessionRegistry:
     """
 
     def __init__(self) -> None:
-        self._count = 0
-        self._by_id: _Index[str] = _Index()
+        self._sessions: dict[Live, None] = {}  # a set in the order in which they were added
         self._by_user: _Index[str] = _Index()
         self._by_token: _Index[bytes] = _Index()
         self.on_empty: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} sessions={self._count}>"
+        return f"<{type(self).__name__} sessions={len(self)}>"
 
     def __len__(self) -> int:
         """Return the number of live sessions."""
-        return self._count
+        return len(self._sessions)
 
     def __iter__(self) -> Iterator[Live]:
-        """Iterate over the live sessions."""
-        return self._by_id.everything()
+        """Iterate over the live sessions, oldest first."""
+        return iter(self._sessions)
 
     def add(self, session: Live) -> None:
         """Add a session that has just begun."""
-        info = session.info
-        self._count += 1
-        self._by_id.add(info.id, session)
-        self._by_user.add(info.identity.user_id, session)
-        self._by_token.add(info.identity.digest, session)
+        identity = session.info.identity
+        self._sessions[session] = None
+        self._by_user.add(identity.user_id, session)
+        self._by_token.add(identity.digest, session)
 
     def remove(self, session: Live) -> None:
         """Remove a session that has ended."""
-        info = session.info
-        self._count -= 1
-        self._by_id.remove(info.id, session)
-        self._by_user.remove(info.identity.user_id, session)
-        self._by_token.remove(info.identity.digest, session)
-        if not self._count and self.on_empty is not None:
+        identity = session.info.identity
+        del self._sessions[session]
+        self._by_user.remove(identity.user_id, session)
+        self._by_token.remove(identity.digest, session)
+        if not self._sessions and self.on_empty is not None:
             self.on_empty()
 
     def renew(self, session: Live, identity: Identity) -> None:
@@ -104,8 +93,8 @@ class SessionRegistry:
     # Each returns a copy, so that sessions may be ended during the iteration.
 
     def with_id(self, request_id: str) -> tuple[Live, ...]:
-        """Return the sessions with this request id; several clients may have chosen the same one."""
-        return self._by_id.all_of(request_id)
+        """Return the sessions with this request id, by a scan of all sessions; several clients may have chosen the same one."""
+        return tuple(session for session in self if session.info.id == request_id)
 
     def of_user(self, user_id: str) -> tuple[Live, ...]:
         """Return the sessions of a user, oldest first."""
@@ -114,6 +103,10 @@ class SessionRegistry:
     def of_token(self, digest: bytes) -> tuple[Live, ...]:
         """Return the sessions that belong to the token with this digest."""
         return self._by_token.all_of(digest)
+
+    def has_token(self, digest: bytes) -> bool:
+        """Tell whether there is a session that belongs to the token with this digest."""
+        return digest in self._by_token
 
     def of_address(self, address: str) -> tuple[Live, ...]:
         """Return the sessions of a client address, by a scan of all sessions."""
