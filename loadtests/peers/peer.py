@@ -11,7 +11,6 @@ import importlib.util
 import os
 import re
 import shutil
-import socket
 import string
 import subprocess
 import sys
@@ -31,6 +30,7 @@ from loadtests.common.errors import LoadTestError
 from loadtests.common.supervisor import announced_port, serving
 from loadtests.common.usage import family
 from memmie_harness.conformance.profile_file import READY_MADE
+from memmie_harness.targets.command import free_port
 
 DIRECT: Final = "direct"  # no gateway
 OURS: Final = "gateway"  # which the others are compared with
@@ -172,9 +172,7 @@ class Peer:
             return
         if self.go:
             program = go_program(program, READY_MADE / self.go)
-        with socket.socket() as probe:  # a port that nobody listens on
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        port = free_port()
         with tempfile.TemporaryDirectory(prefix=f"{self.name}-") as folder:
             values = {"folder": folder, "port": port, **_values(backend_url, auth_url, connections)}
 

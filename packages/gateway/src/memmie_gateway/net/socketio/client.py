@@ -197,8 +197,7 @@ class TranslatedClient(asyncio.Transport):
     def full(self) -> None:
         """Stop reading from the backend."""
         self._full = True
-        if self.leg is not None:
-            self.leg.pause_writing()
+        self.fall_behind()
 
     def drained(self) -> None:
         """Read from the backend again."""
