@@ -13,7 +13,8 @@ from tests.net.scripted_studio import ScriptedStudio, accept
 
 from memmie_gateway import Gateway
 from memmie_gateway.core.auth.lease import Revocations
-from memmie_gateway.net.sessions import leases as module
+from memmie_gateway.net.sessions import wheel
+from memmie_gateway.net.sessions.wheel import AT_ONCE
 from memmie_harness.conformance.peers import TEXT, upgrade_request
 
 pytestmark = pytest.mark.one_loop
@@ -164,13 +165,13 @@ async def test_a_token_that_ends_while_studio_is_dialled_opens_nothing_that_stay
 async def test_tokens_that_end_at_once_do_so_in_several_turns(
     start: StartGateway, answers: AnsweringAuth, enter: Enter
 ) -> None:
-    with patch.object(module, "MOST_AT_ONCE", 2):
-        gateway = await start()
+    gateway = await start()
     end = soon()
-    pairs = [await enter(gateway, answers.valid(f"t{n}", f"u{n}", expires=end)) for n in range(5)]
+    pairs = [await enter(gateway, answers.valid(f"t{n}", f"u{n}", expires=end)) for n in range(AT_ONCE + 1)]
     later(gateway, HOUR + 1)
-    gateway.parts.leases._ends.turn()
-    assert sum(session.closing is not None for session in gateway.parts.sessions) == 2
+    with patch.object(wheel, "TURN_SECONDS", 0):
+        gateway.parts.leases._ends.turn()
+    assert sum(session.closing is not None for session in gateway.parts.sessions) == AT_ONCE
     await ended(*pairs)
 
 

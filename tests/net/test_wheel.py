@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 
 from memmie_gateway.net.clock import loop_time
-from memmie_gateway.net.sessions.wheel import Wheel
-
-MOST_AT_ONCE = 50
+from memmie_gateway.net.sessions.wheel import AT_ONCE, TURN_SECONDS, Wheel
 
 
 class Session:
-    """Notes when it is looked at."""
+    """Notes when it is looked at, which takes `seconds`."""
 
-    def __init__(self, looks: Looks, *, again: float = math.inf, broken: bool = False) -> None:
+    def __init__(
+        self, looks: Looks, *, again: float = math.inf, broken: bool = False, seconds: float = 0
+    ) -> None:
         self._looks = looks
         self._again = again
         self._broken = broken
+        self._seconds = seconds
         self.looked: list[float] = []
         self.came = asyncio.Event()
 
     def look(self) -> None:
         self.looked.append(loop_time())
         self.came.set()
+        end = time.perf_counter() + self._seconds
+        while time.perf_counter() < end:
+            pass
         if self._broken:
             raise RuntimeError("broken")
         self._looks.schedule(self, self._again)
@@ -33,7 +38,7 @@ class Looks(Wheel[Session]):
     """A wheel of sessions, whose times are given from now on."""
 
     def __init__(self) -> None:
-        super().__init__(Session.look, loop_time, tick=0.01, most=MOST_AT_ONCE)
+        super().__init__(Session.look, loop_time, tick=0.01)
 
     def schedule(self, key: Session, when: float) -> None:
         super().schedule(key, loop_time() + when)
@@ -81,13 +86,27 @@ async def test_a_broken_one_ends_no_looks_at_the_others() -> None:
     assert [context["message"] for context in complaints] == ["a call that was due has failed"]
 
 
-async def test_all_who_are_due_at_once_get_their_turn() -> None:
+async def test_long_looks_are_made_in_several_turns() -> None:
     looks = Looks()
-    sessions = [Session(looks) for _ in range(2 * MOST_AT_ONCE + 1)]
+    sessions = [Session(looks, seconds=TURN_SECONDS / AT_ONCE) for _ in range(2 * AT_ONCE + 1)]
     for session in sessions:
-        looks.schedule(session, 0.01)
+        looks.schedule(session, 0)
+    looks.turn()
+    assert sum(bool(session.looked) for session in sessions) == AT_ONCE
     await asyncio.gather(*(session.came.wait() for session in sessions))
     assert {len(session.looked) for session in sessions} == {1}
+
+
+async def test_a_turn_ends_although_one_is_always_due() -> None:
+    looks = Looks()
+    session = Session(looks, again=-1)
+    looks.schedule(session, -1)
+    looks.turn()
+    looked = len(session.looked)
+    while len(session.looked) == looked:
+        session.came.clear()
+        await session.came.wait()
+    looks.stop()
 
 
 async def test_nothing_runs_while_there_is_nobody_to_look_at() -> None:

@@ -34,9 +34,9 @@ class Look(NamedTuple):
 def look(keepalive: Keepalive, seen: Look, *, thorough: bool = False) -> Advice:
     """Look, and send the ping if that is the advice; bytes of pings are in `written` and `taken` from then on.
 
-    Unless it is `thorough`, a look at a side that rests ends before the signs are gathered.
+    Unless it is `thorough`, a glance comes first, as it does for a side that is read and for which nothing waits.
     """
-    if not thorough and not seen.waiting and keepalive.rests(seen.now, seen.heard):
+    if not (thorough or seen.waiting or seen.deaf) and keepalive.glance(seen.now, seen.heard):
         return NOTHING
     signs = Signs(
         heard=seen.heard,
@@ -275,6 +275,35 @@ def test_nobody_is_dead_too_early_and_whoever_is_silent_is_in_the_end(
     # From here on it says and takes nothing.
     last = [look(keepalive, Look(now + seconds, NOTHING, heard, taken=taken)) for seconds in range(1, 26)]
     assert SILENT in last
+
+
+STEPS = st.builds(
+    Look,
+    now=st.integers(0, 8),
+    expected=st.just(NOTHING),
+    heard=st.integers(0, 1),
+    answers=st.integers(0, 1),
+    inside_frame=st.booleans(),
+    written=st.integers(0, 1),
+    taken=st.integers(0, 1),
+    waiting=st.booleans(),
+    deaf=st.booleans(),
+    may_ping=st.booleans(),
+    last_byte=st.integers(-9, 0),
+)
+"""Looks in which the times and the counters are what they have grown by since the look before."""
+
+
+@given(st.lists(STEPS))
+def test_a_glance_leads_to_what_a_look_leads_to(steps: list[Look]) -> None:
+    glancing, thorough = Keepalive(TIMES, now=0), Keepalive(TIMES, now=0)
+    seen = Look(0, NOTHING, written=0, taken=0)
+    growing = ("now", "heard", "answers", "written", "taken")
+    for step in steps:
+        grown = {name: getattr(seen, name) + getattr(step, name) for name in growing}
+        seen = step._replace(**grown, last_byte=seen.now + step.last_byte)
+        assert look(glancing, seen) is look(thorough, seen, thorough=True)
+        assert glancing.next_look(seen.now) == thorough.next_look(seen.now)
 
 
 # Idleness.

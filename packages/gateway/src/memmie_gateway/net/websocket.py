@@ -44,9 +44,6 @@ from memmie_gateway.net.timeouts import Timeouts
 PATHS: Final = ("/ws", "/websocket", "/api/v1/ws")
 """The paths of the WebSocket route (spec §1)."""
 
-MOST_LOOKS_AT_ONCE: Final = 500
-"""Maximum number of sessions that are looked at in one turn of the event loop."""
-
 _BROKEN: Final = (Cause.BACKEND_GONE, Cause.BACKEND_SILENT, Cause.BACKEND_VIOLATION)
 """The causes of ends that are evidence against the backend."""
 
@@ -208,7 +205,7 @@ class WebSocketRoute:
         self.options = options
         self.origins = Origins(options.allowed_origins)
         self._session_options = session_options
-        looks = Wheel(Session.look, clock.loop_time, tick=session_options.look_tick, most=MOST_LOOKS_AT_ONCE)
+        looks = Wheel(Session.look, clock.loop_time, tick=session_options.look_tick)
         closings = Timeouts(session_options.close_timeout, Session.expire, clock)
         self._shared = Shared(rng, clock, looks, closings, on_dead, self._ended)
         self._admission = admission

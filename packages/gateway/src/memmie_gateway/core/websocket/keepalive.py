@@ -129,23 +129,19 @@ class Keepalive:
             return often / 4
         return left if left < often * 1.5 else often
 
-    def rests(self, now: float, heard: int) -> bool:
-        """Look at a side for which nothing waits; return whether nothing has happened and nothing is due, as usual.
+    def glance(self, now: float, heard: int) -> bool:
+        """Look at a side that is read and for which nothing waits; return whether that was enough, as it usually is.
 
-        Otherwise the look is still to be made.
+        It is not if the side owes an answer or a ping may be due; then the look is still to be made.
 
         Args:
             now: seconds.
             heard: number of bytes received from the side.
         """
-        if (
-            heard != self._heard
-            or self._ping_at >= 0
-            or self._waiting
-            or now - self._since >= self._times.interval
-        ):
+        since = self._since if heard == self._heard else self._looked
+        if self._ping_at >= 0 or self._waiting or now - since >= self._times.interval:
             return False
-        self._looked = now
+        self._since, self._heard, self._looked = since, heard, now
         return True
 
     def look(self, now: float, signs: Signs) -> Advice:

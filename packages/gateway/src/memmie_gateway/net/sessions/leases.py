@@ -14,9 +14,6 @@ from memmie_gateway.net.sessions.wheel import Wheel
 TICK_SECONDS: Final = 0.25
 """Maximum delay in seconds with which a token's end is noticed."""
 
-MOST_AT_ONCE: Final = 100
-"""Maximum number of tokens whose sessions end in one turn of the event loop."""
-
 
 class Rechecks(Protocol):
     """Asks Auth again about the tokens of live sessions."""
@@ -52,7 +49,7 @@ class Leases:
         self._sessions = sessions
         self._close = close
         self._rechecks = rechecks
-        self._ends = Wheel(self.revoke, clock, tick=TICK_SECONDS, most=MOST_AT_ONCE)
+        self._ends = Wheel(self.revoke, clock, tick=TICK_SECONDS)
         self.renewed = 0
 
     def __repr__(self) -> str:

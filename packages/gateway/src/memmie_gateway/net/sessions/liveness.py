@@ -21,13 +21,10 @@ def look(leg: Leg, source: Leg, now: float, rng: random.Random) -> Advice:
         now: seconds.
         rng: creates payloads and masking keys.
     """
-    if not leg.transport.get_write_buffer_size() and leg.keepalive.rests(now, leg.scanner.received):
+    usual = not leg.held and not leg.transport.get_write_buffer_size()
+    if usual and leg.keepalive.glance(now, leg.scanner.received):
         return Advice.NOTHING
-    signs = _signs(leg, source)
-    advice = leg.keepalive.look(now, signs)
-    if advice is Advice.PING:
-        _ping(leg, signs, rng)
-    return advice
+    return _look_closely(leg, _signs(leg, source), now, rng)
 
 
 def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> bool:
@@ -37,8 +34,8 @@ def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> bool:
         Whether it now has to answer a ping, or to take what waits for it; False if its answer would not be read, or if
         keepalive is off: perhaps the side does not answer pings at all.
     """
-    look(leg, source, now, rng)
     signs = _signs(leg, source)
+    _look_closely(leg, signs, now, rng)
     if signs.deaf:
         return False
     if leg.keepalive.pinged or signs.waiting:
@@ -52,6 +49,13 @@ def ping(leg: Leg, source: Leg, now: float, rng: random.Random) -> bool:
 def inside_frame(leg: Leg) -> bool:
     """Tell whether the last frame from a side is incomplete."""
     return bool(leg.scanner.remaining or leg.scanner.held_back)
+
+
+def _look_closely(leg: Leg, signs: Signs, now: float, rng: random.Random) -> Advice:
+    advice = leg.keepalive.look(now, signs)
+    if advice is Advice.PING:
+        _ping(leg, signs, rng)
+    return advice
 
 
 def _signs(leg: Leg, source: Leg) -> Signs:

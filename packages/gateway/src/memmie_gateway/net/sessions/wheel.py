@@ -6,6 +6,7 @@ A timer of its own would take 600 bytes of memory for each session.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
@@ -15,8 +16,14 @@ K = TypeVar("K", bound=Hashable)
 
 SLOTS: Final = 256
 
-HURRY_SECONDS: Final = 0.01
-"""Seconds until the next turn if more keys are due than one turn may take."""
+AT_ONCE: Final = 4
+"""Number of calls after which the wheel looks at the time."""
+
+TURN_SECONDS: Final = 0.001
+"""Time after which a turn ends, even if more keys are due: so long may messages have to wait for it."""
+
+PAUSE_SECONDS: Final = 0.004
+"""Seconds until the next turn then; the wheel so takes a fifth of the event loop's time at most."""
 
 
 class Wheel(Generic[K]):
@@ -26,16 +33,12 @@ class Wheel(Generic[K]):
         call: called with each key that is due, which is forgotten before; it may schedule keys, also the same one.
         clock: returns the time in seconds, in which the times of keys are given.
         tick: seconds between two turns.
-        most: maximum number of keys in one turn of the event loop.
     """
 
-    def __init__(
-        self, call: Callable[[K], object], clock: Callable[[], float], *, tick: float, most: int
-    ) -> None:
+    def __init__(self, call: Callable[[K], object], clock: Callable[[], float], *, tick: float) -> None:
         self._call = call
         self._clock = clock
         self._tick = tick
-        self._most = most
         self._keys: TimerWheel[K] = TimerWheel(tick=tick, slots=SLOTS, now=0)
         self._timer: asyncio.TimerHandle | None = None
 
@@ -50,7 +53,7 @@ class Wheel(Generic[K]):
         """Set the time of a key, in place of an earlier one; with an infinite time it is never due."""
         self._keys.schedule(key, when)
         if self._timer is None and len(self._keys):
-            self._timer = asyncio.get_running_loop().call_later(self._tick, self.turn)
+            self._turn_again_after(self._tick)
 
     def cancel(self, key: K) -> None:
         """Forget a key; an unknown one is ignored."""
@@ -63,16 +66,26 @@ class Wheel(Generic[K]):
             self._timer = None
 
     def turn(self) -> None:
-        """Call the function for the keys that are due now, and turn again after a tick."""
-        self.stop()
-        loop = asyncio.get_running_loop()
-        due = self._keys.due(self._clock(), self._most)
-        # Before the calls, because they may schedule keys.
-        self._timer = loop.call_later(HURRY_SECONDS if len(due) == self._most else self._tick, self.turn)
-        for key in due:
-            try:
-                self._call(key)
-            except Exception as error:  # noqa: BLE001 - a bug with one key must not stop the wheel for all others
-                loop.call_exception_handler({"message": "a call that was due has failed", "exception": error})
+        """Call the function for the keys that are due now, and turn again after a tick, or a pause if time is over."""
+        self._turn_again_after(self._tick)  # before the calls, because they may schedule keys
+        now = self._clock()
+        end = time.perf_counter() + TURN_SECONDS
+        while due := self._keys.due(now, AT_ONCE):
+            for key in due:
+                self._call_for(key)
+            if time.perf_counter() >= end:
+                self._turn_again_after(PAUSE_SECONDS)
+                break
         if not len(self._keys):
             self.stop()
+
+    def _turn_again_after(self, seconds: float) -> None:
+        self.stop()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.turn)
+
+    def _call_for(self, key: K) -> None:
+        try:
+            self._call(key)
+        except Exception as error:  # noqa: BLE001 - a bug with one key must not stop the wheel for all others
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": "a call that was due has failed", "exception": error})
