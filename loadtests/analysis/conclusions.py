@@ -151,7 +151,7 @@ def noise(record: Record) -> list[str]:
         if words := [f"{peer} {1e3 * p99:.1f}" for peer, p99 in late.items() if p99 > LATE_SECONDS]:
             lines.append(
                 f"latency {case}: the load itself was late (p99 ms {', '.join(words)}), so p99 is the machine's: "
-                "repeat the run when no other work uses the machine"
+                "repeat the run with --keep-awake, or when no other work uses the machine"
             )
     for case in record.cases("round-trips"):
         idle = []

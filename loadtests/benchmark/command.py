@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace, command: str) -> int:
     say(f"{record.cores}\n{len(todo)} measurements, about {duration(todo)}")
     if options.dry_run or not todo:
         return 0
-    measure_all(todo, record, options.json)
+    measure_all(todo, record, options.json, keep_awake=options.keep_awake)
     code = _show(record, strict=options.strict)
     for option, file, text in (("--json", options.json, document), ("--html", options.html, bench.page)):
         try:

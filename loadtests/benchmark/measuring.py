@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from loadtests.analysis.measurements import MEASUREMENTS, Case, Record, Row
 from loadtests.common.errors import LoadTestError
 from loadtests.common.files import write_whole
 from loadtests.common.machine import Cores, raise_open_files
-from loadtests.common.supervisor import Server, answer_of, serving
+from loadtests.common.supervisor import Server, answer_of, awake, serving
 from loadtests.peers.peer import DIRECT, OURS, Peer
 from loadtests.traffic.results import RESULTS, Target
 from memmie_harness.tokens import MintError, mint_token
@@ -116,8 +117,11 @@ def duration(tasks: Sequence[Task]) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None:
-    """Do at least one task, each whether or not the others have a result; what it finds goes into the record and its file."""
+def measure_all(todo: Sequence[Task], record: Record, file: Path | None, *, keep_awake: bool = False) -> None:
+    """Do at least one task, each whether or not the others have a result; what it finds goes into the record and its file.
+
+    With `keep_awake`, no core sleeps while a latency is measured.
+    """
     raise_open_files(max(task.case.connections for task in todo))
     say("starting the backends, and Auth with a user for each connection")
     auth_command = ["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
@@ -139,10 +143,11 @@ def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None
         say("all are running")
         for number, task in enumerate(todo):
             say(f"[{number + 1}/{len(todo)}] {task} · about {duration(todo[number:])} left")
+            wakeful = os.sched_getaffinity(0) if keep_awake and task.case.measurement == "latency" else ()
             try:
-                record.rows.append(
-                    _measure(task, record.cores, backends[_backend_of(task.case)], auth, tokens)
-                )
+                with awake(wakeful):
+                    row = _measure(task, record.cores, backends[_backend_of(task.case)], auth, tokens)
+                record.rows.append(row)
             except LoadTestError as error:
                 record.problems.append(f"{task}: {quoted(error)}")
                 say(f"FAILED {record.problems[-1]}")

@@ -11,9 +11,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -38,6 +39,14 @@ LINES_QUOTED: Final = 10
 
 OUTPUT_BYTES: Final = 1 << 16
 """How much of a server's output is read at its start (to find its port) and at its end (to quote it)."""
+
+WAKEFUL: Final = """
+import os
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+while True:
+    pass
+"""
+"""A program that uses all the time that no other program wants."""
 
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """The only variables a process gets from the caller's environment: a stray PORT or MAX_… must not change what is measured."""
@@ -102,6 +111,17 @@ def answer_of(
         if isinstance(answer, dict):
             return answer
     raise LoadTestError(f"{name} ended with exit code {process.returncode} and no answer:\n{text[-2000:]}")
+
+
+@contextlib.contextmanager
+def awake(cores: Iterable[int]) -> Iterator[None]:
+    """Keep cores from sleeping for the length of the block."""
+    command = [sys.executable, "-c", WAKEFUL]
+    with contextlib.ExitStack() as stack:
+        for core in cores:
+            name = f"the program that keeps core {core} awake"
+            stack.enter_context(_running(name, command, frozenset([core]), None, subprocess.DEVNULL))
+        yield
 
 
 def end_children() -> None:

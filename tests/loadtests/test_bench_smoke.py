@@ -51,6 +51,7 @@ async def test_a_run_fills_the_tables_and_the_json(tmp_path: Path) -> None:
         str(file),
         "--peers",
         "direct,gateway,websockets",
+        "--keep-awake",
         "--measure",
         "round-trips,latency,connects,storm,memory,hold",
         "--html",

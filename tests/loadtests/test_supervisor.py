@@ -11,7 +11,7 @@ import pytest
 
 from loadtests.common import supervisor
 from loadtests.common.errors import LoadTestError, ProcessGoneError
-from loadtests.common.supervisor import announced_port, answer_of, end_children, serving
+from loadtests.common.supervisor import announced_port, answer_of, awake, end_children, serving
 from loadtests.common.usage import cpu_seconds, family, open_files, rss_bytes
 
 ANNOUNCE = "import json, time; print(json.dumps({'event': 'listening', 'port': 4711}), flush=True); "
@@ -57,6 +57,16 @@ def test_a_worker_that_outlives_its_master_is_ended() -> None:
         assert child.ppid() == server.pid
         assert set(family(server.pid)) == {server.pid, child.pid}
     assert gone(child)
+
+
+def test_a_core_that_is_kept_awake_runs_a_program_that_gives_way() -> None:
+    core = max(os.sched_getaffinity(0))
+    with awake([core]):
+        (program,) = psutil.Process().children()
+        assert program.cpu_affinity() == [core]
+        while os.sched_getscheduler(program.pid) != os.SCHED_IDLE:
+            assert program.is_running()
+    assert not program.is_running()
 
 
 def test_a_server_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
