@@ -202,17 +202,26 @@ def _names(folder: Path) -> list[str]:
 
 
 async def test_an_interrupt_ends_every_process_it_started() -> None:
-    async with running(
-        *QUICK, "--peers", "gateway", "--measure", "round-trips", "--seconds", "60"
-    ) as process:
+    options = ["--peers", "gateway", "--measure", "latency", "--seconds", "60", "--keep-awake"]
+    async with running(*QUICK, *options) as process:
         assert process.stderr is not None
-        while b"running" not in await process.stderr.readline():
+        while b"[1/1]" not in await process.stderr.readline():
             pass
+        cores = os.sched_getaffinity(0)
+        while len(awake := _keeping_awake(process.pid)) < len(cores):  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0.01)
+        assert {core for each in awake for core in each.cpu_affinity()} == cores
         started = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         _, words = await process.communicate()
         assert process.returncode == 130
         assert b"interrupted" in words
         assert b"Traceback" not in words
-        assert len(started) >= 2  # Auth and the backend; the peer is next
+        assert len(started) >= len(cores) + 2  # Auth and the backend; the peer is next
         assert not any(child.is_running() for child in started)
+
+
+def _keeping_awake(benchmark: int) -> list[psutil.Process]:
+    """Return the processes of a benchmark that give way to every other."""
+    children = psutil.Process(benchmark).children(recursive=True)
+    return [child for child in children if os.sched_getscheduler(child.pid) == os.SCHED_IDLE]
