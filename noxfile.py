@@ -38,7 +38,12 @@ SIDE_BY_SIDE = ["-n", str(2 * CORES), "--dist", "worksteal"]
 """Tests wait for sockets, timers and processes half of their time, so there are twice as many workers as cores."""
 
 CORE_TESTS = "tests/unit/core"
-"""The tests of the session `core`, which are not repeated in the session `tests`: a run of both has each test once."""
+LOAD_TESTS = "tests/loadtests"
+
+MUTANTS = "tests/mutants"
+
+ELSEWHERE = [CORE_TESTS, LOAD_TESTS, MUTANTS]
+"""What the session `tests` leaves to `core`, `smoke` and `conformance`."""
 
 THOUSAND = "tests/integration/test_thousand_connections.py"
 """A test that takes ten seconds by day, and 30 in CI."""
@@ -130,9 +135,10 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """All other tests that need no container, against the built wheels. Arguments go to pytest."""
+    """The tests of gateway, fakes and harness, against the built wheels. Arguments go to pytest."""
     _install_wheels(session)
-    session.run("pytest", *SIDE_BY_SIDE, *(session.posargs or [f"--ignore={CORE_TESTS}"]))
+    arguments = session.posargs or [f"--ignore={folder}" for folder in ELSEWHERE]
+    session.run("pytest", *SIDE_BY_SIDE, *arguments)
 
 
 @nox.session(python=PYTHONS, default=False)
@@ -250,8 +256,10 @@ def autobahn(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def conformance(session: nox.Session) -> None:
-    """Test the gateway with the conformance kit; `-- --profile nginx` tests another one."""
+    """The conformance kit: our mutants, and then the gateway; `-- --profile nginx` tests another one alone."""
     _install_editable(session)
+    if not session.posargs:
+        session.run("pytest", *SIDE_BY_SIDE, MUTANTS)
     session.run("memmie", "conformance", *(session.posargs or ["--profile", "memmie"]), interrupt_timeout=30)
     if not session.posargs:  # what else is installed: a part of the tests, some seconds each
         session.run("python", "-m", "tests.harness.conformance.peers", "--short", interrupt_timeout=30)
@@ -292,10 +300,9 @@ def load(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def smoke(session: nox.Session) -> None:
-    """The tests that need Locust, a short load scenario, and what is longer in CI. `-- --slow` runs all tests of these."""
+    """The tests of loadtests/, a short load scenario, and what is longer in CI. `-- --slow` runs slow tests, too."""
     session.install("-r", "requirements/load.txt", "-r", "requirements/workspace.txt")
-    names = ("load_command", "load_foreign", "load_lies", "load_locust", "tokens")
-    tests = ["-p", "no:locust", *(f"tests/loadtests/test_{name}.py" for name in names)]
+    tests = ["-p", "no:locust", LOAD_TESTS]
     session.run("pytest", "-n", str(3 * CORES // 2), "--dist", "worksteal", "-m", "not slow", *tests)
     if "--slow" in session.posargs:
         session.run("pytest", "-m", "slow", *tests)  # one after the other: each starts eight processes
