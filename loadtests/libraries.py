@@ -10,7 +10,8 @@ from typing import Final
 EXIT_USAGE: Final = 2
 
 _HOW: Final = (
-    "Install them with `.venv/bin/uv pip install -r requirements/load.txt -r requirements/workspace.txt`. "
+    "Install them with `.venv/bin/uv pip install -r requirements/load.txt -r requirements/workspace.txt`, "
+    "and for the benchmark also with `-r requirements/peers.txt`. "
     "`nox -s load -- …` and `nox -s bench -- …` need no such step, because they install into an environment of their own."
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtests.analysis.measurements import MEASUREMENTS, Case, Cell, Figure, Record, cells, load_share
-from loadtests.peers.peer import OURS
+from loadtests.peers.peer import DIRECT, OURS
 from loadtests.traffic.results import Hold
 
 TARGETS: Final = Path(__file__).with_name("targets.toml")
@@ -54,7 +54,7 @@ class Verdict:
     value: float  # the median
     limit: float  # that the value is compared with
     at_least: bool  # whether the value must reach the limit, instead of staying within it
-    lacking: str  # what there is too little of to judge; "" if there is enough
+    lacking: str  # why it cannot be judged, such as what there is too little of; "" if it can
 
     @property
     def unit(self) -> str:
@@ -75,7 +75,7 @@ class Verdict:
 
     @property
     def held(self) -> bool | None:
-        """Whether the target holds; None if too little was measured to say."""
+        """Whether the target holds; None if that cannot be judged."""
         if self.lacking:
             return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
@@ -100,7 +100,9 @@ def verdicts(measured: Sequence[Cell], file: Path = TARGETS) -> list[Verdict]:
             spread = cell.ratio if of else cell.spread
             if spread and cell.peer == (of or OURS) and _is_about(target, cell):
                 rounds = len(cell.ratios if of else cell.values)
-                lacking = _lacking(cell.case, rounds, document["judged"], target.get("from", 0))
+                lacking = _lacking(cell.case, rounds, document["judged"], target.get("from", 0)) or _late(
+                    cell, measured
+                )
                 limit = target.get("at_least", target.get("at_most"))
                 found.append(
                     Verdict(cell.figure, cell.case, of, spread.median, limit, "at_least" in target, lacking)
@@ -134,6 +136,18 @@ def _lacking(case: Case, rounds: int, needed: Mapping[str, float], connections: 
     return ", ".join(f"{what}: {has:g} of {least:g}" for what, has, least in lacking)
 
 
+def _late(cell: Cell, measured: Sequence[Cell]) -> str:
+    """Return why a 99th percentile of latency cannot be judged; "" for other figures, and if it can."""
+    if cell.figure.name != "added-p99":
+        return ""
+    late = max(
+        other.spread.median
+        for other in measured
+        if other.figure.name == "late-p99" and other.case == cell.case and other.peer in (DIRECT, OURS)
+    )
+    return f"the load itself was late by {late:.1f} ms" if late > 1e3 * LATE_SECONDS else ""
+
+
 def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
@@ -141,6 +155,9 @@ def _listed(value: Any) -> list[Any]:
 def noise(record: Record) -> list[str]:
     """Return a line for each measurement that other work on the machine disturbed."""
     lines = []
+    advice = "when no other work uses the machine"
+    if not record.kept_awake:
+        advice = f"with --keep-awake, unless a quota limits the CPU time, or {advice}"
     for case in record.cases("latency"):
         rows = {peer: record.of(case, peer).values() for peer in record.peers}
         late = {
@@ -151,7 +168,7 @@ def noise(record: Record) -> list[str]:
         if words := [f"{peer} {1e3 * p99:.1f}" for peer, p99 in late.items() if p99 > LATE_SECONDS]:
             lines.append(
                 f"latency {case}: the load itself was late (p99 ms {', '.join(words)}), so p99 is the machine's: "
-                "repeat the run with --keep-awake, or when no other work uses the machine"
+                f"repeat the run {advice}"
             )
     for case in record.cases("round-trips"):
         idle = []

@@ -138,6 +138,7 @@ class Record:
     rows: list[Row] = field(default_factory=list)  # every result, in the order of measuring
     problems: list[str] = field(default_factory=list)  # the measurements that have no result, and why
     commands: list[str] = field(default_factory=list)  # that made it
+    kept_awake: bool = False  # whether no core slept while latency was measured
 
     def cases(self, measurement: str) -> list[Case]:
         """Return the cases of a measurement that have a row."""

@@ -68,6 +68,11 @@ def _run(options: argparse.Namespace, command: str) -> int:
     if not peers:
         raise UsageError("none of these peers is installed")
     todo = tasks(options, peers)
+    if not todo:
+        names = ", ".join(peer.name for peer in peers)
+        raise UsageError(f"nothing to measure: {', '.join(options.measure)} is not for {names} (see --help)")
+    if options.keep_awake and "latency" not in options.measure:
+        raise UsageError("--keep-awake is only for latency, which --measure leaves out")
     record = Record(
         started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         machine=describe(),
@@ -76,13 +81,14 @@ def _run(options: argparse.Namespace, command: str) -> int:
         versions={peer.name: version for peer in peers if (version := peer.installed_version())},
         skipped=skipped,
         commands=[command],
+        kept_awake=options.keep_awake,
     )
     if options.dry_run:
         _print("\n".join(map(str, todo)))
     say(f"{record.cores}\n{len(todo)} measurements, about {duration(todo)}")
-    if options.dry_run or not todo:
+    if options.dry_run:
         return 0
-    measure_all(todo, record, options.json, keep_awake=options.keep_awake)
+    measure_all(todo, record, options.json)
     code = _show(record, strict=options.strict)
     for option, file, text in (("--json", options.json, document), ("--html", options.html, bench.page)):
         try:
@@ -98,8 +104,9 @@ def _show(record: Record, *, strict: bool) -> int:
     machine = ", ".join(f"{name} {value}" for name, value in record.machine.items())
     found = cells(record)
     outcome = verdicts(found)
+    awake = "; cores are kept awake while latency is measured" if record.kept_awake else ""
     parts = [
-        f"{machine}; {record.cores}",
+        f"{machine}; {record.cores}{awake}",
         *_tables(found),
         "\n".join([*headroom(record), *noise(record)]),
         "\n".join(["TARGETS", *map(str, outcome)]) if outcome else "",

@@ -117,11 +117,8 @@ def duration(tasks: Sequence[Task]) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
 
 
-def measure_all(todo: Sequence[Task], record: Record, file: Path | None, *, keep_awake: bool = False) -> None:
-    """Do at least one task, each whether or not the others have a result; what it finds goes into the record and its file.
-
-    With `keep_awake`, no core sleeps while a latency is measured.
-    """
+def measure_all(todo: Sequence[Task], record: Record, file: Path | None) -> None:
+    """Do at least one task, each whether or not the others have a result; what it finds goes into the record and its file."""
     raise_open_files(max(task.case.connections for task in todo))
     say("starting the backends, and Auth with a user for each connection")
     auth_command = ["-m", "memmie_fake_auth.cli", "serve", "--host", "127.0.0.1", "--port", "0"]
@@ -143,9 +140,9 @@ def measure_all(todo: Sequence[Task], record: Record, file: Path | None, *, keep
         say("all are running")
         for number, task in enumerate(todo):
             say(f"[{number + 1}/{len(todo)}] {task} · about {duration(todo[number:])} left")
-            wakeful = os.sched_getaffinity(0) if keep_awake and task.case.measurement == "latency" else ()
+            is_latency = task.case.measurement == "latency"
             try:
-                with awake(wakeful):
+                with awake(os.sched_getaffinity(0) if record.kept_awake and is_latency else ()):
                     row = _measure(task, record.cores, backends[_backend_of(task.case)], auth, tokens)
                 record.rows.append(row)
             except LoadTestError as error:

@@ -114,7 +114,7 @@ async def _closed_loop(
     window, latencies = meter.lap(), loop.latencies
     loop.latencies, loop.going = array("d"), False
     if not latencies:
-        raise LoadTestError(f"no echo arrived in {seconds:g} s")
+        raise LoadTestError(f"no echo arrived in {seconds:g} s (on a busy machine, --seconds must be longer)")
     await loop.last_echoes(patience)
     return window, latencies
 

@@ -415,6 +415,32 @@ def test_a_load_that_was_late_itself_is_told() -> None:
     assert line.startswith(f"latency {RATE}: the load itself was late (p99 ms gateway 2.0)")
 
 
+@pytest.mark.parametrize(
+    ("kept_awake", "words"), [(False, "with --keep-awake, unless"), (True, "when no other")]
+)
+def test_the_advice_against_a_late_load_is_one_that_was_not_followed_yet(
+    words: str, *, kept_awake: bool
+) -> None:
+    measured = record(Row(RATE, "gateway", 1, at_a_rate(0.2, late=2)))
+    measured.kept_awake = kept_awake
+    [line] = noise(measured)
+    assert f": repeat the run {words}" in line
+
+
+@pytest.mark.parametrize(("late", "lacking"), [(0.9, ""), (1.2, "the load itself was late by 1.2 ms")])
+@pytest.mark.parametrize("peer", ["direct", "gateway"])
+def test_a_p99_is_not_judged_if_the_load_was_late(peer: str, late: float, lacking: str) -> None:
+    rows = [
+        row
+        for name in ("direct", "gateway", "nginx")
+        for row in thrice(RATE, name, at_a_rate(0.2, late=late if name == peer else 9.0 * (name == "nginx")))
+    ]
+    assert {verdict.figure.name: verdict.lacking for verdict in judged(record(*rows))} == {
+        "added-p50": "",
+        "added-p99": lacking,
+    }
+
+
 @pytest.mark.parametrize(("p50", "late"), [(0.3, False), (0.4, True)])
 def test_a_load_was_late_where_one_message_in_a_hundred_was(p50: float, *, late: bool) -> None:
     result = replace(at_a_rate(0.2), lateness=distinct(p50))  # p99 is three times that
@@ -571,6 +597,33 @@ def test_a_missed_target_is_shown_and_fails_a_strict_run(
     measured.peers["websockets"] = "theirs, too"
     assert command._show(measured, strict=strict) == code
     assert "÷ websockets must be at most 0.3, is 0.8333: missed by 0.5333" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--measure", "socketio", "--peers", "websockets"], "nothing to measure: socketio is not for websockets"),
+        (["--measure", "memory", "--peers", "direct", "--dry-run"], "nothing to measure: memory is not for direct"),
+        (["--measure", "memory", "--keep-awake"], "--keep-awake is only for latency"),
+    ],
+)  # fmt: skip
+def test_what_would_measure_nothing_is_a_mistake(
+    options: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(options) == 2
+    table, complaint = capsys.readouterr()
+    assert table == ""
+    assert words in complaint
+
+
+def test_the_head_of_the_tables_tells_of_cores_that_were_kept_awake(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    measured = record()
+    for kept_awake in (False, True):
+        measured.kept_awake = kept_awake
+        assert command._show(measured, strict=False) == 0
+        assert ("kept awake" in capsys.readouterr().out) is kept_awake
 
 
 @pytest.mark.parametrize("option", ["--json", "--html"])

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from pydantic import TypeAdapter
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -31,6 +33,18 @@ from memmie_fake_auth import FakeAuth
 THOSE_THAT_ASK: Final = [name for name, peer in PEERS.items() if peer.asks_auth and "websocket" in peer.paths]
 THOSE_THAT_RUN: Final = [name for name in PEERS if name != "direct"]
 THOSE_FOR_WEBSOCKETS: Final = [name for name in THOSE_THAT_RUN if "websocket" in PEERS[name].paths]
+
+
+def test_the_example_of_a_new_peer_is_one() -> None:
+    page = (Path(__file__).parents[2] / "loadtests" / "README.md").read_text()
+    [example] = re.findall(r"```toml\n(\[\[peer\]\].*?)```", page, re.DOTALL)
+    [table] = tomllib.loads(example)["peer"]
+    new = TypeAdapter(Peer).validate_python(table)
+    filled = [
+        peer.Template(text).substitute(port=1, **peer._values("ws://b", "http://a", 1))
+        for text in new.arguments
+    ]
+    assert not any("@" in text for text in filled)
 
 
 def installed(name: str) -> Peer:
