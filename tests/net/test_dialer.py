@@ -40,6 +40,7 @@ class NameServer:
         self.lookups = 0
         self.dialled: list[str] = []
         self.port = 0
+        self.silent = False
 
     @property
     def studio(self) -> Backend:
@@ -53,10 +54,12 @@ class NameServer:
             found = self.addresses
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
 
-    async def refuse(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.dialled.append(writer.get_extra_info("sockname")[0])
-        writer.close()
         with contextlib.suppress(OSError):
+            if self.silent:
+                await reader.read()
+            writer.close()
             await writer.wait_closed()
 
 
@@ -96,6 +99,18 @@ async def test_a_name_is_looked_up_again_when_nobody_answers(names: NameServer) 
     names.addresses = [THERE]
     await dial(dialer, studio)
     assert (names.lookups, names.dialled) == (2, [THERE])
+
+
+async def test_a_name_is_looked_up_again_when_its_studio_is_silent(names: NameServer) -> None:
+    dialer, studio = Dialer(Resolver()), names.studio
+    names.silent = True
+    with pytest.raises(DialUnansweredError, match=r"within 0\.05 seconds"):
+        await dialer.dial(studio, b"", Offer(b""), 0.05)
+
+    names.silent = False
+    names.addresses = [THERE]
+    await dial(dialer, studio)
+    assert (names.lookups, names.dialled[-1]) == (2, THERE)
 
 
 async def test_dials_keep_to_one_address(names: NameServer) -> None:
