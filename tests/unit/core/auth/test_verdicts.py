@@ -351,6 +351,7 @@ def test_a_later_verdict_ends_it(later: Verdict) -> None:
 
 def test_a_digest_is_of_the_token_and_of_the_secret() -> None:
     one, two = cache(Clock(), secret=b"1"), cache(Clock(), secret=b"2")
-    assert one.digest("T") == cache(Clock(), secret=b"1").digest("T")
+    for _ in range(2):
+        assert one.digest("T") == cache(Clock(), secret=b"1").digest("T")
     assert len({one.digest("T"), one.digest("U"), two.digest("T")}) == 3
     assert b"SECRET" not in one.digest("SECRET")
