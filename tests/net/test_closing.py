@@ -37,6 +37,7 @@ async def test_the_client_closes(join: Join, log: GatewayLog) -> None:
     await nothing_more(pair.client, pair.studio)
     await ends_as(pair, log, by="client", cause="client_closed", code=4100, reason="done for today")
     assert repr(session._shared.closings).startswith("<Timeouts 0 of "), "a closed connection has no time-out"
+    assert not len(session._shared.looks), "and is not looked at"
 
 
 async def test_studio_closes(join: Join, log: GatewayLog) -> None:
