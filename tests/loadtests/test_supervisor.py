@@ -75,8 +75,11 @@ def test_a_core_that_is_kept_awake_runs_a_program_that_gives_way() -> None:
     with awake([core]):
         (program,) = psutil.Process().children()
         assert program.cpu_affinity() == [core]
-        while os.sched_getscheduler(program.pid) != os.SCHED_IDLE:
-            assert program.is_running()
+        while (program.status(), os.sched_getscheduler(program.pid)) != (
+            psutil.STATUS_RUNNING,
+            os.SCHED_IDLE,
+        ):
+            assert program.status() != psutil.STATUS_ZOMBIE
     assert not program.is_running()
 
 
