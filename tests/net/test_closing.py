@@ -250,6 +250,8 @@ async def test_studio_breaks_the_protocol(join: Join, log: GatewayLog) -> None:
     pair.studio.leave()
     await nothing_more(pair.client)
     await ends_as(pair, log, by="studio", cause="studio_protocol_error", code=1002, reason=words)
+    (backend,) = pair.gateway.parts.pool
+    assert backend.failures == 0, "this says nothing about its health"
 
 
 async def test_a_lost_client_gives_its_place_back_though_studio_has_not_answered(join: Join) -> None:
