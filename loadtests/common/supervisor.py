@@ -41,12 +41,15 @@ OUTPUT_BYTES: Final = 1 << 16
 """How much of a server's output is read at its start (to find its port) and at its end (to quote it)."""
 
 WAKEFUL: Final = """
-import os
+import os, sys
 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-while True:
+parent = int(sys.argv[1])
+while os.getppid() == parent:
     pass
 """
-"""A program that uses all the time that no other program wants."""
+"""A program that uses all the time that no other program wants, until its parent process, which is its argument, has ended.
+
+Otherwise, after a SIGKILL of the benchmark, it would keep the core busy for ever."""
 
 INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 """The only variables a process gets from the caller's environment: a stray PORT or MAX_… must not change what is measured."""
@@ -115,13 +118,18 @@ def answer_of(
 
 @contextlib.contextmanager
 def awake(cores: Iterable[int]) -> Iterator[None]:
-    """Keep cores from sleeping for the length of the block."""
-    command = [sys.executable, "-c", WAKEFUL]
+    """Keep cores from sleeping for the length of the block; a LoadTestError says that one may have slept."""
+    command = [sys.executable, "-c", WAKEFUL, str(os.getpid())]
+    programs = {}
     with contextlib.ExitStack() as stack:
         for core in cores:
             name = f"the program that keeps core {core} awake"
-            stack.enter_context(_running(name, command, frozenset([core]), None, subprocess.DEVNULL))
+            running = _running(name, command, frozenset([core]), None, subprocess.DEVNULL)
+            programs[name] = stack.enter_context(running)
         yield
+        for name, program in programs.items():
+            if program.poll() is not None:
+                raise LoadTestError(f"{name} ended with exit code {program.returncode}")
 
 
 def end_children() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 
 import psutil
@@ -23,6 +25,15 @@ command = [sys.executable, "-c", "import time; time.sleep(600)"]
 child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print(json.dumps({"event": "listening", "port": child.pid}), flush=True)
 time.sleep(600)
+"""
+
+KILLED_AWAKE = """
+import psutil, time
+from loadtests.common.supervisor import awake
+with awake([{core}]):
+    (program,) = psutil.Process().children()
+    print(program.pid, flush=True)
+    time.sleep(600)
 """
 
 
@@ -64,9 +75,37 @@ def test_a_core_that_is_kept_awake_runs_a_program_that_gives_way() -> None:
     with awake([core]):
         (program,) = psutil.Process().children()
         assert program.cpu_affinity() == [core]
-        while os.sched_getscheduler(program.pid) != os.SCHED_IDLE:
-            assert program.is_running()
+        while (program.status(), os.sched_getscheduler(program.pid)) != (
+            psutil.STATUS_RUNNING,
+            os.SCHED_IDLE,
+        ):
+            assert program.status() != psutil.STATUS_ZOMBIE
     assert not program.is_running()
+
+
+def test_a_core_that_may_have_slept_is_told() -> None:
+    core = max(os.sched_getaffinity(0))
+    block = contextlib.ExitStack()
+    block.enter_context(awake([core]))
+    (program,) = psutil.Process().children()
+    program.kill()
+    os.waitid(os.P_PID, program.pid, os.WEXITED | os.WNOWAIT)
+    with pytest.raises(LoadTestError, match=f"keeps core {core} awake ended with exit code -9"):
+        block.close()
+
+
+def test_a_program_that_keeps_a_core_awake_ends_with_the_process_that_started_it() -> None:
+    core = max(os.sched_getaffinity(0))
+    command = python(KILLED_AWAKE.format(core=core))
+    with subprocess.Popen(command, cwd=supervisor.ROOT, stdout=subprocess.PIPE) as starting:  # noqa: S603 - our own script
+        assert starting.stdout is not None
+        program = psutil.Process(int(starting.stdout.readline()))
+        starting.kill()
+    try:
+        program.wait(30)
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            program.kill()
 
 
 def test_a_server_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,9 @@ async def authenticator(auth: ScriptedAuth, clock: Clock) -> AsyncIterator[Cache
     """With a circuit that three failures open, and no probe while a test goes on."""
     authenticator = CachedAuthenticator(
         auth.url,
-        cache=VerdictCache(size=10, ttl=60, refusal_ttl=60, stale_seconds=600, clock=clock, secret=b"s"),
+        cache=VerdictCache(
+            size=10, ttl=60, refusal_ttl=60, stale_seconds=600, clock=clock, elapsed=clock, secret=b"s"
+        ),
         health=AuthHealth(failures=3, probe_seconds=60),
         resolver=Resolver(),
         timeout=PATIENCE,

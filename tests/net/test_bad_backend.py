@@ -160,6 +160,18 @@ async def test_it_breaks_the_protocol_right_behind_its_answer_and_leaves(
     await until(partial(nobody_is_left, gateway))
 
 
+async def test_a_studio_that_accepts_while_the_gateway_drains_is_left(
+    start_gateway: StartGateway, dial: Dial, auth: FakeAuth, studio: ScriptedStudio
+) -> None:
+    gateway = await start_gateway()
+    client, backend = await ask(gateway, dial, auth, studio)
+    gateway.parts.admission.draining = True
+    accept(backend)
+    answer = await client.read_head()
+    assert (answer.status, json.loads(answer.body)["code"]) == (503, "shutting_down")
+    assert await backend.read_rest() == b""
+
+
 async def test_a_session_that_fails_at_its_start_ends(
     start_gateway: StartGateway,
     dial: Dial,

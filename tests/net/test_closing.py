@@ -37,6 +37,7 @@ async def test_the_client_closes(join: Join, log: GatewayLog) -> None:
     await nothing_more(pair.client, pair.studio)
     await ends_as(pair, log, by="client", cause="client_closed", code=4100, reason="done for today")
     assert repr(session._shared.closings).startswith("<Timeouts 0 of "), "a closed connection has no time-out"
+    assert not len(session._shared.looks), "and is not looked at"
 
 
 async def test_studio_closes(join: Join, log: GatewayLog) -> None:
@@ -249,6 +250,8 @@ async def test_studio_breaks_the_protocol(join: Join, log: GatewayLog) -> None:
     pair.studio.leave()
     await nothing_more(pair.client)
     await ends_as(pair, log, by="studio", cause="studio_protocol_error", code=1002, reason=words)
+    (backend,) = pair.gateway.parts.pool
+    assert backend.failures == 0, "this says nothing about its health"
 
 
 async def test_a_lost_client_gives_its_place_back_though_studio_has_not_answered(join: Join) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from tests.net.pair import GatewayLog, Join, nobody_is_left, until
 
+from memmie_gateway.core.outcomes import Cause
 from memmie_harness.conformance.peers import BINARY, PATIENCE, TEXT
 
 MEGABYTE = bytes(1 << 20)
@@ -59,6 +61,34 @@ async def test_a_reader_that_has_stopped_is_given_up(join: Join, log: GatewayLog
     await until(lambda: session._backend.held)
     await pair.gateway.stop()
     assert [line["cause"] for line in log.lines("closed")] == ["shutting_down"]
+
+
+@pytest.mark.parametrize(
+    ("reader", "buffered"),
+    [
+        pytest.param("client", "1024", id="the client, inside a frame"),
+        pytest.param("studio", "1024", id="Studio, inside a frame"),
+        pytest.param("client", str(16 << 20), id="the client, between frames"),
+    ],
+)
+async def test_a_reader_is_given_up_at_the_second_deadline_without_progress(
+    join: Join, reader: str, buffered: str
+) -> None:
+    """The Close frame waits behind megabytes, and who does not read them never gets it."""
+    pair = await join(limit=1024, receive_buffer=4096, WRITE_BUFFER_BYTES=buffered)
+    session = pair.session
+    sends, leg = (pair.studio, session._backend) if reader == "client" else (pair.client, session._client)
+    sends.write(sends.frame(BINARY, MEGABYTE) * 8)
+    await until(lambda: leg.held or leg.scanner.messages == 8)
+    assert leg.held is (buffered == "1024")
+    session.end(Cause.IDLE)
+    session._shared.closings.stop(session)  # the deadlines are the test's
+    session.expire()
+    assert repr(session._shared.closings).startswith("<Timeouts 1 "), "what waits counts as progress at first"
+    session._shared.closings.stop(session)
+    session.expire()
+    assert repr(session._shared.closings).startswith("<Timeouts 0 ")
+    await until(lambda: nobody_is_left(pair.gateway))
 
 
 async def test_stopping_the_gateway_tells_the_client_and_loses_nothing(join: Join, log: GatewayLog) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from memmie_gateway.core.backends.health import HealthTracker
-from memmie_gateway.core.websocket.acceptance import Acceptance
+from memmie_gateway.core.websocket.acceptance import Acceptance, KnownAnswer
 from memmie_gateway.core.websocket.handshake import Offer, accept_for
 from memmie_gateway.net.backends.backend import Backend, BackendUrl
 from memmie_gateway.net.backends.dialer import (
@@ -40,6 +40,7 @@ class NameServer:
         self.lookups = 0
         self.dialled: list[str] = []
         self.port = 0
+        self.silent = False
 
     @property
     def studio(self) -> Backend:
@@ -53,10 +54,12 @@ class NameServer:
             found = self.addresses
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
 
-    async def refuse(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def refuse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.dialled.append(writer.get_extra_info("sockname")[0])
-        writer.close()
         with contextlib.suppress(OSError):
+            if self.silent:
+                await reader.read()
+            writer.close()
             await writer.wait_closed()
 
 
@@ -98,11 +101,23 @@ async def test_a_name_is_looked_up_again_when_nobody_answers(names: NameServer) 
     assert (names.lookups, names.dialled) == (2, [THERE])
 
 
+async def test_a_name_is_looked_up_again_when_its_studio_is_silent(names: NameServer) -> None:
+    dialer, studio = Dialer(Resolver()), names.studio
+    names.silent = True
+    with pytest.raises(DialUnansweredError, match=r"within 0\.05 seconds"):
+        await dialer.dial(studio, b"", Offer(b""), 0.05)
+
+    names.silent = False
+    names.addresses = [THERE]
+    await dial(dialer, studio)
+    assert (names.lookups, names.dialled[-1]) == (2, THERE)
+
+
 async def test_dials_keep_to_one_address(names: NameServer) -> None:
     dialer, studio = Dialer(Resolver()), names.studio
-    names.addresses = ["127.0.0.3", THERE]
+    names.addresses = ["::1", THERE]
     await dial(dialer, studio)
-    names.addresses = [HERE, "127.0.0.3", THERE]
+    names.addresses = ["::1", HERE, THERE]
     await dial(dialer, studio)
     assert names.dialled == [THERE, THERE], "the one that has answered, though there is a lower one by now"
     names.addresses = ["127.0.0.3", HERE]
@@ -205,6 +220,7 @@ async def test_a_known_answer_says_the_same_again(studio: tuple[Studio, Backend]
     script, backend = studio
     other = Offer(b"AAAAAAAAAAAAAAAAAAAAAA==")
     accepted: list[Acceptance] = []
+    known: list[KnownAnswer | None] = []
     dialer = Dialer(Resolver())
     for offer in (OFFER, other, OFFER):
         script.answer = ACCEPT.replace(accept_for(OFFER.key), accept_for(offer.key))
@@ -212,7 +228,10 @@ async def test_a_known_answer_says_the_same_again(studio: tuple[Studio, Backend]
         accepted.append(link.accepted)
         assert link.connection.take(asyncio.Protocol()) == b""
         link.connection.transport.abort()
+        known.append(backend.known_answer)
     assert accepted == [Acceptance("", frozenset(), 0, b"", b"")] * 3
+    assert known == [known[0]] * 3, "it was recognised, so none of the others was parsed"
+    assert known[0] is not None
 
 
 async def test_an_answer_to_another_key_is_wrong_even_if_it_is_known(studio: tuple[Studio, Backend]) -> None:

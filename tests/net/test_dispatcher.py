@@ -408,12 +408,16 @@ async def test_a_result_is_abandoned_where_the_user_lives_elsewhere_by_now(
     pool, backends = pool_of("a", "b", "c")
     homes: dict[str, Backend] = {}
 
+    clock = Clock()
+
     def settle_at_c(_: Backend) -> None:
         homes["u1"] = backends[2]
+        clock.now += TIMEOUT / 2
 
-    dispatcher = Dispatcher(pool, homes.get, TIMEOUT)
+    dispatcher = Dispatcher(pool, homes.get, TIMEOUT, clock)
     attempt = ScriptedAttempt(later=later, meanwhile=settle_at_c)
     assert await ready(run(dispatcher.dispatch("u1", attempt))) == "c"
+    assert attempt.seconds[1] == TIMEOUT, "c is not late because of a"
     assert attempt.tried == ["a", "c"], "b is not tried: the user lives at c"
     assert (attempt.abandoned, attempt.failures) == (["a"], [])
     assert backends[0].tracker.state is Health.HEALTHY

@@ -43,7 +43,7 @@ def test_theirs(name: str) -> None:
 async def test_a_question_that_could_not_be_asked_says_nothing_of_auth(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = VerdictCache(size=10, ttl=1, refusal_ttl=1, clock=time.time, secret=b"x")
+    cache = VerdictCache(size=10, ttl=1, refusal_ttl=1, clock=time.time, elapsed=time.monotonic, secret=b"x")
     health = AuthHealth(failures=1, probe_seconds=60)
     auth = CachedAuthenticator(
         "http://127.0.0.1:1",

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import errno
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from tests.net.certificate import client_side, make_certificate, server_side
 
 from memmie_gateway.core.backends.health import HealthTracker
 from memmie_gateway.core.websocket.handshake import Offer
@@ -156,6 +159,18 @@ async def test_what_all_addresses_failed_with_is_told(port: int, addresses: list
     with pytest.raises(OSError, match=r"refused|Connect call failed") as caught:
         await connect(asyncio.Protocol, service(port), addresses, None)
     assert caught.value.errno == errno.ECONNREFUSED
+
+
+async def test_a_certificate_is_for_the_name_and_not_for_the_address(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)  # for the address
+    server = await asyncio.start_server(
+        lambda _, writer: writer.close(), ANSWERS, 0, ssl=server_side(certificate)
+    )
+    async with server:
+        where = AuthUrl.parse(f"https://auth.test:{server.sockets[0].getsockname()[1]}")
+        for addresses in ([ANSWERS], [ANSWERS, REFUSES]):
+            with pytest.raises(ssl.SSLCertVerificationError, match=r"Hostname mismatch.*'auth.test'"):
+                await connect(asyncio.Protocol, where, addresses, client_side(certificate))
 
 
 @pytest.mark.usefixtures("names")

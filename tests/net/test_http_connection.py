@@ -246,6 +246,7 @@ async def test_only_the_first_piece_may_be_as_expected(service: Service) -> None
     await until(lambda: connection.received > 0)
     service.writer.write(UPGRADE)
     assert (await waiting).headers.one(b"x-other") == "HTTP/1.1 101 Yes"
+    assert connection.head == b"", "the last piece is not the whole head"
 
 
 @pytest.mark.parametrize("how", ["close", "reset"])

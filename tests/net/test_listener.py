@@ -184,7 +184,11 @@ async def test_another_upgrade_is_plain_http(start_gateway: StartGateway, dial: 
 async def test_beyond_max_connections(start_gateway: StartGateway, dial: Dial, join: Join) -> None:
     """One is live, one has said nothing yet: the third is told so, and can read it. Then there is room again."""
     gateway = await start_gateway(MAX_CONNECTIONS="2")
-    pair = await join(gateway)
+    pair, second = await join(gateway), await join(gateway)
+    await second.exchange()
+    second.client.leave()
+    second.studio.leave()
+    await until(lambda: len(gateway.parts.sessions) == 1)
     silent = await dial(gateway)
     edge = gateway.parts.listener
     assert edge is not None

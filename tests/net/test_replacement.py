@@ -160,6 +160,7 @@ async def test_one_that_answers_during_the_dial_lives(
     accept(at_studio)
     assert (await new.read_head()).status == 429
     assert old.session.closing is None
+    assert await at_studio.read_rest() == b""
 
 
 async def test_one_that_leaves_during_the_dial_makes_room(

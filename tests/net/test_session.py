@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
+from tests.clock import loop_clock
 from tests.net.pair import Join, nobody_is_left, until
 from tests.net.scripted_studio import ScriptedStudio
 
@@ -39,10 +40,14 @@ async def test_a_live_session_describes_itself(join: Join, studio: ScriptedStudi
     await pair.exchange()
     pair.studio.send(TEXT, "more")
     assert await pair.client.read_message() == (TEXT, b"more")
-    description = pair.session.describe()
+    session = pair.session
+    with loop_clock() as loop:
+        loop.put_forward(100)
+        description = session.describe()
     assert list(description) == FIELDS
     seconds = cast("float", description.pop("seconds"))
-    assert 0 <= seconds < PATIENCE
+    assert 100 <= seconds < 100 + PATIENCE
+    assert seconds == round(seconds, 3)
     assert description == {
         "request_id": "r1",
         "user_id": "u1",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.net.backends import pool_of
 from tests.net.pair import Dial, Join, StartGateway, nobody_is_left, sessions_of, until
 from tests.net.scripted_studio import ScriptedStudio, accept
 
@@ -69,6 +70,9 @@ async def test_by_address_and_by_backend(
     (backend,) = gateway.parts.pool.active
     assert backend.url == studio.url
     assert sessions == set(registry.on_backend(backend))
+    _, (other,) = pool_of("other")
+    assert registry.on_backend(other) == ()
+    assert (registry.users_on(backend), registry.users_on(other)) == ({"u1", "u2"}, set())
 
 
 async def test_what_has_ended_is_found_no_more_and_leaves_no_key(
@@ -105,7 +109,9 @@ async def test_a_session_that_is_ending_is_not_home(gateway: Gateway, enter: Ent
     assert registry.home("u1") is None
     _, first = await enter(auth.mint("u1"))
     _, second = await enter(auth.mint("u1"))
+    assert registry.newest("u1") is second
     second.end(Cause.IDLE)
+    assert registry.newest("u1") is first
     assert registry.home("u1") is first.backend
     first.end(Cause.IDLE)
     assert registry.home("u1") is None

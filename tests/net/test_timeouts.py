@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from tests.clock import loop_clock
 from tests.net.pair import until
 
@@ -77,6 +78,25 @@ async def test_a_key_that_began_later_is_late_later() -> None:
     timeouts.start("b")
     await until(lambda: late == ["a", "b"])
     assert loop_time() - began >= SECONDS
+
+
+@pytest.mark.one_loop
+async def test_the_timer_is_for_the_first_key_that_is_left_and_there_is_none_without_keys() -> None:
+    late = Late()
+    with loop_clock() as loop:
+        timeouts = Timeouts(30, late, Clock())
+        for key in "abc":
+            timeouts.start(key)
+            loop.put_forward(10)
+        for number in range(1, 4):
+            await until(lambda: len(late) >= number)  # noqa: B023 - it is waited for here
+            assert late == ["a", "b", "c"][:number]
+            loop.put_forward(10)
+        assert timeouts._timer is None
+        timeouts.start("d")
+        timeouts.stop("d")
+        loop.put_forward(30)
+        await until(lambda: timeouts._timer is None)
 
 
 async def test_a_late_key_may_start_again() -> None:

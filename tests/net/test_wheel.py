@@ -7,7 +7,9 @@ import math
 import time
 
 from memmie_gateway.net.clock import loop_time
-from memmie_gateway.net.sessions.wheel import AT_ONCE, TURN_SECONDS, Wheel
+from memmie_gateway.net.sessions.wheel import AT_ONCE, PAUSE_SECONDS, TURN_SECONDS, Wheel
+
+TICK = 0.01
 
 
 class Session:
@@ -35,10 +37,15 @@ class Session:
 
 
 class Looks(Wheel[Session]):
-    """A wheel of sessions, whose times are given from now on."""
+    """A wheel of sessions, whose times are given from now on; it counts its turns."""
 
-    def __init__(self) -> None:
-        super().__init__(Session.look, loop_time, tick=0.01)
+    def __init__(self, tick: float = TICK) -> None:
+        super().__init__(Session.look, loop_time, tick=tick)
+        self.turns = 0
+
+    def turn(self) -> None:
+        self.turns += 1
+        super().turn()
 
     def schedule(self, key: Session, when: float) -> None:
         super().schedule(key, loop_time() + when)
@@ -86,8 +93,8 @@ async def test_a_broken_one_ends_no_looks_at_the_others() -> None:
     assert [context["message"] for context in complaints] == ["a call that was due has failed"]
 
 
-async def test_long_looks_are_made_in_several_turns() -> None:
-    looks = Looks()
+async def test_long_looks_are_made_in_several_turns_with_pauses_between() -> None:
+    looks = Looks(tick=600)
     sessions = [Session(looks, seconds=TURN_SECONDS / AT_ONCE) for _ in range(2 * AT_ONCE + 1)]
     for session in sessions:
         looks.schedule(session, 0)
@@ -95,6 +102,20 @@ async def test_long_looks_are_made_in_several_turns() -> None:
     assert sum(bool(session.looked) for session in sessions) == AT_ONCE
     await asyncio.gather(*(session.came.wait() for session in sessions))
     assert {len(session.looked) for session in sessions} == {1}
+    assert looks.turns == 3
+    (second,), (third,) = sessions[AT_ONCE].looked, sessions[2 * AT_ONCE].looked
+    assert third - second >= PAUSE_SECONDS / 2  # the clocks of the loops are coarse
+
+
+async def test_a_turn_after_a_pause_comes_in_place_of_the_one_after_a_tick() -> None:
+    looks = Looks()
+    sessions = [Session(looks, seconds=TURN_SECONDS) for _ in range(AT_ONCE + 1)]
+    for session in sessions:
+        looks.schedule(session, 0)
+    looks.turn()
+    await sessions[-1].came.wait()
+    await asyncio.sleep(2 * TICK)  # another turn would come before this
+    assert looks.turns == 2
 
 
 async def test_a_turn_ends_although_one_is_always_due() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -14,6 +16,15 @@ from hypothesis import strategies as st
 
 from memmie_gateway.app.log_stream import LogStream
 from memmie_gateway.app.logs import LEVELS, _timestamp, make_logger
+
+
+@pytest.fixture
+def far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "XXX+5")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.mark.parametrize(
@@ -26,6 +37,7 @@ from memmie_gateway.app.logs import LEVELS, _timestamp, make_logger
         (4_102_444_799_999_999_999, "2099-12-31T23:59:59.999999Z"),
     ],
 )
+@pytest.mark.usefixtures("far_from_greenwich")
 def test_a_timestamp_is_in_utc_to_the_microsecond(nanoseconds: int, expected: str) -> None:
     for _ in range(2):  # the second time from memory
         assert _timestamp(nanoseconds) == expected

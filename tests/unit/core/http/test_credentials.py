@@ -78,6 +78,9 @@ def request(
         pytest.param(
             request(protocol=("bearer, T, bearer, U",)), Found("T", (), "bearer"), id="two pairs, both taken out"
         ),
+        pytest.param(
+            request(protocol=("Bearer, T, bearer, U",)), Found("T", (), "Bearer"), id="two pairs, answered as the first"
+        ),
         pytest.param(request(protocol=("T",)), Found("T"), id="lone"),
         pytest.param(request(protocol=("v1, v2",)), Found(None, ("v1", "v2")), id="two subprotocols"),
         pytest.param(request(query="token=T"), Found("T"), id="query"),

@@ -345,7 +345,12 @@ def test_nominated(connection: tuple[bytes, ...], expected: set[bytes]) -> None:
 
 @pytest.mark.parametrize(
     "connection",
-    [(b"Upgrade, X-Secret",), (b"x-secret", b"upgrade"), (b"upgrade,x-secret,X-User-ID,\xe9",)],
+    [
+        (b"Upgrade, X-Secret",),
+        (b"x-secret", b"upgrade"),
+        (b"Upgrade", b"X-Secret"),
+        (b"upgrade,x-secret,X-User-ID,\xe9",),
+    ],
 )
 def test_nominated_fields_do_not_pass(connection: tuple[bytes, ...]) -> None:
     asked = request({b"connection": connection, b"x-secret": (b"S",), b"x-other": (b"O",)})
@@ -419,6 +424,18 @@ def test_copies_of_the_token_of_a_connection_do_not_pass_with_another_token_eith
     assert rest.query == "a=1"
     assert passed(request(values), credentials=rest)[b"cookie"] == (b"a=1",)
     assert b"x-key" not in passed(request(values), credentials=rest)
+
+
+@pytest.mark.parametrize("token", ["S", "X"])
+def test_a_copy_of_a_token_with_which_the_first_line_begins_does_not_pass(token: str) -> None:
+    values: Values = {
+        b"x-key": (token.encode(),),
+        b"x-a": (b"1",),
+        b"authorization": (f"Bearer {token}".encode(),),
+    }
+    sent = passed(request(values))
+    assert b"x-key" not in sent
+    assert sent[b"x-a"] == (b"1",)
 
 
 @pytest.mark.parametrize("value", [b"SECRET", b"Bearer SECRET", b"Bearer\tSECRET", b"a,  SECRET"])

@@ -83,6 +83,10 @@ def look(keepalive: Keepalive, seen: Look, *, thorough: bool = False) -> Advice:
         pytest.param([Look(10, PING), Look(14.5, NOTHING), Look(15, SILENT), Look(16, SILENT)], id="silent"),
         pytest.param([Look(10, PING), Look(14, NOTHING, 99), Look(15, SILENT, 200)], id="messages instead of the pong"),
         pytest.param(
+            [Look(10, PING, written=0, taken=0), Look(15, SILENT, 99, written=8, taken=8)],
+            id="messages instead of the pong, and nothing was written before the ping",
+        ),
+        pytest.param(
             [Look(10, PING), Look(15, SILENT, 0, 0), Look(16, NOTHING, 1, 1), Look(25, PING, 1, 1)],
             id="an answer that comes too late, but before the end",
         ),

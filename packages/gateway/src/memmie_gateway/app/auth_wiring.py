@@ -37,6 +37,7 @@ def make_authenticator(
             refusal_ttl=settings.auth_refusal_cache_seconds,
             stale_seconds=settings.auth_stale_seconds,
             clock=time.time,
+            elapsed=time.monotonic,
             secret=os.urandom(32),
         ),
         health=AuthHealth(

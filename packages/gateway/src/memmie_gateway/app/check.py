@@ -51,7 +51,7 @@ async def check(settings: Settings) -> list[Result]:
 
 async def _check_auth(settings: Settings) -> Result:
     """Validate an invalid token with Auth; the check succeeds if Auth refuses the token."""
-    cache = VerdictCache(size=1, ttl=0, refusal_ttl=0, clock=time.time, secret=b"")
+    cache = VerdictCache(size=1, ttl=0, refusal_ttl=0, clock=time.time, elapsed=time.monotonic, secret=b"")
     auth = CachedAuthenticator(
         settings.auth_url,
         resolver=Resolver(),

@@ -63,7 +63,9 @@ class TimerWheel(Generic[K]):
             most: maximum number of keys; the next call returns the rest.
         """
         tick, size = int(now // self._tick), self._size
-        if not 0 <= tick - self._next < size:  # the clock was set, or a whole turn has passed
+        if tick < self._next:
+            self._set_back(tick)
+        elif tick - self._next >= size:  # a whole turn has passed, or the clock was set forward
             self._next = tick - size + 1
         found: list[K] = []
         for index in range(self._next, tick + 1):
@@ -75,3 +77,10 @@ class TimerWheel(Generic[K]):
         for key in found:
             self.cancel(key)
         return found
+
+    def _set_back(self, tick: int) -> None:
+        """Sort all keys anew, because the clock was set back, so times that seemed to be in the past may be yet to come."""
+        times = [known for slot in self._slots for known in slot.items()]
+        self._next = tick
+        for key, when in times:
+            self.schedule(key, when)

@@ -148,7 +148,8 @@ class VerdictCache:
         ttl: seconds for which an identity is cached, but never longer than its token is valid.
         refusal_ttl: seconds for which any other verdict is cached.
         stale_seconds: seconds after `ttl` for which an identity is kept, but never longer than its token is valid.
-        clock: returns unix seconds.
+        clock: returns unix seconds, by which tokens end.
+        elapsed: returns seconds of a monotonic clock, by which verdicts become old, however `clock` is set.
         secret: the key of the digests, which are useless without it.
     """
 
@@ -160,18 +161,20 @@ class VerdictCache:
         refusal_ttl: float,
         stale_seconds: float = 0,
         clock: Callable[[], float],
+        elapsed: Callable[[], float],
         secret: bytes,
     ) -> None:
         self._ttl = ttl
         self._refusal_ttl = refusal_ttl
-        self._clock = clock
+        self._stale_seconds = stale_seconds
+        self._elapsed = elapsed
         self._keyed = hashlib.blake2b(key=secret, digest_size=16)
         keep = ttl + stale_seconds
 
         def kept_until(_: bytes, known: tuple[Identity, float], now: float) -> float:
             return min(now + keep, known[0].expires) if known[0].expires else now + keep
 
-        # With the time at which its TTL ends. One store for both times, because each entry costs about 200 bytes.
+        # With the time at which its TTL ends, by `elapsed`. One store for both times, because each entry costs about 200 bytes.
         self._identities: TLRUCache[bytes, tuple[Identity, float]] = TLRUCache(size, kept_until, clock)
         self._others: RecentStore[Refused | Unusable] = RecentStore(size)
 
@@ -180,7 +183,7 @@ class VerdictCache:
 
     def __len__(self) -> int:
         """Return the number of verdicts that have not expired, with those that only `stale` returns."""
-        return len(self._identities) + self._others.count(self._clock())
+        return len(self._identities) + self._others.count(self._elapsed())
 
     def digest(self, token: str) -> bytes:
         """Return a keyed digest, which identifies a token without revealing it."""
@@ -193,17 +196,19 @@ class VerdictCache:
         try:
             identity, until = self._identities[digest]  # half the cost of `get`, which looks twice
         except KeyError:
-            return self._others.get(digest, self._clock())
-        return identity if self._clock() < until else None
+            return self._others.get(digest, self._elapsed())
+        return identity if self._elapsed() < until else None
 
     def stale(self, digest: bytes) -> Identity | None:
         """Return the last identity of a token, also after its TTL, if no other verdict came later; None if there is none."""
         known = self._identities.get(digest)
-        return known[0] if known is not None else None
+        if known is None or self._elapsed() >= known[1] + self._stale_seconds:
+            return None
+        return known[0]
 
     def put(self, digest: bytes, verdict: Verdict) -> None:
         """Store a verdict in place of an earlier one."""
-        now = self._clock()
+        now = self._elapsed()
         # cachetools 6 would keep the old one if the new one has expired already
         self._identities.pop(digest, None)
         if isinstance(verdict, Identity):
