@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import statistics
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +17,7 @@ TARGETS: Final = Path(__file__).with_name("targets.toml")
 _WHERE: Final = ("connections", "size", "rate")
 _KEYS: Final = {"figure", "of", "at_most", "at_least", "from", *_WHERE}
 
-LATE_SECONDS: Final = 1e-3
+LATE_MILLISECONDS: Final = 1.0
 """A load whose messages go out later than this (99th percentile) had to wait for other work on its core."""
 
 IDLE: Final = 0.85
@@ -100,9 +99,9 @@ def verdicts(measured: Sequence[Cell], file: Path = TARGETS) -> list[Verdict]:
             spread = cell.ratio if of else cell.spread
             if spread and cell.peer == (of or OURS) and _is_about(target, cell):
                 rounds = len(cell.ratios if of else cell.values)
-                lacking = _lacking(cell.case, rounds, document["judged"], target.get("from", 0)) or _late(
-                    cell, measured
-                )
+                lacking = _lacking(cell.case, rounds, document["judged"], target.get("from", 0))
+                if cell.figure.name == "added-p99":
+                    lacking = lacking or _disturbed(_late(measured, cell.case))
                 limit = target.get("at_least", target.get("at_most"))
                 found.append(
                     Verdict(cell.figure, cell.case, of, spread.median, limit, "at_least" in target, lacking)
@@ -136,16 +135,19 @@ def _lacking(case: Case, rounds: int, needed: Mapping[str, float], connections: 
     return ", ".join(f"{what}: {has:g} of {least:g}" for what, has, least in lacking)
 
 
-def _late(cell: Cell, measured: Sequence[Cell]) -> str:
-    """Return why a 99th percentile of latency cannot be judged; "" for other figures, and if it can."""
-    if cell.figure.name != "added-p99":
-        return ""
-    late = max(
-        other.spread.median
-        for other in measured
-        if other.figure.name == "late-p99" and other.case == cell.case and other.peer in (DIRECT, OURS)
-    )
-    return f"the load itself was late by {late:.1f} ms" if late > 1e3 * LATE_SECONDS else ""
+def _late(measured: Iterable[Cell], case: Case) -> dict[str, float]:
+    """Return the peers at which the load itself was late, and by how many milliseconds."""
+    return {
+        cell.peer: cell.spread.median
+        for cell in measured
+        if cell.case == case and cell.figure.name == "late-p99" and cell.spread.median > LATE_MILLISECONDS
+    }
+
+
+def _disturbed(late: Mapping[str, float]) -> str:
+    """Return why the added latency of ours cannot be judged; "" if it can."""
+    worst = max(late.get(DIRECT, 0.0), late.get(OURS, 0.0))
+    return f"the load itself was late by {worst:.1f} ms" if worst else ""
 
 
 def _listed(value: Any) -> list[Any]:
@@ -154,20 +156,16 @@ def _listed(value: Any) -> list[Any]:
 
 def noise(record: Record) -> list[str]:
     """Return a line for each measurement that other work on the machine disturbed."""
-    lines = []
     advice = "when no other work uses the machine"
     if not record.kept_awake:
         advice = f"with --keep-awake, unless a quota limits the CPU time, or {advice}"
+    lines = []
+    measured = cells(record)
     for case in record.cases("latency"):
-        rows = {peer: record.of(case, peer).values() for peer in record.peers}
-        late = {
-            peer: statistics.median(row.lateness.p99 for row in of_it)
-            for peer, of_it in rows.items()
-            if of_it
-        }
-        if words := [f"{peer} {1e3 * p99:.1f}" for peer, p99 in late.items() if p99 > LATE_SECONDS]:
+        if late := _late(measured, case):
+            words = ", ".join(f"{peer} {milliseconds:.1f}" for peer, milliseconds in late.items())
             lines.append(
-                f"latency {case}: the load itself was late (p99 ms {', '.join(words)}), so p99 is the machine's: "
+                f"latency {case}: the load itself was late (p99 ms {words}), so p99 is the machine's: "
                 f"repeat the run {advice}"
             )
     for case in record.cases("round-trips"):
