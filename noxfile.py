@@ -39,9 +39,7 @@ SIDE_BY_SIDE = ["-n", str(2 * CORES), "--dist", "worksteal"]
 
 CORE_TESTS = "tests/unit/core"
 LOAD_TESTS = "tests/loadtests"
-
 MUTANTS = "tests/mutants"
-
 ELSEWHERE = [CORE_TESTS, LOAD_TESTS, MUTANTS]
 """What the session `tests` leaves to `core`, `smoke` and `conformance`."""
 
@@ -258,11 +256,14 @@ def autobahn(session: nox.Session) -> None:
 def conformance(session: nox.Session) -> None:
     """The conformance kit: our mutants, and then the gateway; `-- --profile nginx` tests another one alone."""
     _install_editable(session)
-    if not session.posargs:
-        session.run("pytest", *SIDE_BY_SIDE, MUTANTS)
-    session.run("memmie", "conformance", *(session.posargs or ["--profile", "memmie"]), interrupt_timeout=30)
-    if not session.posargs:  # what else is installed: a part of the tests, some seconds each
-        session.run("python", "-m", "tests.harness.conformance.peers", "--short", interrupt_timeout=30)
+    kit = ["memmie", "conformance"]
+    if session.posargs:
+        session.run(*kit, *session.posargs, interrupt_timeout=30)
+        return
+    session.run("pytest", *SIDE_BY_SIDE, MUTANTS)
+    session.run(*kit, "--profile", "memmie", interrupt_timeout=30)
+    # What else is installed: a part of the tests, some seconds each.
+    session.run("python", "-m", "tests.harness.conformance.peers", "--short", interrupt_timeout=30)
 
 
 @nox.session(default=False)
