@@ -29,7 +29,7 @@ _VISIBLE: Final = bytes(range(0x21, 0x7F))  # what an Authorization header can c
 class Credentials:
     """The token of a request, and the parts of the request that may be forwarded.
 
-    Only token sources change them.
+    Only `find_credentials` and its token sources change them.
 
     Attributes:
         token: the token, or None if there is none.
